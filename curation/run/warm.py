@@ -11,7 +11,8 @@ from curation.balancing import manifest
 from curation.balancing.thresholds import EntryCounts
 from curation.config import WITNESSES
 from curation.exclusion import Exclusion
-from curation.images.grouping import combine, group_images, keyed
+from curation.images.combining import combine
+from curation.images.grouping import group_images, keyed
 from curation.inputs import files
 from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_pages

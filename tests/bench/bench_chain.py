@@ -30,7 +30,8 @@ from curation.balancing import manifest as curated
 from curation.balancing.thresholds import EntryCounts
 from curation.config import CurationConfig
 from curation.images import grouping
-from curation.images.grouping import combine, group_images
+from curation.images.combining import combine
+from curation.images.grouping import group_images
 from curation.inputs import files as inputs
 from curation.language.engines import default_model
 from curation.language.judging import Stated

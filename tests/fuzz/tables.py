@@ -25,7 +25,7 @@ from curation.image_ids import KEY_NAMES
 from curation.joins.image_tables import ImageTable, comparable, comparable_schema
 from curation.leaves.annotations.captions import caption_rows, find_captions
 from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.gate.joined_tables import UidList
+from curation.leaves.gate.given_tables import UidList
 from curation.leaves.report_sections.alignment import read_classes
 from metadata.entries import read_list
 from runtime.errors import InputError

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, GateOptions, Options, curate
-from curation.leaves.gate.joined_tables import GivenTables, HashTables, ListedHashes
+from curation.leaves.gate.given_tables import GivenTables
+from curation.leaves.gate.listed_hashes import HashTables, ListedHashes
 from metadata.entries import Entries
 from runtime.errors import InputError
 from tests.support.asked import request_of

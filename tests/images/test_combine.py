@@ -6,7 +6,8 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from curation.images.grouping import DUPLICATE, OVER_LIMIT, combine, group_images
+from curation.images.combining import OVER_LIMIT, combine
+from curation.images.grouping import DUPLICATE, group_images
 from curation.inputs.limits import SHARED, SHARED_UIDS
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.tallies import TaskResult

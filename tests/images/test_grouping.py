@@ -12,16 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.images import grouping as module
-from curation.images.grouping import (
-    DUPLICATE,
-    OVER_LIMIT,
-    ImageGrouping,
-    key_of,
-    keyed,
-    pack_pairs,
-    runs,
-    write_unique,
-)
+from curation.images.combining import OVER_LIMIT
+from curation.images.grouping import DUPLICATE, ImageGrouping, key_of, keyed, pack_pairs, runs, write_unique
 from curation.inputs.crawl.links import SIGNALS
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
 from runtime import buckets as packing

@@ -28,7 +28,7 @@ from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pai
 from curation.joins.image_tables import ImageTable, opened_parquet
 from curation.joins.uid_join import ROWS, grouped, read_images, spread_keys
 from curation.leaves.annotations.clusters import paths_of, table_in
-from curation.leaves.gate import joined_tables
+from curation.leaves.gate import given_tables
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.step import Gone, RemovalByRows, Rewriting, Step, StepFolder, tally_texts
 from curation.leaves.near_duplicates.copies import NearCopies, each_bucket, read_columns, write_buckets
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 
 
 MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
-_SIZES = pa.schema([joined_tables.VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
+_SIZES = pa.schema([given_tables.VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
 _UID = pa.field("uid", pa.string())
-_JOINED = pa.schema([*ROWS, _UID, joined_tables.VALUE])
-VALUES = pa.schema([*PLACE, _UID, joined_tables.VALUE])  # one row per image
+_JOINED = pa.schema([*ROWS, _UID, given_tables.VALUE])
+VALUES = pa.schema([*PLACE, _UID, given_tables.VALUE])  # one row per image
 VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
 TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
 
@@ -70,12 +70,12 @@ EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet fil
 class Copies(Step):
     """The step: of the images that show the same picture, one stays."""
 
-    pictures: joined_tables.Pictures
+    pictures: given_tables.Pictures
     is_alone: bool = False  # whether no other step counts the images in the table
 
     def asks(self) -> dict[str, list[str]]:
         """Return, for users, what the step asks of images: the column, and its table if no other step names it."""
-        table = joined_tables.GivenTables(images=(self.pictures.table,))
+        table = given_tables.GivenTables(images=(self.pictures.table,))
         return {"one image for each": [str(self.pictures)], "tables": table.lines if self.is_alone else []}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
@@ -94,12 +94,12 @@ class Copies(Step):
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if the table has none of the images, or different values for too many of them."""
         if self.is_alone:
-            joined_tables.require_found(self.pictures.table, 0, counted)
-            joined_tables.require_own_rows(self.pictures.table, [self.pictures.column], 0, counted, config)
+            given_tables.require_found(self.pictures.table, 0, counted)
+            given_tables.require_own_rows(self.pictures.table, [self.pictures.column], 0, counted, config)
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return the number of removed copies and, if no other step reports the table, how many images are in it."""
-        tables = [{"name": self.pictures.table.name, **joined_tables.of_table(0, counted)}] if self.is_alone else []
+        tables = [{"name": self.pictures.table.name, **given_tables.of_table(0, counted)}] if self.is_alone else []
         return {"tables": tables} | super().facts(counted)
 
     @property
@@ -111,7 +111,7 @@ def find_copies(options: GateOptions) -> Copies | None:
     """Return the step, or None without --same-image."""
     if options.same_image is None:
         return None
-    pictures = joined_tables.Pictures.named(options.same_image, options.tables).measured()
+    pictures = given_tables.Pictures.named(options.same_image, options.tables).measured()
     return Copies(pictures, not options.asks_of_single)
 
 
@@ -149,7 +149,7 @@ def _write_copies(task: int, buckets: Iterator[Rows], result: TaskResult, folder
 
 
 def write_marks(
-    engine: Engine, images: Sequence[OwnFile], pictures: joined_tables.Pictures, work: Path, folder: Path
+    engine: Engine, images: Sequence[OwnFile], pictures: given_tables.Pictures, work: Path, folder: Path
 ) -> TaskResult:
     """Write the MARKS of each file of images that has copies to a file named by its number; return the result.
 
@@ -169,7 +169,7 @@ def write_marks(
     storing = Grouping(VALUES, _value_keys, write_buckets, *cut, more=(values, VALUES, list))
     counted = cogroup(engine, sides, joining, storing)
     stored = [OwnFile(path, None, AGAIN) for path in part_files(values)]
-    names = {"file": "file", "row": "row", "uid": "uid", joined_tables.VALUE.name: "key"}
+    names = {"file": "file", "row": "row", "uid": "uid", given_tables.VALUE.name: "key"}
     search = NearCopies(engine, pictures.distance, pictures.bits, work)
     return counted + search.mark(Side(stored, read_columns, places.rows, more=(names,)), marking)
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from curation.config import require_distance
 from curation.joins.image_tables import Paths
-from curation.leaves.gate.joined_tables import GivenTables, HashTables
+from curation.leaves.gate.given_tables import GivenTables
 from curation.leaves.gate.judge import OUTPUTS
+from curation.leaves.gate.listed_hashes import HashTables
 from curation.leaves.gate.policies import RULES, Policy
 from curation.leaves.gate.step import Removed, Step, StepFolder, parts_in
 from curation.leaves.near_duplicates.index import WORD_BITS

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from curation.config import CurationConfig
 from curation.joins.image_tables import comparable_schema
-from curation.leaves.gate import joined_tables
+from curation.leaves.gate import given_tables, joined_tables
 from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
 from curation.leaves.gate.image_limits import repeated_rule
 from curation.leaves.gate.judge import OUTPUTS, IsJudged, Judge, standard
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from curation.run.request import Context
 
 _NO_TEXT = "no text of an evaluation set"
-_DOWNLOADED = f"{joined_tables.STATUS} = '{joined_tables.SUCCESS}'"
+_DOWNLOADED = f"{given_tables.STATUS} = '{joined_tables.SUCCESS}'"
 MET = "met_"  # columns that say whether a condition holds begin with this
 TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts
 # A rule of images takes a MATCHED batch with the columns of its joined rows (`joined_tables`), MET and a number for
@@ -55,7 +55,7 @@ class SingleChecks(Step):
     """The step: conditions on joined tables, and all other checks of single images and texts."""
 
     options: GateOptions
-    tables: joined_tables.GivenTables
+    tables: given_tables.GivenTables
     joined: joined_tables.JoinedTables
     evaluation: EvaluationSets | None = None
     texts: EvaluationTexts | None = None
@@ -111,18 +111,18 @@ class SingleChecks(Step):
                 "with `uid` among --save_additional_columns where the input brought its own uids"
             )
         for number, table in enumerate(tables.every):
-            joined_tables.require_found(table, number, counted)
+            given_tables.require_found(table, number, counted)
         if not counted["passed"]:
             failed = (f"{condition['failed']:,} {condition['text']}" for condition in self._of_images(counted))
             raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); ask for less")
         for number, (table, columns) in enumerate(zip(tables.every, self.joined.compared, strict=True)):
-            joined_tables.require_own_rows(table, columns, number, counted, config)
+            given_tables.require_own_rows(table, columns, number, counted, config)
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return, for run.json, the tables, the counts of each check, and the images by status of the download."""
         tables, hashed = self.tables, self.evaluation and self.tables.having("phash")
         every = [
-            {"name": table.name, **joined_tables.of_table(number, counted)} for number, table in enumerate(tables.every)
+            {"name": table.name, **given_tables.of_table(number, counted)} for number, table in enumerate(tables.every)
         ]
         facts: dict[str, Any] = {"tables": every, "conditions": [*self._of_images(counted)]}
         facts["texts"] = [
@@ -208,7 +208,7 @@ def find(options: GateOptions) -> SingleChecks | None:
             )
     if options.decontaminate_texts:
         texts = EvaluationTexts.read(options.decontaminate_texts)
-    same = None if options.same_image is None else joined_tables.Pictures.named(options.same_image, tables)
+    same = None if options.same_image is None else given_tables.Pictures.named(options.same_image, tables)
     also = [(same.table, same.column)] if same else []
     hashes = [name for name in sets.columns if name != EMBEDDING] if sets else []
     also += [(table, name) for name in hashes for table in tables.having(name)]

@@ -1,0 +1,97 @@
+"""Find the images with a listed hash (SHA-256, MD5 or PDQ) in tables of images.
+
+Tasks look up the listed hashes in the tables, and return the keys of images with such a hash; the run excludes these
+images before anything is matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from curation.image_ids import KEY_NAMES
+from curation.joins.image_tables import ImageTable
+from curation.leaves.gate.evaluation import NEAR, HashesOfSets, KeysOfSets, SavedSets
+from curation.leaves.gate.given_tables import GivenTables
+from runtime.engine import Engine
+from runtime.errors import InputError
+from runtime.redaction import hidden
+from runtime.shipping import Shipped
+from runtime.storage.listing import Version
+from runtime.tallies import TaskResult
+
+_HASHES = "hashes."  # names of tallies begin so; the kind of hash follows
+_HITS = "hits"  # facts: the keys of images, in hexadecimal digits
+
+
+class ListedHashes(SavedSets):
+    """The listed hashes of each kind; one of NEAR also matches hashes that differ in at most `distance` bits."""
+
+    @classmethod
+    def of(cls, hashes: Mapping[str, np.ndarray], distance: int) -> ListedHashes:
+        """Return the listed hashes; `hashes` has those of each kind, uint64[hash, words]."""
+        kinds = {
+            kind: HashesOfSets.of([words], distance) if kind == NEAR else KeysOfSets.of([words])
+            for kind, words in hashes.items()
+        }
+        return cls(kinds, distance)
+
+
+@dataclass(frozen=True, eq=False)
+class HashTables:
+    """The tables of images that have a column of hashes, by kind of hash."""
+
+    of_kind: Mapping[str, Sequence[ImageTable]]
+
+    @classmethod
+    def among(cls, tables: GivenTables, kinds: Sequence[str]) -> HashTables:
+        """Return the tables among `tables` that have hashes of these kinds; InputError for a kind in no table."""
+        tables_of_kind = {kind: tables.having(kind) for kind in kinds}
+        for kind in kinds:
+            if not tables_of_kind[kind]:
+                raise InputError(f"{kind} hashes are listed, and no table of images has a column {kind}; {_by(kind)}")
+        return cls(tables_of_kind)
+
+    def files(self) -> list[tuple[str, str]]:
+        """Return the path and the version of each file of the tables, as texts without secrets, sorted.
+
+        The version identifies a file's content: its checksum, or else size, time of modification and ETag.
+        """
+        files = {file for tables in self.of_kind.values() for table in tables for file in table.files}
+        return sorted((hidden(path), at.checksum or f"{at.size} {at.modified} {at.etag}") for path, at in files)
+
+    def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
+        """Return the keys of the images with a listed hash, uint64[image, 2].
+
+        Hashes of NEAR may differ in `bits` bits; `work` is a folder for the files by which tasks get the listed hashes.
+        InputError for a kind whose columns hold only nulls.
+        """
+        lists = engine.ship(ListedHashes.of(hashes, bits).save(work / "listed_hashes"))
+        items = [
+            (table, file, kind) for kind, tables in self.of_kind.items() for table in tables for file in table.files
+        ]
+        counted = engine.run(items, partial(_find_hashes, lists=lists))
+        for kind in self.of_kind:
+            if not counted[f"{_HASHES}{kind}"]:
+                raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")
+        hits = "".join(sorted({*counted.noted(_HITS)}))
+        return np.frombuffer(bytes.fromhex(hits), ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _find_hashes(item: tuple[ImageTable, tuple[str, Version], str], lists: Shipped) -> TaskResult:
+    table, file, kind = item
+    listed, result = lists.opened(ListedHashes.open), TaskResult()
+    for batch in table.read(file, [kind]):
+        result.add(f"{_HASHES}{kind}", len(batch) - batch[kind].null_count)
+        keys = np.column_stack([batch[name].to_numpy() for name in KEY_NAMES])[listed.by_hash(kind, batch[kind]) != 0]
+        result.note(_HITS, *(key.tobytes().hex() for key in keys.astype(">i8")))
+    return result
+
+
+def _by(kind: str) -> str:
+    by = {"sha256": "clip-hash writes it", "pdq": "clip-hash --pdq writes it"}
+    return f"give one by --images: {by.get(kind, f'img2dataset writes it with --compute_hash {kind}')}"
