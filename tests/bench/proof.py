@@ -7,7 +7,9 @@ docs/explanation/proof.md.
 
     python tests/bench/proof.py worlds FOLDER          pictures and names from npm, worlds, runs of clip-curate
     python tests/bench/proof.py train FOLDER           trains what proof.csv of it lacks: first rates, then all worlds
-    python tests/bench/proof.py draw FOLDER FIGURE     draws the figure from proof.csv of the folder, and prints tables
+    python tests/bench/proof.py draws FOLDER           what an epoch has at each t, from the worlds
+    python tests/bench/proof.py tables FOLDER          the tables of the page, from proof.csv of the folder
+    python tests/bench/proof.py draw FOLDER FIGURE     the figure, from the same file
 
 npm, PyTorch for CPU, open_clip_torch, resvg-py and matplotlib are needed; clip-curate is called as a command. What
 exists is not made again, so each step goes on where it was interrupted.
@@ -22,7 +24,7 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from hashlib import md5
 from multiprocessing import get_context
@@ -100,7 +102,8 @@ ARMS = {  # pool, t; the first four are the main question
 }
 MAIN = [*ARMS][:4]
 SIDE_WORLDS = range(1, 5)  # of the other arms
-MODEL = ["world", "arm", "rate", "seen"]
+AGAINST = (("one list, t=10", "t=10"), ("rules, t=10", "t=10"), ("rules, t=10", "random removal, t=10"))
+RESULTS, MODEL = "proof.csv", ["world", "arm", "rate", "seen"]
 GROUPS = {"head": "#d55e00", "middle": "#777777", "tail": "#0072b2", "all": "#000000", "as drawn": "#cc79a7"}
 T_OF = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}  # Student's t, 95 %, by worlds
 
@@ -303,6 +306,29 @@ def images(run: Path) -> list[str]:
     return sorted({*pq.read_table(run / part, columns=["uid"])["uid"].to_pylist()})
 
 
+def draws(folder: Path) -> Iterator[str]:
+    """Yield the lines of a table: the images of an epoch at each t, and the parts of a language's ranks among them."""
+    from curation import keep_probability
+
+    rates_of = {"uniform": None, **{f"t={t}": t for t in THRESHOLDS}}
+    found: dict[str, list] = {name: [] for name in rates_of}
+    for number in WORLDS:
+        world = World(folder, number)
+        concepts = dict(zip(map(uid, range(PAIRS)), np.load(world.folder / "concepts.npy"), strict=True))
+        matched = pq.read_table(world.folder / "run" / "matched", columns=["uid", "candidates"]).combine_chunks()
+        texts = matched["candidates"].combine_chunks().flatten()  # one for each image
+        named = zip(matched["uid"].to_pylist(), texts.field("language").to_pylist(), strict=True)
+        ranks = np.array([world.ranks[code][concepts[image]] if code in SHARES else -1 for image, code in named])
+        for name, t in rates_of.items():
+            rates = np.load(world.folder / "decided" / f"run-{t or 1}.npy")
+            kept = keep_probability(texts.field("entries"), np.ones_like(rates) if t is None else rates)
+            parts = [kept[(low <= ranks) & (ranks < high)].sum() / kept.sum() for low, high in BINS.values()]
+            found[name].append([kept.sum(), *(100 * part for part in parts)])
+    lines = {name: np.mean(of_worlds, axis=0) for name, of_worlds in found.items()}
+    shown = {name: [f"{images:,.0f}", *(f"{part:.0f} %" for part in parts)] for name, (images, *parts) in lines.items()}
+    yield from table("drawn", ("images an epoch", *BINS), shown)
+
+
 # Training
 
 
@@ -454,7 +480,7 @@ def model_of(folder: Path, world: int, arm: str, rate: float, seen: int) -> list
 
 def results(folder: Path) -> pd.DataFrame:
     """Return accuracies: a row for each model, artist and language."""
-    path = folder / "proof.csv"
+    path = folder / RESULTS
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=[*MODEL, "artist", "language", *GROUPS])
 
 
@@ -478,7 +504,7 @@ def train_all(folder: Path, seen: int, workers: int) -> None:
         missing = [each for each in wanted if (*each, seen) not in done]
         with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
             for future in as_completed([pool.submit(model_of, folder, *each, seen) for each in missing]):
-                rows, path = pd.DataFrame(future.result()), folder / "proof.csv"
+                rows, path = pd.DataFrame(future.result()), folder / RESULTS
                 rows.to_csv(path, mode="a", header=not path.exists(), index=False)
                 print(by_model(rows, UNSEEN).to_string(index=False, header=False), flush=True)
         return bool(missing)
@@ -492,7 +518,7 @@ def train_all(folder: Path, seen: int, workers: int) -> None:
         train_missing([(world, arm, rates[arm]) for world in worlds for arm in arms])
 
 
-# The figure
+# The results
 
 
 def interval(values: pd.Series) -> tuple[float, float]:
@@ -500,73 +526,96 @@ def interval(values: pd.Series) -> tuple[float, float]:
     return values.mean(), T_OF[len(values)] * values.std() / len(values) ** 0.5
 
 
-def compared(rows: pd.DataFrame, artist: str, language: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return accuracies by world and arm, and what each gains over the uniform draw of its world."""
+def percents(rows: pd.DataFrame, artist: str = UNSEEN, language: str | None = None) -> pd.DataFrame:
+    """Return the accuracies of each world and arm, without the world for rates, in one language or their mean."""
     rows = rows[(rows["world"] != RATES_WORLD) & (rows["language"] == (language or rows["language"]))]
-    models = by_model(rows, artist).set_index(["world", "arm"])[[*GROUPS]]
-    return models, models - models.xs("uniform", level="arm").reindex(models.index, level="world")
+    return 100 * by_model(rows, artist).set_index(["world", "arm"])[[*GROUPS]]
 
 
-def print_tables(rows: pd.DataFrame) -> None:
-    """Print means and gains of each arm with their intervals: on both artists, and for each language."""
-    arms = [arm for arm in ARMS if arm in {*rows["arm"]}]
-    for artist, language in ((UNSEEN, None), (TRAINED[0], None), *((UNSEEN, code) for code in SHARES)):
-        models, gains = compared(rows, artist, language)
-        print(f"\n{artist}, {language or 'mean of the languages'}\n\n| | worlds | {' | '.join(GROUPS)} |")
-        print("| --- |" + " ---: |" * (1 + len(GROUPS)))
-        for arm in arms:
-            one, gain = models.xs(arm, level="arm"), gains.xs(arm, level="arm")
-            cells = ["{:.3f} ± {:.3f}".format(*interval(one[group])) for group in GROUPS]
-            print(f"| {arm} | {len(one)} | {' | '.join(cells)} |")
-            cells = ["{:+.3f} ± {:.3f}".format(*interval(gain[group])) for group in GROUPS if arm != "uniform"]
-            print(f"| gain | {len(one)} | {' | '.join(cells)} |" if cells else "", end="\n" * bool(cells))
+def gain(models: pd.DataFrame, arm: str, base: str = "uniform") -> pd.DataFrame:
+    """Return what an arm has more than another one in each world that both have."""
+    return (models.xs(arm, level="arm") - models.xs(base, level="arm")).dropna()
+
+
+def cells(models: pd.DataFrame, arm: str, groups: Iterable[str]) -> list[str]:
+    """Return an arm's mean of each group, and its gain over the uniform draw in the same worlds."""
+    means, gains = models.xs(arm, level="arm"), gain(models, arm)
+    shown = {
+        group: "" if arm == "uniform" else " ({:+.1f} ± {:.1f})".format(*interval(gains[group])) for group in groups
+    }
+    return [f"{means[group].mean():.1f}{text}" for group, text in shown.items()]
+
+
+def tables(rows: pd.DataFrame) -> Iterator[str]:
+    """Yield the lines of the page's tables: arms on both artists, languages, and arms compared with each other."""
+    main, side = rows[rows["arm"].isin(MAIN)], rows[rows["world"].isin(SIDE_WORLDS)]
+    for part, artist in ((main, UNSEEN), (side, UNSEEN), (main, TRAINED[0])):
+        models = percents(part, artist)
+        arms = [arm for arm in ARMS if arm in models.index.unique("arm")]
+        lines = {arm: cells(models, arm, GROUPS) for arm in arms}
+        yield from table(f"{artist}, {models.groupby('arm').size().min()} worlds", GROUPS, lines)
+    of_language = {code: percents(main, UNSEEN, code) for code in SHARES}
+    lines = {code: [cells(models, arm, ["tail"])[0] for arm in MAIN] for code, models in of_language.items()}
+    yield from table(f"{UNSEEN}, tail", MAIN, lines)
+    models, lines = percents(side), {}
+    for arm, base in AGAINST:
+        if arm in models.index.unique("arm"):
+            gains = gain(models, arm, base)
+            lines[f"{arm} over {base}"] = ["{:+.1f} ± {:.1f}".format(*interval(gains[group])) for group in GROUPS]
+    yield from table(f"{UNSEEN}, gain", GROUPS, lines) if lines else ()
+
+
+def table(corner: str, columns: Collection[str], lines: Mapping[str, list[str]]) -> Iterator[str]:
+    """Yield an empty line and a table in Markdown; `lines` has the cells of each line by its name."""
+    yield from ("", f"| {corner} | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns))
+    yield from (f"| {name} | {' | '.join(line)} |" for name, line in lines.items())
 
 
 def draw(rows: pd.DataFrame, figure: Path) -> None:
-    """Draw accuracies over t, and what each arm gains over the uniform draw."""
+    """Draw accuracies over t, and what each arm gains over the uniform draw of the same world."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
     mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "proof", "font.size": 9, "axes.spines.top": False}
     mpl.rcParams |= {"axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left"}
-    models, gains = compared(rows, UNSEEN)
-    arms = [arm for arm in ARMS if arm in models.index.get_level_values("arm")]
-    over_t = [arm for arm in ("uniform", *(f"t={t}" for t in THRESHOLDS)) if arm in arms]
-    _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
-    for group, colour in GROUPS.items():
-        form = {"color": colour, "ms": 4, "capsize": 3, "label": group}
-        means = [interval(models.xs(arm, level="arm")[group]) for arm in over_t]
-        left.errorbar(range(len(means)), *zip(*means, strict=True), fmt="o-", **form)
-        others = [arm for arm in (*over_t, *arms) if arm != "uniform"]
-        others = [*dict.fromkeys(others)]
-        places = np.arange(len(others)) + (0.13 * [*GROUPS].index(group) - 0.26)
-        parts = [gains.xs(arm, level="arm")[group] for arm in others]
-        right.errorbar(places, *zip(*map(interval, parts), strict=True), fmt="o", **form)
-        for place, part in zip(places, parts, strict=True):
-            right.plot([place] * len(part), part, ".", color=colour, ms=3, alpha=0.4)
+    models = percents(rows)
+    drawn = {*models.index.get_level_values("arm")}
+    over_t = [arm for arm in ("uniform", *(f"t={t}" for t in THRESHOLDS)) if arm in drawn]
+    others = [arm for arm in dict.fromkeys((*over_t, *ARMS)) if arm in drawn - {"uniform"}]
+    canvas, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained", width_ratios=(1, 2))
+    common = models[models.index.get_level_values("world").isin(SIDE_WORLDS)] if len(others) > len(MAIN) else models
+    for place, (group, colour) in enumerate(GROUPS.items()):
+        means = [common.xs(arm, level="arm")[group].mean() for arm in over_t]
+        left.plot(range(len(means)), means, "o-", color=colour, ms=4, label=group)
+        for at, arm in enumerate(others):
+            gains, x = gain(models, arm)[group], at + 0.15 * (place - 2)
+            right.plot([x + 0.05] * len(gains), gains, ".", color=colour, ms=3, alpha=0.6)
+            right.errorbar(x, *interval(gains), fmt="o", color=colour, ms=4, capsize=2)
     left.set_xticks(range(len(over_t)), over_t)
-    left.set_title("accuracy on an artist no model saw, mean of five languages")
+    left.set_title("accuracy (%) on an artist no model saw")
     left.set_ylim(bottom=0)
     right.set_xticks(range(len(others)), [arm.replace(", ", "\n") for arm in others], fontsize=8)
-    right.set_title("gain over the uniform draw of the same world")
+    right.set_title("points gained over the uniform draw: mean, 95 % interval, each world")
     right.axhline(0, color="#999999", lw=0.8)
-    left.legend(frameon=False, ncols=5, columnspacing=1, handletextpad=0.3, loc="upper right")
-    plt.savefig(figure, metadata={"Date": None})
+    canvas.legend(*left.get_legend_handles_labels(), frameon=False, ncols=5, loc="outside lower center")
+    plt.savefig(figure, metadata={"Date": None} if figure.suffix == ".svg" else None)
 
 
 def main() -> None:
     """Do one of the steps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["worlds", "train", "draw"])
+    parser.add_argument("step", choices=["worlds", "train", "draws", "tables", "draw"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("figure", type=Path, nargs="?")
     parser.add_argument("--worlds", type=int, nargs="+", default=[RATES_WORLD, *WORLDS])
     parser.add_argument("--seen", type=int, default=SEEN)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    if args.step == "draw" and not (args.figure and (args.folder / "proof.csv").exists()):
-        parser.error(f"{args.folder} and a figure's name are needed, and a proof.csv in the folder: train first")
-    if args.step == "train" and not (args.folder / f"world-{RATES_WORLD}").exists():
+    if args.step in ("tables", "draw") and not (args.folder / RESULTS).exists():
+        parser.error(f"{args.folder} holds no {RESULTS}: train first")
+    if args.step == "draw" and not args.figure:
+        parser.error("the name of the figure is missing")
+    if args.step in ("train", "draws") and not (args.folder / f"world-{RATES_WORLD}").exists():
         parser.error(f"{args.folder} holds no worlds; make them first")
     if args.step == "worlds":
         args.folder.mkdir(parents=True, exist_ok=True)
@@ -575,10 +624,12 @@ def main() -> None:
             World(args.folder, number).make()
     elif args.step == "train":
         train_all(args.folder, args.seen, args.workers)
+    elif args.step == "draws":
+        print(*draws(args.folder), sep="\n")
+    elif args.step == "tables":
+        print(*tables(results(args.folder)), sep="\n")
     else:
-        rows = results(args.folder)
-        print_tables(rows)
-        draw(rows, args.figure)
+        draw(results(args.folder), args.figure)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The proof refuses a folder that it cannot use in one sentence."""
+"""The proof's page has the numbers of its file; the script refuses a folder that it cannot use in one sentence."""
 
 import subprocess
 import sys
@@ -7,13 +7,31 @@ import pytest
 
 from tests.support.checkout import ROOT
 
+PAGE = ROOT / "docs" / "explanation" / "proof.md"
+
+
+def script(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / "tests" / "bench" / "proof.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+
+
+def test_the_tables_of_results_are_those_of_the_file_of_numbers():
+    results = PAGE.read_text(encoding="utf-8").partition("## The draws")[0]
+    tables = [line for line in results.splitlines() if line.startswith("|")]
+    assert tables == [line for line in script("tables", PAGE.parent).stdout.splitlines() if line]
+    assert len(tables) > 20
+
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"), [(("train", "none"), "none holds no worlds"), (("draw", "none", "a.svg"), "proof.csv")]
+    ("arguments", "sentence"),
+    [
+        (("train", "none"), "none holds no worlds"),
+        (("tables", "none"), "no proof.csv"),
+        (("draw", PAGE.parent), "name"),
+    ],
 )
-def test_a_folder_of_no_use_is_refused(tmp_path, arguments, sentence):
-    command = [sys.executable, ROOT / "tests" / "bench" / "proof.py", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+def test_a_folder_of_no_use_is_refused(arguments, sentence):
+    ended = script(*arguments)
     assert ended.returncode == 2
     assert sentence in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
