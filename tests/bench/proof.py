@@ -7,7 +7,7 @@ docs/explanation/proof.md.
 
     python tests/bench/proof.py worlds FOLDER          pictures and names from npm, worlds, runs of clip-curate
     python tests/bench/proof.py train FOLDER           trains what proof.csv of it lacks: first rates, then all worlds
-    python tests/bench/proof.py draws FOLDER           what an epoch has at each t, from the worlds
+    python tests/bench/proof.py epochs FOLDER          what an epoch has at each t, from the worlds
     python tests/bench/proof.py tables FOLDER          the tables of the page, from proof.csv of the folder
     python tests/bench/proof.py draw FOLDER FIGURE     the figure, from the same file
 
@@ -306,7 +306,7 @@ def images(run: Path) -> list[str]:
     return sorted({*pq.read_table(run / part, columns=["uid"])["uid"].to_pylist()})
 
 
-def draws(folder: Path) -> Iterator[str]:
+def epochs(folder: Path) -> Iterator[str]:
     """Yield the lines of a table: the images of an epoch at each t, and the parts of a language's ranks among them."""
     from curation import keep_probability
 
@@ -604,7 +604,7 @@ def draw(rows: pd.DataFrame, figure: Path) -> None:
 def main() -> None:
     """Do one of the steps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["worlds", "train", "draws", "tables", "draw"])
+    parser.add_argument("step", choices=["worlds", "train", "epochs", "tables", "draw"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("figure", type=Path, nargs="?")
     parser.add_argument("--worlds", type=int, nargs="+", default=[RATES_WORLD, *WORLDS])
@@ -615,7 +615,7 @@ def main() -> None:
         parser.error(f"{args.folder} holds no {RESULTS}: train first")
     if args.step == "draw" and not args.figure:
         parser.error("the name of the figure is missing")
-    if args.step in ("train", "draws") and not (args.folder / f"world-{RATES_WORLD}").exists():
+    if args.step in ("train", "epochs") and not (args.folder / f"world-{RATES_WORLD}").exists():
         parser.error(f"{args.folder} holds no worlds; make them first")
     if args.step == "worlds":
         args.folder.mkdir(parents=True, exist_ok=True)
@@ -624,8 +624,8 @@ def main() -> None:
             World(args.folder, number).make()
     elif args.step == "train":
         train_all(args.folder, args.seen, args.workers)
-    elif args.step == "draws":
-        print(*draws(args.folder), sep="\n")
+    elif args.step == "epochs":
+        print(*epochs(args.folder), sep="\n")
     elif args.step == "tables":
         print(*tables(results(args.folder)), sep="\n")
     else:

@@ -10,13 +10,13 @@ from tests.support.checkout import ROOT
 PAGE = ROOT / "docs" / "explanation" / "proof.md"
 
 
-def script(*arguments) -> subprocess.CompletedProcess:
+def script(*arguments, folder=ROOT) -> subprocess.CompletedProcess:
     command = [sys.executable, ROOT / "tests" / "bench" / "proof.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=folder)
 
 
 def test_the_tables_of_results_are_those_of_the_file_of_numbers():
-    results = PAGE.read_text(encoding="utf-8").partition("## The draws")[0]
+    results = PAGE.read_text(encoding="utf-8").partition("## What is drawn")[0]
     tables = [line for line in results.splitlines() if line.startswith("|")]
     assert tables == [line for line in script("tables", PAGE.parent).stdout.splitlines() if line]
     assert len(tables) > 20
@@ -27,11 +27,12 @@ def test_the_tables_of_results_are_those_of_the_file_of_numbers():
     [
         (("train", "none"), "none holds no worlds"),
         (("tables", "none"), "no proof.csv"),
+        (("draw", "none", "a.svg"), "no proof.csv"),
         (("draw", PAGE.parent), "name"),
     ],
 )
-def test_a_folder_of_no_use_is_refused(arguments, sentence):
-    ended = script(*arguments)
+def test_a_folder_of_no_use_is_refused(tmp_path, arguments, sentence):
+    ended = script(*arguments, folder=tmp_path)
     assert ended.returncode == 2
     assert sentence in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr

@@ -1,4 +1,4 @@
-"""Naive twins of curation.images.grouping."""
+"""Naive twins of curation.images: combining and grouping."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Naive twins of curation.images.grouping: MD5 of the standard library, XXH64 from the published specification."""
+"""Naive twins of curation.image_ids: MD5 of the standard library, XXH64 from the published specification."""
 
 from hashlib import md5
 
