@@ -10,7 +10,6 @@ caption, and each has a cluster and a score.
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -35,12 +34,12 @@ FILE_ROWS, GROUP_ROWS = 250_000, 50_000
 CODES = ("en", "de", "ja")
 TABLES = ["--captions", "captions", "--clusters", "clusters"]
 PARTS = {
-    "huggingface": ["command", "--format", "huggingface"],
-    "columns": ["command", "--format", "huggingface", *TABLES],
-    "datacomp": ["command", "--format", "datacomp"],
-    "expert": ["command", "--format", "datacomp", *TABLES[2:], "--expert", "1", "--outsiders", "0.1"],
-    "soft": ["command", "--format", "datacomp", "--scores", "scores", "--weights", "score=2", "@draws.txt"],
-    "removal": ["removal_command", "--exclude", "list.txt"],
+    "huggingface": ["clip-export", "--format", "huggingface"],
+    "columns": ["clip-export", "--format", "huggingface", *TABLES],
+    "datacomp": ["clip-export", "--format", "datacomp"],
+    "expert": ["clip-export", "--format", "datacomp", *TABLES[2:], "--expert", "1", "--outsiders", "0.1"],
+    "soft": ["clip-export", "--format", "datacomp", "--scores", "scores", "--weights", "score=2", "@draws.txt"],
+    "removal": ["clip-remove", "--exclude", "list.txt"],
 }
 
 
@@ -102,9 +101,8 @@ def measured(part: str, folder: Path) -> usage.Usage:
     """Run the command of a part over what is in a folder."""
     shutil.rmtree(folder / "out", ignore_errors=True)
     program, *flags = PARTS[part]
-    command = [sys.executable, "-c", f"from curation.leaves.export.{program} import main; main()"]
-    environment = os.environ | {"PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell"}
-    return usage.run([*command, "run", "--output", "out", *flags], cwd=folder, env=environment)
+    command = [str(Path(sys.executable).parent / program), "run", "--output", "out", "--cores", "2", *flags]
+    return usage.run(command, cwd=folder)
 
 
 def main() -> None:
