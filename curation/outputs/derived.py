@@ -284,9 +284,6 @@ def deriving(
             write_json(folder / WORK / CLAIM, {"made_from": wanted.made_from})
         for name in (wanted.whole_by, CHECKSUMS):
             remove(folder / name)
-        present = names(folder)
-        for name in present - finished(present):
-            remove(folder / name)
         derived = Derived(parts, wanted.made_from, progress or Progress(), engine_of(engine))
         try:
             yield derived

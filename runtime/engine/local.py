@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -54,6 +55,7 @@ _OWN = ("curation", "metadata", "runtime")
 _CTRL_C = {signal.SIGINT}
 _ADDRESS = 107 - len("/listener-12345678")  # the most bytes of the path of a folder of sockets
 _HERE = "give Local(1) as the engine, which needs no other processes"
+_MOMENT = 0.2  # seconds that a killed process may take to end
 _preparation = spawn.get_preparation_data
 
 Call = Callable[[int, Any], Any]  # returns the result of a task, given the place and the item
@@ -158,8 +160,9 @@ class Local:
                             done.update(counts)
                             del task_by_future[future]
                             yield result
-                    except BrokenProcessPool:  # all tasks handed out are lost
-                        waiting.extendleft(task.again() for task in task_by_future.values())
+                    except BrokenProcessPool:  # all tasks handed out are lost, or the first that was to be handed out
+                        lost = [*task_by_future.values()] or [waiting.popleft()]
+                        waiting.extendleft(task.again() for task in lost)
                         task_by_future.clear()
                         self.close()
             except BaseException:
@@ -388,6 +391,9 @@ class _Process(ForkServerProcess):
         spawn.get_preparation_data = _without_main
         try:
             super().start()
+        except (EOFError, ConnectionError) as error:
+            time.sleep(_MOMENT)  # its sockets are closed before it has ended, and only then the next one starts
+            raise BrokenProcessPool("the server that workers are forked from was killed") from error
         finally:
             spawn.get_preparation_data = _preparation
 

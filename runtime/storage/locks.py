@@ -171,7 +171,7 @@ def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
     is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
     owner = claim(folder, wait)
     try:
-        remove_runs(folder / WORK)
+        remove_unfinished(folder)
         yield owner
         owner.require()
     finally:
@@ -181,8 +181,14 @@ def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
                 folder.rmdir()
 
 
-def remove_runs(work: Path) -> None:
-    """Remove the folders of earlier runs below `work`; the caller must own the output folder."""
+def remove_unfinished(folder: Path) -> None:
+    """Remove what earlier runs left unfinished: their own folders, and half-written files at the top of `folder`.
+
+    The caller must own the folder.
+    """
+    present, work = names(folder), folder / WORK
+    for name in present - finished(present):
+        remove(folder / name)
     for name in names(work):
         if _RUN.fullmatch(name):
             remove(work / name)

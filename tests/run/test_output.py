@@ -67,9 +67,10 @@ def test_what_was_made_for_workers_goes_where_a_run_breaks_off(folder):
 
 
 def test_a_run_that_was_killed_while_it_claimed_a_folder_leaves_it_to_anybody(tmp_path):
-    (make_folder(tmp_path / "out" / ".work") / f".run.json.{uuid4().hex}{PARTIAL}").write_text('{"version"')
+    for folder in (tmp_path / "out" / ".work", tmp_path / "out"):
+        (make_folder(folder) / f".run.json.{uuid4().hex}{PARTIAL}").write_text('{"version"')
     claimed(tmp_path / "out")
-    assert not any(name.endswith(PARTIAL) for name in names(tmp_path / "out" / ".work"))
+    assert not any(path.name.endswith(PARTIAL) for path in (tmp_path / "out").rglob("*"))
 
 
 def test_a_table_that_could_not_be_copied_binds_no_later_run(folder):

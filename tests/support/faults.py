@@ -123,7 +123,7 @@ def begin(
 def ended(job: subprocess.Popen) -> tuple[int, str]:
     """Return the status with which a job ends, and its last line but what the JVM may say while it shuts down."""
     lines = job.communicate(timeout=600)[0].strip().splitlines()
-    own = [line for line in lines if line.startswith(("clip-curate: ", "clip-metadata: "))]
+    own = [line for line in lines if line.startswith("clip-")]
     return job.returncode, ["", *lines, *own][-1]
 
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from contextvars import copy_context
 from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -116,6 +118,30 @@ def test_a_task_that_kills_each_of_its_workers_ends_in_a_sentence(local):
     with pytest.raises(WorkerLost, match=f"processes were killed {TRIES} times at one task; mostly memory ran out"):
         local.run([*range(9)], killed_always)
     assert local.run([*range(9)], double)["sum"] == 72
+
+
+@pytest.mark.parametrize("kills", [1, TRIES])
+def test_a_server_that_is_killed_while_it_forks_a_worker_is_replaced(monkeypatch, kills):
+    server, killed = forkserver._forkserver, []
+    connect = forkserver.connect_to_new_process
+
+    def connect_and_kill(files: list[int]) -> tuple[int, int]:
+        if len(killed) == kills:
+            return connect(files)
+        server.ensure_running()
+        killed.append(server._forkserver_pid)
+        os.kill(killed[-1], signal.SIGSTOP)  # so that it has not forked yet
+        pipes = connect(files)
+        os.kill(killed[-1], signal.SIGKILL)
+        return pipes
+
+    monkeypatch.setattr(forkserver, "connect_to_new_process", connect_and_kill)
+    with closing(Local(2)) as local:
+        if kills == TRIES:
+            with pytest.raises(WorkerLost, match=f"processes were killed {TRIES} times"):
+                local.run([*range(9)], double)
+        assert local.run([*range(9)], double)["sum"] == 72
+    assert len(set(killed)) == kills
 
 
 def test_what_a_task_refuses_is_refused_and_other_tasks_end(local):

@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
+from uuid import uuid4
 
 import pytest
 
 from runtime.errors import InputError
 from runtime.storage import locks
 from runtime.storage.locks import WORK, claim, is_free, owned
+from runtime.storage.own_files import PARTIAL
 from runtime.storage.paths import names, remove
 
 
@@ -74,6 +76,7 @@ def test_what_a_killed_process_left_is_no_content_and_goes(folder):
     killed = claim(folder)
     killed.work.mkdir(exist_ok=True)
     (killed.work / "half").touch()
+    (folder / f".whole.{uuid4().hex}{PARTIAL}").touch()
     killed.release()
     assert is_free(folder)
     with owned(folder):
