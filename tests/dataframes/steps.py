@@ -29,7 +29,7 @@ def main(kind: str, folder: Path) -> None:
     out.mkdir()
     pairs = spark.read.parquet(str(folder / "pairs"))
     take_steps(pairs, folder / "metadata", out / "steps")
-    spread = pairs.repartition(23).withColumnsRenamed({"url": "img.src", "text": "Words"})
+    spread = pairs.repartition(7).withColumnsRenamed({"url": "img.src", "text": "Words"})
     options = MatchOptions(TableOptions("img.src", "Words"), artefacts=folder / "artefacts")
     take_steps(spread, folder / "metadata", out / "spread", options)
     no_rows = pairs.where("false")

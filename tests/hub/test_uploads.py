@@ -203,7 +203,7 @@ def test_the_command_of_metadata_alone_uploads_and_opens(hub, tmp_path):
     assert opened.stdout.strip() == f"hf://datasets/o/entries@{commit}/entries.parquet", opened.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_killed_uploads_go_on(hub, run):
     hub.fault = lambda request: time.sleep(0.05)
     chance, kills, outputs = random.Random(4), 0, 0
