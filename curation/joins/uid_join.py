@@ -17,7 +17,7 @@ from curation.image_ids import KEY, KEY_NAMES, key_columns
 from curation.outputs.derived import Derived, Task, WorkItem, items_of
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, one_batch
-from runtime.buckets import BUCKET_BYTES, MOST_BUCKETS, group_buckets
+from runtime.buckets import BUCKET_BYTES, MOST_BUCKETS, TURNS, group_buckets
 from runtime.cogroup import PLACE, SIDE, Grouping, Places, Rows, RowStream, Side, Write, cogroup, place_columns
 from runtime.engine import Engine
 from runtime.storage.own_files import OwnFile
@@ -94,7 +94,6 @@ def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
 FOUND_ROWS = 8192  # images in a batch of joined rows: an image may be in many places
 FILE_ROWS = 1 << 18  # images per task that sorts and writes joined rows
 READ_ROWS = 1 << 16
-TURNS = 3  # tasks per core if there are few files
 REPEATED = "repeated"  # name of a tally
 
 Once = Callable[[pa.RecordBatch, np.ndarray], np.ndarray]

@@ -22,14 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.image_ids import key_columns
-from curation.joins.uid_join import TURNS
 from curation.leaves.clustering.embeddings import Embeddings, lists_of, units
 from curation.leaves.clustering.joining import CHOSEN, ROW_BITS
 from curation.leaves.clustering.training import TrainedClusters
 from curation.leaves.near_duplicates.vectors import MeaningLeaders, scaled
 from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow import differs, one_array, one_batch
-from runtime.buckets import MOST_BUCKETS, buckets_for
+from runtime.buckets import MOST_BUCKETS, TURNS, buckets_for
 from runtime.cogroup import PLACE, Grouping, Places, Rows, RowStream, Side, cogroup, rows_by_place
 from runtime.draws import draws
 from runtime.engine import Engine
