@@ -10,8 +10,31 @@ ENTRY_IDS = pa.list_(pa.int32())
 # the member of gzip begins that holds the record.
 RECORD = pa.struct([pa.field("file", pa.string()), pa.field("offset", pa.int64())])
 
-# What the page of an image says of the use, the place and the size of the image: `signals` has the bits of SIGNALS and
-# IMAGE_PLACES in inputs/crawl/links.py, and of LICENCES beside it; a size is null if the page states none.
+ALT = "alt"
+PAGE_KINDS = (ALT, "title", "data-image-title")  # of texts of pages
+
+# The bits of the column `signals`, beside those of LICENCES in licences.py. Files hold these numbers: none may change,
+# new ones are added.
+TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
+SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESERVATION: 16, DATA_NOAI: 32, "noml": 64}
+SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
+# Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
+HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
+# The place that a page gives an image: in a link to the root of a site, in one to another site, in a figure; and in
+# what has the tag or, among its names, a word of NAMES_OF_PLACES in `kernels.html`.
+IMAGE_PLACES = {
+    "in home link": 1 << 11,
+    "in link away": 1 << 12,
+    "in figure": 1 << 13,
+    "in header": 1 << 24,
+    "in footer": 1 << 25,
+    "in menu": 1 << 26,
+    "in advertisement": 1 << 27,
+    "in interface": 1 << 28,
+    "in contents": 1 << 29,
+}
+
+# What the page of an image says of its use, place and size; a size is null if the page states none.
 STATED = (
     pa.field("signals", pa.int32()),
     pa.field("stated_width", pa.int32()),

@@ -29,10 +29,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from curation.inputs.crawl import warc, wat
-from curation.inputs.crawl.links import ALT
 from curation.leaves.gate.judge import OUTPUTS, Judge, features
 from curation.leaves.gate.kernels.features import BITS
-from curation.schemas import MATCHED
+from curation.schemas import ALT, MATCHED
 from runtime.console import command
 from runtime.errors import InputError, no_column
 from runtime.packages import require_packages

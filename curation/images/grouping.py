@@ -22,11 +22,10 @@ import pyarrow.compute as pc
 from curation.config import DOUBTFUL_SCORE, WITNESSES
 from curation.image_ids import hashes, uid_hashes, uids
 from curation.images.combining import OF_IMAGE, SEVERAL_URLS, combine, new_images, reduced, smallest_rows, with_numbers
-from curation.inputs.crawl.links import ALT, SIGNAL, SIGNALS
 from curation.inputs.limits import SHARED_UIDS
 from curation.language.text_kinds import is_foreign
 from curation.licences import TALLY, license_column
-from curation.schemas import CANDIDATE, KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS
+from curation.schemas import ALT, CANDIDATE, KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS, SIGNAL, SIGNALS
 from runtime.arrow import differs, gather_reduced, gather_rows, parts
 from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of, group_buckets
 from runtime.cogroup import Grouping, Rows

@@ -66,7 +66,7 @@ KIND, PLACES, VALUES = 0, 1, 2
 COLUMNS = VALUES + 2 * len(SPANS)
 WANTED_COLUMNS = VALUES + 2 * len(WANTED_SPANS)
 
-# Bits of a place, as in links.IMAGE_PLACES.
+# Bits of a place, as in schemas.IMAGE_PLACES.
 FIGURE, HEADER, FOOTER, MENU, ADVERT, INTERFACE, CONTENTS = (1 << bit for bit in (13, *range(24, 30)))
 # Whole words of ids, classes, roles and tags that say where an image is, or what it is. Others, such as `search`,
 # `author` and `aside`, stand as often around pictures that are described.

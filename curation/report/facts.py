@@ -13,10 +13,10 @@ import numpy as np
 from curation.balancing.thresholds import Distribution, EntryCounts, SizedThreshold, Thresholds
 from curation.config import LICENSE, CurationConfig
 from curation.inputs.candidates import UNKNOWN_LANGUAGE
-from curation.inputs.crawl.links import SIGNAL, SIGNALS
 from curation.inputs.limits import CUT, SHARED, SHARED_UIDS, damage
 from curation.licences import NONE, TALLY, licenses_in
 from curation.report.warnings import warnings
+from curation.schemas import SIGNAL, SIGNALS
 from metadata.entries import Entries
 from metadata.languages import OTHER
 from runtime.packages import versions

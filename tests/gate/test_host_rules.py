@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS
 from curation.leaves.gate.host_files import HostFiles, read
 from curation.leaves.gate.robots_text import (
     AI_TXT,
@@ -20,6 +19,7 @@ from curation.leaves.gate.robots_text import (
     HostRules,
     robots_agents,
 )
+from curation.schemas import HOST_SIGNALS, SIGNALS
 from runtime.errors import InputError
 from tests.naive.robots import naive_is_allowed, naive_is_reserved
 from tests.support.robots_files import AGENTS, paths, robots_file

@@ -15,14 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig
-from curation.inputs.crawl.links import KINDS
 from curation.leaves.gate.judge import FORMAT, OUTPUTS, IsJudged, Judge, digest, features, standard
 from curation.leaves.gate.judge import judged as features_and_sums
 from curation.leaves.gate.judge_reasons import reasons_of
 from curation.leaves.gate.kernels.features import BITS, MOST
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import Policy
-from curation.schemas import MATCHED
+from curation.schemas import MATCHED, PAGE_KINDS
 from runtime.arrow import parts
 from runtime.engine.local import Local
 from runtime.errors import InputError
@@ -97,7 +96,10 @@ def nasty_images(chance: random.Random, number: int) -> list[dict]:
 
     def text_of() -> dict:
         text = chance.choice([made(130), made(130), chance.choice(TEXTS)])
-        own = {"kind": chance.choice([*KINDS, *KINDS, "text", None]), "page_url": chance.choice([None, *PAGES])}
+        own = {
+            "kind": chance.choice([*PAGE_KINDS, *PAGE_KINDS, "text", None]),
+            "page_url": chance.choice([None, *PAGES]),
+        }
         return candidate(text, "en") | own
 
     def image_of(at: int) -> dict:

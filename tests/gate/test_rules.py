@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.inputs.crawl.links import IMAGE_PLACES
 from curation.leaves.gate.image_rules import url_words
 from curation.leaves.gate.policies import IMAGES, TEXTS
 from curation.leaves.gate.word_tables import rows_in
+from curation.schemas import IMAGE_PLACES
 from tests.naive.policies import naive_fails_image, naive_fails_text
 from tests.support.rules import POLICY, failing_images, failing_texts
 from tests.support.stated_images import batch, image

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from curation.images import grouping as module
 from curation.images.combining import OVER_LIMIT
 from curation.images.grouping import DUPLICATE, ImageGrouping, key_of, keyed, pack_pairs, runs, write_unique
-from curation.inputs.crawl.links import SIGNALS
-from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS
+from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS, SIGNALS
 from runtime import buckets as packing
 from runtime.buckets import Block, bucket_of, in_buckets, rows_of_block
 from runtime.storage.own_files import checksum_of

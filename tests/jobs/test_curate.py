@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.thresholds import EntryCounts
-from curation.inputs.crawl.links import SIGNALS
 from curation.inputs.files import find, read
 from curation.leaves.report_sections.alignment import align, read_classes
 from curation.run.results import Results
-from curation.schemas import COUNTS, CURATED, MATCHED
+from curation.schemas import COUNTS, CURATED, MATCHED, SIGNALS
 from runtime.storage.own_files import STAMP, write_json
 from runtime.storage.paths import files, names, remove
 from tests.naive.export import naive_existing

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable
 
-from curation.inputs.crawl.links import IMAGE_PLACES, KINDS
 from curation.leaves.gate.judge import Judge
 from curation.leaves.gate.judge_reasons import Feature, Judged, features_of
+from curation.schemas import IMAGE_PLACES, PAGE_KINDS
 
 
 def naive_features(text: dict, image: dict) -> list[Feature]:
@@ -14,7 +14,7 @@ def naive_features(text: dict, image: dict) -> list[Feature]:
     places = sum(1 << number for number, bit in enumerate(IMAGE_PLACES.values()) if signals & bit)
     width, height = (-1 if image[name] is None else image[name] for name in ("stated_width", "stated_height"))
     page = text.get("page_url") or image["page_url"] or ""
-    number = KINDS.index(kind) if kind in KINDS else len(KINDS)
+    number = PAGE_KINDS.index(kind) if kind in PAGE_KINDS else len(PAGE_KINDS)
     return features_of(
         Judged(text["text"] or "", number, image["url"] or "", page, places, width, height, image["shown"] or -1)
     )

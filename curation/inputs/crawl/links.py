@@ -14,8 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import pyarrow as pa
 
 from curation.inputs.candidates import BYTES, HTTP_URL, ROWS, Row, candidates, clean, columns_of
-from curation.kernels import html
-from curation.schemas import CANDIDATES, RECORD, STATED
+from curation.schemas import CANDIDATES, DATA_NOAI, IMAGE_PLACES, PAGE_KINDS, RECORD, SIGNALS, STATED, TDM_RESERVATION
 from runtime.arrow import gather_rows
 
 EMPTY, BAD, NOT_HTTP = "dropped.empty_url", "dropped.bad_url", "dropped.not_http"
@@ -39,10 +38,6 @@ _plain_page = re.compile(
 # Dot segments, and parts that urljoin drops where they are empty.
 _ALTERED = ("./", ".?", ";", "#")
 
-TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
-
-SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
-
 # A link to a host, or from the root: host, without user and port, path, and query.
 _TARGET = re.compile(
     r"(?:(?:https?:)?//(?:[^/?#@]*@)?([^/?#:@]+)(?::[0-9]*)?(?=[/?#]|\Z)|(?=/))([^?#]*)(\?[^#]*)?", re.I
@@ -52,8 +47,6 @@ _is_picture = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)\Z", re.I | re.A).search
 
 _NUMBER = re.compile(r"\s*\+?([0-9]{1,6})(?:\.[0-9]*)?\s*(?:px)?\s*", re.I | re.A)
 
-ALT = "alt"
-KINDS = (ALT, "title", "data-image-title")
 _NAMES = ("url", "text", "kind", "page_url", *(field.name for field in STATED), "page_language")
 PAGE_PAIRS = pa.schema([*(CANDIDATES.field(name) for name in _NAMES), RECORD.field("offset")])
 _file_of_crawl = re.compile(r"(?:crawl-data/)?CC-MAIN-\d{4}-\d{2}(?:-\d{2})?/[^?#]+|[^/?#]+(?=[?#]|\Z)", re.A).search
@@ -138,26 +131,7 @@ def _trim(link: str) -> str:
     return link.translate(_REMOVED) if "\n" in link or "\t" in link or "\r" in link else link
 
 
-# The bit of each signal in the column `signals`. Files hold these numbers: none may change, new ones are added.
-SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESERVATION: 16, DATA_NOAI: 32, "noml": 64}
-# Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
-HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
-
-# Bits of the place that a page gives an image: in a link to the root of a site, in one to another site, in a figure;
-# and in what has the tag or, among its names, a word of NAMES_OF_PLACES in `kernels.html`.
-_HOME, _AWAY = 2048, 4096
-IMAGE_PLACES = {
-    "in home link": _HOME,
-    "in link away": _AWAY,
-    "in figure": html.FIGURE,
-    "in header": html.HEADER,
-    "in footer": html.FOOTER,
-    "in menu": html.MENU,
-    "in advertisement": html.ADVERT,
-    "in interface": html.INTERFACE,
-    "in contents": html.CONTENTS,
-}
-
+_HOME, _AWAY = IMAGE_PLACES["in home link"], IMAGE_PLACES["in link away"]
 _ROBOTS = {name: SIGNALS[name] for name in ("noai", "noimageai", "noindex", "noimageindex", "noml")}
 _ROBOTS["none"] = SIGNALS["noindex"]  # short for noindex and nofollow
 _BITS = {"robots": _ROBOTS, "x-robots-tag": _ROBOTS, TDM_RESERVATION: {"1": SIGNALS[TDM_RESERVATION]}}  # by token
@@ -277,7 +251,7 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
 
 def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, str]]:
     """Return (kind, text) of each usable text of an image; count other texts, and an image that states none."""
-    stated = [(kind, attributes[kind]) for kind in KINDS if kind in attributes]
+    stated = [(kind, attributes[kind]) for kind in PAGE_KINDS if kind in attributes]
     if not stated:
         tally["dropped.no_text"] += 1
     texts = []

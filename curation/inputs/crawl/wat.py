@@ -18,7 +18,6 @@ from curation.inputs.candidates import ROWS, clean
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.links import (
     EMPTY,
-    KINDS,
     LONGEST_BASE,
     NOT_HTTP,
     Image,
@@ -41,6 +40,7 @@ from curation.kernels.wat.links import DEEPEST, scan_records
 from curation.kernels.wat.pages import read_pages
 from curation.kernels.wat.targets import ODD, find_places
 from curation.licences import licences_of
+from curation.schemas import PAGE_KINDS
 from runtime.arrow import string_buffers
 from runtime.kernels.masks import SLACK
 
@@ -50,7 +50,7 @@ SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
 REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.pages` numbers them
 
 _LINKING = ("A@/href", "AREA@/href", "LINK@/href")  # paths of links that may state licences
-_KINDS = pa.array(KINDS)
+_KINDS = pa.array(PAGE_KINDS)
 _DECODER = json.JSONDecoder()
 _SHORT = 1 << 9  # bytes
 

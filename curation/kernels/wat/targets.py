@@ -14,7 +14,7 @@ from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros
 from runtime.kernels.masks import WINDOW, backslashes, string_stops
 
 _SCHEME = 9  # bytes of the longest one, and of a host's first
-HOME, AWAY = 2048, 4096  # as in links.IMAGE_PLACES
+HOME, AWAY = 2048, 4096  # as in schemas.IMAGE_PLACES
 ODD = -1
 NONE = 0
 

@@ -24,13 +24,12 @@ from isal import isal_zlib as zlib
 
 from curation.config import CurationConfig
 from curation.exclusion.lists import domain_keys
-from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from curation.leaves.gate.host_files import HostFiles, parts_of, read
 from curation.leaves.gate.image_rules import OF_HOSTS
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.robots_text import TDMREP, HostRules, condensed, robots_agents
 from curation.leaves.gate.step import BatchStart, Rewriting, Step, StepFolder
-from curation.schemas import MATCHED_ROW_GROUP
+from curation.schemas import HOST_SIGNALS, MATCHED_ROW_GROUP, SIGNALS, TDM_RESERVATION
 from runtime.arrow import one_array, parts
 from runtime.buckets import buckets_for, group_buckets
 from runtime.cogroup import PLACE, Grouping, Places, Rows, Side, cogroup

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS
 from curation.leaves.gate.kernels import urls as kernels
 from curation.leaves.gate.kernels.url_paths import find_paths
 from curation.leaves.gate.word_tables import WordTable, rows_in, shared, word_key
 from curation.licences import MASK, bits_of
+from curation.schemas import HOST_SIGNALS, SIGNALS
 from runtime.arrow import string_buffers
 
 ARCHIVES = (

@@ -23,13 +23,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.crawl.links import IMAGE_PLACES, KINDS
 from curation.leaves.gate.image_rules import urls_of
 from curation.leaves.gate.kernels import features as kernels
 from curation.leaves.gate.kernels.url_paths import find_names
 from curation.leaves.gate.text_rules import letters
 from curation.leaves.gate.word_tables import shared
-from curation.schemas import JUDGEMENT
+from curation.schemas import IMAGE_PLACES, JUDGEMENT, PAGE_KINDS
 from runtime.arrow import string_buffers
 from runtime.errors import InputError
 from runtime.shipping import Shipped
@@ -177,7 +176,8 @@ def judged(
     names = np.empty((batch.num_rows, 3), np.int64)
     find_names(data, paths, names)
     text_offsets, text_data = string_buffers(texts.field("text"))
-    kinds = pc.fill_null(pc.index_in(texts.field("kind"), pa.array(KINDS)), len(KINDS)).cast(pa.int64()).to_numpy()
+    numbers_of_kinds = pc.index_in(texts.field("kind"), pa.array(PAGE_KINDS))
+    kinds = numbers_of_kinds.fill_null(len(PAGE_KINDS)).cast(pa.int64()).to_numpy()
     stated_offsets, stated = string_buffers(texts.field("page_url"))
     page_offsets, pages = string_buffers(batch["page_url"])
     of_pages = (stated, stated_offsets, pages, page_offsets, facts_of(batch), classes())

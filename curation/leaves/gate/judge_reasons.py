@@ -11,12 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from curation.inputs.crawl.links import IMAGE_PLACES
-from curation.inputs.crawl.links import KINDS as LINK_KINDS
 from curation.leaves.gate.judge import OUTPUTS, IsJudged, classes, facts_of
 from curation.leaves.gate.kernels import features as kernels
 from curation.leaves.gate.kernels.phrases import ALONE, APART, LETTERS, MARK
 from curation.leaves.gate.word_tables import word_key
+from curation.schemas import IMAGE_PLACES, PAGE_KINDS
 
 _ALL = (1 << 64) - 1
 _SLASH = ord("/")
@@ -28,7 +27,7 @@ class Judged(NamedTuple):
     """What the judge reads of a text and its image; a number is -1 where nothing is stated."""
 
     text: str
-    kind: int  # of links.KINDS; their number for texts of tables
+    kind: int  # of schemas.PAGE_KINDS; their number for texts of tables
     url: str
     page_url: str
     places: int  # the bit n for the n-th of IMAGE_PLACES
@@ -78,7 +77,7 @@ def reasons_of(judged: IsJudged, texts: pa.StructArray, images: np.ndarray, batc
     weights, reasons = judged.judge.weights[:, column].astype(np.int64), []
     probable = judged.probabilities(texts, images, batch)
     for text, image, share in zip(texts.to_pylist(), images.tolist(), probable.tolist(), strict=True):
-        kind = LINK_KINDS.index(text["kind"]) if text["kind"] in LINK_KINDS else len(LINK_KINDS)
+        kind = PAGE_KINDS.index(text["kind"]) if text["kind"] in PAGE_KINDS else len(PAGE_KINDS)
         page = text["page_url"] or batch["page_url"][image].as_py() or ""
         url = batch["url"][image].as_py() or ""
         read = Judged(text["text"] or "", kind, url, page, *facts[:, image].tolist())

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from curation.inputs.crawl.links import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
+from curation.schemas import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from runtime.errors import InputError
 
 _NAME = re.compile(r"\*|[A-Za-z0-9_.-]+")

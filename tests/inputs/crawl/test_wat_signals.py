@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curation.inputs.crawl.links import IMAGE_PLACES
 from curation.inputs.crawl.wat import read as read_wat
 from curation.inputs.crawl.wat import signals_of
+from curation.schemas import IMAGE_PLACES
 from tests.naive.page_signals import naive_pairs
 from tests.support.checkout import SHARED
 from tests.support.crawl_records import image as link
