@@ -1,4 +1,4 @@
-"""The Arrow schemas of the rows that pass from one stage of a run to the next."""
+"""The Arrow schemas of the rows that pass from one stage of a run to the next, and the bits and names in them."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ ENTRY_IDS = pa.list_(pa.int32())
 RECORD = pa.struct([pa.field("file", pa.string()), pa.field("offset", pa.int64())])
 
 ALT = "alt"
-PAGE_KINDS = (ALT, "title", "data-image-title")  # of texts of pages
+PAGE_KINDS = (ALT, "title", "data-image-title")  # the attributes that hold an image's texts
+TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
 
 # The bits of the column `signals`, beside those of LICENCES in licences.py. Files hold these numbers: none may change,
 # new ones are added.
-TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
 SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESERVATION: 16, DATA_NOAI: 32, "noml": 64}
 SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
 # Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.

@@ -44,7 +44,7 @@ MOST_BUCKETS = 1 << 13  # buckets a task sends to: with more, its blocks would b
 BLOCK_ROWS = 100  # rows each block should have; a task takes several inputs if one has too few
 TASK_ROWS = 1 << 20  # pairs that a task groups, one bucket after another
 FEW_TASKS = 1 << 8  # up to this number of tasks, each takes one bucket, so that no core is idle
-TURNS = 4  # tasks per core where there are few, whose items take under a second
+TURNS = 4  # the fewest tasks per core, so that cores end at about the same time
 
 Item = TypeVar("Item")
 Keys = Callable[[pa.RecordBatch], np.ndarray]  # returns the uint64 key of each row

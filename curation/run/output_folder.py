@@ -27,7 +27,7 @@ from curation.schemas import REMOVED_PART
 from runtime import interrupts
 from runtime.errors import AGAIN, InputError, flag
 from runtime.redaction import hidden
-from runtime.storage.locks import WORK, Owner, claim, clear_work, is_free, remove_unfinished, usable_output
+from runtime.storage.locks import WORK, Owner, claim, clear_work, is_free, remove_partial, usable_output
 from runtime.storage.own_files import OwnFile, Parts, own_files, read_json, require_no_link, write_json
 from runtime.storage.parquet import head_rows
 from runtime.storage.paths import existing, files, is_url, make_folder, remove, scratch
@@ -76,7 +76,7 @@ class Output:
                 for name in PARTS:
                     require_no_link(folder / name)
                 clear_work(work, CLAIM, *(() if overwrite else REOPENED))
-                remove_unfinished(folder)
+                remove_partial(folder)
                 write_json(work / CLAIM, stamped(description))
             except BaseException:
                 owner.release()

@@ -49,13 +49,13 @@ from runtime.warming import usable_cores
 if TYPE_CHECKING:
     from runtime.engine.spark import Spark
 
-TRIES = 3  # of a task whose processes die
+TRIES = 3  # of a task whose processes, or whose server of processes, die
 AHEAD = 2  # tasks per core that are handed out at a time
 _OWN = ("curation", "metadata", "runtime")
 _CTRL_C = {signal.SIGINT}
 _ADDRESS = 107 - len("/listener-12345678")  # the most bytes of the path of a folder of sockets
 _HERE = "give Local(1) as the engine, which needs no other processes"
-_MOMENT = 0.2  # seconds that a killed process may take to end
+_MOMENT = 0.2  # seconds: until a killed server has ended, Python would ask it for further workers
 _preparation = spawn.get_preparation_data
 
 Call = Callable[[int, Any], Any]  # returns the result of a task, given the place and the item
@@ -160,11 +160,13 @@ class Local:
                             done.update(counts)
                             del task_by_future[future]
                             yield result
-                    except BrokenProcessPool:  # all tasks handed out are lost, or the first that was to be handed out
+                    except BrokenProcessPool:  # all tasks handed out are lost
+                        # If there are none, the next one pays: a server that always dies must end the run.
                         lost = [*task_by_future.values()] or [waiting.popleft()]
                         waiting.extendleft(task.again() for task in lost)
                         task_by_future.clear()
                         self.close()
+                        time.sleep(_MOMENT)
             except BaseException:
                 self.close()
                 raise
@@ -392,7 +394,6 @@ class _Process(ForkServerProcess):
         try:
             super().start()
         except (EOFError, ConnectionError) as error:
-            time.sleep(_MOMENT)  # its sockets are closed before it has ended, and only then the next one starts
             raise BrokenProcessPool("the server that workers are forked from was killed") from error
         finally:
             spawn.get_preparation_data = _preparation

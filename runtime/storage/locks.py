@@ -171,7 +171,8 @@ def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
     is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
     owner = claim(folder, wait)
     try:
-        remove_unfinished(folder)
+        remove_runs(folder / WORK)
+        remove_partial(folder)
         yield owner
         owner.require()
     finally:
@@ -181,17 +182,18 @@ def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
                 folder.rmdir()
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove what earlier runs left unfinished: their own folders, and half-written files at the top of `folder`.
-
-    The caller must own the folder.
-    """
-    present, work = names(folder), folder / WORK
-    for name in present - finished(present):
-        remove(folder / name)
+def remove_runs(work: Path) -> None:
+    """Remove the folders of earlier runs below `work`; the caller must own the output folder."""
     for name in names(work):
         if _RUN.fullmatch(name):
             remove(work / name)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove files at the top of a local folder that a killed process left half written; the caller must own it."""
+    present = set() if is_url(folder) else names(folder)  # a file at a URL is whole, or is not there
+    for name in present - finished(present):
+        remove(folder / name)
 
 
 def clear_work(work: Path, *kept: str) -> None:

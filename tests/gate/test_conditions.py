@@ -19,7 +19,12 @@ from tests.support.gates import checked_gate, write_table
 DEEPEST = "(" * 40 + "width" + ")" * 40 + " > 2"
 LONGEST = "NOT " * 40 + "width > 2"
 NESTED = "abs(" * 40 + "width" + ")" * 40 + " > 2"
-ROWS = {"width": [0, 1, 2, 3], "name": ["a", "4", "nan", None], "ok": [True, False, None, True]}
+ROWS = {
+    "width": [0, 1, 2, 3],
+    "name": ["a", "4", "nan", None],
+    "ok": [True, False, None, True],
+    "score": pa.array([0.3, 0.31, None, 0.2], pa.float32()),
+}
 
 
 def met(keep: str) -> list[list[bool]]:
@@ -81,6 +86,11 @@ def test_what_cannot_be_computed_is_null_and_null_is_not_met(keep, expected):
             met(keep)
     else:
         assert met(keep) == [expected]
+
+
+def test_a_number_is_rounded_to_the_float_of_the_column_beside_it():
+    assert met("score > 0.3") == [[False, True, False, False]]
+    assert met("score::DOUBLE > 0.3") == [[True, True, False, False]]
 
 
 def test_without_duckdb_one_sentence_names_the_extra(monkeypatch):

@@ -68,8 +68,8 @@ def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, samp
     assert all(any(path.startswith(f"{disk}/clip-curation-") for disk in cluster.disks) for path in arrays)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("place", [SENDING, GROUPING], ids=["send", "group"])
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [SENDING, pytest.param(GROUPING, marks=pytest.mark.soak)], ids=["send", "group"])
 def test_an_executor_that_is_killed_while_pairs_come_together_costs_no_byte_and_no_input_is_read_again(
     cluster, sample, folder, whole, place
 ):

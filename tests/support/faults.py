@@ -1,6 +1,7 @@
 """Stop a process of a job where it calls a function, to kill it there or to let it go on."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def begin(
 def ended(job: subprocess.Popen) -> tuple[int, str]:
     """Return the status with which a job ends, and its last line but what the JVM may say while it shuts down."""
     lines = job.communicate(timeout=600)[0].strip().splitlines()
-    own = [line for line in lines if line.startswith("clip-")]
+    own = [line for line in lines if re.match(r"clip-[a-z]+: |Traceback", line)]
     return job.returncode, ["", *lines, *own][-1]
 
 

@@ -1,7 +1,7 @@
 """Make the candidates of a web page: resolve links, pair images with their texts, and read usage signals.
 
 Links are resolved as `urllib.parse.urljoin` does; absolute URLs stay unchanged. Signals, such as `noai`, are in
-headers, metas and attributes. They remove nothing here: the policy rules in `gate.rules` act on them. Images that
+headers, metas and attributes. They remove nothing here: the policy rules in `gate.policies` act on them. Images that
 give no pair are counted.
 """
 

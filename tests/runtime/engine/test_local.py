@@ -120,13 +120,14 @@ def test_a_task_that_kills_each_of_its_workers_ends_in_a_sentence(local):
     assert local.run([*range(9)], double)["sum"] == 72
 
 
-@pytest.mark.parametrize("kills", [1, TRIES])
-def test_a_server_that_is_killed_while_it_forks_a_worker_is_replaced(monkeypatch, kills):
-    server, killed = forkserver._forkserver, []
+@pytest.mark.parametrize(("forks", "kills"), [(0, 1), (1, 1), (0, TRIES)])
+def test_a_server_that_is_killed_while_it_forks_a_worker_is_replaced(monkeypatch, forks, kills):
+    server, killed, left = forkserver._forkserver, [], [None] * forks
     connect = forkserver.connect_to_new_process
 
     def connect_and_kill(files: list[int]) -> tuple[int, int]:
-        if len(killed) == kills:
+        if left or len(killed) == kills:
+            left[:1] = []
             return connect(files)
         server.ensure_running()
         killed.append(server._forkserver_pid)
