@@ -15,7 +15,6 @@ from curation.inputs.tables.lines import DIALECTS, SAMPLE
 from curation.inputs.tables.text import check_delimited as check
 from runtime.errors import InputError
 from tests.naive.inputs import naive_pair
-from tests.support.checkout import SHARED
 from tests.support.tables import URL, dropped, of_csv, texts
 
 CAPTIONS = ['a "b" c', "two\nlines", "x, y; z\tw", '"whole"', "back\\slash", "plain", '5" tv, "new"', "犬"]
@@ -125,8 +124,8 @@ def test_only_the_first_lines_are_looked_at():
 
 
 @pytest.mark.shared
-def test_captions_of_cc3m_stay_as_they_are():
-    path = SHARED / "pairs" / "cc3m_validation.tsv"
+def test_captions_of_cc3m_stay_as_they_are(shared_data):
+    path = shared_data / "pairs" / "cc3m_validation.tsv"
     content = path.read_text("utf-8")
     found = of_csv(content, TableOptions(1, 0), path.name)
     assert dropped(found) == {}
