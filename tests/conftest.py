@@ -29,8 +29,14 @@ def pytest_make_parametrize_id(val, argname: str) -> str | None:
     return argname if isinstance(val, bytes) and len(val) > 8 else None
 
 
+LONGEST_SOAK = 3600  # seconds; setup.cfg has the limit of all other tests
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the workers of pytest-xdist begin with what takes longest, the files that start Spark."""
+    """Give soak tests more time. Let the workers of pytest-xdist begin with the files that start Spark."""
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.timeout(LONGEST_SOAK))
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: item.get_closest_marker("spark") is None)
 
