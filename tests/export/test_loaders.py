@@ -214,6 +214,14 @@ def test_tars_without_a_number_or_with_the_same_one_are_refused(run, tars, tmp_p
         export(in_turn(), run.path, tmp_path / "out", MetaClip([tars[1], tmp_path / "other"]))
 
 
+def test_tars_of_another_download_are_refused(run, tmp_path):
+    (tmp_path / "others").mkdir()
+    write_tar(tmp_path / "others" / "00000.tar", OTHERS)
+    with pytest.raises(InputError, match="none of the samples in 1 tar is among the images of"):
+        export(in_turn(), run.path, tmp_path / "out", MetaClip([tmp_path / "others"]))
+    assert not (tmp_path / "out").exists()
+
+
 def test_tars_are_refused_where_no_loader_is_written_for(run, tars, tmp_path, capsys):
     for flags, fault in (
         (["--format", "datacomp", "--tars", str(tars[0])], "tars are for the formats metaclip and webdataset"),
@@ -239,6 +247,7 @@ def test_images_that_failed_the_gate_have_no_texts(run, tars, tmp_path):
 def test_an_empty_tar_gives_an_empty_object(run, tmp_path):
     (tmp_path / "images").mkdir()
     write_tar(tmp_path / "images" / "00000.tar", [])
+    write_tar(tmp_path / "images" / "00001.tar", run.images)
     export(in_turn(), run.path, tmp_path / "out", MetaClip([tmp_path / "images"]))
     assert first(tmp_path / "out").texts(0) == second(tmp_path / "out").texts(0) == {}
 

@@ -3,11 +3,9 @@
 import json
 import os
 
-import numpy as np
 import pytest
 
 from curation import online
-from curation.leaves.online.epochs import Epoch
 from curation.leaves.tars.samples import fault_of, tar_rows, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples
@@ -65,13 +63,22 @@ def test_an_image_in_two_tars_has_its_texts_in_both(tmp_path):
         assert [(row["uid"], row["candidates"]) for row in found] == expected
 
 
-def test_tars_of_nothing_that_matches_keep_nothing(tmp_path):
+def test_tars_of_another_download_are_refused(tmp_path):
     write_run(tmp_path / "run", [*images(3), image(3, []), image(4, None)])
     write_tar(tmp_path / "a.tar", [image(3, []), image(4, None), image(5, None)])
     write_tar(tmp_path / "b.tar", [])
+    with pytest.raises(InputError, match="none of the samples in 2 tars is among the images of"):
+        build(tmp_path, tmp_path / "run", tmp_path / "index")
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_tar_of_nothing_that_matches_keeps_nothing(tmp_path):
+    write_run(tmp_path / "run", [*images(3), image(3, []), image(4, None)])
+    write_tar(tmp_path / "a.tar", [image(3, []), image(4, None), image(5, None)])
+    write_tar(tmp_path / "b.tar", images(1))
     index = build(tmp_path, tmp_path / "run", tmp_path / "index")
-    assert (index.samples, index.matched) == (3, 0)
-    assert Epoch(index, np.ones(5), online.OnlineConfig(), 0).kept([]).num_rows == 0
+    assert (index.samples, index.matched) == (4, 1)
+    assert [len(rows_of(index, shard)) for shard in (0, 1)] == [0, 1]
 
 
 def test_after_a_gate_only_the_images_that_passed_are_in_the_index(tmp_path):

@@ -29,7 +29,7 @@ from curation.balancing.manifest import keep_probability
 from curation.config import ENGLISH
 from curation.leaves.annotations.clusters import Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
-from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images
+from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images, require_samples
 from curation.leaves.tars.samples import distinct_tars, tar_name
 from curation.outputs.checkpoints import Input
 from curation.outputs.derived import Derived, Made, WorkItem
@@ -181,7 +181,7 @@ class Lists:
 def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside, folder: Derived) -> int:
     """Write the JSON of each tar for both loaders, the arrays, keys.parquet and names.csv.
 
-    Return the number of samples.
+    Return the number of samples; InputError if there are none.
     """
     _require_numbers(tars)
     files = matched_files(run)
@@ -191,6 +191,8 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
         make = partial(write_tar, lists=lists, choice=beside.choice)
         tables = [matched_images(files, run.counted[1]), *beside.tables]
         tallies = each_tar(folder, "write the texts", tars, tables, make)
+    samples = int(tallies[SAMPLES])
+    require_samples(folder, samples, tars, f"among the images of {run.path}{beside}")
     keys = WorkItem(Input(KEYS, "own", 1), files)
     folder.make("write the keys of images", [keys], _write_keys)
     arrays = make_folder(folder.path / ARRAYS)
@@ -199,7 +201,7 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
     with whole(folder.path / NAMES) as path, path.open("w", encoding="utf-8", newline="") as file:
         rows = [(code, name, names.t) for code, name in names.of.items()]
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
-    return int(tallies[SAMPLES])
+    return samples
 
 
 def write_tar(numbered: Numbered, made: Made, scan: Scan, lists: Lists, choice: Choice | None) -> None:

@@ -18,7 +18,7 @@ from curation.leaves.annotations.captions import OF_SOURCE, RATIO, CaptionDraw
 from curation.leaves.annotations.clusters import Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen, require_captions, source_shares
 from curation.leaves.tars.headers import adding_files, regular_files
-from curation.leaves.tars.joined import TEXT, Numbered, Scan, curated_images, each_tar
+from curation.leaves.tars.joined import TEXT, Numbered, Scan, curated_images, each_tar, require_samples
 from curation.leaves.tars.samples import by_key, distinct_tars, image_of, opened_tar, tar_name
 from curation.outputs.derived import Derived, Made
 from curation.run.results import Results
@@ -87,12 +87,7 @@ class WebDataset(Form):
         make = CuratedTars(beside.choice, self._draw, bool(self.caption_sources))
         result = each_tar(folder, "write the samples", tars, [curated_images(run), *beside.tables], make)
         samples, captions = (int(result[name]) for name in (SAMPLES, CAPTIONS))
-        if not samples:
-            folder.forget()
-            raise InputError(
-                f"none of the samples in {counted(len(tars), 'tar')} is in the manifest of {run.path}{beside}; give "
-                "tars of a download of its curated/ or matched/"
-            )
+        require_samples(folder, samples, tars, f"in the manifest of {run.path}{beside}")
         sizes = dict(result.noted(SIZE))
         sizes_of_tars = {name: sizes[name] for name in map(tar_name, tars)}
         write_text(folder.path / SIZES, json.dumps(sizes_of_tars, indent=1) + "\n")

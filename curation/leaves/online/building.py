@@ -21,7 +21,7 @@ from sys import maxsize
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images
+from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images, require_samples
 from curation.leaves.tars.samples import SAMPLES, local_tars_at
 from curation.outputs.derived import Derivation, Made, deriving, is_begun
 from curation.run.finished_run import matched_files
@@ -170,7 +170,9 @@ def build(
         # One process of a training builds the index; the others wait until it is there.
         with deriving(engine, folder, wanted, progress, wait=True) as made:
             write, tables = partial(_write, block_rows=block_rows), [matched_images(files, run.counted[1])]
-            written = _described(shards, each_tar(made, "write the rows", tar_inputs, tables, write))
+            result = each_tar(made, "write the rows", tar_inputs, tables, write)
+            require_samples(made, int(result["matched"]), tar_inputs, f"among the images of {run.path}")
+            written = _described(shards, result)
             made.write_last(NAME, {"version": VERSION, "made_from": wanted.description, "shards": written})
     return Index.open(folder)
 

@@ -28,6 +28,7 @@ from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
 from runtime.storage.paths import make_folder, remove
 from runtime.tallies import Tallies, TaskResult
+from runtime.wording import counted
 
 _log = logging.getLogger(__name__)
 AT_ONCE = 1 << 13  # samples that a writer is given at a time
@@ -83,6 +84,21 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
         remove(scans)  # before the folder is whole, so that a late task makes no new files there
 
     return folder.fill([WorkItem(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
+
+
+def require_samples(folder: Derived, number: int, tars: Sequence[Input], where: str) -> None:
+    """Refuse tars that have no samples of a run: those of another download.
+
+    `number` is the number of samples found, and `where` says where they were looked for. The finished tasks of the
+    folder are forgotten, so that it is emptied.
+    """
+    if number:
+        return
+    folder.forget()
+    raise InputError(
+        f"none of the samples in {counted(len(tars), 'tar')} is {where}; give tars of a download of its curated/ or "
+        "matched/"
+    )
 
 
 def join_samples(files: Sequence[OwnFile], sizes: Sequence[int], tables: Sequence[Table]) -> Join:
