@@ -207,7 +207,9 @@ def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
             "or deu, or another --language-column"
         )
     if unknown:
-        say(f"warning: {in_one_line(''.join(unknown_languages(unknown.total(), dict(unknown.most_common()))))}")
+        say(
+            f"warning: {in_one_line(''.join(unknown_languages(unknown.total(), dict(unknown.most_common())).sentence))}"
+        )
     identifier, rules = Identifier.open(args.model), LanguageRules.of(made(CurationConfig, args))
     asked = texts, languages, identifier, rules, stated_by(table, texts, identifier, rules)
     found, witnessed = evaluate(*asked), evaluate_witnesses(*asked)

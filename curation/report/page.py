@@ -25,7 +25,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from curation.report import charts
 from curation.report import language_table as languages
 from curation.report.facts import Run
-from curation.report.warnings import Quoted, warnings
+from curation.report.warnings import Quoted, warnings, without_tail
 from metadata.languages import language, named
 from runtime.redaction import redacted
 from runtime.storage.own_files import write_text
@@ -94,6 +94,7 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
     return template.render(
         facts=facts,
         warnings=warnings(facts),
+        aim=aim(facts),
         funnel=charts.funnel(facts),
         expected=charts.expected(facts),
         dropped=charts.reasons(facts["dropped"], charts.DROPPED),
@@ -109,6 +110,17 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
         samples=samples_of(rows, run, rates),
         sections=[observed.section for observed in run.observed.values() if observed.section],
     )
+
+
+def aim(facts: dict[str, Any]) -> str:
+    """Return in which languages a run aimed at its tail share, and how many have no tail; `facts` is as in run.json."""
+    if not facts["parameters"]["balance"]:
+        return "every match is kept"
+    matched = [row for row in facts["languages"].values() if row["matches"]]
+    without = without_tail(facts["languages"])
+    if facts["tail_share"] and without:
+        return f"the aim; {number(len(without))} of {counted(len(matched), 'language')} have no tail (t = 1)"
+    return "the aim in every language"
 
 
 def in_notebook(path: Path, facts: dict[str, Any], warnings_alone: bool = False) -> str:

@@ -1,24 +1,28 @@
-"""Warnings of a run, a sentence or two each: what a person should check before using its result.
+"""Warnings of a run: what a person should check before using its result, and what to do about it.
 
-The page, the console and run.json show the same warnings.
+A warning says how many rows it concerns, what is the matter, and what to do. The warnings that concern the most rows
+come first, and only SHOWN_WARNINGS are shown. The page, the console and run.json show the same warnings.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from curation.config import DOUBTFUL_SCORE
-from metadata.languages import OTHER, language
+from curation.config import ENGLISH
+from metadata.languages import language
 from runtime.packages import table_rows
 from runtime.wording import counted, decimal, number, percent
 
+SHOWN_WARNINGS = 7  # more than a screenful is not read
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why only a part of an input was read
 EXCLUDED = "excluded_"  # begins the reasons of pairs that a list names
-LOW_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
+LOW_MATCHED_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
 DOUBTFUL_SHARE = 0.3  # largest usual share of kept rows that have a low score, or are kept for numbers alone
 FOREIGN_SHARE = 0.1  # largest usual share of texts in scripts in which the language is not written
-MOST = 0.5  # share of a language's matches that a single entry should not exceed
-ENOUGH = 20  # texts or matches that a language needs before it is judged
+IMPLAUSIBLE_SHARE = 0.2  # of a language's texts with one entry; in English "of" is in 4 %, and half of texts match
+GATE_SHARE = 0.1  # of a language's texts; `recommended` is meant to lose 4 % of the fine ones
+MOST_LANGUAGES = 0.5  # a larger share of languages without a tail says that p is out of reach for this pool
+ENOUGH = 20  # texts or matches that a language, or all languages of a warning, need before they are judged
 LABELS = 5  # labels of unknown languages that a warning names
 NAMED = 6  # languages or inputs that a warning names
 
@@ -33,28 +37,47 @@ class Quoted(str):
 
 
 @dataclass(frozen=True)
+class Finding:
+    """A warning before it is ranked: the number of rows that it concerns, what is the matter, and what to do."""
+
+    rows: float
+    matter: Sentence
+    remedy: str = ""  # empty if the matter already says what to do
+
+    @property
+    def sentence(self) -> Sentence:
+        """The parts of the warning: the matter, and what to do."""
+        return (*self.matter, f" {self.remedy}") if self.remedy else self.matter
+
+
+@dataclass(frozen=True)
 class Doubt:
     """A fault that a language may have, and the wording of the warning that lists languages with this fault."""
 
     applies: Callable[[dict[str, Any]], bool]  # whether the language with this row of run.json has the fault
-    details: Callable[[dict[str, Any]], tuple[str, ...]]  # what the warning says of the language, in brackets
-    before: str
-    after: str
-    of_other: bool = True  # whether `other`, which is no language, is checked, too
-    asks: Callable[[dict[str, Any]], bool] = lambda parameters: True  # whether a run with these parameters is checked
+    rows: Callable[[dict[str, Any]], float]  # the number of the language's rows that the fault concerns
+    details: Callable[[dict[str, Any]], Sentence]  # what the warning says of the language, in brackets
+    matter: str
+    remedy: str
+    # Whether a run with these parameters is checked:
+    asks: Callable[[dict[str, Any]], bool] = lambda parameters: True
 
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
-    """Return the warnings of a run; `facts` is the content of run.json without the warnings."""
-    checked = (_of_languages(facts["languages"], check) for check in CHECKS if check.asks(facts["parameters"]))
-    return [
+    """Return the warnings of a run that concern the most rows; `facts` is the content of run.json without warnings."""
+    checked = (_of_languages(facts["languages"], doubt) for doubt in DOUBTS if doubt.asks(facts["parameters"]))
+    found = [
         *_of_run(facts),
         *_of_files(facts),
         *_of_rows(facts),
         *_of_exclusion(facts),
-        *_of_gate(facts["gate"]),
+        *_of_tables(facts["gate"]),
+        *_of_removals(facts),
+        *_of_thresholds(facts),
         *filter(None, checked),
     ]
+    ranked = sorted(found, key=lambda finding: -finding.rows)
+    return [finding.sentence for finding in ranked[:SHOWN_WARNINGS]]
 
 
 def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
@@ -119,150 +142,259 @@ def _why_unmatched(facts: dict[str, Any]) -> str:
     return f"the texts are in {texts}, and the entries are of {names}"
 
 
-def _of_run(facts: dict[str, Any]) -> Iterator[Sentence]:
-    if facts.get("metadata", {}).get("starter"):
-        yield (starter(facts["metadata"]),)
+def _of_run(facts: dict[str, Any]) -> Iterator[Finding]:
+    rows = facts["rows"]
     if why := nothing_kept(facts):
-        yield (why,)
+        yield Finding(max(rows["records"], rows["pairs"]), (why,))
+    if facts.get("metadata", {}).get("starter"):
+        yield Finding(rows["texts"], (starter(facts["metadata"]),))
     if (least := facts.get("least_size")) is not None:
         asked = facts["parameters"]["target_size"]
-        yield (
+        matter = (
             f"The target size {number(asked)} is below the smallest size that balancing gives, {number(least)}: at "
-            "t = 1, which was taken, each entry still keeps about one text. Take fewer by a uniform draw of the "
-            "manifest, as docs/how-to/choosing-t.md shows, or give fewer inputs.",
+            "t = 1, which was taken, each entry still keeps about one text.",
         )
+        remedy = (
+            "Take fewer by a uniform draw of the manifest, as docs/how-to/choosing-t.md shows, or give fewer inputs."
+        )
+        yield Finding(least - asked, matter, remedy)
 
 
-def _of_files(facts: dict[str, Any]) -> Iterator[Sentence]:
+def _of_files(facts: dict[str, Any]) -> Iterator[Finding]:
+    """Yield warnings of files that were not read; a damaged file counts as a file with the usual number of texts."""
+    usual = facts["rows"]["texts"] / max(1, facts["rows"]["files"])
     if damage := sum(facts["dropped"].get(reason, 0) for reason in DAMAGE):
         worst = [(Quoted(path), f" ({number(bad)})") for path, bad in list(facts["damaged"].items())[:NAMED]]
-        yield (
+        matter = (
             f"The input was not read completely: {number(damage)} files or parts of files are damaged, cut off or not "
             "of the kind that their name says. All that could be read was used.",
             *((" The most damaged: ", *_listed(worst), ".") if worst else ()),
         )
+        yield Finding(damage * usual, matter, "Replace them by intact copies, and run the same command again.")
     if kinds := facts["passed_over"].items():
         counts = ", ".join(counted(count, kind) for kind, count in kinds)
-        yield (f"Not read, because they are no regular files or hold no pairs: {counts}.",)
+        matter = (f"Not read, because they are no regular files or hold no pairs: {counts}.",)
+        remedy = "Give the files that they stand for, or leave them out."
+        yield Finding(usual * sum(facts["passed_over"].values()), matter, remedy)
 
 
-def _of_rows(facts: dict[str, Any]) -> Iterator[Sentence]:
+def _of_rows(facts: dict[str, Any]) -> Iterator[Finding]:
     if unknown := facts.get("unknown_languages"):
         yield unknown_languages(unknown["rows"], unknown["labels"])
     if shared := facts.get("shared_uids"):
-        yield (
+        matter = (
             f"Uids of the input that are given to several URLs: {number(shared['uids'])}, such as ",
             Quoted(shared["example"]),
-            ". The images of one such uid became one; with --uid-column none an image is known by its URL.",
+            ". The images of one such uid became one.",
         )
+        remedy = "With --uid-column none an image is known by its URL."
+        yield Finding(shared["uids"], matter, remedy)
 
 
-def _of_exclusion(facts: dict[str, Any]) -> Iterator[Sentence]:
+def _of_exclusion(facts: dict[str, Any]) -> Iterator[Finding]:
     if facts["made_from"].get("exclusion") and not any(name.startswith(EXCLUDED) for name in facts["dropped"]):
-        yield ("The lists of --exclude name nothing that was read: no pair was removed. Are they of these images?",)
+        matter = ("The lists of --exclude name nothing that was read: no pair was removed.",)
+        yield Finding(facts["rows"]["texts"], matter, "Are they of these images?")
 
 
-def unknown_languages(rows: int, labels: dict[str, int]) -> Sentence:
+def unknown_languages(rows: int, labels: dict[str, int]) -> Finding:
     """Return the warning that `rows` rows state unknown languages; `labels` has rows by label, most frequent first."""
-    return (
+    matter = (
         f"{number(rows)} rows state a language that is not known, and count as “other”; the most frequent: ",
         *_listed((Quoted(label), f" ({number(times)})") for label, times in list(labels.items())[:LABELS]),
-        ". Known are BCP 47 tags, English names, and the codes and labels of languages.csv.",
+        ".",
     )
+    return Finding(rows, matter, "Known are BCP 47 tags, English names, and the codes and labels of languages.csv.")
 
 
-def _of_gate(gate: dict[str, Any]) -> Iterator[Sentence]:
+def _of_tables(gate: dict[str, Any]) -> Iterator[Finding]:
     if differing := [table for table in gate.get("tables", []) if table.get("differing")]:
         named = (
             (Quoted(row["name"]), f" ({counted(row['differing'], 'image')}, such as ", Quoted(row["example"]), ")")
             for row in differing[:NAMED]
         )
-        yield (
+        matter = (
             "Tables have several rows of an image, with other values: ",
             *_listed(named),
-            ". The row that meets the most conditions counted; is each uid one image?",
+            ". The row that meets the most conditions counted.",
         )
+        images = sum(table["differing"] for table in differing)
+        yield Finding(images, matter, "Check that each uid of these tables is one image.")
     if unmirrored := gate.get("unmirrored"):
-        yield (
+        matter = (
             "Mirrored copies of pictures were not looked for, because evaluation sets have no phash_mirrored: ",
             *_listed((Quoted(name), f" ({number(pictures)})") for name, pictures in unmirrored.items()),
-            ". Hash these sets again by clip-hash, with --overwrite.",
+            ".",
         )
+        pictures = sum(unmirrored.values())
+        yield Finding(pictures, matter, "Hash these sets again by clip-hash, with --overwrite.")
 
 
-def _of_languages(languages: dict[str, dict[str, Any]], check: Doubt) -> Sentence | None:
-    """Return the warning that lists the languages with the fault `check`; None if no language has it.
+def _of_removals(facts: dict[str, Any]) -> Iterator[Finding]:
+    """Yield the warning that the gate removed a large share of the texts of some languages."""
+    rules = [*facts["gate"].get("conditions", []), *facts["gate"].get("texts", [])]
+    removed = [(code, _removed_texts(rules, code)) for code in facts["languages"]]
+    languages = facts["languages"]
+    large = [
+        (code, by_rule)
+        for code, by_rule in removed
+        if languages[code]["matched"] >= ENOUGH and sum(by_rule.values()) >= GATE_SHARE * languages[code]["matched"]
+    ]
+    if not large:
+        return
+    large.sort(key=lambda item: -sum(item[1].values()))
+    named = [_removal(code, languages[code]["matched"], by_rule) for code, by_rule in large[:NAMED]]
+    rows = facts["rows"]
+    images = percent(rows["matched"] - rows.get("gated", rows["matched"]), rows["matched"])
+    matter = (
+        f"The gate removed {images} of the matched images, and a large share of the texts of some languages: ",
+        *_listed(named),
+        f"{_more(large)}.",
+    )
+    remedy = (
+        "With --keep-removed 0.01 the report shows texts that each rule removed; leave out a rule that removes what "
+        "you want to keep."
+    )
+    yield Finding(sum(sum(by_rule.values()) for _, by_rule in large), matter, remedy)
+
+
+def _removed_texts(rules: list[dict[str, Any]], code: str) -> dict[str, int]:
+    """Return the number of texts of a language that each rule of the gate removed, by the text of the rule."""
+    return {rule["text"]: rule["removed_texts"][code] for rule in rules if rule["removed_texts"].get(code)}
+
+
+def _removal(code: str, matched: int, by_rule: dict[str, int]) -> Sentence:
+    gone = sum(by_rule.values())
+    most = max(by_rule, key=lambda text: by_rule[text])
+    shares = f"{percent(gone, matched)} of {number(matched)} texts, {percent(by_rule[most], matched)} by "
+    return f"{language(code).name} ({shares}", Quoted(most), ")"
+
+
+def _of_thresholds(facts: dict[str, Any]) -> Iterator[Finding]:
+    """Yield the warning that most languages have no tail, although the run aims at the tail share p in each."""
+    p = facts["tail_share"]
+    matched = {code: row for code, row in facts["languages"].items() if row["matches"]}
+    without = without_tail(matched)
+    rows = sum(row["matched"] for _, row in without)
+    if not p or not facts["parameters"].get("balance", True) or rows < ENOUGH:
+        return
+    if len(without) <= MOST_LANGUAGES * len(matched):
+        return
+    named = [(f"{language(code).name} ({counted(row['matched'], 'matched text')})",) for code, row in without[:NAMED]]
+    verb = "has" if len(without) == 1 else "have"
+    matter = (
+        f"{len(without)} of {counted(len(matched), 'language')} {verb} no tail (t = 1), although the run aims at a "
+        f"tail share of {percent(p)}: ",
+        *_listed(named),
+        f"{_more(without)}. There each entry keeps about one text.",
+    )
+    remedy = (
+        "Add inputs in these languages, raise --english-threshold, or give all languages the same threshold by "
+        "--threshold-per-language same."
+    )
+    yield Finding(rows, matter, remedy)
+
+
+def without_tail(languages: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the languages other than English with matches, t = 1 and thus no tail; those with the most texts first.
+
+    `languages` has rows of languages in run.json, by code.
+    """
+    without = [(code, row) for code, row in languages.items() if code != ENGLISH and row["matches"] and row["t"] == 1]
+    return sorted(without, key=lambda item: -item[1]["matched"])
+
+
+def _of_languages(languages: dict[str, dict[str, Any]], doubt: Doubt) -> Finding | None:
+    """Return the warning that lists the languages with a fault, those with the most faulty rows first, or None.
 
     `languages` has the rows of languages in run.json, by code.
     """
-    faulty = [
-        (code, row) for code, row in languages.items() if check.applies(row) and (check.of_other or code != OTHER.code)
-    ]
-    if not faulty:
+    faulty = [(code, row) for code, row in languages.items() if doubt.applies(row)]
+    rows = sum(doubt.rows(row) for _, row in faulty)
+    if rows < ENOUGH:
         return None
-    named = [(f"{language(code).name} (", *check.details(row), ")") for code, row in faulty[:NAMED]]
-    more = f" and {len(faulty) - NAMED} more" if len(faulty) > NAMED else ""
-    return (check.before, *_listed(named), more + check.after)
+    faulty.sort(key=lambda item: -doubt.rows(item[1]))
+    named = [(f"{language(code).name} (", *doubt.details(row), ")") for code, row in faulty[:NAMED]]
+    return Finding(rows, (f"{doubt.matter}: ", *_listed(named), f"{_more(faulty)}."), doubt.remedy)
 
 
-def _top_entry(row: dict[str, Any]) -> tuple[str, ...]:
-    top, matches = row["top"][0], row["matches"]
-    return Quoted(top["entry"]), f", {percent(top['count'], matches)} of {number(matches)} matches"
+def _more(languages: list[tuple[str, Any]]) -> str:
+    return f" and {len(languages) - NAMED} more" if len(languages) > NAMED else ""
 
 
-CHECKS = (
+def _is_unbalanced(row: dict[str, Any]) -> bool:
+    return row["matches"] >= ENOUGH and 1 < row["t"] >= row["top"][0]["count"]
+
+
+def _implausible(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries that an implausible share of a language's texts contain, the most frequent first."""
+    if row["texts"] < ENOUGH:
+        return []
+    return [top for top in row["top"] if top["count"] > IMPLAUSIBLE_SHARE * row["texts"]]
+
+
+def _named_entries(row: dict[str, Any]) -> Sentence:
+    entries = [(Quoted(top["entry"]), f" {percent(top['count'], row['texts'])}") for top in _implausible(row)]
+    rest = f" and {counted(len(entries) - LABELS, 'more')}".removesuffix("s") if len(entries) > LABELS else ""
+    return (*_listed(entries[:LABELS]), f"{rest} of {counted(row['texts'], 'text')}")
+
+
+DOUBTS = (
     Doubt(
-        lambda row: row["matches"] >= ENOUGH and row["top"][0]["count"] <= row["t"],
-        lambda row: (f"t = {number(row['t'])}",),
-        "Not balanced, because no entry is in more than t texts: ",
-        ". All texts with a match were kept; a lower English threshold or target size balances more.",
+        applies=_is_unbalanced,
+        rows=lambda row: row["matched"],
+        details=lambda row: (f"t = {number(row['t'])}",),
+        matter="Not balanced, because no entry is in more than t texts",
+        remedy="All texts with a match were kept; a lower English threshold or target size balances more.",
         asks=lambda parameters: parameters.get("balance", True),
     ),
     Doubt(
-        lambda row: row["matches"] >= ENOUGH and row["top"][0]["count"] > MOST * row["matches"],
-        _top_entry,
-        "One entry has most of the matches: ",
-        ". Is it a word of the language, or part of a website's template?",
+        applies=lambda row: bool(_implausible(row)),
+        rows=lambda row: _implausible(row)[0]["count"],
+        details=_named_entries,
+        matter="Entries that are in an implausible share of the texts",
+        remedy="Read the sample rows with them. If they come from a website's template rather than from the language "
+        "itself, limit what one site brings by --policy max_images_per_text:10 max_images_per_domain:1000.",
     ),
     Doubt(
-        lambda row: row["identified"] >= ENOUGH and row["mean_score"] < DOUBTFUL_SCORE,
-        lambda row: (f"{row['mean_score']:.2f} over {counted(row['identified'], 'text')}",),
-        "Low mean language score: ",
-        ". Many of these texts may be in another language or, like file names, in none; "
-        "with --min-language-score 0.5 the doubtful ones count as “other”.",
-        of_other=False,
+        applies=lambda row: row["kept"] >= ENOUGH and row["kept_doubtful"] > DOUBTFUL_SHARE * row["kept"],
+        rows=lambda row: row["kept_doubtful"],
+        details=lambda row: (f"{percent(row['kept_doubtful'], row['kept'])} of {number(row['kept'])}",),
+        matter="Many kept rows have a language score below 0.5",
+        remedy="They may be in another language or, like file names, in none: read those under Doubtful rows in the "
+        "report; with --min-language-score 0.5 such texts count as “other”.",
     ),
     Doubt(
-        lambda row: row["kept"] >= ENOUGH and row["kept_doubtful"] > DOUBTFUL_SHARE * row["kept"],
-        lambda row: (f"{percent(row['kept_doubtful'], row['kept'])} of {number(row['kept'])}",),
-        "Many kept rows have a score below 0.5: ",
-        ". The report shows ten of each language.",
+        applies=lambda row: row["kept"] >= ENOUGH and row["kept_without_letters"] > DOUBTFUL_SHARE * row["kept"],
+        rows=lambda row: row["kept_without_letters"],
+        details=lambda row: (f"{percent(row['kept_without_letters'], row['kept'])} of {number(row['kept'])}",),
+        matter="Many rows are kept for numbers or single letters alone",
+        remedy="With --evidence letters a text needs an entry with two letters.",
     ),
     Doubt(
-        lambda row: row["kept"] >= ENOUGH and row["kept_without_letters"] > DOUBTFUL_SHARE * row["kept"],
-        lambda row: (f"{percent(row['kept_without_letters'], row['kept'])} of {number(row['kept'])}",),
-        "Many rows are kept for numbers or single letters alone: ",
-        ". --evidence letters asks for more.",
+        applies=lambda row: row["texts"] >= ENOUGH and row["other_script"] > FOREIGN_SHARE * row["texts"],
+        rows=lambda row: row["other_script"],
+        details=lambda row: (f"{percent(row['other_script'], row['texts'])} of {counted(row['texts'], 'text')}",),
+        matter="Texts in scripts in which the language is not written",
+        remedy="Check the language that the input states.",
     ),
     Doubt(
-        lambda row: row["texts"] >= ENOUGH and row["other_script"] > FOREIGN_SHARE * row["texts"],
-        lambda row: (f"{percent(row['other_script'], row['texts'])} of {counted(row['texts'], 'text')}",),
-        "Texts in scripts in which the language is not written: ",
-        ". Is the language that the input states right?",
+        applies=lambda row: (
+            row["entries"] > 0 and row["texts"] >= ENOUGH and row["matched"] < LOW_MATCHED_SHARE * row["texts"]
+        ),
+        rows=lambda row: row["texts"] - row["matched"],
+        details=lambda row: (f"{percent(row['matched'], row['texts'])} with {number(row['entries'])} entries",),
+        matter="Few texts match",
+        remedy="Give more entries, and of the kind of these texts: words and names as alt texts have them.",
     ),
     Doubt(
-        lambda row: row["entries"] > 0 and row["texts"] >= ENOUGH and row["matched"] < LOW_SHARE * row["texts"],
-        lambda row: (f"{percent(row['matched'], row['texts'])} with {number(row['entries'])} entries",),
-        "Few texts match: ",
-        ". The entries may be too few, or of another kind than the texts.",
-    ),
-    Doubt(
-        lambda row: row["texts"] > 0 and not row["entries"],
-        lambda row: (f"{counted(row['texts'], 'text')}, mean score {decimal(row['mean_score'])}",),
-        "No entries, so all texts are lost: ",
-        ". Where the score is high, most are in the language: clip-metadata makes its entries from its Wikipedia or a "
-        "list of words (docs/start/new-language.md). Where it is low, most are in another language "
-        "(docs/explanation/languages.md).",
+        applies=lambda row: row["texts"] > 0 and not row["entries"],
+        rows=lambda row: row["texts"],
+        details=lambda row: (f"{counted(row['texts'], 'text')}, mean score {decimal(row['mean_score'])}",),
+        matter="No entries, so all texts are lost",
+        remedy="Where the score is high, most of these texts are in the language: build its entries by clip-metadata "
+        "from its Wikipedia or a list of words (docs/start/new-language.md). Where it is low, most are in another "
+        "language (docs/explanation/languages.md).",
         asks=lambda parameters: parameters.get("metadata_of") is None and not parameters.get("merge_languages"),
     ),
 )
