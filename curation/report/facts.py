@@ -21,7 +21,7 @@ from metadata.entries import Entries
 from metadata.languages import OTHER
 from runtime.packages import versions
 from runtime.tallies import TaskResult
-from runtime.wording import quotient
+from runtime.wording import number, percent, quotient
 
 VERSION = 1  # of run.json
 TOP = 20  # entries listed per language; also damaged inputs and unknown labels listed
@@ -93,7 +93,7 @@ class Run:
             **({"unknown_languages": unknown} if (unknown := self._unknown_languages()) else {}),
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
             **self._licenses(),
-            "damaged": {path: number for path, (number, _) in islice(damage(self.matched).items(), TOP)},
+            "damaged": {path: count for path, (count, _) in islice(damage(self.matched).items(), TOP)},
             "passed_over": dict(Counter(self.passed_over.values())),
             **({"shared_uids": shared} if (shared := self._shared_uids()) else {}),
             "cut_text": self.matched[CUT],
@@ -116,14 +116,14 @@ class Run:
         uids = self.matched[SHARED_UIDS]
         return {"uids": uids, "example": min(self.matched.noted(SHARED), default="")} if uids else {}
 
-    def top_entries(self, code: str, number: int = TOP) -> list[dict[str, Any]]:
-        """Return id, entry and count of the `number` entries of a language with the largest counts, largest first.
+    def top_entries(self, code: str, most: int = TOP) -> list[dict[str, Any]]:
+        """Return id, entry and count of the `most` entries of a language with the largest counts, largest first.
 
         Entries with a count of 0 are left out.
         """
         ids = self.entries.ids(code)
         counted = np.flatnonzero(self.counts.values[ids]) + ids.start
-        top = counted[np.argsort(-self.counts.values[counted], kind="stable")[:number]]
+        top = counted[np.argsort(-self.counts.values[counted], kind="stable")[:most]]
         counts_of_ids = zip(top.tolist(), self.counts.values[top].tolist(), strict=True)
         return [{"id": id, "entry": self.entries.entry(id), "count": count} for id, count in counts_of_ids]
 
@@ -203,8 +203,8 @@ class Run:
         notes = []
         if self.thresholds.assumed:
             notes.append(f"No English match: the tail share p is taken as {self.thresholds.tail_share}.")
-        if self.sized and self._least_size is None:
-            notes.append(self._note_on_size(self.sized))
+        if self.sized and self.config.target_size is not None:
+            notes.append(self._note_on_size(self.sized, self.config.target_size))
         notes += of_licenses(self._licenses())
         if cut := self.matched[CUT]:
             notes.append(f"Texts longer than {self.config.max_text_length:,} characters were cut: {cut:,}.")
@@ -212,15 +212,24 @@ class Run:
             notes.append(f"Servers had to be asked once more: {retries:,} times.")
         return notes
 
-    def _note_on_size(self, sized: SizedThreshold) -> str:
+    def _note_on_size(self, sized: SizedThreshold, target: int) -> str:
+        """Return by how much the run missed its target size, and why it was not met better."""
+        kept = int(self.curated["kept"])
+        missed = f"{number(abs(kept - target))} ({percent(abs(kept - target), target)})"
+        than = "more" if kept > target else "fewer"
+        said = f"The run kept {number(kept)} images: {missed} {than} than the target size {number(target)}."
+        if kept == target:
+            said = f"The run kept {number(kept)} images, the target size."
         if self.thresholds.assumed:
-            return "A target size is met through the threshold of English, which has no match here: it had no effect."
+            return f"{said} A target size is met through the threshold of English, which has no match here."
         if not sized.reached:
-            return (
-                f"Even without a threshold only {sized.size:,.0f} images are expected, "
-                f"fewer than the {self.config.target_size:,} asked for: all matched images are kept."
-            )
-        return f"The English threshold {sized.threshold:,} is the smallest that gives the target size."
+            return f"{said} No threshold keeps more."
+        if self._least_size is not None:
+            return f"{said} The English threshold is 1 and cannot go below 1."
+        t = f"{sized.threshold:,}"
+        return (
+            f"{said} The English threshold {t} is the smallest whole number that is expected to give the target size."
+        )
 
 
 _MATCHED_COLUMNS = ("texts", "identified", "doubtful", "other_script", "matched", "score")
@@ -235,6 +244,6 @@ def licensed(facts: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
 def of_licenses(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence about the licences that pages state, if any; `facts` is the content of run.json."""
     how, pairs = licensed(facts)
-    stated = ", ".join(f"{number:,} {name}" for name, number in pairs.items() if number and name != NONE)
+    stated = ", ".join(f"{rows:,} {name}" for name, rows in pairs.items() if rows and name != NONE)
     if stated:
         yield f"Pages state licences, of themselves and not of each picture. Of the pairs {how}: {stated}."

@@ -148,16 +148,17 @@ def _of_run(facts: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(max(rows["records"], rows["pairs"]), (why,))
     if facts.get("metadata", {}).get("starter"):
         yield Finding(rows["texts"], (starter(facts["metadata"]),))
-    if (least := facts.get("least_size")) is not None:
+    if facts.get("least_size") is not None:
         asked = facts["parameters"]["target_size"]
         matter = (
-            f"The target size {number(asked)} is below the smallest size that balancing gives, {number(least)}: at "
-            "t = 1, which was taken, each entry still keeps about one text.",
+            f"The target size {number(asked)} is below the smallest size that balancing gives, "
+            f"{number(facts['least_size'])}: the English threshold is 1 and cannot go below 1, where each entry still "
+            "keeps about one text.",
         )
         remedy = (
             "Take fewer by a uniform draw of the manifest, as docs/how-to/choosing-t.md shows, or give fewer inputs."
         )
-        yield Finding(least - asked, matter, remedy)
+        yield Finding(rows["kept"], matter, remedy)
 
 
 def _of_files(facts: dict[str, Any]) -> Iterator[Finding]:
