@@ -200,7 +200,7 @@ class Chart:
     y_title: str
     area: Points = field(default_factory=list)
     border: Points = field(default_factory=list)  # a dashed line between two points, where head and tail meet
-    lines: Mapping[str, Points] = field(default_factory=dict)  # by class in the style sheet: before, after
+    lines: Mapping[str, Points] = field(default_factory=dict)  # by class in the style sheet: before, ideal, after
     dots: list[tuple[float, float, str]] = field(default_factory=list)  # x, y, and a text to show on hovering
     labels: Sequence[Label] = ()
 
@@ -212,43 +212,61 @@ def distributions(run: Run) -> list[tuple[str, Distribution, int, tuple[Chart, C
     """
     all_of, plotted = run.distributions, []
     for code in sorted((code for code in all_of if all_of[code].total), key=lambda code: -all_of[code].total)[:PLOTTED]:
-        ascending, t = all_of[code].ascending, run.thresholds.of_language[code]
-        plotted.append((code, all_of[code], t, (counts_by_rank(ascending, t), cumulative_share(ascending, t))))
+        ids, t = run.entries.languages[code], run.thresholds.of_language[code]
+        counts, kept = by_rank(run.counts.values[ids], run.kept_counts.values[ids])
+        plotted.append((code, all_of[code], t, (counts_by_rank(counts, kept, t), cumulative_share(counts, kept, t))))
     return plotted
 
 
-def counts_by_rank(ascending: np.ndarray, t: int) -> Chart:
-    """Return a chart of the counts by rank, with a line at `t`, and below it the area of counts after balancing.
+def by_rank(counts: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts above 0 and the kept counts of the same entries, both int64, the most frequent entry first."""
+    seen = np.flatnonzero(counts)
+    order = seen[np.argsort(-counts[seen], kind="stable")]
+    return counts[order], kept[order]
 
-    `ascending` has the counts above 0 of the entries of a language, int64, sorted.
+
+def counts_by_rank(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
+    """Return a chart of the counts by rank, with a line at `t`, and below it the area of the kept texts.
+
+    `counts` and `kept` are as `by_rank` returns them. Between two ranks that are drawn the kept share is a mean.
     """
-    counts = ascending[::-1]
     ranks = _ranks(len(counts))
     x = LogAxis(LEFT, RIGHT, len(counts))
     y = LogAxis(BOTTOM, TOP, 1.25 * max(counts[0], t))  # some room above for the label of t
     level = float(y.place(t))
-    kept = points(x, y, ranks, np.minimum(counts[ranks - 1], t))
+    shares = _sums_between(kept, ranks) / _sums_between(counts, ranks)
+    after = points(x, y, ranks, np.maximum(1, counts[ranks - 1] * shares))  # the axis begins at 1
     return Chart(
-        f"Counts of {number(len(counts))} entries by rank; t is {number(t)}",
-        *(x, y, BY_RANK, "count"),
-        area=[(LEFT, BOTTOM), *kept, (kept[-1][0], BOTTOM)],
+        f"Counts of {number(len(counts))} entries by rank, and how many of their texts are kept; t is {number(t)}",
+        *(x, y, BY_RANK, "texts with the entry"),
+        area=[(LEFT, BOTTOM), *after, (after[-1][0], BOTTOM)],
         border=[(LEFT, level), (RIGHT, level)],
-        lines={"before": points(x, y, ranks, counts[ranks - 1])},
+        lines={
+            "before": points(x, y, ranks, counts[ranks - 1]),
+            "ideal": points(x, y, ranks, np.minimum(counts[ranks - 1], t)),
+            "after": after,
+        },
         # At the left, where the line of counts is far above or below the label.
         labels=[Label(LEFT + 6, level - 5, f"t = {number(t)}", "start", "t")],
     )
 
 
-def cumulative_share(ascending: np.ndarray, t: int) -> Chart:
-    """Return a chart of the cumulative share of matches by rank, most frequent entry first, before and after balancing.
+def _sums_between(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return, for each rank, the sum of the values after the rank before it, up to its own."""
+    sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
+    return np.diff(sums[np.concatenate([np.zeros(1, np.int64), ranks])])
 
-    `ascending` has the counts above 0 of the entries of a language, int64, sorted. Balancing cuts a count to `t`.
+
+def cumulative_share(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
+    """Return a chart of the cumulative share of matches by rank, most frequent entry first, of all texts and of kept.
+
+    `counts` and `kept` are as `by_rank` returns them. In the ideal a count is cut to `t`.
     """
-    counts = ascending[::-1]
     ranks = _ranks(len(counts))
     x, y = LogAxis(LEFT, RIGHT, len(counts)), Axis(BOTTOM, TOP)
-    head = len(counts) - int(np.searchsorted(ascending, t))
-    sums = {"before": np.cumsum(counts), "after": np.cumsum(np.minimum(counts, t))}
+    head = int((counts >= t).sum())
+    matches = {"before": counts, "ideal": np.minimum(counts, t), "after": kept}
+    sums = {name: np.cumsum(values) for name, values in matches.items() if values.any()}
     chart = Chart(
         f"Cumulative share of matches before and after balancing; {number(head)} entries are counted t or more",
         *(x, y, BY_RANK, "share of matches"),

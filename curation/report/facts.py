@@ -58,6 +58,7 @@ class Run:
     thresholds: Thresholds
     matched: TaskResult  # of the matching stage
     curated: TaskResult  # of sampling and writing
+    kept_counts: EntryCounts  # the number of kept texts that contain each entry
     sized: SizedThreshold | None = None  # of a run with a target size
     sizes: dict[str, Any] = field(default_factory=dict)  # of other English thresholds
     lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought

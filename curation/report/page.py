@@ -106,7 +106,7 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
         curve=charts.sizes(facts),
         distributions=charts.distributions(run),
         head_and_tail=charts.head_and_tail(run, rates),
-        rates=rates,
+        kept_counts=run.kept_counts.values,
         samples=samples_of(rows, run, rates),
         sections=[observed.section for observed in run.observed.values() if observed.section],
     )

@@ -151,6 +151,7 @@ class Steps:
             thresholds=counted.balance.thresholds,
             matched=counted.matched,
             curated=counted.curated,
+            kept_counts=self._kept_counts(),
             sized=counted.balance.sized,
             sizes=self._sizes(images, counted),
             lineage=output.lineage(),
@@ -160,6 +161,13 @@ class Steps:
         seen = Observation(self._context, images.files, output.files("curated"), run)
         observed = {name: observer(seen) for name, observer in self.request.observers.items()}
         output.write_results(replace(run, observed=observed), counted.balance.rates, self.progress.times())
+
+    def _kept_counts(self) -> EntryCounts:
+        """Return, for each entry, the number of kept texts that contain it."""
+        output, entries = self.output, self.request.entries
+        with self.progress.stage("count entries of the kept texts"):
+            files, folder = output.files("curated"), output.parts.begin("kept")
+            return tasks.count_texts(self.engine, files, entries, folder, tasks.OF_CURATED)
 
     def _match_inputs(self) -> TaskResult:
         inputs, unique = self.request.files, self.request.options.unique_images

@@ -46,6 +46,7 @@ from runtime.warming import compile_kernels
 
 ROWS = 131_072  # rows weighed together, to bound memory; a host's pages are adjacent, or in random order
 BYTES = 128 << 20
+OF_MATCHED, OF_CURATED = "candidates.list.element.entries", "entries"  # the columns of entries in files of images
 
 
 def with_pool_languages(
@@ -168,9 +169,14 @@ def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> TaskR
     return cogroup(engine, [Side(files, _read_pairs)], ImageGrouping(max_texts, folder).stage(rows))
 
 
-def count_texts(engine: Engine, files: list[OwnFile], entries: Entries, folder: Path) -> EntryCounts:
-    """Step 3: return, for each entry, the number of texts that contain it."""
-    written = engine.run(spread(files, engine), partial(_count, entries=len(entries), folder=folder))
+def count_texts(
+    engine: Engine, files: list[OwnFile], entries: Entries, folder: Path, column: str = OF_MATCHED
+) -> EntryCounts:
+    """Step 3: return, for each entry, the number of texts that contain it.
+
+    The texts are those of matched images or, with the column OF_CURATED, those of a manifest.
+    """
+    written = engine.run(spread(files, engine), partial(_count, entries=len(entries), folder=folder, column=column))
     counts = EntryCounts.zeros(len(entries), entries.digest)
     for file in own_files(folder, written.files, AGAIN):
         counts.add_seen(read_table(file))
@@ -227,11 +233,14 @@ def _read_pairs(_: int, files: list[Path], tallies: Tallies) -> Iterator[Block]:
     return (block for file in files for block in read_blocks(file, PAIRS))
 
 
-def _count(files: list[OwnFile], entries: int, folder: Path) -> TaskResult:
+def _count(files: list[OwnFile], entries: int, folder: Path, column: str) -> TaskResult:
     counts = EntryCounts.zeros(entries, "")
     for file in files:
-        for batch in advancing(batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.entries"])):
-            counts.count(parts(batch["candidates"])[0].field("entries"))
+        for batch in advancing(batches(file, MATCHED_ROW_GROUP, [column])):
+            if column == OF_MATCHED:
+                counts.count(parts(batch["candidates"])[0].field("entries"))
+            else:
+                counts.count(batch["entries"])
     return write_rows(folder / files[0].path.name, SEEN, 1 << 20, [counts.seen()])
 
 

@@ -57,7 +57,7 @@ def make(folder: Path, images: int) -> Path:
     tallies = TaskResult([{"name": name, "language": None, "value": images} for name in ("images", "kept")])
     tallies += TaskResult({"name": "language.kept", "language": code, "value": images // 3} for code in CODES)
     described = {"inputs": [], "metadata": entries.digest}
-    run = Run(CurationConfig(english_threshold=1), described, entries, counts, thresholds, tallies, tallies)
+    run = Run(CurationConfig(english_threshold=1), described, entries, counts, thresholds, tallies, tallies, counts)
     # As after a removal: there is no matched/, and tables are of images of the manifest.
     removal = {"removed": 0, "reasons": {}, "exclusion": "", "from": "", "versions": {}}
     facts = run.run_json | {"removals": [removal]}

@@ -44,9 +44,9 @@ def finished(
         "he": {"kept": 12, "expected": 11.0},
     }
     curated = tallies(kept, images=13_000, kept=312, expected=321.5, variance=289)
-    run = Run(
-        CurationConfig(), {"inputs": list(inputs), "metadata": "d1"}, entries, counts, thresholds, matched, curated
-    )
+    kept_counts = EntryCounts(counts.values // 3, entries.digest)
+    made_from = {"inputs": list(inputs), "metadata": "d1"}
+    run = Run(CurationConfig(), made_from, entries, counts, thresholds, matched, curated, kept_counts)
     return run, rates_of(counts.values, entries.languages, thresholds)
 
 
@@ -81,7 +81,7 @@ def hostile(texts: Sequence[str] = EVERY) -> tuple[Run, np.ndarray, list[dict]]:
 
 def nothing_read() -> tuple[Run, np.ndarray]:
     run, _ = finished(counts=[0] * 9)
-    none = Run(run.config, run.made_from, run.entries, run.counts, run.thresholds, TaskResult(), TaskResult())
+    none = replace(run, matched=TaskResult(), curated=TaskResult())
     return none, np.ones(9, np.float32)
 
 

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 
-from curation.balancing.thresholds import Distribution
 from curation.report import charts
 from curation.report.charts import LogAxis
 from curation.report.page import environment
@@ -41,19 +40,39 @@ def test_an_axis_of_many_decades_labels_some_of_them():
     assert len(LogAxis(0, 300, 10**15).ticks()) <= 8
 
 
+def heights(chart: charts.Chart, name: str) -> list[float]:
+    """Return the share of the height of the area between the axes at each point of a line."""
+    return [(charts.BOTTOM - y) / (charts.BOTTOM - charts.TOP) for _, y in points(chart, name)]
+
+
 def test_the_lines_of_cumulative_shares_are_those_of_the_definition():
-    counts, t = [1, 2, 7, 10], 5
-    chart = charts.cumulative_share(np.array(counts), t)
-    height = charts.BOTTOM - charts.TOP
-    for name, masses in (("before", [10, 7, 2, 1]), ("after", [5, 5, 2, 1])):
+    counts, kept, t = [10, 7, 2, 1], [8, 3, 2, 0], 5
+    chart = charts.cumulative_share(np.array(counts), np.array(kept), t)
+    for name, masses in (("before", counts), ("ideal", [5, 5, 2, 1]), ("after", kept)):
         shares = [sum(masses[: i + 1]) / sum(masses) for i in range(4)]
-        drawn = [(charts.BOTTOM - y) / height for _, y in points(chart, name)]
-        assert drawn == pytest.approx(shares, abs=0.001)
+        assert heights(chart, name) == pytest.approx(shares, abs=0.001)
     assert [label.text for label in chart.labels] == ["2 in the head"]
 
 
+def test_the_chart_of_counts_shows_what_is_kept_and_the_ideal_as_another_line():
+    counts, kept = charts.by_rank(np.array([0, 10, 1_000, 100]), np.array([0, 10, 500, 70]))
+    chart = charts.counts_by_rank(counts, kept, 50)
+    axis = LogAxis(charts.BOTTOM, charts.TOP, 1_250)
+    for name, values in (("before", [1_000, 100, 10]), ("ideal", [50, 50, 10]), ("after", [500, 70, 10])):
+        assert [y for _, y in points(chart, name)] == pytest.approx(axis.place(values))
+    assert chart.area[1:-1] == points(chart, "after")
+
+
+def test_between_two_ranks_that_are_drawn_the_kept_share_is_a_mean():
+    counts = np.full(100_000, 7)
+    kept = np.resize([7, 0], 100_000)
+    drawn = points(charts.counts_by_rank(counts, kept, 3), "after")
+    assert len(drawn) <= charts.POINTS
+    assert drawn[-1][1] == pytest.approx(LogAxis(charts.BOTTOM, charts.TOP, 1.25 * 7).place(3.5), abs=1)
+
+
 def test_the_line_of_counts_crosses_that_of_t_where_the_head_ends():
-    chart = charts.counts_by_rank(np.arange(1, 101), 30)
+    chart = charts.counts_by_rank(np.arange(100, 0, -1), np.arange(100, 0, -1), 30)
     (_, level), (_, same) = chart.border
     border = LogAxis(charts.LEFT, charts.RIGHT, 100).place(71)  # the 71 counts from 30 to 100
     assert level == same
@@ -61,11 +80,12 @@ def test_the_line_of_counts_crosses_that_of_t_where_the_head_ends():
 
 
 @pytest.mark.parametrize("counts", [[1], [5], [3, 3, 3], [1, 10**12]])
+@pytest.mark.parametrize("kept", [0, 1])
 @pytest.mark.parametrize("t", [1, 4, 20_000, 10**13])
-def test_charts_of_any_counts_stay_between_their_axes(counts, t):
-    ascending = Distribution.of(counts).ascending
-    for chart in (charts.counts_by_rank(ascending, t), charts.cumulative_share(ascending, t)):
-        for x, y in points(chart, "before"):
+def test_charts_of_any_counts_stay_between_their_axes(counts, kept, t):
+    both = charts.by_rank(np.array(counts), np.array(counts) * kept)
+    for chart in (charts.counts_by_rank(*both, t), charts.cumulative_share(*both, t)):
+        for x, y in (point for line in chart.lines.values() for point in line):
             assert charts.LEFT - 0.1 <= x <= charts.RIGHT + 0.1
             assert charts.TOP - 0.1 <= y <= charts.BOTTOM + 0.1
 
@@ -77,9 +97,9 @@ def test_the_chart_of_thresholds_has_a_dot_for_each_language_and_labels_that_do_
 
 
 def test_the_svg_has_all_shapes_of_the_chart_in_pixels_of_one_decimal():
-    drawn = svg(charts.counts_by_rank(np.array([1, 2, 7, 10]), 5))
+    drawn = svg(charts.counts_by_rank(np.array([10, 7, 2, 1]), np.array([6, 5, 2, 1]), 5))
     named = re.findall('class="([^"]*)"', drawn)
-    assert sorted({*named}) == ["area", "grid", "line before", "t"]
+    assert sorted({*named}) == ["area", "grid", "line after", "line before", "line ideal", "t"]
     assert named.count("t") == 2  # the line and its label
     places = re.findall(r' (?:x|y|x1|x2|y1|y2|points)="([^"]*)"', drawn)
     numbers = [number for place in places for number in re.split("[ ,]", place)]

@@ -1,17 +1,22 @@
 """A finished run read back: its counts and images, and what other thresholds and runs make of them."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation import CurationConfig, curate
 from curation.balancing.thresholds import rates_of
 from curation.run.finished_run import curated_files
 from curation.run.results import Results, overlap
 from metadata import Entries, InputError
+from runtime.engine.local import Local
 from tests.naive.results import naive_expected, naive_overlap
+from tests.report.runs import Page
 from tests.support.written_run import write_run
 
 ENTRIES = {"en": ["a", "dog", "the", "red dog", "unseen"], "he": ["כלב", "חתול"], "ja": ["犬", "猫", "写真"]}
@@ -183,3 +188,17 @@ def test_a_run_whose_files_are_gone_is_refused(tmp_path, entries, images):
     (run.path / "curated" / "00000.parquet").unlink()
     with pytest.raises(InputError, match=r"curated holds no Parquet files, the run wrote [\d,]+ rows; curate again"):
         curated_files(replace(run, facts=facts))
+
+
+def test_the_report_shows_how_many_texts_of_each_entry_are_kept_which_are_more_than_t(tmp_path):
+    words = [f"word{number}" for number in range(40)]
+    urls = [f"https://example.org/{word}.jpg" for word in words]
+    columns = {"url": urls, "text": [f"the {word}" for word in words], "language": ["en"] * 40}
+    pq.write_table(pa.table(columns), tmp_path / "pairs.parquet")
+    entries = Entries.build({"en": ["the", *words]})
+    config = CurationConfig(english_threshold=2)
+    run = curate(tmp_path / "pairs.parquet", tmp_path / "out", metadata=entries, config=config, engine=Local(1))
+    kept = int(run.kept_counts()[0])
+    assert (int(run.counts[0]), kept) == (40, 40)  # each text has a word of its own, which keeps it
+    shown = Page((tmp_path / "out" / "report.html").read_text("utf-8")).text
+    assert re.search(rf"the\s*40\s*{kept}\s", shown)

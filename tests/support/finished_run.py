@@ -71,7 +71,9 @@ def finished_run(path: Path, images: list[dict], files: int = 2, t: int = 5) -> 
     counts.save(str(path / "counts.parquet"), entries, rates)
     description = {"inputs": [], "metadata": entries.digest}
     config = CurationConfig(english_threshold=t)
-    run = Run(config, description, entries, counts, thresholds, _of_matched(images), _of_curated(images, curated))
+    kept_counts = EntryCounts.zeros(len(entries), entries.digest).count(curated["entries"])
+    results = _of_matched(images), _of_curated(images, curated)
+    run = Run(config, description, entries, counts, thresholds, *results, kept_counts)
     (path / "run.json").write_text(json.dumps(run.run_json, ensure_ascii=False), "utf-8")
     return FinishedRun(path, images, curated.to_pylist(), counts.values.tolist(), rates)
 

@@ -34,7 +34,9 @@ def write_run(folder, entries: Entries, images, t: int, seed: int = 0, files: in
     output.finish("curated", write_parts(output.parts.begin("curated"), kept, CURATED, 1).files)
     config = CurationConfig(english_threshold=t, seed=seed)
     curated = curated_counts(batch, kept, rates)
-    output.write_results(Run(config, output.description, entries, counts, thresholds, matched, curated), rates, [])
+    kept_counts = EntryCounts.zeros(len(entries), entries.digest).count(kept["entries"])
+    run = Run(config, output.description, entries, counts, thresholds, matched, curated, kept_counts)
+    output.write_results(run, rates, [])
     output.remove_work()
     return output.path
 
