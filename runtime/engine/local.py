@@ -20,7 +20,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import forkserver, resource_tracker, spawn
@@ -56,6 +56,8 @@ _CTRL_C = {signal.SIGINT}
 _ADDRESS = 107 - len("/listener-12345678")  # the most bytes of the path of a folder of sockets
 _HERE = "give Local(1) as the engine, which needs no other processes"
 _MOMENT = 0.2  # seconds: until a killed server has ended, Python would ask it for further workers
+_LOOK_EVERY = 1.0  # seconds: how often a process that waits makes sure that the server runs
+_PATIENCE = 300.0  # seconds for the server to start and to fork a worker, of which imports on a slow disk take most
 _preparation = spawn.get_preparation_data
 
 Call = Callable[[int, Any], Any]  # returns the result of a task, given the place and the item
@@ -126,6 +128,7 @@ class Local:
             if pool is not None and self._pid == os.getpid():  # a fork of this process leaves them alone
                 for process in [*(pool._processes or {}).values()]:
                     process.kill()
+                _continue_server()
                 pool.shutdown(cancel_futures=True)
 
     def __del__(self) -> None:
@@ -155,7 +158,10 @@ class Local:
                             with postponed():  # a worker that Ctrl-C leaves half started would print a trace
                                 task_by_future[self._processes().submit(_called, path, task.place, task.item)] = task
                             waiting.popleft()
-                        for future in wait(task_by_future, return_when=FIRST_COMPLETED).done:
+                        ended = wait(task_by_future, _LOOK_EVERY, FIRST_COMPLETED).done
+                        if not ended:
+                            _continue_server()
+                        for future in ended:
                             result, counts = future.result()
                             done.update(counts)
                             del task_by_future[future]
@@ -392,11 +398,45 @@ class _Process(ForkServerProcess):
     def start(self) -> None:
         spawn.get_preparation_data = _without_main
         try:
-            super().start()
+            with _watched_server():
+                super().start()
         except (EOFError, ConnectionError) as error:
             raise BrokenProcessPool("the server that workers are forked from was killed") from error
         finally:
             spawn.get_preparation_data = _preparation
+
+
+@contextmanager
+def _watched_server() -> Iterator[None]:
+    """Let the block, which waits for the server, end: continue a stopped server, and kill one that does not answer."""
+    over = threading.Event()
+    threading.Thread(target=_watch_server, args=(over,), daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _watch_server(over: threading.Event) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)  # Ctrl-C shall wake the main thread
+    # The looks are counted, not the time: if the whole command is stopped for hours, the server has done nothing wrong.
+    for _ in range(round(_PATIENCE / _LOOK_EVERY)):
+        if over.wait(_LOOK_EVERY):
+            return
+        _continue_server()
+    _signal_server(signal.SIGKILL)
+
+
+def _continue_server() -> None:
+    """Continue the server if somebody has stopped it: it would neither fork workers nor report that one has died."""
+    _signal_server(signal.SIGCONT)
+
+
+def _signal_server(number: signal.Signals) -> None:
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 class _Context(ForkServerContext):

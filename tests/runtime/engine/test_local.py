@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,6 +18,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from runtime.engine import Stage, spread
+from runtime.engine import local as local_engine
 from runtime.engine.local import TRIES, Local, WorkerLost
 from runtime.errors import InputError
 from runtime.progress import Progress, advance
@@ -132,9 +134,9 @@ def test_a_server_that_is_killed_while_it_forks_a_worker_is_replaced(monkeypatch
         server.ensure_running()
         killed.append(server._forkserver_pid)
         os.kill(killed[-1], signal.SIGSTOP)  # so that it has not forked yet
-        pipes = connect(files)
-        os.kill(killed[-1], signal.SIGKILL)
-        return pipes
+        # From Python 3.14 on, `connect` waits for the server's answer, so another thread must kill the server.
+        threading.Timer(0.1, os.kill, (killed[-1], signal.SIGKILL)).start()
+        return connect(files)
 
     monkeypatch.setattr(forkserver, "connect_to_new_process", connect_and_kill)
     with closing(Local(2)) as local:
@@ -143,6 +145,55 @@ def test_a_server_that_is_killed_while_it_forks_a_worker_is_replaced(monkeypatch
                 local.run([*range(9)], double)
         assert local.run([*range(9)], double)["sum"] == 72
     assert len(set(killed)) == kills
+
+
+def stop_server() -> int:
+    """Stop the server that workers are forked from, which then answers nothing; return its process id."""
+    forkserver.ensure_running()
+    pid = forkserver._forkserver._forkserver_pid
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_is_stopped_is_continued_when_a_worker_starts(local):
+    local.run([1, 2], double)
+    pid = stop_server()
+    with closing(Local(2)) as other:
+        assert other.run([*range(9)], double)["sum"] == 72
+    assert forkserver._forkserver._forkserver_pid == pid
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_is_stopped_is_continued_when_a_worker_dies(local, tmp_path):
+    local.run([1, 2], double)
+    stop_server()
+    assert local.run([*range(9)], partial(killed_once, folder=tmp_path))["sum"] == 72
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_is_stopped_does_not_keep_an_engine_from_closing():
+    local = Local(2)
+    local.run([1, 2], double)
+    stop_server()
+    local.close()
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_never_answers_is_killed_and_replaced(monkeypatch):
+    kill_server = partial(local_engine._signal_server, signal.SIGKILL)
+
+    def kill_and_be_patient(number: signal.Signals) -> None:
+        if number == signal.SIGKILL:
+            kill_server()
+            monkeypatch.setattr(local_engine, "_PATIENCE", 300.0)
+
+    monkeypatch.setattr(local_engine, "_signal_server", kill_and_be_patient)
+    monkeypatch.setattr(local_engine, "_PATIENCE", 2.0)
+    pid = stop_server()
+    with closing(Local(2)) as local:
+        assert local.run([*range(9)], double)["sum"] == 72
+    assert forkserver._forkserver._forkserver_pid != pid
 
 
 def test_what_a_task_refuses_is_refused_and_other_tasks_end(local):
