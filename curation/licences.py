@@ -1,4 +1,4 @@
-"""Read the licences that pages state: in links, metas, microdata and JSON-LD.
+"""Read the licences that pages state: in links, headers, metas, microdata and JSON-LD.
 
 A licence here is the statement of a page, not of a picture: pages show pictures of others, too. Each licence is a bit
 of the column `signals`, so an image has the licences of all pages that show it. What a page says of one of its
@@ -8,21 +8,31 @@ pictures, as `license` of an ImageObject, is left out.
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from runtime.tallies import Tallies
 
-# `other` is any licence that is stated, and is none of Creative Commons; `cc-other` one of its old ones. Files hold
-# these bits: none may change.
-NAMES = (
-    *("cc-by", "cc-by-sa", "cc-by-nd", "cc-by-nc", "cc-by-nc-sa", "cc-by-nc-nd"),
-    *("cc0", "public-domain", "cc-other", "other"),
-)
-_FIRST = 14  # the bits below are those of signals and places
-LICENCES = {name: 1 << _FIRST + place for place, name in enumerate(NAMES)}
+# `cc-other` is an old licence of Creative Commons, `rsl` a file of Really Simple Licensing, and `other` any other one.
+# Files hold these bits: none may change. Bits that are missing here belong to signals and places.
+_FIRST = 14
+RSL = "rsl"
+LICENCES = {
+    "cc-by": 1 << _FIRST,
+    "cc-by-sa": 1 << 15,
+    "cc-by-nd": 1 << 16,
+    "cc-by-nc": 1 << 17,
+    "cc-by-nc-sa": 1 << 18,
+    "cc-by-nc-nd": 1 << 19,
+    "cc0": 1 << 20,
+    "public-domain": 1 << 21,
+    "cc-other": 1 << 22,
+    "other": 1 << 23,
+    RSL: 1 << 30,
+}
+NAMES = tuple(LICENCES)
 NONE, SEVERAL = "none", "several"  # of pages that say nothing, and that disagree
 MASK = sum(LICENCES.values())
 TALLY = "license."  # before the name of a licence: the name of the tally of its pairs that were read
@@ -37,6 +47,7 @@ _BY_CODE = {
 
 _CC = r"creativecommons\.org/(?:licenses|publicdomain)/([a-z+-]+)"
 _address = re.compile(rf"(?<![\w-]){_CC}", re.I | re.A).search
+_may_state = re.compile("license|publicdomain", re.I | re.A).search
 _links_to = re.compile(rf"\s*(?:https?:)?//(?:[\w-]+\.)*{_CC}", re.I | re.A).match
 _short = re.compile(r"\bcc[ _-]?(zero|0|by(?:[ _-](?:nc|nd|sa))*)(?![a-z])", re.I | re.A).search
 
@@ -48,24 +59,32 @@ _METAS = {"license", "og.license", "cc.license", "dc.license", "dct.license", "d
 _RIGHTS = {"dc.rights", "dct.rights", "dcterms.rights"}
 
 
-def licences_of(links: Iterable[tuple[str, str]], metas: Iterable[tuple[str, str]], scripts: Iterable[str] = ()) -> int:
+class Link(NamedTuple):
+    """A link that may state a licence: the tokens of rel and itemprop, the address, and the type of what is there."""
+
+    tokens: str
+    address: str
+    type: str = ""
+
+
+def licences_of(links: Iterable[Link], metas: Iterable[tuple[str, str]], scripts: Iterable[str] = ()) -> int:
     """Return the licences that a page states, as bits of LICENCES.
 
-    `links` are pairs (rel or itemprop, address), `metas` pairs (name, content), and `scripts` texts of JSON-LD. A link
-    to Creative Commons that is not marked as a licence counts only if the page states no licence otherwise.
+    `metas` are pairs (name, content), and `scripts` texts of JSON-LD. A link to Creative Commons that is not marked as
+    a licence counts only if the page states no licence otherwise.
 
     >>> cc = "//creativecommons.org/licenses/"
-    >>> links = [("nofollow", f"{cc}by-nd-nc/1.0"), ("License noopener", "http:" + f"{cc}by-sa/3.0/de/deed.de")]
+    >>> links = [Link("nofollow", f"{cc}by-nd-nc/1.0"), Link("License noopener", f"http:{cc}by-sa/3.0/de/deed.de")]
     >>> [licence_name(licences_of(links[:number], [])) for number in (0, 1, 2)]
     ['none', 'cc-by-nc-nd', 'cc-by-sa']
     >>> licence_name(licences_of(links, [("DC.rights", "All rights reserved"), ("dcterms:license", "CC0 1.0")]))
     'several'
     """
     stated = linked = 0
-    for tokens, address in links:
-        if not _TOKENS.isdisjoint(tokens.lower().split()):
-            stated |= bit_of(address)
-        elif match := _links_to(address):
+    for link in links:
+        if not _TOKENS.isdisjoint(link.tokens.lower().split()):
+            stated |= LICENCES[RSL] if is_rsl(link.type) else bit_of(link.address)
+        elif match := _links_to(link.address):
             linked |= _bit_of_code(match[1])
     for name, content in metas:
         name = name.strip().lower().replace(":", ".")
@@ -75,6 +94,30 @@ def licences_of(links: Iterable[tuple[str, str]], metas: Iterable[tuple[str, str
         for value in _values(script):
             stated |= bit_of(value)
     return stated or linked
+
+
+def links_in(headers: Iterable[str]) -> list[Link]:
+    """Return the links in the values of HTTP headers `Link` (RFC 8288).
+
+    Only headers with a word by which licences are stated are parsed.
+
+    >>> links_in(['</rsl.xml>; rel="license"; type="application/rsl+xml"', "</style>; rel=stylesheet"])
+    [Link(tokens='license', address='/rsl.xml', type='application/rsl+xml')]
+    """
+    links = []
+    for value in headers:
+        if not _may_state(value):
+            continue
+        from requests.utils import parse_header_links  # here, as few pages need what takes long to import
+
+        for link in parse_header_links(value):
+            links.append(Link(link.get("rel", ""), link["url"], link.get("type", "")))
+    return links
+
+
+def is_rsl(media_type: str) -> bool:
+    """Return whether a media type, with or without parameters, is that of Really Simple Licensing."""
+    return media_type.partition(";")[0].strip().lower() == "application/rsl+xml"
 
 
 def bit_of(value: str) -> int:

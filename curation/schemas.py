@@ -12,14 +12,25 @@ RECORD = pa.struct([pa.field("file", pa.string()), pa.field("offset", pa.int64()
 
 ALT = "alt"
 PAGE_KINDS = (ALT, "title", "data-image-title")  # the attributes that hold an image's texts
-TDM_RESERVATION, DATA_NOAI = "tdm-reservation", "data-noai"
+TDM_RESERVATION = "tdm-reservation"
+DATA_NOAI = "data-noai"
+CONTENT_USAGE = "content-usage"
 
 # The bits of the column `signals`, beside those of LICENCES in licences.py. Files hold these numbers: none may change,
 # new ones are added.
-SIGNALS = {"noai": 1, "noimageai": 2, "noindex": 4, "noimageindex": 8, TDM_RESERVATION: 16, DATA_NOAI: 32, "noml": 64}
+SIGNALS = {
+    "noai": 1,
+    "noimageai": 2,
+    "noindex": 4,
+    "noimageindex": 8,
+    TDM_RESERVATION: 16,
+    DATA_NOAI: 32,
+    "noml": 64,
+    CONTENT_USAGE: 512,
+}
 SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
-# Those that hosts state, which `gate.hosts` adds; TDM_RESERVATION is stated by pages and by hosts.
-HOST_SIGNALS = {"robots": 128, "content-signal": 256, "content-usage": 512, "ai.txt": 1024}
+# Signals that only hosts state. `gate.hosts` adds them, and those that both pages and hosts state.
+HOST_SIGNALS = {"robots": 128, "content-signal": 256, "ai.txt": 1024}
 # The place that a page gives an image: in a link to the root of a site, in one to another site, in a figure; and in
 # what has the tag or, among its names, a word of NAMES_OF_PLACES in `kernels.html`.
 IMAGE_PLACES = {
@@ -105,8 +116,9 @@ CANDIDATE = pa.struct(
 # these texts has no page. A candidate whose own `page_url` is null has the page of the image.
 # The version is stored with a run, so that a run with images of another version is not continued. 1 had no signal
 # `noml`, and left the references in texts that a site had escaped twice; 2 had neither IMAGE_PLACES nor `shown`;
-# 3 neither licences nor `record`, 4 of the places only links and figures.
-MATCHED_VERSION = 5
+# 3 neither licences nor `record`, 4 of the places only links and figures. 5 had neither `content-usage` of pages nor
+# licences of RSL and of headers, and read directives for one robot from headers only.
+MATCHED_VERSION = 6
 MATCHED = pa.schema(
     [
         pa.field("uid", pa.string()),

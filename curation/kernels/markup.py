@@ -16,7 +16,7 @@ _NUL = 255  # instead of 0, which fills the integers
 
 _SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=<>\"'")
 _TAB, _LF, _FF, _CR = (ord(character) for character in "\t\n\f\r")
-_DASH, _BANG, _QUESTION, _BACKSLASH, _COLON = (ord(character) for character in "-!?\\:")
+_DASH, _BANG, _QUESTION, _BACKSLASH, _COLON, _BRACKET, _COMMA = (ord(character) for character in "-!?\\:[,")
 
 _EACH, _HIGHEST = 0x0101010101010101, -0x7F7F7F7F7F7F7F80  # one of each byte of a word, and its highest bit
 
@@ -25,7 +25,8 @@ _SMALL = 0x2020202020202020  # makes letters small
 _PUB = len("pub")
 _FURTHEST = 100  # bytes before the word in a string that are looked at; the envelope before links has more
 _ORG = int.from_bytes(b"org", "little")
-_REL, _NAME, _PROPERTY = (int.from_bytes(end, "little") for end in (b"el", b"me", b"ty"))
+_REL, _NAME, _PROPERTY, _LINK = (int.from_bytes(end, "little") for end in (b"el", b"me", b"ty", b"nk"))
+_SMALL_LETTERS = 0x2020  # makes two letters small
 
 
 def _packed(name):
@@ -248,7 +249,7 @@ def is_license(data, i):
 def find_statement(data, i, end):
     """Return where the next `license` or `licdomain` that may state a licence begins in the JSON data[i:end], or end.
 
-    Such a word is in an address, in a rel, or in the name of a meta.
+    Such a word is in an address, in a rel, in the name of a meta, or in the header Link.
     """
     i = find_license(data, i, end)
     while i < end and not is_in_address(data, i) and not is_in_naming_value(data, i):
@@ -267,7 +268,10 @@ def is_in_address(data, i):
 
 @inline
 def is_in_naming_value(data, i):
-    """Return whether the word at data[i] is in the value of a rel, name or property, or in a long or escaped string."""
+    """Return whether the word at data[i] is in the value of a rel, name, property or Link.
+
+    A string in a list may be one of several values of Link. A long string, or one with escaped quotes, may be any.
+    """
     first = max(_FURTHEST, i - _FURTHEST)
     while i > first and byte_at(data, i) != _QUOTE:
         i -= 1
@@ -276,5 +280,7 @@ def is_in_naming_value(data, i):
     i -= 1
     while i > first - _FURTHEST and (byte_at(data, i) <= _SPACE or byte_at(data, i) == _COLON):
         i -= 1
+    if byte_at(data, i) == _BRACKET or byte_at(data, i) == _COMMA:
+        return True
     key = load_word(data, i - 2) & lowest(16) if byte_at(data, i) == _QUOTE else 0
-    return key == _REL or key == _NAME or key == _PROPERTY
+    return key == _REL or key == _NAME or key == _PROPERTY or key | _SMALL_LETTERS == _LINK

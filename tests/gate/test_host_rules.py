@@ -25,7 +25,8 @@ from tests.naive.robots import naive_is_allowed, naive_is_reserved
 from tests.support.robots_files import AGENTS, paths, robots_file
 from tests.support.robots_warc import robots_warc
 
-ROBOTS, CONTENT, USAGE, AI, TDM = (*HOST_SIGNALS.values(), SIGNALS["tdm-reservation"])
+ROBOTS, CONTENT, AI = HOST_SIGNALS.values()
+USAGE, TDM = SIGNALS["content-usage"], SIGNALS["tdm-reservation"]
 EVERYONE = b"User-agent: *\n"
 FIELDS = ("Disallow", "Disallow", "Allow")
 PIECES = (

@@ -103,7 +103,10 @@ def test_a_table_states_all_files_of_a_host_and_rules_remove_by_each(engine, tmp
     images = [
         image(number, f"https://{host}.example/{path}.jpg")
         for number, (host, path) in enumerate(
-            [("a", "x"), ("b", "x"), ("c", "x"), ("c", "y/z"), ("d", "x"), ("e", "x"), ("f", "x")]
+            [
+                *[("a", "x"), ("b", "x"), ("c", "x"), ("c", "y/z"), ("d", "x"), ("e", "x"), ("f", "x")],
+                *[("g", "x"), ("h", "x"), ("h", "y"), ("i", "x")],
+            ]
         )
     ]
     rows = [
@@ -114,6 +117,9 @@ def test_a_table_states_all_files_of_a_host_and_rules_remove_by_each(engine, tmp
         ("e.example", "{", "/.well-known/tdmrep.json"),
         ("e.example", "User-agent: GPTBot\nDisallow: /", "robots.txt"),
         ("f.example:8080", "User-agent: *\nDisallow: /", None),
+        ("g.example", "License: https://g.example/rsl.xml\nUser-agent: *\nAllow: /", None),
+        ("h.example", '<rsl xmlns="https://rslstandard.org/rsl"><content url="/x*"/></rsl>', "/rsl.xml"),
+        ("i.example", "<rss/>", "/rsl.xml"),
     ]
     pq.write_table(
         pa.table(dict(zip(["host", "text", "path"], zip(*rows, strict=True), strict=True))), folder / "t.parquet"
@@ -129,14 +135,19 @@ def test_a_table_states_all_files_of_a_host_and_rules_remove_by_each(engine, tmp
         "ai.txt",
         "robots",
         None,
+        "rsl",
+        "rsl",
+        None,
+        None,
     ]
     facts = counted.facts()["gate"]["hosts"]
-    assert facts["faults"] == {"no_json": 1}
+    assert facts["faults"] == {"no_json": 1, "no_rsl": 1}
+    assert facts["signals"]["rsl"] == {"any": 2, "image": 2, "page": 0}
     assert "CCBot" in facts["agents"]
-    policy = ["robots", "content_signal", "ai_txt", "tdm_reservation"]
+    policy = ["robots", "content_signal", "content_usage", "ai_txt", "tdm_reservation"]
     left, counted = gated(engine, tmp_path / "gates", images, GateOptions(robots=[folder], policy=policy))
-    assert [row["url"][8] for row in left] == ["b", "c", "f"]
-    assert [each["removed"] for each in counted.facts()["gate"]["conditions"]] == [1, 1, 1, 1]
+    assert [row["url"][8] for row in left] == ["c", "f", "g", "h", "h", "i"]
+    assert [each["removed"] for each in counted.facts()["gate"]["conditions"]] == [1, 1, 1, 1, 1]
 
 
 def test_files_of_other_hosts_are_refused(engine, tmp_path):

@@ -76,7 +76,7 @@ def test_the_page_about_policies_has_the_table_of_rules():
         ([""], "'' is no rule"),
         (["noai:1"], "'noai:1': the rule noai takes no number"),
         (["noai:"], "takes no number"),
-        (["license"], "'license': the rule license takes some of cc-by,cc-by-sa,.*,other; got ''"),
+        (["license"], "'license': the rule license takes some of cc-by,cc-by-sa,.*,rsl; got ''"),
         (["license:cc-by,by"], "takes some of .*; got 'by'"),
         (["license:cc0", "license:other"], "the rule license is given twice, with different numbers; give one"),
         (["min_words"], "'min_words': the rule min_words takes a number from 2 to 1000, such as min_words:100"),

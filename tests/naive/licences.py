@@ -23,10 +23,14 @@ def naive_licences(html):
                 (values[name], values.get("content", "")) for name in ("name", "property", "itemprop") if name in values
             ]
         elif node.tag == "script":
-            if values.get("type", "").strip().lower() == "application/ld+json":
+            kind = values.get("type", "")
+            if naive_is_rsl(kind) and ("license" in node.html.lower() or "licdomai" in node.html.lower()):
+                links.append(("license", "", kind))
+            elif kind.strip().lower() == "application/ld+json":
                 scripts.append(node.text())
         elif "href" in values:
-            links.append((values.get("rel", "") + " " + values.get("itemprop", ""), values["href"]))
+            tokens = values.get("rel", "") + " " + values.get("itemprop", "")
+            links.append((tokens, values["href"], values.get("type", "")))
     return naive_stated(links, metas, scripts)
 
 
@@ -42,9 +46,9 @@ def naive_is_foreign(node):
 
 def naive_stated(links, metas, scripts=()):
     stated, linked = set(), set()
-    for tokens, address in links:
+    for tokens, address, kind in links:
         if any(token in TOKENS for token in tokens.lower().split()):
-            stated.add(naive_name(address))
+            stated.add("rsl" if naive_is_rsl(kind) else naive_name(address))
         else:
             linked.add(naive_linked(address))
     for name, content in metas:
@@ -61,6 +65,11 @@ def naive_stated(links, metas, scripts=()):
         for value in naive_values(found):
             stated.add(naive_name(value))
     return (stated - {None}) or (linked - {None})
+
+
+def naive_is_rsl(kind):
+    """Say whether a media type is that of RSL."""
+    return kind.split(";")[0].strip().lower() == "application/rsl+xml"
 
 
 def naive_values(found):

@@ -2,6 +2,8 @@
 
 from html.parser import HTMLParser
 
+from tests.naive.structured_fields import naive_refuses_training
+
 ROBOTS = {"noai": 1, "noimageai": 2, "noindex": 4, "none": 4, "noimageindex": 8, "noml": 64}
 
 
@@ -21,7 +23,11 @@ class Reader(HTMLParser):
 def naive_pairs(html, headers):
     """Return signals, stated width and height of each image of a page with such headers."""
     found = Reader(html).found
-    page = naive_page_signals([*headers, *((meta.get("name", ""), meta.get("content", "")) for meta in found["meta"])])
+    stated = list(headers)
+    for meta in found["meta"]:
+        if "content" in meta:
+            stated += [(meta[key], meta["content"]) for key in ("name", "http-equiv") if key in meta]
+    page = naive_page_signals(stated)
     sizes = [[naive_pixels(image.get(side, "")) for side in ("width", "height")] for image in found["img"]]
     own = [32 if "data-noai" in image else 0 for image in found["img"]]
     return [(page + bit, *size) for bit, size in zip(own, sizes, strict=True)]
@@ -30,14 +36,26 @@ def naive_pairs(html, headers):
 def naive_page_signals(stated):
     """Return the sum of the signals that headers and metas state."""
     said = set()
+    usages = [value for name, value in stated if name.strip().lower() == "content-usage"]
+    if naive_refuses_training(", ".join(usages)):
+        said.add(512)
     for name, value in stated:
+        name = name.strip().lower()
         for token in value.lower().split(","):
             token = token.split(":")[-1].strip()
-            if name.strip().lower() in ("robots", "x-robots-tag") and token in ROBOTS:
+            if naive_speaks_to_robots(name) and token in ROBOTS:
                 said.add(ROBOTS[token])
-            if name.strip().lower() == "tdm-reservation" and token == "1":
+            if name == "tdm-reservation" and token == "1":
                 said.add(16)
     return sum(said)
+
+
+def naive_speaks_to_robots(name):
+    """Say whether a header or meta has the name of all robots, or of one."""
+    if name in ("robots", "x-robots-tag"):
+        return True
+    is_plain = all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name)
+    return is_plain and any(word.endswith("bot") for word in name.split("-"))
 
 
 def naive_pixels(value):

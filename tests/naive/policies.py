@@ -13,7 +13,7 @@ from tests.naive.judge import naive_probabilities
 from tests.naive.text_kinds import naive_kinds
 
 BITS = {"noai": 1, "noimageai": 2, "noml": 64, "tdm_reservation": 16, "data_noai": 32}
-BITS |= {"robots": 128, "content_signal": 256, "ai_txt": 1024}
+BITS |= {"robots": 128, "content_signal": 256, "content_usage": 512, "ai_txt": 1024}
 
 
 def naive_fails_image(rule: str, number: int | None, image: dict) -> bool:

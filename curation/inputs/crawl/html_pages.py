@@ -21,7 +21,7 @@ from webencodings import lookup
 
 from curation.inputs.candidates import attribute_value
 from curation.kernels import html
-from curation.licences import licences_of
+from curation.licences import Link, is_rsl, licences_of
 from runtime.arrow import gather
 
 ENOUGH = 16 << 10  # bytes of texts: more change the answer hardly ever
@@ -153,8 +153,11 @@ class Html(NamedTuple):
     licences: int  # the bits of those that it states
 
 
-def parse(page: bytes, fields: dict[str, str]) -> Html:
-    """Return a page's images and metas, base, language and licences; ValueError if its encoding cannot be decoded."""
+def parse(page: bytes, fields: dict[str, str], header_links: Sequence[Link] = ()) -> Html:
+    """Return a page's images and metas, base, language and licences; ValueError if its encoding cannot be decoded.
+
+    `header_links` are those of its HTTP headers.
+    """
     elements = _elements(page, fields.get("content-type", ""))
     base = next((element.attributes["href"] for element in elements if element.tag == "base"), None)
     lang = next((element.attributes["lang"] for element in elements if element.tag == "html"), "")
@@ -162,21 +165,28 @@ def parse(page: bytes, fields: dict[str, str]) -> Html:
     images = [image for image in images if not image.attributes.keys().isdisjoint(LINKS)]
     metas = [element.attributes for element in elements if element.tag == "meta"]
     stating = [element for element in elements if element.tag in _STATING]
-    return Html(base, lang, images, metas, _licences(stating) if stating else 0)
+    licences = _licences(stating, header_links) if stating or header_links else 0
+    return Html(base, lang, images, metas, licences)
 
 
-def _licences(stating: Sequence[Element]) -> int:
-    """Return the bits of the licences that elements state."""
-    links, metas, scripts = [], [], []
+def _licences(stating: Sequence[Element], header_links: Sequence[Link]) -> int:
+    """Return the bits of the licences that elements and headers state."""
+    links = [*header_links]
+    metas = []
+    scripts = []
     for tag, attributes, _ in stating:
+        media_type = attributes.get("type", "")
         if tag == "script license":
-            is_json = attributes.get("type", "").strip().lower() == "application/ld+json"
-            scripts += [attributes["content"]] * is_json
+            if is_rsl(media_type):
+                links.append(Link("license", "", media_type))
+            elif media_type.strip().lower() == "application/ld+json":
+                scripts.append(attributes["content"])
         elif tag == "meta license":
             named = filter(None, map(attributes.get, ("name", "property", "itemprop")))
             metas += [(name, attributes.get("content", "")) for name in named]
         elif "href" in attributes:
-            links.append((f"{attributes.get('rel', '')} {attributes.get('itemprop', '')}", attributes["href"]))
+            tokens = f"{attributes.get('rel', '')} {attributes.get('itemprop', '')}"
+            links.append(Link(tokens, attributes["href"], media_type))
     return licences_of(links, metas, scripts)
 
 

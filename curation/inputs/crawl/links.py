@@ -14,7 +14,18 @@ from urllib.parse import urljoin, urlsplit
 import pyarrow as pa
 
 from curation.inputs.candidates import BYTES, HTTP_URL, ROWS, Row, candidates, clean, columns_of
-from curation.schemas import CANDIDATES, DATA_NOAI, IMAGE_PLACES, PAGE_KINDS, RECORD, SIGNALS, STATED, TDM_RESERVATION
+from curation.preferences import refuses_training
+from curation.schemas import (
+    CANDIDATES,
+    CONTENT_USAGE,
+    DATA_NOAI,
+    IMAGE_PLACES,
+    PAGE_KINDS,
+    RECORD,
+    SIGNALS,
+    STATED,
+    TDM_RESERVATION,
+)
 from runtime.arrow import gather_rows
 
 EMPTY, BAD, NOT_HTTP = "dropped.empty_url", "dropped.bad_url", "dropped.not_http"
@@ -134,27 +145,46 @@ def _trim(link: str) -> str:
 _HOME, _AWAY = IMAGE_PLACES["in home link"], IMAGE_PLACES["in link away"]
 _ROBOTS = {name: SIGNALS[name] for name in ("noai", "noimageai", "noindex", "noimageindex", "noml")}
 _ROBOTS["none"] = SIGNALS["noindex"]  # short for noindex and nofollow
-_BITS = {"robots": _ROBOTS, "x-robots-tag": _ROBOTS, TDM_RESERVATION: {"1": SIGNALS[TDM_RESERVATION]}}  # by token
+_RESERVED = {"1": SIGNALS[TDM_RESERVATION]}
+# A meta for one robot has its name, such as `googlebot` or `googlebot-news`. A directive for one robot counts for all.
+_speaks_to_robots = re.compile(r"robots|x-robots-tag|[\w-]*bot(?:-[\w-]*)?", re.A).fullmatch
 
 
 def page_signals(stated: Iterable[tuple[str, str]]) -> int:
-    """Return a page's signals as bits, given name and value of its header fields, and name and content of its metas.
+    """Return a page's signals as bits.
 
-    >>> page_signals([("X-Robots-Tag", "NOAI"), ("robots", "none, noimageai"), ("tdm-reservation", "0")])
+    `stated` has name and value of each header field, and name (or http-equiv) and content of each meta.
+
+    >>> page_signals([("X-Robots-Tag", "otherbot: NOAI"), ("robots", "none, noimageai"), ("tdm-reservation", "0")])
     7
     """
     signals = 0
+    usages = []
     for name, value in stated:
-        bits = _BITS.get(name.strip().lower(), {})
+        name = name.strip().lower()
+        if name == CONTENT_USAGE:
+            usages.append(value)
+            continue
+        bits = _bits_of(name)
         for token in value.split(",") if bits else ():
-            # What is for one robot counts for all.
             signals |= bits.get(token.rpartition(":")[2].strip().lower(), 0)
+    # The values of a repeated field are one dictionary (RFC 9651, section 4.2).
+    if usages and refuses_training(", ".join(usages)):
+        signals |= SIGNALS[CONTENT_USAGE]
     return signals
 
 
 def states_signals(name: str) -> bool:
     """Return whether a header field or a meta of this name states signals."""
-    return name.strip().lower() in _BITS
+    name = name.strip().lower()
+    return name == CONTENT_USAGE or bool(_bits_of(name))
+
+
+def _bits_of(name: str) -> dict[str, int]:
+    """Return the bit of each token that a header field or a meta of this name, in lower case, may state."""
+    if name == TDM_RESERVATION:
+        return _RESERVED
+    return _ROBOTS if _speaks_to_robots(name) else {}
 
 
 def image_signals(attributes: dict[str, str], places: int) -> tuple[int, int | None, int | None]:

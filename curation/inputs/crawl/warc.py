@@ -29,6 +29,7 @@ from curation.inputs.crawl.links import (
 )
 from curation.kernels.html import OF_LINK
 from curation.kernels.warc_heads import BEGIN, COLUMNS, KIND, METADATA, RESPONSE, UNUSUAL, read_heads
+from curation.licences import links_in
 from metadata.languages import of_tag
 from runtime.arrow import gather
 from runtime.kernels.masks import SLACK, find_bytes
@@ -85,12 +86,21 @@ def _page(record: WarcRecord, block: bytes) -> Page | str | None:
         html = html_pages.unpacked_body(body, fields)
         if len(html) > html_pages.MAX_BYTES:
             return "dropped.too_large"
-        parsed = html_pages.parse(html, fields)
+        links = links_in(value for name, value in stated if name == "link")
+        parsed = html_pages.parse(html, fields, links)
     except ValueError:
         return "dropped.bad_encoding"
-    metas = [(meta.get("name", ""), meta.get("content", "")) for meta in parsed.metas]
+    signals = page_signals([*stated, *_stated_in(parsed.metas)])
     images = [_image(element, parsed.language) for element in parsed.images]
-    return Page(url.strip("<>"), parsed.base, images, page_signals([*stated, *metas]) | parsed.licences)
+    return Page(url.strip("<>"), parsed.base, images, signals | parsed.licences)
+
+
+def _stated_in(metas: Sequence[dict[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each meta, or of the header that it stands for, with its content."""
+    for meta in metas:
+        for key in ("name", "http-equiv"):
+            if key in meta:
+                yield meta[key], meta.get("content", "")
 
 
 def _image(element: html_pages.Element, page_language: str) -> Image:

@@ -39,7 +39,7 @@ from curation.kernels.wat import tokens
 from curation.kernels.wat.links import DEEPEST, scan_records
 from curation.kernels.wat.pages import read_pages
 from curation.kernels.wat.targets import ODD, find_places
-from curation.licences import licences_of
+from curation.licences import Link, licences_of, links_in
 from curation.schemas import PAGE_KINDS
 from runtime.arrow import string_buffers
 from runtime.kernels.masks import SLACK
@@ -78,7 +78,7 @@ def page_of(block: bytes, tally: Counter[str]) -> Page | None:
         for link, behind in pairwise([*objects, {}])
         if link.get("path") == "IMG@/src"
     ]
-    signals = signals_of(_at(response, "Headers"), _at(html, "Head", "Metas")) | licences_in(html)
+    signals = signals_of(_at(response, "Headers"), _at(html, "Head", "Metas")) | licences_in(response)
     return Page(url.strip("<>"), base if type(base) is str else None, images, signals)
 
 
@@ -90,27 +90,41 @@ def url_of_link(link: dict[str, Any]) -> str | None:
 
 def signals_of(headers: Any, metas: Any) -> int:
     """Return a page's signals as bits, given the headers and metas in its record; malformed values are ignored."""
-    stated = list(headers.items()) if type(headers) is dict else []
-    if type(metas) is list:
-        stated += [(meta.get("name"), meta.get("content")) for meta in metas if type(meta) is dict]
-    said = [(name, value) for name, value in stated if type(name) is str and states_signals(name)]
-    repeated = [(name, value if type(value) is list else [value]) for name, value in said]
-    return page_signals((name, value) for name, values in repeated for value in values if type(value) is str)
+    stated: list[tuple[Any, Any]] = [*_fields(headers)]
+    for meta in metas if type(metas) is list else ():
+        if type(meta) is dict:
+            stated.append((meta.get("name"), meta.get("content")))
+            stated.append((meta.get("http-equiv"), meta.get("content")))
+    strings = [(name, value) for name, value in stated if type(name) is str and type(value) is str]
+    return page_signals((name, value) for name, value in strings if states_signals(name))
 
 
-def licences_in(html: Any) -> int:
-    """Return the licences of a page as bits, given the value of HTML-Metadata in its record."""
-    lists = _at(html, "Links"), _at(html, "Head", "Link"), _at(html, "Head", "Metas")
-    return licences_of_objects(item for some in lists if type(some) is list for item in some if type(item) is dict)
+def _fields(headers: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the name and value of each header field in a record, given its Headers; a repeated field has a list."""
+    for name, value in headers.items() if type(headers) is dict else ():
+        for each in value if type(value) is list else [value]:
+            yield name, each
 
 
-def licences_of_objects(objects: Iterable[dict[str, Any]]) -> int:
-    """Return the licences that links and metas of a record state, as bits; malformed values are ignored."""
-    links, metas = [], []
+def licences_in(response: Any) -> int:
+    """Return the licences of a page as bits, given the value of HTTP-Response-Metadata in its record."""
+    html = _at(response, "HTML-Metadata")
+    objects = []
+    for items in _at(html, "Links"), _at(html, "Head", "Link"), _at(html, "Head", "Metas"):
+        objects += items if type(items) is list else []
+    return licences_of_objects(_at(response, "Headers"), (item for item in objects if type(item) is dict))
+
+
+def licences_of_objects(headers: Any, objects: Iterable[dict[str, Any]]) -> int:
+    """Return the licences that headers, links and metas of a record state, as bits; malformed values are ignored."""
+    fields = [value for name, value in _fields(headers) if name.strip().lower() == "link" and type(value) is str]
+    links = links_in(fields)
+    metas = []
     for item in objects:
         rel, url, content = item.get("rel", ""), item.get("url"), item.get("content")
         if item.get("path") in _LINKING and type(rel) is str and type(url) is str:
-            links.append((rel, url))
+            media_type = item.get("type")
+            links.append(Link(rel, url, media_type if type(media_type) is str else ""))
         elif type(content) is str:
             metas += [(name, content) for name in (item.get("name"), item.get("property")) if type(name) is str]
     return licences_of(links, metas)
@@ -248,10 +262,10 @@ class _Group:
                 size = 0
             if start + size <= at or "path" not in statement and "content" not in statement:
                 tree = json_of(self._block(record).tobytes())
-                return licences_in(_at(tree, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata"))
+                return licences_in(_at(tree, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata"))
             objects.append(statement)
             at = find_statement(self._data, start + size, end)
-        return licences_of_objects(objects)
+        return licences_of_objects({}, objects)
 
     def _string(self, page: list[int], column: int) -> str:
         begin, end = page[column : column + 2]

@@ -45,8 +45,8 @@ _DIRECTORY, _ROOT, _SCHEME, _AS_IS, _BY_LOOKING, _EMPTY, _NO_WEB = range(7)
 
 _SLASH, _DOT, _COLON, _QUESTION, _HASH, _SEMICOLON, _DASH, _COMMA = (ord(character) for character in "/.:?#;-,")
 _LESS, _GREATER, _OPEN, _CLOSE, _SPACE, _DELETE = (ord(character) for character in "<>{} \x7f")
-_NOAI, _NOIM, _NOIN, _NOML, _NONE, _TDM = (
-    int.from_bytes(word, "little") for word in (b"noai", b"noim", b"noin", b"noml", b"none", b"tdm-")
+_NOAI, _NOIM, _NOIN, _NOML, _NONE, _TDM, _USAG = (
+    int.from_bytes(word, "little") for word in (b"noai", b"noim", b"noin", b"noml", b"none", b"tdm-", b"usag")
 )
 _ESCAPE = int.from_bytes(b"\\u00", "little")
 _SMALL = 0x20202020  # makes letters small
@@ -330,15 +330,16 @@ def mark_signals(data, stops, page):
 
 @lean
 def may_signal(data, begin, end):
-    """Return whether data[begin:end] may hold a usage signal: the first letters of one, or an escape of any letter."""
+    """Return whether data[begin:end] may hold a usage signal: letters of one, or an escape of any letter."""
     for i in range(begin, end, WINDOW):
-        places = places_of_letters(data, i, _NOAI) | places_of_letters(data, i, _TDM) | places_of_two(data, i, _ESCAPE)
+        places = places_of_letters(data, i, _NOAI) | places_of_letters(data, i, _TDM)
+        places |= places_of_letters(data, i, _USAG) | places_of_two(data, i, _ESCAPE)
         places &= lowest(min(end - i, 64))
         while places != 0:
             word = load_word(data, i + trailing_zeros(places)) & _4_BYTES
             small = word | _SMALL
             is_index = small == _NOIM or small == _NOIN or small == _NONE
-            if word == _ESCAPE or small == _NOAI or small == _NOML or is_index or small == _TDM:
+            if word == _ESCAPE or small == _NOAI or small == _NOML or is_index or small == _TDM or small == _USAG:
                 return True
             places = without_lowest(places)
     return False

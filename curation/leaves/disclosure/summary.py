@@ -132,7 +132,10 @@ def _text_bytes(file: OwnFile) -> TaskResult:
     return tallies
 
 
-OPT_OUTS = ("noai", "noimageai", "noml", "tdm_reservation", "data_noai", "robots", "content_signal", "ai_txt")
+OPT_OUTS = (
+    *("noai", "noimageai", "noml", "tdm_reservation", "content_usage", "data_noai"),
+    *("robots", "content_signal", "ai_txt"),
+)
 PERSONAL = ("email_address", "phone_number", "card_number", "iban")
 EXCLUDED = "excluded_"  # begins reasons
 SETTLED = "Stated above."  # answer to a question that a run decides

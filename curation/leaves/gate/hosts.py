@@ -27,9 +27,9 @@ from curation.exclusion.lists import domain_keys
 from curation.leaves.gate.host_files import HostFiles, parts_of, read
 from curation.leaves.gate.image_rules import OF_HOSTS
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.robots_text import TDMREP, HostRules, condensed, robots_agents
+from curation.leaves.gate.robots_text import BITS, LINES_OF_RULES, HostRules, condensed, robots_agents
 from curation.leaves.gate.step import BatchStart, Rewriting, Step, StepFolder
-from curation.schemas import HOST_SIGNALS, MATCHED_ROW_GROUP, SIGNALS, TDM_RESERVATION
+from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import one_array, parts
 from runtime.buckets import buckets_for, group_buckets
 from runtime.cogroup import PLACE, Grouping, Places, Rows, Side, cogroup
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from curation.run.request import Context
 
 IMAGE, PAGE = "image", "page"  # kinds of URLs: of an image, and of a page of it
-OF_PAGES = 16  # bits by which the signals of pages are shifted in FOUND
+OF_PAGES = 32  # bits by which the signals of pages are shifted in FOUND
 ASKED_FOR, KNOWN, FAULT = "asked.", "known.", "fault."  # names of tallies begin with these
 HELD_BYTES = 32 << 20  # of packed files of hosts held in memory; if there are more, they are on a disk
 RULES_BYTES = 128 << 20  # of rules of hosts held in memory; rules that do not fit are parsed again
@@ -56,9 +56,8 @@ RULES_BYTES = 128 << 20  # of rules of hosts held in memory; rules that do not f
 _KEY = [("high", pa.uint64()), ("low", pa.uint64())]
 _OF_FILE = [("name", pa.string()), ("date", pa.int64()), ("content", pa.binary()), ("faults", pa.list_(pa.string()))]
 ASKED = pa.schema([*_KEY, *_OF_FILE, *PLACE, ("kind", pa.string()), ("path", pa.string())])
-FOUND = pa.schema([*PLACE, pa.field("signals", pa.int32())])
+FOUND = pa.schema([*PLACE, pa.field("signals", pa.int64())])
 
-BITS = HOST_SIGNALS | {TDM_RESERVATION: SIGNALS[TDM_RESERVATION]}
 URLS_OF_IMAGE = 3  # estimated URLs per image: its own, and those of its pages
 BUCKET_BYTES = 4 << 20  # of files of hosts in a bucket, as their size is on disk; a task unpacks few of them at a time
 READ, SIGNALLED = "host_files.", "signalled."  # names of tallies begin with these
@@ -168,7 +167,7 @@ def read_hosts(_: int, files: Sequence[tuple[str, Version]], tallies: Tallies) -
     for path, version in files:
         for batch in read(path, version, tally):
             pairs = zip(batch["name"].to_pylist(), batch["content"].to_pylist(), strict=True)
-            said = [(content, []) if name == TDMREP else condensed(content) for name, content in pairs]
+            said = [condensed(content) if name in LINES_OF_RULES else (content, []) for name, content in pairs]
             contents = pa.array((content for content, _ in said), pa.binary())
             faults = pa.array((faults for _, faults in said), ASKED.field("faults").type)
             columns = {"name": batch["name"], "date": batch["date"], "content": contents, "faults": faults}
@@ -210,14 +209,14 @@ def _marked(
     batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, tallies: Tallies
 ) -> tuple[pa.RecordBatch, None]:
     """Return all images of a MATCHED batch with the signals in `rows` (schema FOUND) added; tally images by signal."""
-    bits = np.zeros(batch.num_rows, np.int32)
+    bits = np.zeros(batch.num_rows, np.int64)
     if rows is not None:
         np.bitwise_or.at(bits, rows["row"].to_numpy() - begin.row, rows["signals"].to_numpy())
     by_image, by_page = bits & ((1 << OF_PAGES) - 1), bits >> OF_PAGES
     for name, bit in BITS.items():
         for kind, signals in (("any", by_image | by_page), (IMAGE, by_image), (PAGE, by_page)):
             tallies.add(f"{SIGNALLED}{name}.{kind}", int(np.count_nonzero(signals & bit)))
-    stated = batch["signals"].fill_null(0).to_numpy() | by_image | by_page
+    stated = batch["signals"].fill_null(0).to_numpy() | (by_image | by_page).astype(np.int32)
     place = batch.schema.get_field_index("signals")
     return batch.set_column(place, batch.schema.field(place), pa.array(stated, pa.int32())), None
 
@@ -269,7 +268,7 @@ class KnownHosts:
 
     def signals(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the URLs in ASKED rows that have signals, as rows of FOUND; tally all, and those of known hosts."""
-        high, low, out = rows["high"].to_numpy(), rows["low"].to_numpy(), np.zeros(rows.num_rows, np.int32)
+        high, low, out = rows["high"].to_numpy(), rows["low"].to_numpy(), np.zeros(rows.num_rows, np.int64)
         is_page = pc.equal(rows["kind"], PAGE).to_numpy(zero_copy_only=False)
         is_known = np.zeros(rows.num_rows, bool)
         order = np.lexsort((low, high))
@@ -283,11 +282,11 @@ class KnownHosts:
             if not rules.is_silent:
                 paths = rows["path"].take(pa.array(of_host)).dictionary_encode()
                 signals = [rules.signals(path) for path in paths.dictionary.to_pylist()]
-                out[of_host] = np.array(signals, np.int32)[paths.indices.to_numpy()]
+                out[of_host] = np.array(signals, np.int64)[paths.indices.to_numpy()]
         for kind, chosen in ((PAGE, is_page), (IMAGE, ~is_page)):
             self._tallies.add(f"{ASKED_FOR}{kind}", int(chosen.sum()))
             self._tallies.add(f"{KNOWN}{kind}", int((chosen & is_known).sum()))
-        out <<= np.where(is_page, OF_PAGES, 0).astype(np.int32)
+        out <<= np.where(is_page, OF_PAGES, 0)
         columns = [rows["file"], rows["row"], pa.array(out)]
         return pa.RecordBatch.from_arrays(columns, schema=FOUND).filter(pa.array(out != 0))
 

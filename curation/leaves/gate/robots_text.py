@@ -1,4 +1,4 @@
-"""Read a host's robots.txt, ai.txt (in the same format) and tdmrep.json, and find the signals that paths have.
+"""Read a host's robots.txt, ai.txt (in the same format), tdmrep.json and rsl.xml, and find the signals of its paths.
 
 Paths are matched with patterns as RFC 9309 defines it. Rules are in groups for agents; the agents that count are named
 in robots_agents.txt or by a user. Of the rules whose pattern fits a path, the one with the longest pattern, in octets,
@@ -14,8 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree
 
-from curation.schemas import HOST_SIGNALS, SIGNALS, TDM_RESERVATION
+from curation.licences import LICENCES, RSL
+from curation.preferences import refuses_training
+from curation.schemas import CONTENT_USAGE, HOST_SIGNALS, SIGNALS, TDM_RESERVATION
 from runtime.errors import InputError
 
 _NAME = re.compile(r"\*|[A-Za-z0-9_.-]+")
@@ -32,7 +35,7 @@ Rank = tuple[int, bool]  # length (or minus position), and whether the rule allo
 _NONE: Rank = (-(1 << 62), True)
 
 MOST_BYTES = 500 << 10  # of a file that are read: a parser may stop there (RFC 9309, section 2.5)
-ALLOW, DISALLOW, CONTENT_SIGNAL, CONTENT_USAGE = "allow", "disallow", "content-signal", "content-usage"
+ALLOW, DISALLOW, CONTENT_SIGNAL = "allow", "disallow", "content-signal"
 EVERYONE = "*"  # stands for all agents without a group of their own
 CUT, BINARY, NOT_UTF8 = "cut", "binary", "not_utf8"  # faults of a file, which is read all the same
 
@@ -49,17 +52,21 @@ _NO_PATH = re.compile(r"[^\x20-\x7e\n]")
 _COMMENT, _EMPTY_LINES = re.compile(r" *#[^\n]*"), re.compile(r"\n[\n ]+")
 
 
-NO_JSON = "no_json"  # a fault: tdmrep.json is no JSON, and is ignored
+NO_JSON = "no_json"  # a fault: tdmrep.json is not JSON, and is ignored
+NO_RSL = "no_rsl"  # a fault: rsl.xml is not XML, or not of RSL, and is ignored
 WILDCARDS = "wildcards"  # a fault: so many that some patterns are cut at the first one
-# Of each field, the names that mean training, and the values: True refuses it, False permits it.
-_STATED = {
-    CONTENT_SIGNAL: ({"ai-train"}, {"no": True, "yes": False}),
-    CONTENT_USAGE: ({"train-ai", "train-genai"}, {"n": True, "y": False}),
-}
+_TRAINING_SIGNAL = "ai-train"
+_SIGNAL_REFUSES = {"no": True, "yes": False}
 Patterns = list[tuple[bool, str]]  # pairs: whether the pattern refuses paths, and the pattern
 
-ROBOTS_TXT, TDMREP, AI_TXT = "/robots.txt", "/.well-known/tdmrep.json", "/ai.txt"
-PATHS = (ROBOTS_TXT, TDMREP, AI_TXT)
+ROBOTS_TXT, TDMREP, AI_TXT, RSL_XML = "/robots.txt", "/.well-known/tdmrep.json", "/ai.txt", "/rsl.xml"
+PATHS = (ROBOTS_TXT, TDMREP, AI_TXT, RSL_XML)
+LINES_OF_RULES = (ROBOTS_TXT, AI_TXT)  # the files that are read line by line
+# The names and bits of all signals that these files state.
+BITS = HOST_SIGNALS | {name: SIGNALS[name] for name in (TDM_RESERVATION, CONTENT_USAGE)} | {RSL: LICENCES[RSL]}
+_RSL_NAMESPACE = "{https://rslstandard.org/rsl}"
+_license_line = re.compile(r"^ *license *: *[^ #\n]", re.I | re.M | re.A).search
+_origin = re.compile(r"https?://[^/?#]*", re.I).match
 
 
 class PathRule(NamedTuple):
@@ -352,7 +359,7 @@ class HostRules:
         return not self._always and not self._sometimes
 
     def signals(self, path: str) -> int:
-        """Return the signals of a path with its query, as bits of SIGNALS and HOST_SIGNALS."""
+        """Return the signals of a path with its query, as bits of BITS."""
         signals, path = self._always, comparable_path(spelled_path(path))
         for bit, rules in self._sometimes:
             if not signals & bit and rules.refuse(path):
@@ -372,8 +379,12 @@ class HostRules:
             file_groups = [*rule_groups(text)]
             yield from self._rules(HOST_SIGNALS[signal], _fetching(file_groups, agents))
             if name == ROBOTS_TXT:
-                for field in _STATED:
-                    yield from self._rules(HOST_SIGNALS[field], _stated(file_groups, field, agents))
+                for field in (CONTENT_SIGNAL, CONTENT_USAGE):
+                    yield from self._rules(BITS[field], _stated(file_groups, field, agents))
+                if _license_line(text):
+                    yield BITS[RSL], PathRules([(True, "/")])
+        if RSL_XML in files:
+            yield from self._rules(BITS[RSL], [self._licensed(files[RSL_XML])])
         if TDMREP in files:
             yield from self._rules(SIGNALS[TDM_RESERVATION], [self._reserved(files[TDMREP])], in_order=True)
 
@@ -390,6 +401,21 @@ class HostRules:
         rows = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
         stated = ((str(row.get(TDM_RESERVATION)), row.get("location")) for row in rows)
         return [(value == "1", at.strip()) for value, at in stated if isinstance(at, str) and at.strip()]
+
+    def _licensed(self, content: bytes) -> Patterns:
+        """Return the patterns of the paths that rsl.xml speaks of."""
+        if len(content) > MOST_BYTES:
+            self.faults.append(CUT)
+            return []
+        try:
+            root = ElementTree.fromstring(content)
+        except (ElementTree.ParseError, ValueError, LookupError):  # of an unknown encoding
+            root = None
+        if root is None or root.tag != f"{_RSL_NAMESPACE}rsl":
+            self.faults.append(NO_RSL)
+            return []
+        urls = [element.get("url", "").strip() for element in root.iter(f"{_RSL_NAMESPACE}content")]
+        return [(True, _path_of(url)) for url in urls]
 
     def _rules(self, bit: int, lists: Iterable[Patterns], in_order: bool = False) -> Iterator[tuple[int, PathRules]]:
         """Yield `bit` with the rules made of each list in which a pattern refuses; equal lists count once."""
@@ -432,15 +458,33 @@ def _stated(groups: Sequence[Group], field: str, agents: Sequence[str]) -> Itera
         yield _firm(preference for rule in rules if rule.field == field for preference in _preferences(*rule))
 
 
+def _path_of(url: str) -> str:
+    """Return the pattern of paths in the pattern of URLs of rsl.xml; all paths if it names none.
+
+    >>> [_path_of(url) for url in ("https://a.example/x/*", "/y$", "*", "https://a.example", "")]
+    ['/x/*', '/y$', '*', '/', '/']
+    """
+    origin = _origin(url)
+    return (url[origin.end() :] if origin else url) or "/"
+
+
 def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
     """Yield the patterns of a line about training: `ai-train=no` is about all paths, `/a ai-train=no` about /a."""
-    names, words = _STATED[field]
-    path, space, rest = value.partition(" ")
-    path, stated = (path, rest) if space and path.startswith("/") else ("/", value)
-    for statement in stated.split(","):
-        name, _, word = (part.strip().lower() for part in statement.partition("="))
-        if name in names and word in words:
-            yield words[word], path
+    path, space, stated = value.partition(" ")
+    if not (space and path.startswith("/")):
+        path, stated = "/", value
+    refusals = [refuses_training(stated)] if field == CONTENT_USAGE else _refusals_in(stated)
+    for refuses in refusals:
+        if refuses is not None:
+            yield refuses, path
+
+
+def _refusals_in(content_signal: str) -> Iterator[bool | None]:
+    """Yield whether each signal of the value of a `Content-Signal` refuses training; None if it says nothing of it."""
+    for signal in content_signal.split(","):
+        name, _, value = signal.partition(";")[0].partition("=")
+        if name.strip().lower() == _TRAINING_SIGNAL:
+            yield _SIGNAL_REFUSES.get(value.strip().lower())
 
 
 def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:

@@ -23,9 +23,9 @@ def test_the_bits_of_signals_are_powers_of_two_that_stay_as_they_are():
     assert list(SIGNALS.items())[3:6] == [("noimageindex", 8), ("tdm-reservation", 16), ("data-noai", 32)]
     assert [*SIGNALS.items(), *HOST_SIGNALS.items()][6:] == [
         ("noml", 64),
+        ("content-usage", 512),
         ("robots", 128),
         ("content-signal", 256),
-        ("content-usage", 512),
         ("ai.txt", 1024),
     ]
 

@@ -21,7 +21,7 @@ DATA_NOAI = 32
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat and warc")
 
 NAMES = ["robots", "ROBOTS", " Robots ", "x-robots-tag", "X-Robots-Tag", "tdm-reservation", "TDM-Reservation"]
-NAMES += ["googlebot", "description", "viewport", "", "robots2"]
+NAMES += ["googlebot", "GoogleBot-News", "content-usage", "Content-Usage", "description", "viewport", "", "robots2"]
 VALUES = [
     "noai",
     "NoImageAI",
@@ -43,6 +43,10 @@ VALUES += [
     "all",
     "",
     "1,0",
+    "train-ai=n",
+    "search=y, train-ai=n;x=1",
+    "train-ai=y",
+    "train-ai=n,",
     "犬 no",
     "x" * 61 + ",noai",
     "x" * 62 + ",noai",
@@ -82,6 +86,9 @@ def signals(block):
             0,
         ),
         ("{}", r'[{"name":"\ud800","content":"noai"},{"name":"robots","content":"noai\ud800"}]', 0),
+        ('{"Content-Usage":"search=y, train-ai=n"}', "[]", 512),
+        ('{"content-usage":["train-ai=n","train-ai=y"]}', "[]", 0),
+        ("{}", '[{"content":"noai","http-equiv":"X-Robots-Tag"},{"content":"noml","name":"googlebot"}]', 65),
         ("{}", r'[{"name":"robots","content":"\ud800,noai"}]', 1),
     ],
 )
@@ -164,7 +171,9 @@ sizes = st.sampled_from(["", "5", "7px", "100%", "9" * 12, "-1"])
 @given(stated, stated, st.lists(st.tuples(sizes, st.booleans()), min_size=1, max_size=3))
 def test_pages_say_the_same_through_warc_and_wat_and_to_the_naive_twin(headers, metas, images):
     headers = [(name.strip() or "x", value.encode("ascii", "ignore").decode()) for name, value in headers]
-    html = "".join(f'<META content="{value}" Name="{name}">' for name, value in metas)
+    keys = ["name" if number % 3 else "http-equiv" for number in range(len(metas))]
+    named = [*zip(keys, metas, strict=True)]
+    html = "".join(f'<META content="{value}" {key}="{name}">' for key, (name, value) in named)
     html += "".join(f'<img src=a alt=x{" data-noai" * own} width="{size}">' for size, own in images)
     lines = ["Content-Type: text/html; charset=utf-8", *(f"{name}: {value}" for name, value in headers)]
     of_warc = read_back(warc(html, "\r\n".join(lines)))
@@ -172,7 +181,7 @@ def test_pages_say_the_same_through_warc_and_wat_and_to_the_naive_twin(headers, 
     assert found == naive_pairs(html, headers)
 
     repeated = {name: [value for other, value in headers if other == name] for name, _ in headers}
-    head = {"Metas": [{"name": name, "content": value} for name, value in metas]}
+    head = {"Metas": [{key: name, "content": value} for key, (name, value) in named]}
     of_wat = read_back(wat(*(link(alt="x") for _ in images), head=head, headers=repeated), read_wat)
     assert [row["signals"] for row in of_wat] == [signals & ~DATA_NOAI for signals, _, _ in found]
     assert all(row["stated_width"] is row["stated_height"] is None for row in of_wat)
