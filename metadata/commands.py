@@ -25,7 +25,7 @@ from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
 from runtime.storage.locks import require_apart
 from runtime.storage.own_files import content_of
-from runtime.terminal import aligned, readable, say
+from runtime.terminal import aligned, print_result, readable, say
 
 NAME = "clip-metadata"
 log = logging.getLogger("metadata")
@@ -71,11 +71,11 @@ def run(args: Namespace) -> None:
         require_sources(original["recipe"], recipe(sources), original["name"])
     pipeline.write_metadata(engine_for(args, "build_metadata"), config, sources, output, ConsoleProgress())
     facts = content_of((output / FACTS).read_bytes())
-    say(source_table(facts))
-    say(f"\nmetadata: {output}, {facts['entries']:,} entries, {facts['name']}, digest {facts['digest']}")
+    described = f"{output}, {facts['entries']:,} entries, {facts['name']}, digest {facts['digest']}"
+    print_result(f"{source_table(facts)}\n\nmetadata: {described}")
     if original:
         require_entries(original, facts)
-        say(f"its entries are those of {original['name']}")
+        print_result(f"its entries are those of {original['name']}")
     for module in uploads:
         module.upload(args, {CARD: metadata_card(facts)}, [FACTS, ENTRIES])
 
@@ -124,7 +124,8 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     downloads, failed = files_to_fetch(planned, manners)
     with ConsoleProgress().stage(f"download {len(downloads)} files", "MB of those begun"):
         results = fetch(downloads, Path(args.download_to or output / DOWNLOADS), manners, args.dry_run) + failed
-    say("\n".join(listing(results)))
+    write = print_result if args.dry_run else say
+    write("\n".join(listing(results)))
     lost = 0 if args.dry_run else sum(result.outcome == "failed" for result in results)
     if lost:
         log.warning("%d of %d files did not come; run the same command again to have them, too", lost, len(results))

@@ -15,12 +15,13 @@ from copy import copy
 from dataclasses import MISSING, fields
 from decimal import Decimal, InvalidOperation
 from io import StringIO
+from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from runtime import terminal
-from runtime.errors import MOST_CORES, InputError, did_you_mean, require_utf8
+from runtime.errors import MOST_CORES, InputError, did_you_mean, quoted, require_utf8
 from runtime.packages import PROJECT, __version__, require_packages, table_rows
 from runtime.redaction import note, redacted
 from runtime.terminal import in_one_line
@@ -38,20 +39,25 @@ FlagGroup = argparse._ArgumentGroup  # a group of flags in the help
 _OWN = 2  # groups that argparse makes itself: of arguments without a flag, and of flags in no other group
 
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
+_ENDING = {"-h", "--help", "--help-all", "--version"}  # flags that end a program before its values are looked at
+_HOME = re.compile(r"([\w.-]+=)?(~(?:/.*)?)", re.DOTALL)  # a path below the home folder, perhaps as NAME=PATH
+_JOINED = re.compile(r"[^=:\s,]+,[^=:\s,]+")  # two values with a comma between them
+_joined: dict[str, str] = {}  # such values of this process's command line, each with its flag, which takes several
 
 
 class Parser(argparse.ArgumentParser):
     """A parser of one command's flags; flags cannot be abbreviated.
 
-    Flags that most runs need are added to the parser itself, and --help shows only these, each with its help up to the
-    first semicolon; --help-all shows all of it, and the flags in groups. Both end in `examples`, command lines without
+    Flags that most runs need are added to the parser itself, and --help shows only these, each with the first sentence
+    of its help; --help-all shows all sentences, and the flags in groups. Both end in `examples`, command lines without
     the name of the program.
 
     An argument `@FILE` stands for the arguments in a file, which are split as a shell splits words. Blank lines and
-    comments after a # are ignored. A value that begins with @ is written `--flag=@value`.
+    comments after a # are ignored. A value that begins with @ is written `--flag=@value`. A `~` at the beginning of a
+    value is the user's home folder.
 
-    If a flag of several values is given again, its values are added; a flag of a single value may only be given again
-    with the same value.
+    If a flag of several values is given again, its values are added. A flag of a single value overrides the same flag
+    in a file; otherwise it may only be given again with the same value.
     """
 
     def __init__(self, name: str, description: str, examples: Sequence[str] = ()):
@@ -59,9 +65,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=name,
             description=description,
-            epilog="@FILE stands for the arguments in a file, where # begins a comment. A flag of several values that "
-            "is given again adds them.",
-            fromfile_prefix_chars="@",
+            epilog="@FILE stands for the arguments in a file, where # begins a comment. Flags of the command line "
+            "override the same flags in a file. If a flag of several values is given again, its values are added.",
             allow_abbrev=False,
         )
         self._positionals.title, self._optionals.title = "without a flag", "flags"
@@ -86,19 +91,16 @@ class Parser(argparse.ArgumentParser):
 
     def add_engine(self) -> None:
         """Add the flags of a command whose tasks run on processes of this machine, or on Spark."""
-        cores = "processes that work at once (default: one a core)"
+        cores = "number of processes that work at once (default: one for each core)"
         self._runs.add_argument("--cores", type=_cores, metavar="N", help=cores)
-        self._runs.add_argument(
-            "--master",
-            metavar="URL",
-            help="run on Spark: as spark://host:7077, or local[*] for a Spark of this machine (default: without Spark, "
-            "which starts by itself for what is written in SQL)",
-        )
-        memory = "memory of Spark's Java, such as 8g, where it starts"
+        master = "run all tasks on Spark, such as spark://host:7077, or local[*] for a Spark on this machine "
+        master += "(default: run them in processes of this machine, which needs no Spark)"
+        self._runs.add_argument("--master", metavar="URL", help=master)
+        memory = "memory of the Java of a Spark that this command starts, such as 8g (default: 1g)"
         self._runs.add_argument("--memory", type=_memory, metavar="SIZE", help=memory)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
-        """Return the arguments in one line of a file of arguments.
+        """Return the arguments in one line of a file of arguments; InputError if its quotes are not closed.
 
         >>> Parser("", "").convert_arg_line_to_args("--input 'my crawl' https://a/#b  # don't forget")
         ['--input', 'my crawl', 'https://a/#b']
@@ -110,8 +112,49 @@ class Parser(argparse.ArgumentParser):
         try:
             while (rest := arg_line[stream.tell() :].lstrip()) and not rest.startswith("#"):
                 arguments += filter(None, [words.get_token()])
-        except ValueError as error:
-            self.error(f"cannot read {arg_line!r} in a file of arguments: {error}")
+        except ValueError:
+            raise InputError(
+                f"a quote in {quoted(arg_line)!r} is not closed; close it, or put a backslash before it"
+            ) from None
+        return arguments
+
+    def _expanded(self, typed: Sequence[str]) -> list[str]:
+        """Return a command line with the arguments in its files, without flags of one value that it gives itself."""
+        single = {action for action in map(self._action_of, typed) if action and action.nargs is None}
+        arguments: list[str] = []
+        for word in typed:
+            if not word.startswith("@"):
+                arguments.append(word)
+                continue
+            words = iter(self._in_file(word))
+            for inner in words:
+                if self._action_of(inner) not in single:
+                    arguments.append(inner)
+                elif "=" not in inner:
+                    next(words, None)  # the value of a flag that is overridden
+        return arguments
+
+    def _action_of(self, word: str) -> argparse.Action | None:
+        """Return the action of a word that is a flag of this parser, perhaps with its value; None for other words."""
+        flag = _FLAG.fullmatch(word)
+        return self._option_string_actions.get(flag[1]) if flag else None
+
+    def _in_file(self, word: str, outer: tuple[str, ...] = ()) -> list[str]:
+        """Return the arguments in the file that `word`, @FILE, names, and in the files that it names itself."""
+        if word in outer:
+            raise InputError(f"{word} names itself, as a file of arguments; leave it out there")
+        try:
+            lines = Path(word[1:]).expanduser().read_text("utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+            raise InputError(
+                f"{word} stands for the arguments in a file, which cannot be read ({reason}); name a text file with "
+                "arguments, or write a value that begins with @ as --flag=@value"
+            ) from None
+        arguments: list[str] = []
+        for line in lines:
+            for inner in self.convert_arg_line_to_args(line):
+                arguments += self._in_file(inner, (*outer, word)) if inner.startswith("@") else [inner]
         return arguments
 
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
@@ -120,21 +163,53 @@ class Parser(argparse.ArgumentParser):
         Unknown flags are reported before any other error.
         """
         try:
-            arguments = self._read_args_from_files([*(sys.argv[1:] if args is None else args)])
+            arguments = self._expanded([*(sys.argv[1:] if args is None else args)])
             for argument in arguments:
                 note(argument)
                 require_utf8(argument)
-        except (argparse.ArgumentError, InputError) as error:  # Python 3.14 raises where earlier ones call error()
+        except InputError as error:
             self.error(str(error))
         apply_format(arguments)
         self.collected: dict[str, Any] = {}  # the values of one command line so far
         actions = self._option_string_actions
-        flags = [_FLAG.fullmatch(word) for word in arguments[: arguments.index("--") if "--" in arguments else None]]
-        for flag in (match[1] for match in flags if match and match[1] not in actions):
-            self.error("; ".join(filter(None, [f"unrecognized arguments: {flag}", did_you_mean(flag, actions)])))
+        before = arguments[: arguments.index("--") if "--" in arguments else None]
+        for flag in filter(None, map(_FLAG.fullmatch, before)):
+            if flag[1] not in actions:
+                advice = did_you_mean(flag[1], actions)
+                self.error("; ".join(filter(None, [f"unrecognized arguments: {flag[1]}", advice])))
+        self._refuse_strays(before)
         values = super().parse_args(arguments, namespace)
         apply(values, self.error)
         return values
+
+    def _refuse_strays(self, arguments: Sequence[str]) -> None:
+        """End the program if a value has no flag before it, and is not one of the arguments without a flag."""
+        without_flag = self._get_positional_actions()
+        if _ENDING & {*arguments} or any(action.nargs for action in without_flag):
+            return
+        stray = self._stray(arguments, len(without_flag))
+        if stray is None:
+            return
+        given = [*map(self._action_of, arguments)]
+        missing = [action for action in self._actions if action.required and action.option_strings]
+        flags = [action.option_strings[0] for action in missing if action not in given]
+        advice = f"give it as {flags[0]} {shlex.quote(stray)}" if flags else "put its flag before it"
+        self.error(f"{stray} has no flag before it; {advice}, or quotes around a value with spaces")
+
+    def _stray(self, arguments: Sequence[str], free: int) -> str | None:
+        """Return the first value that no flag before it takes, after `free` others; None if there is none."""
+        wanted: float = 0  # values that the last flag still takes
+        for word in arguments:
+            action = self._action_of(word)
+            if action:
+                wanted = 0 if "=" in word else {None: 1, 0: 0}.get(cast(Any, action.nargs), math.inf)
+            elif wanted:
+                wanted -= 1
+            elif free:
+                free -= 1
+            else:
+                return word
+        return None
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Raise an ArgumentError for a value that is no choice, with the choice that is meant if one is near."""
@@ -145,14 +220,16 @@ class Parser(argparse.ArgumentParser):
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         """Return the value of an argument; ArgumentError for an empty one, as of a variable that is not set."""
+        name = next(iter(action.option_strings), str(action.metavar))
         if not all(map(str.strip, arg_strings)):
-            name = next(iter(action.option_strings), action.metavar)
             raise argparse.ArgumentError(None, f"{name} is empty; give a value, or check the variable that holds it")
-        return super()._get_values(action, arg_strings)
+        if action.nargs:
+            _joined.update({joined: name for word in arg_strings for joined in _JOINED.findall(word)})
+        return super()._get_values(action, [*map(_with_home, arg_strings)])
 
     def error(self, message: str) -> NoReturn:
         """Write `message` as one line, and end the program with status 2."""
-        said = in_one_line(redacted(message))
+        said = in_one_line(redacted(with_advice(message)))
         terminal.say(f"{self.prog}: {said} ({'--help-all' if self._more else '--help'} lists the flags)", "error")
         self.exit(2)
 
@@ -163,7 +240,7 @@ class Parser(argparse.ArgumentParser):
         shown._action_groups = [*(group for group in self._action_groups if group is not self._runs), self._runs]
         if self._more and not everything:
             shown._action_groups = [_in_short(group) for group in self._action_groups[:_OWN]]
-            shown.epilog = f"Most runs need no other flags; --help-all shows {self._more} more. {self.epilog}"
+            shown.epilog = f"--help-all says more about these flags, and shows {self._more} others. {self.epilog}"
         lines = [f"  {example}\n" for example in self.examples]
         return "".join([super(Parser, shown).format_help(), *(["\nexamples:\n"] if lines else []), *lines])
 
@@ -197,13 +274,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def _in_short(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
-    """Return a group whose flags have their help up to the first semicolon, and their default."""
+    """Return a group whose flags have only the first sentence of their help, and their default."""
     short = copy(group)
     short._group_actions = [copy(action) for action in group._group_actions]
     for action in short._group_actions:
-        said, _, rest = str(action.help).partition("; ")
-        default = rest[rest.rfind(" (default: ") :] if " (default: " in rest else ""
-        action.help = action.help if action.help in (None, argparse.SUPPRESS) else said + default
+        if action.help not in (None, argparse.SUPPRESS):
+            first, _, rest = action.help.partition(". ")
+            default = rest.rfind(" (default: ")
+            action.help = first if default < 0 else first + rest[default:]
     return short
 
 
@@ -326,9 +404,24 @@ def _typed(value: Any) -> str:
     return " ".join(map(str, value)) or "nothing" if isinstance(value, list) else str(value)
 
 
+def with_advice(sentence: str) -> str:
+    """Return a sentence on bad input; if it repeats values with commas of a flag that takes several, it says so.
+
+    A comma may be a part of a value, so only values that turned out to be wrong are said to be several.
+    """
+    flag = next((flag for joined, flag in _joined.items() if joined in sentence), None)
+    return f"{sentence}; values of {flag} are separated by spaces, not by commas" if flag else sentence
+
+
+def _with_home(value: str) -> str:
+    """Return a value in which `~`, at its beginning or as NAME=~, stands for the user's home folder."""
+    match = _HOME.fullmatch(value)
+    return (match[1] or "") + os.path.expanduser(match[2]) if match else value
+
+
 def absolute_path(path: str) -> str:
     """Return an absolute path, which means the same to workers in other folders; a URL is returned unchanged."""
-    return path if "://" in path else os.path.abspath(path)
+    return path if "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -338,10 +431,13 @@ def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--log-format",
         choices=terminal.FORMATS,
         default=terminal.FORMATS[0],
-        help="what is written to standard error: text, or for each line of progress and each warning a line of "
-        "JSON with time, level, step, message and numbers",
+        help="write text, or lines of JSON with time, level, step, message and numbers",
     )
-    group.add_argument("--quiet", action="store_true", help="write warnings and errors alone")
+    group.add_argument(
+        "--quiet",
+        action="store_true",
+        help="write only warnings, errors and the result",
+    )
     hidden = argparse.SUPPRESS
     parser.add_argument("--print-completion", action=_Completion, choices=SHELLS, dest=hidden, help=hidden)
     return group
@@ -361,6 +457,9 @@ def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
         for flag, value, instead in (("--memory", memory, "--driver-memory"), ("--master", master, "--master")):
             if value is not None:
                 refuse(f"{flag} is for a Spark that this command starts; give spark-submit {instead}")
+    inputs = getattr(values, "input", None) or ()
+    if memory is not None and not (master or any(str(path).startswith("table:") for path in inputs)):
+        refuse("--memory is for Spark, which this command does not start; leave it out, or give --master")
     if cores is not None and (master or "PYSPARK_GATEWAY_PORT" in os.environ):
         refuse("--cores is for processes of this machine; give Spark's master as local[N], or --executor-cores")
     if master is None and cores is not None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runtime import terminal
+from runtime.arguments import with_advice
 from runtime.errors import AGAIN, InputError, few_files, name_flags, refusal_in, without_secrets
 from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.kernel_caches import require_safe
@@ -61,7 +62,7 @@ def command(name: str) -> Iterator[None]:
                     raise
                 raise shown from None
             reason, status = failure
-            terminal.say(f"{name}: {reason}", "error")
+            terminal.say(f"{name}: {with_advice(reason)}", "error")
             sys.exit(status)
 
 

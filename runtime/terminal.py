@@ -1,6 +1,7 @@
-"""Write lines to the terminal: permanent lines, and one live line that is overwritten; or JSON lines for a program.
+"""Write to the terminal: messages to standard error, results to standard output; as text, or as JSON lines.
 
-A line of a text that begins with `warning: ` is a warning; `level` states the level of all other lines.
+Messages are permanent lines, and one live line that is overwritten. A line of a text that begins with `warning: ` is a
+warning; `level` states the level of all other lines.
 """
 
 import json
@@ -16,6 +17,7 @@ from datetime import datetime, timezone
 from textwrap import TextWrapper
 from typing import Literal, get_args
 
+from runtime.errors import InputError
 from runtime.redaction import redacted
 
 MessageFormat = Literal["text", "json"]
@@ -126,12 +128,28 @@ def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapp
         _written = time.monotonic()
         for part, part_level in _of_levels(redacted(text), level):
             if not _is_quiet or part_level != "info":
-                shown = (
-                    _wrapped(plain(part), part_level)
-                    if _format == "text"
-                    else _json(part, part_level, step, numbers or {})
-                )
-                print(shown, file=sys.stderr, flush=True)
+                print(_shown(part, part_level, step, numbers), file=sys.stderr, flush=True)
+
+
+def print_result(text: str, numbers: Mapping[str, float] | None = None) -> None:
+    """Write the result of a command to standard output, even if `quiet`, and the warnings in it to standard error.
+
+    A reader that closes the pipe early, as `head` does, ends nothing.
+    """
+    result, warnings = _apart(redacted(text))
+    with writing():
+        clear()
+        shown = _shown(result, "info", None, numbers)
+        encoding = sys.stdout.encoding or "utf-8"
+        try:
+            print(shown.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+        except OSError as error:
+            _discard(1)
+            if not isinstance(error, BrokenPipeError):
+                fault = f"the result cannot be written to standard output ({error.strerror})"
+                raise InputError(f"{fault}; make room, or give another file") from None
+    for line in warnings:
+        say(line)
 
 
 def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:
@@ -152,9 +170,14 @@ def close() -> None:
     """Discard everything that this process writes to standard error from now on."""
     with writing():
         sys.stderr.flush()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
+        _discard(2)
+
+
+def _discard(descriptor: int) -> None:
+    """Discard everything that this process writes to a file descriptor from now on."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def after_writing(act: Callable[[], object]) -> None:
@@ -215,13 +238,23 @@ def _of_levels(text: str, level: Level) -> Iterator[tuple[str, Level]]:
     if _format == "text" and not _is_quiet:
         yield text, level
         return
-    lines = text.split("\n")
-    rest = "\n".join(line for line in lines if not line.startswith(WARNING)).strip("\n")
+    rest, warnings = _apart(text)
     if rest:
         yield rest, level
-    for line in lines:
-        if line.startswith(WARNING):
-            yield line, "warning"
+    for line in warnings:
+        yield line, "warning"
+
+
+def _apart(text: str) -> tuple[str, list[str]]:
+    """Return a text without its warnings, and the warnings."""
+    lines = text.split("\n")
+    rest = "\n".join(line for line in lines if not line.startswith(WARNING))
+    return re.sub("\n{3,}", "\n\n", rest).strip("\n"), [line for line in lines if line.startswith(WARNING)]
+
+
+def _shown(text: str, level: Level, step: str | None, numbers: Mapping[str, float] | None) -> str:
+    """Return a text as it is written in the format that was asked for."""
+    return _wrapped(plain(text), level) if _format == "text" else _json(text, level, step, numbers or {})
 
 
 def _json(text: str, level: Level, step: str | None, numbers: Mapping[str, float]) -> str:

@@ -36,7 +36,7 @@ from runtime.console import command
 from runtime.errors import InputError, no_column
 from runtime.storage.own_files import whole
 from runtime.storage.paths import as_path, make_folder
-from runtime.terminal import aligned, in_one_line, say
+from runtime.terminal import aligned, in_one_line, print_result, say
 from runtime.wording import number, percent
 
 NAME = "evaluate_languages"
@@ -187,7 +187,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with command(NAME):
         found, witnessed = run(args)
         asked = f"{witness_summary(witnessed)}\n\n" if args.witnesses else ""
-        say(f"{summary(found)}\n\n{asked}table: {args.output}/languages.parquet\nplot:  {args.output}/languages.svg")
+        files = f"table: {args.output}/languages.parquet\nplot:  {args.output}/languages.svg"
+        print_result(f"{summary(found)}\n\n{asked}{files}")
 
 
 def run(args: Namespace) -> tuple[pa.Table, pa.Table]:

@@ -22,7 +22,7 @@ from metadata.wordnet import MODULE, PACKAGE, WordnetFile
 from runtime.arguments import Parser, absolute_path
 from runtime.console import command
 from runtime.errors import InputError
-from runtime.terminal import say
+from runtime.terminal import print_result
 
 TEMPLATES = Path(__file__).parent / "wordnets"
 
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with command("packing"):
         for line in pack(find(args.input), Path(args.output), args.package_version):
-            say(line)
+            print_result(line)
 
 
 def find(paths: Iterable[str]) -> list[Wordnet]:

@@ -36,7 +36,7 @@ from runtime.console import command
 from runtime.errors import InputError, no_column
 from runtime.packages import require_packages
 from runtime.storage.own_files import whole
-from runtime.terminal import say
+from runtime.terminal import print_result
 
 NAME = "train_judge"
 ROWS = Path(__file__).with_name("judge_rows.parquet")
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
     with whole(args.output) as file:
         file.write_bytes(judge.content())
     facts = judge.facts
-    say(
+    print_result(
         f"{args.output}: learnt from {facts['rows']:,} rows of {facts['sites']:,} sites, {facts['of_pages']:,} of pages"
     )
 

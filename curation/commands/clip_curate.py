@@ -24,7 +24,7 @@ from runtime.console import FAILED, command
 from runtime.engine import engine_for
 from runtime.packages import modules
 from runtime.progress import ConsoleProgress
-from runtime.terminal import say
+from runtime.terminal import print_result, say
 
 NAME = "clip-curate"
 IDENTITY = {
@@ -56,13 +56,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             request = called(args)
             del request["engine"]
             foreseen = preview(**request)
-            say(preview_text(foreseen), numbers=foreseen.numbers())
+            print_result(preview_text(foreseen), numbers=foreseen.numbers())
             return
         results = run(args)
         why = None if args.allow_empty else warnings.nothing_kept(results.facts)
         shown = summary(results.facts | {"warnings": [line for line in results.facts["warnings"] if line != why]})
         paths = f"manifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}"
-        say(f"{shown}\n\n{paths}", numbers=results.facts["rows"])
+        print_result(f"{shown}\n\n{paths}", numbers=results.facts["rows"])
         if why:
             say(f"{NAME}: {why} (--allow-empty makes this no failure)", "error")
             sys.exit(FAILED)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from curation.run.verify import verify
 from runtime.arguments import Parser, absolute_path, add_flags, helps
 from runtime.console import command
-from runtime.terminal import say
+from runtime.terminal import print_result
 
 NAME = "clip-verify"
 
@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print that all files of a folder are as they were written; otherwise name the faults and exit with status 2."""
     args = parse(argv)
     with command(NAME):
-        say(verify(args.run))
+        print_result(verify(args.run))
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:

@@ -7,6 +7,7 @@ from argparse import SUPPRESS
 
 import pytest
 
+from curation.leaves.scoring.scorer import Checkpoint
 from runtime.arguments import Parser
 from tests.support.checkout import ROOT
 
@@ -52,6 +53,16 @@ def test_help_fits_on_a_screen_and_ends_in_examples_that_the_command_takes(parse
         assert [line.split()[0] for line in lines[-3:]] == [name] * 3
         for example in parser.examples:
             parser.parse_args(shlex.split(example)[1:])
+
+
+def test_the_examples_of_clip_score_name_models_that_have_weights(parsers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-model").mkdir()
+    (tmp_path / "my-model" / "config.json").write_text("{}")
+    tags = {"ViT-B-32": ["laion2b_e16"]}  # of open_clip
+    for example in parsers["clip-score"].examples:
+        args = parsers["clip-score"].parse_args(shlex.split(example)[1:])
+        assert Checkpoint.find(args.model, args.pretrained, tags).library
 
 
 def flags(parser: Parser) -> set[str]:

@@ -66,7 +66,7 @@ def test_a_tar_has_all_texts_in_its_json_and_the_drawn_one_as_txt(run, rows, cap
         stand += drawn is not None
         assert sample["txt"].decode() == (drawn or texts[uid])
         assert sample.get("alt.txt") == (texts[uid].encode() if drawn else None)
-    assert f"with {stand} captions as txt (0 of 60 images have no caption)" in capsys.readouterr().err
+    assert f"with {stand} captions as txt (0 of 60 images have no caption)" in capsys.readouterr().out
 
 
 def test_open_clip_draws_each_source_from_the_json_in_its_share(run, rows, captions, tmp_path):

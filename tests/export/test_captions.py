@@ -127,7 +127,7 @@ def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
     pairs = next(each for each in described["recordSet"] if each["@id"] == "pairs")
     fields = [field["@id"] for field in pairs["field"]]
     assert fields[-3:] == ["pairs/caption", "pairs/caption_score", "pairs/caption_source"]
-    assert " of 60 images have no caption" in capsys.readouterr().err
+    assert " of 60 images have no caption" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {
         "README.md",
         "croissant.json",

@@ -69,7 +69,7 @@ def test_the_subset_file_holds_the_uids_of_the_expert(export, expected, rows, ca
     assert np.load(out / "uids.npy").tolist() == naive_subset(expected)
     assert [path.name for path in out.glob("[!.]*")] == ["uids.npy"]
     said = f"(of coarse clusters 1, 2, with 25.0 % of outsiders; {60 - len(rows)} images of the pool have no cluster)"
-    assert f"uids.npy with {len(expected)} uids {said} in" in capsys.readouterr().err
+    assert f"uids.npy with {len(expected)} uids {said} in" in capsys.readouterr().out
 
 
 def test_the_folder_for_hugging_face_holds_the_rows_of_the_expert_with_their_clusters(run, export, expected, rows):

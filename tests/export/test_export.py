@@ -147,12 +147,13 @@ def refused(capsys):
 
 def test_the_command_shows_stages_and_says_what_is_written(run, tmp_path, capsys):
     job.main([str(run.path), "--output", str(tmp_path / "out"), "--format", "datacomp"])
-    *stages, said = capsys.readouterr().err.splitlines()
+    said, messages = capsys.readouterr()
+    stages = messages.splitlines()
     assert [stage.partition(": ")[0] for stage in stages] == [
         "sort the uids of 2 files",
         "write the uids",
     ]
-    assert said == f"uids.npy with {len(run.kept)} uids in {tmp_path / 'out'}"
+    assert said == f"uids.npy with {len(run.kept)} uids in {tmp_path / 'out'}\n"
 
 
 def test_a_folder_without_a_run_is_refused_in_one_line(refused, tmp_path):

@@ -36,7 +36,7 @@ def test_a_form_of_another_package_writes_a_file_for_each_of_the_run(urls, run, 
     assert [path.name for path in written] == ["00000.urls", "00001.urls"]
     lines = "".join(path.read_text("utf-8") for path in written).splitlines()
     assert lines == [row["url"] for row in run.kept]
-    assert capsys.readouterr().err.splitlines()[-1] == f"lists in {tmp_path / 'out'}"
+    assert capsys.readouterr().out.splitlines()[-1] == f"lists in {tmp_path / 'out'}"
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,8 @@ def test_the_command_writes_the_folder_and_says_what_went(run, tmp_path, capsys)
     (tmp_path / "list.txt").write_text(f"# on request\n{DOMAIN}\n", "utf-8")
     main([str(run.path), "--exclude", str(tmp_path / "list.txt"), "--output", str(tmp_path / "new")])
     removed = len(run.kept) - facts(tmp_path / "new")["rows"]["kept"]
-    *stages, said = capsys.readouterr().err.splitlines()
+    said, messages = capsys.readouterr()
+    stages = messages.splitlines()
     assert [stage.partition(": ")[0] for stage in stages] == ["remove images of 3 of 3 files"]
     assert said.startswith(f"removed {removed} of {len(run.kept)} pairs ({removed} excluded_domain); ")
     assert removed > 0

@@ -78,7 +78,7 @@ def test_the_subset_file_has_each_uid_as_often_as_it_is_drawn(run, scored, tmp_p
     said = (
         f"uids.npy with 90 uids (of {len(drawn)} images; 3 without a score and 2 with one that is not finite are left"
     )
-    assert said in capsys.readouterr().err
+    assert said in capsys.readouterr().out
 
 
 def test_images_of_an_expert_are_drawn_among_themselves(run, scored, tmp_path):

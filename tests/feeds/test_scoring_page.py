@@ -58,7 +58,7 @@ def test_the_page_on_scores_can_be_followed(web, tmp_path, monkeypatch, capsys):
     score_images.main([*score[1:position], "--model", str(model), *score[position + 4 :]])
 
     scores = pq.read_table("scores")
-    assert "images scored; without a score: none" in capsys.readouterr().err  # img2dataset leaves broken ones out
+    assert "images scored; without a score: none" in capsys.readouterr().out  # img2dataset leaves broken ones out
     assert scores.num_rows == sum(row["kind"] not in BROKEN for row in web.values())
     require_as_twin(scores, model)
 

@@ -53,7 +53,7 @@ def test_the_shipped_judge_is_learnt_from_the_rows_of_the_repository_byte_for_by
     main(["--output", str(tmp_path / "judge.json")])
     assert (tmp_path / "judge.json").read_bytes() == WEIGHTS.read_bytes()
     facts = standard().facts
-    assert f"learnt from {facts['rows']:,} rows of {facts['sites']:,} sites" in capsys.readouterr().err
+    assert f"learnt from {facts['rows']:,} rows of {facts['sites']:,} sites" in capsys.readouterr().out
 
 
 def test_a_judge_of_ten_rows_is_used_by_a_run(engine, tmp_path):

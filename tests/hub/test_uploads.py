@@ -56,7 +56,7 @@ def test_an_export_is_uploaded_whole_and_private(hub, run, capsys):
     assert remote(hub) == local(run.parent / "out")
     assert hub.datasets["o/made"].private
     commit = hub.datasets["o/made"].refs["main"]
-    assert f" in hf://datasets/o/made@{commit} (private)" in capsys.readouterr().err
+    assert f" in hf://datasets/o/made@{commit} (private)" in capsys.readouterr().out
     assert {"README.md", "croissant.json", "entries/entries.parquet"} <= {*remote(hub)}
 
 

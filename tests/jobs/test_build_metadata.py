@@ -207,7 +207,7 @@ def test_a_wordnet_alone_needs_no_spark_and_a_language_without_source_is_named(s
     commands.main([*sources, "--output", str(tmp_path / "out")])
     assert set(facts(tmp_path / "out")["languages"]) == {"ja"}
     assert facts(tmp_path / "out")["missing"] == ["ko"]
-    assert "no source has entries of Korean (ko)" in capsys.readouterr().err
+    assert "no source has entries of Korean (ko)" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -310,7 +310,7 @@ def test_a_dry_run_lists_the_files_that_a_dump_publishes(server, tmp_path, capsy
         server.serve(f"/jawiki/20260101/{name}", file(b"12345"))
     where = ["--mirror", server.url, "--dump", "20260101", "--contact", "me@example.org", "--languages", "ja"]
     commands.main(["--download", "wikipedia", *where, "--dry-run", "--output", str(tmp_path / "out")])
-    shown = capsys.readouterr().err
+    shown = capsys.readouterr().out
     assert all(f"5 B  planned  wikipedia/{name}" in shown for name in names)
     assert "me@example.org" in server.requests[0].headers["User-Agent"]
     assert not (tmp_path / "out").exists()

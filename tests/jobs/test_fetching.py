@@ -24,13 +24,13 @@ def test_a_fetched_file_is_a_source_and_a_missing_one_is_said(tmp_path, capsys):
     commands.main(["--download", "--contact", "a@example.org", "--languages", "ja", "--output", str(tmp_path / "out")])
     assert {"猫", "写真"} <= set(Entries.open(tmp_path / "out").of("ja").to_pylist())
     assert (tmp_path / "out" / "downloads" / "wordnet" / "wn-data-jpn.tab").read_bytes() == TAB
-    said = capsys.readouterr().err
-    assert "404" in said
-    assert "Japanese (ja)" in said
+    result, messages = capsys.readouterr()
+    assert "404" in messages
+    assert "Japanese (ja)" in result
 
 
 @pytest.mark.usefixtures("planned")
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
     commands.main(["--download", "--contact", "a@example.org", "--dry-run", "--output", str(tmp_path / "out")])
-    assert "wn-data-jpn.tab" in capsys.readouterr().err
+    assert "wn-data-jpn.tab" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()

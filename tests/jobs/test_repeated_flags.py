@@ -25,6 +25,8 @@ def given(request, monkeypatch):
     for each in (*parser._actions, *parser._mutually_exclusive_groups):
         monkeypatch.setattr(each, "required", False)
     before = [] if parser._actions[0].option_strings else ["run"]
+    if flag == "--memory":  # which is for Spark
+        before += ["--master", "local[1]"]
     return flag, parser._option_string_actions[flag], lambda *words: vars(parser.parse_args([*before, *words]))
 
 

@@ -122,7 +122,7 @@ def test_the_command_writes_table_and_plot_of_any_format(gold, ending, capsys):
     assert csv.read_csv("out/languages.csv").num_rows == 4
     plot = ElementTree.parse("out/languages.svg").getroot()
     assert {"German", "English", "Japanese"} <= {element.text for element in plot.iter() if element.text}
-    lines = [line.split() for line in capsys.readouterr().err.splitlines()]
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["German", "(de)", "1", "100.0", "%", "100.0", "%", "25.0", "%", "25.0", "%"] in lines
     assert ["all", "4", "100.0", "%", "100.0", "%"] in lines
 
@@ -154,7 +154,7 @@ def test_the_command_compares_witnesses_with_what_the_table_states_of_pages(gold
     ]
     assert csv.read_csv("out/witnesses.csv").num_rows == len(found)
     assert ["pool", "page", "2", "28.6", "%", "100.0", "%", "0.0", "%", "100.0", "%", "100.0", "%"] in [
-        line.split() for line in capsys.readouterr().err.splitlines()
+        line.split() for line in capsys.readouterr().out.splitlines()
     ]
 
 

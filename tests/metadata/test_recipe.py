@@ -113,7 +113,7 @@ def test_a_recipe_builds_the_same_entries_again_also_from_copies(built, capsys):
     shutil.copytree(built / "words", built / "copies")
     first = facts_of(built / "again")
     again(built, "--wordnet", built / "copies")
-    assert capsys.readouterr().err.endswith(f"its entries are those of {first['name']}\n")
+    assert capsys.readouterr().out.endswith(f"its entries are those of {first['name']}\n")
     assert [{**facts_of(built / name), "inputs": None, "checksum": None} for name in ("out", "again")] == [
         {**first, "inputs": None, "checksum": None}
     ] * 2

@@ -128,7 +128,7 @@ def test_the_command_shows_and_writes_how_balancing_changes_the_classes(run, tmp
     (tmp_path / "de.json").write_text('["Hund"]')
     files = [f"en={tmp_path / 'en.txt'}", f"de={tmp_path / 'de.json'}"]
     main([str(run), "--classes", *files, "--output", str(tmp_path / "out")])
-    said = capsys.readouterr().err.splitlines()[1:]  # after the stage
+    said = capsys.readouterr().out.splitlines()
     assert said[0].split("  ")[0] == "language"
     assert [line.split(")")[0] for line in said[1:]] == ["English (en", "German (de"]
     english = json.loads((tmp_path / "out" / "alignment.json").read_text())["languages"]["en"]
@@ -148,7 +148,7 @@ def test_the_command_shows_and_writes_how_balancing_changes_the_classes(run, tmp
 def test_a_run_that_names_no_class_has_figures_all_the_same(run, tmp_path, capsys):
     (tmp_path / "de.txt").write_text("犬\n", "utf-8")
     main([str(run), "--classes", f"de={tmp_path / 'de.txt'}", "--output", str(tmp_path / "out")])
-    assert capsys.readouterr().err.splitlines()[-1].split()[-2:] == ["–", "–"]
+    assert capsys.readouterr().out.splitlines()[-1].split()[-2:] == ["–", "–"]
     ElementTree.parse(tmp_path / "out" / "alignment.svg")
 
 

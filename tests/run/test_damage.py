@@ -140,7 +140,7 @@ def test_metadata_is_verified_with_what_was_counted_for_it(tmp_path):
 
 def test_the_command_verifies_a_folder(run, tmp_path, capsys):
     main([str(run)])
-    assert capsys.readouterr().err == f"{run}: all 9 files are as they were written\n"
+    assert capsys.readouterr().out == f"{run}: all 9 files are as they were written\n"
     with pytest.raises(SystemExit) as done:
         main([str(tmp_path)])
     assert done.value.code == 2

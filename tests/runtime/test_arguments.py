@@ -9,6 +9,8 @@ from typing import Literal
 import pytest
 
 from runtime.arguments import Parser, absolute_path, add_fields, made, written_number
+from runtime.console import command
+from runtime.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,26 @@ def test_arguments_may_be_in_a_file_with_comments_and_several_words_on_a_line(pa
     assert (args.input, args.output, args.seed, args.size) == (["my crawl", "https://a/#b"], "out", 3, 4)
 
 
-def test_a_value_in_a_file_and_another_on_the_command_line_are_refused(refused, tmp_path):
+@pytest.mark.parametrize("typed", [["--seed", "4"], ["--seed=4"]])
+@pytest.mark.parametrize("in_file", ["--seed 3", "--seed=3", "--seed 3 --size 1 --seed 5"])
+def test_a_flag_of_one_value_on_the_command_line_overrides_that_in_a_file(parser, tmp_path, typed, in_file):
+    (tmp_path / "run.args").write_text(f"--output out {in_file}")
+    for words in ([f"@{tmp_path / 'run.args'}", *typed], [*typed, f"@{tmp_path / 'run.args'}"]):
+        args = parser.parse_args(words)
+        assert (args.output, args.seed) == ("out", 4)
+
+
+def test_a_flag_of_several_values_adds_those_in_a_file_and_on_the_command_line(parser, tmp_path):
+    (tmp_path / "run.args").write_text("--output out --input a b")
+    assert parser.parse_args([f"@{tmp_path / 'run.args'}", "--input", "c"]).input == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("typed", [["--seed", "3", "--seed", "4"], ["@{0}/run.args", "@{0}/other.args"]])
+def test_two_values_of_a_flag_are_refused_on_the_command_line_and_in_two_files(refused, tmp_path, typed):
     (tmp_path / "run.args").write_text("--output out --seed 3")
-    assert "argument --seed: given twice, as 3 and as 4; give one" in refused(
-        f"@{tmp_path / 'run.args'}", "--seed", "4"
-    )
+    (tmp_path / "other.args").write_text("--seed 4")
+    words = [word.format(tmp_path) for word in typed]
+    assert "argument --seed: given twice, as 3 and as 4; give one" in refused("--output", "out", *words)
 
 
 def test_a_second_command_line_knows_nothing_of_the_first(parser):
@@ -84,13 +101,68 @@ def test_a_file_may_name_another_file(parser, tmp_path):
     assert parser.parse_args([f"@{tmp_path / 'run.args'}"]).input == ["a", "b"]
 
 
-def test_a_file_of_arguments_that_does_not_exist(refused, tmp_path):
-    assert str(tmp_path / "none") in refused(f"@{tmp_path / 'none'}")
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "cannot be read (No such file or directory); name a text file with arguments, or write a value that"),
+        (b"\xf5\x1b[2J", "cannot be read (it is not text in UTF-8); name a text file with arguments"),
+        (b"--output 'out\n", 'a quote in "--output \'out" is not closed; close it, or put a backslash before it'),
+        (b"--seed 3 @run.args", "@run.args names itself, as a file of arguments; leave it out there"),
+    ],
+)
+def test_a_file_of_arguments_that_cannot_be_used(refused, tmp_path, monkeypatch, content, sentence):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "run.args").write_bytes(content)
+    assert sentence in refused("@run.args")
 
 
-def test_a_quote_in_a_file_that_is_never_closed(refused, tmp_path):
-    (tmp_path / "run.args").write_text("--output 'out\n")
-    assert "'out" in refused(f"@{tmp_path / 'run.args'}")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["pairs.csv", "--output", "o"], "make: pairs.csv has no flag before it; put its flag before it, or quotes"),
+        (["pairs.csv"], "make: pairs.csv has no flag before it; give it as --output pairs.csv, or quotes around a"),
+        (["--output", "my", "folder"], "make: folder has no flag before it; put its flag before it, or quotes"),
+        (["--output=a", "b", "--seed", "3"], "make: b has no flag before it"),
+    ],
+)
+def test_a_value_without_its_flag_is_named(refused, words, sentence):
+    assert refused(*words).startswith(sentence)
+
+
+def refuse(sentence: str) -> None:
+    """End a command as bad input does."""
+    with pytest.raises(SystemExit), command("make"):
+        raise InputError(sentence)
+
+
+@pytest.mark.parametrize("given", ["a.csv,b.csv", "en=a.txt,ja=b.txt", "/c/a.csv,/c/b.csv", "s3://c/a,s3://c/b"])
+def test_wrong_values_with_a_comma_between_them_are_said_to_be_separated_by_spaces(parser, capsys, given):
+    parser.parse_args(["--output", "out", "--input", given])
+    refuse(f"{given.removeprefix('en=')} does not exist")
+    advice = "does not exist; values of --input are separated by spaces, not by commas\n"
+    assert capsys.readouterr().err.endswith(advice)
+
+
+def test_a_comma_in_a_value_that_is_not_wrong_is_not_spoken_of(parser, capsys):
+    parser.parse_args(["--output", "a,b", "--input", "a,b"])
+    refuse("there is no text")
+    assert capsys.readouterr().err == "make: there is no text\n"
+
+
+def test_a_choice_with_a_comma_is_said_to_be_several(capsys):
+    parser = Parser("make", "Make something.")
+    parser.add_argument("--witnesses", nargs="+", choices=["han", "pool"])
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--witnesses", "han,pool"])
+    assert "values of --witnesses are separated by spaces, not by commas" in capsys.readouterr().err
+
+
+def test_a_tilde_is_the_home_folder(parser, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    args = parser.parse_args(["--output=~/out", "--input", "~", "en=~/words.txt", "a~/b", "x ~/c"])
+    assert args.output == f"{tmp_path}/out"
+    assert args.input == [str(tmp_path), f"en={tmp_path}/words.txt", "a~/b", "x ~/c"]
 
 
 @pytest.mark.parametrize("misspelt", ["--outputt", "--outptu", "-output"])
@@ -208,7 +280,7 @@ def test_help_shows_the_flags_that_are_in_no_group_and_says_how_many_more_there_
     text = printed("--help")
     assert all(flag in text for flag in ("RUN", "--with TOOL", "--fast", "--form", "--version"))
     assert not any(flag in text for flag in ("how it is made", "--seed", "--size"))
-    assert "Most runs need no other flags; --help-all shows 4 more." in text
+    assert "--help-all says more about these flags, and shows 4 others." in text
 
 
 def test_help_of_all_flags_has_their_groups(printed):

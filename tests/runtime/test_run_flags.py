@@ -12,6 +12,7 @@ from curation.commands import clip_verify as verify
 from curation.commands.clip_curate import parse_curate
 from runtime.arguments import Parser
 
+FROM_CATALOG = ["--input", "table:db.pairs", "--entries", "en=b", "--output", "c"]
 WHOLE = ["--input", "a", "--entries", "en=b", "--output", "c"]
 
 
@@ -39,9 +40,16 @@ def test_a_wrong_flag_is_named_in_json_too(flags, capsys):
 
 def test_memory_is_what_spark_is_started_with():
     for given, taken in (("8g", "8g"), ("1500M", "1500m"), ("2GB", "2g")):
-        parse_curate([*WHOLE, "--memory", given])
+        parse_curate([*FROM_CATALOG, "--memory", given])
         assert os.environ["PYSPARK_SUBMIT_ARGS"].endswith(f" --driver-memory {taken} pyspark-shell")
     assert os.environ["PYSPARK_SUBMIT_ARGS"].startswith("--master local[1] ")
+
+
+def test_memory_of_a_spark_that_does_not_start_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        parse_curate([*WHOLE, "--memory", "8g"])
+    assert "--memory is for Spark, which this command does not start; leave it out" in capsys.readouterr().err
+    parse_curate([*WHOLE, "--memory", "8g", "--master", "local[1]"])
 
 
 @pytest.mark.parametrize("given", ["8", "lots", "511m", "-1g"])

@@ -89,6 +89,44 @@ def test_a_file_is_left_alone(tmp_path):
     assert (tmp_path / "log").read_text() == ""
 
 
+RESULT = "kept 3\n\nwarning: \x1b[2J is odd\n\nreport: \x1b[2J"
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_result_goes_to_standard_output_and_its_warnings_to_standard_error(capsys, quiet):
+    terminal.write_as("text", quiet)
+    terminal.print_result(RESULT)
+    assert capsys.readouterr() == ("kept 3\n\nreport: \\u001b[2J\n", "warning: \\u001b[2J is odd\n")
+
+
+def test_a_result_in_json_is_a_line_of_standard_output(capsys):
+    terminal.write_as("json")
+    terminal.print_result(RESULT, {"kept": 3})
+    result, warning = map(json.loads, capsys.readouterr())
+    assert (result["level"], result["message"], result["numbers"]) == ("info", "kept 3\n\nreport: \x1b[2J", {"kept": 3})
+    assert (warning["level"], warning["message"]) == ("warning", "\x1b[2J is odd")
+
+
+PRINT = (
+    "from runtime import console, terminal\nwith console.command('job'):\n    terminal.print_result('\u732b' * 9999)"
+)
+
+
+def test_a_result_may_be_cut_by_its_reader_and_needs_no_terminal_of_all_languages():
+    shell = f'"{sys.executable}" -c "$PRINT" | head -c 1'
+    environment = os.environ | {"PRINT": PRINT, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(["sh", "-c", shell], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("\\", "")
+
+
+@linux
+def test_a_result_that_cannot_be_written_fails():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", PRINT], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.stderr.startswith("job: the result cannot be written to standard output (No space left on device)")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 @pytest.fixture
 def lines(capsys):
     """Return what is written as JSON lines or text, given how to write."""

@@ -55,7 +55,7 @@ from runtime.storage.own_files import (
 from runtime.storage.parquet import read_table, row_count, write_tables
 from runtime.storage.paths import names, remove, scratch
 from runtime.tallies import Tallies, TaskResult
-from runtime.terminal import aligned, say
+from runtime.terminal import aligned, print_result
 from runtime.wording import counted, number, percent
 
 VERSION = 1
@@ -384,8 +384,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     args = parse(argv)
     with command(NAME):
-        say(cluster_lines(run(args)))
-        say(f"clusters: {args.output}")
+        print_result(f"{cluster_lines(run(args))}\nclusters: {args.output}")
 
 
 def run(args: Namespace) -> dict[str, Any]:

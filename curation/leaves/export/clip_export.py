@@ -13,7 +13,7 @@ from runtime.engine import engine_for
 from runtime.errors import InputError, flag
 from runtime.packages import UPLOADS, modules, table_rows
 from runtime.progress import ConsoleProgress
-from runtime.terminal import say
+from runtime.terminal import print_result
 
 NAME = "clip-export"
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for module in uploads:
                 module.upload(args)
 
-        say(export(engine, args.run, args.output, form, args.overwrite, ConsoleProgress(), upload))
+        print_result(export(engine, args.run, args.output, form, args.overwrite, ConsoleProgress(), upload))
 
 
 def form_of(args: Namespace, usable: dict[str, type[Form]]) -> Form:
@@ -69,7 +69,7 @@ def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Ite
     add_fields(parser, WebDataset, helps(__package__, "tables"))
     add_flags(parser, helps(__package__, "clusters"), nargs="+", default=[])
     add_flags(parser, helps(__package__, "answers"))
-    forms = f"the form to write, one of {', '.join(names)}; {written}"
+    forms = f"format to write, one of {', '.join(names)}. The format {written}"
     parser.add_argument("--format", required=True, choices=names, metavar="FORM", help=forms)
     add_flags(parser, helps(__package__, "output"), required=True)
     add_flags(parser, helps(__package__, "switches"), action="store_true")

@@ -33,7 +33,7 @@ from runtime.storage.own_files import OwnFile, content_digest, copied, write_jso
 from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.paths import absolute, as_path, names, scratch
 from runtime.tallies import Tallies, TaskResult
-from runtime.terminal import say
+from runtime.terminal import print_result
 from runtime.wording import counted
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
@@ -158,7 +158,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
     with command(NAME):
         exclusion = Exclusion.without_hashes(args.exclude)
-        say(remove_from_manifest(engine_for(args, "remove"), args.run, exclusion, args.output, ConsoleProgress()))
+        print_result(
+            remove_from_manifest(engine_for(args, "remove"), args.run, exclusion, args.output, ConsoleProgress())
+        )
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:

@@ -220,8 +220,9 @@ def gate_facts(steps: Mapping[str, Step], counted: Mapping[str, TaskResult]) -> 
 
 
 POLICY = {
-    "--policy RULE": "remove what rules name, as `recommended` does; some take a number, and `recommended` stands for "
-    "those with a star: " + ", ".join(f"{rule.form}{'*' * bool(rule.recommended)}" for rule in RULES.values()),
+    "--policy RULE": "rules by which images and texts are removed, such as `recommended`. Some take a number, and "
+    "`recommended` stands for those with a star: "
+    + ", ".join(f"{rule.form}{'*' * bool(rule.recommended)}" for rule in RULES.values()),
 }
 
 

@@ -34,7 +34,7 @@ from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.locks import require_apart
 from runtime.tallies import TaskResult
-from runtime.terminal import say
+from runtime.terminal import print_result
 from runtime.wording import counted
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     args = parse(argv)
     with command(NAME):
-        say(hash_lines(run(args)))
+        print_result(hash_lines(run(args)))
 
 
 def run(args: Namespace) -> Hashes:

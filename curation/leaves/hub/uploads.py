@@ -19,7 +19,7 @@ from runtime.errors import InputError
 from runtime.packages import require_packages
 from runtime.storage.own_files import content_digest
 from runtime.storage.paths import absolute, files_below, is_url, scratch
-from runtime.terminal import say
+from runtime.terminal import print_result
 from runtime.wording import counted
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
         sending = Sending(HfApi(), args.upload, staged, args.public, args.overwrite)
         commit = answer(address, sending)
     seen = "public" if args.public else "private"
-    say(f"{counted(len(sending.files), 'file')} in {address}@{commit} ({seen})")
+    print_result(f"{counted(len(sending.files), 'file')} in {address}@{commit} ({seen})")
 
 
 class Sending:

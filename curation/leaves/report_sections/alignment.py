@@ -40,7 +40,7 @@ from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.own_files import OwnFile, write_json, write_text
 from runtime.storage.parquet import batches
 from runtime.tallies import TaskResult
-from runtime.terminal import aligned, say
+from runtime.terminal import aligned, print_result
 from runtime.wording import decimal, number, percent
 
 BETWEEN_NAMES = "|"  # separates the names of one class in a line of text; commas would not do, as names have some
@@ -330,7 +330,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; bad input ends in one sentence and status 2."""
     args = parse(argv)
     with command(NAME):
-        say(table(run(args)))
+        print_result(table(run(args)))
 
 
 def run(args: Namespace) -> Figures:

@@ -58,7 +58,7 @@ from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, read_table, write_rows
 from runtime.storage.paths import make_folder
 from runtime.tallies import TaskResult
-from runtime.terminal import aligned, say
+from runtime.terminal import aligned, print_result
 from runtime.wording import counted, number
 
 if TYPE_CHECKING:
@@ -359,7 +359,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (None: the process's own); bad input prints one sentence and exits with status 2."""
     args = parse(argv)
     with command(NAME):
-        say(score_lines(run(args)))
+        print_result(score_lines(run(args)))
 
 
 def run(args: Namespace) -> Filled:
