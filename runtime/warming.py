@@ -29,6 +29,7 @@ from runtime.progress import Progress
 from runtime.storage.locks import alone
 from runtime.storage.paths import make_folder
 
+MAX_SECONDS = 1800.0  # for all kernels, which take one or two minutes on one core
 _COUNT = "compiling-count"  # a file with a line for each kernel that is compiled by now, some twice
 _log = logging.getLogger(__name__)
 # With -I nothing is imported from the folder where the command runs; a package there may have the name of one of ours.
@@ -125,11 +126,12 @@ def _run(calls: Sequence[Call], count: Path) -> bool:
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
         try:
-            process.wait()
-        except BaseException:
+            process.wait(MAX_SECONDS)
+        except BaseException as error:
             os.killpg(process.pid, signal.SIGKILL)
-            raise
-    if process.returncode:
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+    if process.returncode:  # negative if it was killed
         _log.warning("kernels could not be compiled ahead; each is compiled where it is first needed")
     return process.returncode == 0
 

@@ -31,6 +31,7 @@ from runtime.storage.paths import as_path, is_url, make_folder, names, reachable
 
 MOMENT = 0.2  # seconds to wait for a lock: its last owner may be removing its file, which is then made anew
 _FOREVER = -1.0  # as filelock says it
+HOLD_SECONDS = 3600.0  # that one process may hold a lock for which others wait, as while it builds an artefact
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 WORK = ".work"  # the folder of unfinished files, in the output folder
 LOCK, TOKEN = "lock", "owner.json"
@@ -103,8 +104,17 @@ def _no_file(path: Path) -> InputError:
 
 @contextmanager
 def alone(path: Path) -> Iterator[bool]:
-    """Run the block in one process of this machine at a time; yield False if the file system of `path` has no locks."""
-    lock = take(path, _FOREVER)
+    """Run the block in one process of this machine at a time; yield False if the file system of `path` has no locks.
+
+    InputError if another process holds the lock for HOLD_SECONDS: somebody may have stopped it.
+    """
+    try:
+        lock = take(path, HOLD_SECONDS)
+    except Held:
+        raise InputError(
+            f"another process has held the lock {path} for {HOLD_SECONDS / 60:.0f} minutes, and may be stopped; "
+            f"continue or end that process, and {AGAIN}"
+        ) from None
     try:
         yield lock is not None
     finally:

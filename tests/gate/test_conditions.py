@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.leaves.gate import sql_conditions
 from curation.leaves.gate.sql_conditions import Conditions
 from runtime import packages
 from runtime.errors import InputError
@@ -97,6 +98,31 @@ def test_without_duckdb_one_sentence_names_the_extra(monkeypatch):
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"^duckdb is not installed: pip install 'clip-curation\[conditions\]'$"):
         Conditions.parse("width > 200", {"table": pa.schema({"width": pa.int64()})})
+
+
+def end_trials(monkeypatch, tmp_path: Path, times: int, end: str) -> None:
+    """Let the process that tries an expression end by `end`, so many times before it does its work."""
+    program = "import os, pathlib, sys, time\nended = pathlib.Path({folder!r}, 'ended')\nended.touch()\n"
+    program += "if len(ended.read_text()) < {times}:\n    ended.write_text(ended.read_text() + '.')\n    {end}\n"
+    before = program.format(folder=str(tmp_path), times=times, end=end)
+    monkeypatch.setattr(sql_conditions, "_TRIAL", before + sql_conditions._TRIAL)
+
+
+@pytest.mark.parametrize("end", ["os.abort()", "os.kill(os.getpid(), 9)", "time.sleep(600)"])
+def test_an_expression_is_tried_again_if_the_process_that_tries_it_is_killed_or_stops(monkeypatch, tmp_path, end):
+    end_trials(monkeypatch, tmp_path, 1, end)
+    if "sleep" in end:
+        monkeypatch.setattr(sql_conditions, "_TRIAL_PATIENCE", 10.0)
+    assert met("width > 2") == [[False, False, False, True]]
+
+
+def test_an_expression_that_ends_each_process_is_refused_with_what_the_last_one_wrote(monkeypatch, tmp_path):
+    end_trials(monkeypatch, tmp_path, 9, "sys.stderr.write('out of\\nmemory'); os.abort()")
+    with pytest.raises(
+        InputError, match=r"ends the process that tries it \(status -6\), which wrote: out of memory; ask"
+    ):
+        met("width > 2")
+    assert (tmp_path / "ended").read_text() == ".."
 
 
 def test_a_misspelt_column_is_refused(tmp_path):

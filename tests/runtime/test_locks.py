@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from runtime.errors import InputError
 from runtime.storage import locks
 
 HOLDER = (
@@ -55,14 +56,21 @@ def test_a_lock_that_another_process_has_can_be_waited_for(path):
     lock.release()
 
 
-def test_whoever_waits_waits_without_end_and_gives_it_back(path, monkeypatch):
+def test_whoever_waits_waits_for_an_hour_and_gives_it_back(path, monkeypatch):
     waits, acquire = [], locks.UnixFileLock.acquire
     monkeypatch.setattr(locks.UnixFileLock, "acquire", lambda self, timeout: waits.append(timeout) or acquire(self))
     for _ in range(2):
         with locks.alone(path) as is_alone:
             assert is_alone
         locks.take(path).release()
-    assert waits == [-1, locks.MOMENT] * 2
+    assert waits == [locks.HOLD_SECONDS, locks.MOMENT] * 2
+
+
+def test_a_lock_that_another_process_never_gives_back_is_named(path, monkeypatch):
+    monkeypatch.setattr(locks, "HOLD_SECONDS", 0.1)
+    with locks.alone(path), pytest.raises(InputError, match=f"another process has held the lock {path} for"):
+        with locks.alone(path):
+            pass
 
 
 def test_a_file_that_is_removed_meanwhile_is_made_anew(path, monkeypatch):

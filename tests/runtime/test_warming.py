@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -87,6 +88,13 @@ def test_a_compiler_that_is_killed_stops_nobody(cache, caplog):
     assert list(cache.glob("compiled-*")) == []
 
 
+def test_a_compiler_that_never_ends_stops_nobody(cache, caplog, monkeypatch):
+    monkeypatch.setattr(warming, "MAX_SECONDS", 0.1)
+    with caplog.at_level(logging.WARNING):
+        compile_kernels({_wait: 1})
+    assert "compiled where it is first needed" in caplog.text
+
+
 def test_a_cache_that_cannot_be_written_stops_nobody(cache):
     cache.write_text("not a folder")
     compile_kernels(CALLS)
@@ -126,6 +134,10 @@ def test_a_run_compiles_nothing_more(submit, sample, tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     more = {path.name for path in (tmp_path / "cache").rglob("*.nbc")} - compiled
     assert more == set(), f"{warm.__name__} does not use these kernels as a run does"
+
+
+def _wait() -> None:
+    time.sleep(600)
 
 
 def _end():

@@ -36,10 +36,13 @@ MOST_CHARACTERS = 20_000  # a list of 3,000 numbers
 MOST_DEPTH = 1000  # of parts and brackets, as DuckDB has it; its JSON may end earlier, and so may the stack of Python
 MOST_BYTES = 1 << 30  # that a batch may take, besides what the process has
 MOST_SECONDS = 60  # that a batch may take
-TRIAL_SECONDS = 20  # that a few rows may take
+TRIAL_SECONDS = 20  # of a processor, that a few rows may take
+_TRIAL_PATIENCE = 300.0  # seconds for the process of a trial to end, on a slow disk or a busy machine
+_TRIAL_TRIES = 2  # as the system may kill a process, and DuckDB has aborted once in 450 trials of a sound condition
 _TRIED = 4  # rows
 _TRIAL = "import pickle, sys; sys.path[:] = sys.argv[1].splitlines(); "
 _TRIAL += f"from {__name__} import condition_fault; print(condition_fault(pickle.load(sys.stdin.buffer)), end='')"
+_SAID = 300  # characters that a message repeats of what the process of a trial wrote
 COLUMN = "column_"  # names of columns of joined rows begin with this
 _ROWS = "rows_of_images"  # the table of the rows, and a column of it, so that it has one
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -121,13 +124,10 @@ class Conditions:
 
         A function at work on one value cannot be interrupted.
         """
-        trial = [sys.executable, "-I", "-c", _TRIAL, "\n".join(sys.path)]
-        tried = subprocess.run(trial, input=pickle.dumps(self), capture_output=True, check=False)
-        fault = tried.stdout.decode()
-        if tried.returncode == -signal.SIGXCPU:
-            fault = f"it takes more than {TRIAL_SECONDS} seconds for {_TRIED} images"
-        elif tried.returncode:
-            fault = f"it ends the process that tries it (status {tried.returncode})"
+        for _ in range(_TRIAL_TRIES):
+            fault, is_sure = _tried(pickle.dumps(self))
+            if is_sure:
+                break
         if fault:
             raise InputError(f"--keep {expression[:80]!r} cannot be used: {fault}; ask for less")
 
@@ -143,6 +143,25 @@ class Conditions:
         with _over(table) as connection, _bounded(f"--keep {texts[:80]!r}", connection):
             result = connection.sql(f"SELECT {sql} FROM {_ROWS}").to_arrow_table()
         return [column.to_numpy() for column in result.columns]
+
+
+def _tried(conditions: bytes) -> tuple[str, bool]:
+    """Return what is wrong with pickled conditions, or "", by a process of its own; and whether this is sure.
+
+    It is not if the process ended in another way than by an answer or at its limit of time.
+    """
+    trial = [sys.executable, "-I", "-c", _TRIAL, "\n".join(sys.path)]
+    try:
+        tried = subprocess.run(trial, input=conditions, capture_output=True, timeout=_TRIAL_PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return f"the process that tries it has not ended after {_TRIAL_PATIENCE:.0f} seconds", False
+    if tried.returncode == -signal.SIGXCPU:
+        return f"it takes more than {TRIAL_SECONDS} seconds for {_TRIED} images", True
+    if tried.returncode:
+        said = " ".join(tried.stderr.decode(errors="replace").split())[-_SAID:]
+        last_words = f", which wrote: {said}" if said else ""
+        return f"it ends the process that tries it (status {tried.returncode}){last_words}", False
+    return tried.stdout.decode(), True
 
 
 def condition_fault(conditions: Conditions) -> str:
