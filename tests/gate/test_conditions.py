@@ -89,6 +89,41 @@ def test_what_cannot_be_computed_is_null_and_null_is_not_met(keep, expected):
         assert met(keep) == [expected]
 
 
+NEVER_COMPUTED = [
+    *("width > 'abc'", "'abc' < width", "width BETWEEN 'a' AND 3", "width IN (1, 'x')", "width > 1 OR width = 'abc'"),
+    *("day > 'today'", "ts > 'now'", "TIMESTAMP 'now' > ts", "ts::DATE = 'yesterday'", "zoned > 'tomorrow'"),
+    *("zoned::TIME < '12:00'", "day::INT > 3", "name::TIMESTAMPTZ::TIME > '12:00'"),
+]
+
+
+@pytest.mark.parametrize("keep", NEVER_COMPUTED)
+def test_a_condition_that_would_be_null_for_every_image_is_refused(keep):
+    columns = {"width": pa.int64(), "name": pa.string(), "day": pa.date32(), "ts": pa.timestamp("us")}
+    tables = {"a.parquet": pa.schema(columns | {"zoned": pa.timestamp("us", "UTC")})}
+    with pytest.raises(InputError, match=r"cannot be evaluated: .*\. The condition would be null for every image: "):
+        Conditions.parse(keep, tables)
+
+
+def test_a_refused_comparison_names_the_type_of_the_column_and_the_value():
+    with pytest.raises(InputError, match="where width of a.parquet is int64, cannot be evaluated: .*'abc'"):
+        Conditions.parse("width > 'abc'", {"a.parquet": pa.schema({"width": pa.int64()})})
+
+
+@pytest.mark.parametrize(
+    ("keep", "column"),
+    [
+        ("when = 'a'", "when"),
+        ("width > 1 AND Order = 2", "order"),
+        ("clip-score > 0.3", "clip-score"),
+        ("at > 1", "at"),
+    ],
+)
+def test_a_column_whose_name_means_more_to_sql_is_refused_with_the_advice_to_quote_it(keep, column):
+    schema = pa.schema({"width": pa.int64(), column: pa.int64()})
+    with pytest.raises(InputError, match=f'put the name of that column into double quotes, as "{column}"'):
+        Conditions.parse(keep, {"a.parquet": schema})
+
+
 def test_a_number_is_rounded_to_the_float_of_the_column_beside_it():
     assert met("score > 0.3") == [[False, True, False, False]]
     assert met("score::DOUBLE > 0.3") == [[True, True, False, False]]

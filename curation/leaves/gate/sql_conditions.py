@@ -66,6 +66,13 @@ _NOT_OF_ONE = (
     "is not of one image alone; leave out aggregates, windows, subqueries, chance, and what another run has otherwise: "
     "the time of day, settings, the version"
 )
+_NEVER = "never: "  # begins a fault that `never_computed` finds
+_FAULT = "cannot be evaluated"
+_NO_CAST = "Unimplemented type for cast"  # in DuckDB's message
+_NULL_FOR_ALL = (
+    "The condition would be null for every image: compare values of one type, and write dates and times in full"
+)
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")  # strings and quoted names
 _AND = re.compile(rb"\bAND\b", re.IGNORECASE)
 _SELECT, _NOWHERE = "SELECT ", 1 << 63  # what precedes an expression; the place of what DuckDB adds
 
@@ -76,11 +83,14 @@ Node = dict[str, Any]
 class Condition:
     """One of the conditions that AND joins in an expression.
 
-    `sql` is what is evaluated: where the text would end in an error, or in NaN, it is null.
+    `sql` is what is evaluated: where the text would end in an error, or in NaN, it is null. In `stated`, which is only
+    tried, an error stays an error. `what` names the condition, with the types of its columns, in messages.
     """
 
     text: str
     sql: str
+    stated: str
+    what: str
 
 
 @dataclass(frozen=True)
@@ -105,12 +115,13 @@ class Conditions:
         try:
             with _bounded(f"--keep {expression[:80]!r}"):
                 parts = [*_conjuncts(_parsed(expression), expression)]
-                fields = _fields([name for text, node in parts for name in _checked(node, text)], tables)
+                names = [name for text, node in parts for name in _checked(node, text)]
+                fields = _fields(names, tables)
                 schema = pa.schema([field for _, field in fields.values()])
-                conditions = [Condition(text, _evaluated(node, text, schema, fields)) for text, node in parts]
+                conditions = [_condition(node, text, schema, fields) for text, node in parts]
         except (RecursionError, InputError) as error:
             if not isinstance(error, RecursionError) and " depth " not in str(error):
-                raise
+                raise InputError("; ".join(filter(None, [str(error), _to_quote(expression, tables)]))) from None
             raise InputError(
                 f"--keep {expression[:40]!r}… has too many parts within one another; forty are read. Write `x IN (…)` "
                 "for many comparisons"
@@ -122,12 +133,15 @@ class Conditions:
     def require_quick(self, expression: str) -> None:
         """Try the conditions on a few rows in a process of its own; InputError if it fails, or takes too long.
 
-        A function at work on one value cannot be interrupted.
+        A function at work on one value cannot be interrupted. InputError also for a condition that `never_computed`
+        finds.
         """
         for _ in range(_TRIAL_TRIES):
             fault, is_sure = _tried(pickle.dumps(self))
             if is_sure:
                 break
+        if fault.startswith(_NEVER):
+            raise InputError(fault.removeprefix(_NEVER))
         if fault:
             raise InputError(f"--keep {expression[:80]!r} cannot be used: {fault}; ask for less")
 
@@ -136,13 +150,40 @@ class Conditions:
 
         Column k of `schema` is that of `rows` which is called COLUMN and k.
         """
-        values = [rows[f"{COLUMN}{k}"] for k in range(len(self.schema))]
-        table = pa.Table.from_arrays([pa.nulls(rows.num_rows), *values], [_ROWS, *self.schema.names])
         sql = ", ".join(f"coalesce(({condition.sql}), false)" for condition in self.conditions)
         texts = " AND ".join(condition.text for condition in self.conditions)
-        with _over(table) as connection, _bounded(f"--keep {texts[:80]!r}", connection):
-            result = connection.sql(f"SELECT {sql} FROM {_ROWS}").to_arrow_table()
+        result = self._selected(sql, rows, f"--keep {texts[:80]!r}")
         return [column.to_numpy() for column in result.columns]
+
+    def never_computed(self, rows: pa.RecordBatch) -> str:
+        """Return a sentence about a condition that is null for every image, because it ends in an error; "" without.
+
+        Such a condition has a constant that cannot be converted, so that it fails in each of `rows`, the last of which
+        has nulls alone; or a cast that DuckDB does not have, which shows in some values only.
+        """
+        for condition in self.conditions:
+            errors = [self._error(condition, rows.slice(row, 1)) for row in range(rows.num_rows)]
+            missing_casts = [error for error in errors if _NO_CAST in error]
+            if missing_casts or all(errors):
+                return f"{(missing_casts or errors)[0]}. {_NULL_FOR_ALL}"
+        return ""
+
+    def _error(self, condition: Condition, row: pa.RecordBatch) -> str:
+        """Return the sentence about the error in which a condition ends as it is stated; "" if it ends in none."""
+        try:
+            self._selected(f"({condition.stated})", row, condition.what)
+        except InputError as error:
+            if _FAULT not in str(error):  # it takes too much
+                raise
+            return str(error)
+        return ""
+
+    def _selected(self, sql: str, rows: pa.RecordBatch, what: str) -> pa.Table:
+        """Return the values of `sql` for each row; InputError, about `what`, for an error of DuckDB."""
+        values = [rows[f"{COLUMN}{k}"] for k in range(len(self.schema))]
+        table = pa.Table.from_arrays([pa.nulls(rows.num_rows), *values], [_ROWS, *self.schema.names])
+        with _over(table) as connection, _bounded(what, connection):
+            return connection.sql(f"SELECT {sql} FROM {_ROWS}").to_arrow_table()
 
 
 def _tried(conditions: bytes) -> tuple[str, bool]:
@@ -167,21 +208,32 @@ def _tried(conditions: bytes) -> tuple[str, bool]:
 def condition_fault(conditions: Conditions) -> str:
     """Return what is wrong with conditions over a few rows, or "", in a process of its own."""
     resource.setrlimit(resource.RLIMIT_CPU, (TRIAL_SECONDS, TRIAL_SECONDS + 1))
-    rows = {f"{COLUMN}{k}": _few_values(field.type) for k, field in enumerate(conditions.schema)}
+    values = {f"{COLUMN}{k}": _few_values(field.type) for k, field in enumerate(conditions.schema)}
+    rows = pa.RecordBatch.from_pydict(values | {"any": pa.nulls(_TRIED)})
     try:
-        conditions.met(pa.RecordBatch.from_pydict(rows | {"any": pa.nulls(_TRIED)}))
+        if never := conditions.never_computed(rows):
+            return f"{_NEVER}{never}"
+        conditions.met(rows)
     except InputError as error:
         return str(error)
     return ""
 
 
 def _few_values(kind: pa.DataType) -> pa.Array:
-    for values in ([0, 1, 100, None], ["", "1", "ab" * 100, None]):
+    """Return _TRIED values of a type: numbers or texts that can be converted to it, and nulls for the others."""
+    choices = [_converted(values, kind) for values in (["2026-01-31", "1", "ab" * 100, None], [0, 1, 100, None])]
+    return min(choices, key=lambda values: values.null_count)
+
+
+def _converted(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return the values converted to a type; null for each value that cannot be converted."""
+    converted = []
+    for value in values:
         try:
-            return pa.array(values).cast(kind)
+            converted.append(pa.array([value]).cast(kind))
         except (pa.ArrowException, ValueError):
-            continue
-    return pa.nulls(_TRIED, kind)
+            converted.append(pa.nulls(1, kind))
+    return pa.concat_arrays(converted)
 
 
 @cache
@@ -222,7 +274,7 @@ def _bounded(what: str, connection: duckdb.DuckDBPyConnection | None = None) -> 
     except (duckdb.OutOfMemoryException, duckdb.InterruptException, MemoryError):
         raise InputError(f"{what} takes more than a gigabyte or a minute for a batch of images; ask for less") from None
     except duckdb.Error as error:
-        raise InputError(f"{what} cannot be evaluated: {_reason(error)}") from None
+        raise InputError(f"{what} {_FAULT}: {_reason(error)}") from None
     finally:
         timer.cancel()
         resource.setrlimit(resource.RLIMIT_AS, limits)
@@ -384,20 +436,38 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
     return fields
 
 
-def _evaluated(node: Node, text: str, schema: pa.Schema, fields: Mapping[str, tuple[str, pa.Field]]) -> str:
-    """Return the SQL that evaluates a condition of this text; InputError if it is not true or false."""
+def _to_quote(expression: str, tables: Mapping[str, pa.Schema]) -> str:
+    """Return the advice to quote columns of `tables` that an expression names without quotes; "" if there are none.
+
+    Such a name is a word of SQL, or has signs other than letters, digits and underscores.
+    """
+    unquoted = _QUOTED.sub(" ", expression)
+    keywords = _connection().execute(
+        "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category != 'unreserved'"
+    )
+    words = {word for (word,) in keywords.fetchall()}
+    for name in (name for schema in tables.values() for name in schema.names):
+        is_odd = name.lower() in words or not name.isidentifier()
+        if is_odd and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", unquoted, re.IGNORECASE):
+            return f'SQL reads {name} as more than a name: put the name of that column into double quotes, as "{name}"'
+    return ""
+
+
+def _condition(node: Node, text: str, schema: pa.Schema, fields: Mapping[str, tuple[str, pa.Field]]) -> Condition:
+    """Return the condition of this tree and text; InputError if it is not true or false."""
     named = {name.lower() for name in _checked(node, text)}
     types = [
         f"{field.name} of {table} is {field.type}" for table, field in fields.values() if field.name.lower() in named
     ]
     what = f"condition {text!r} of --keep, where {', '.join(types) or 'no column is named'},"
     with _over(schema.empty_table().append_column(_ROWS, pa.array([], pa.null()))) as connection, _bounded(what):
-        (kind,) = connection.sql(f"SELECT ({_written(node)}) FROM {_ROWS}").types
+        stated = _written(node)
+        (kind,) = connection.sql(f"SELECT ({stated}) FROM {_ROWS}").types
         sql = _written(_without_errors(node))
         connection.sql(f"SELECT {sql} FROM {_ROWS}")
     if str(kind) != "BOOLEAN":
         raise InputError(f"{what} is no condition but {kind}; compare it to a value")
-    return sql
+    return Condition(text, sql, stated, what)
 
 
 def _without_errors(tree: Any, is_within: bool = False) -> Any:
