@@ -25,7 +25,7 @@ from metadata.config import ENGLISH, MetadataConfig
 from metadata.entries import SCHEMA, write_entries
 from metadata.languages import language
 from metadata.rules import are_plain, meta_can_match, meta_entry, normalise, symbols
-from metadata.sources import Sources, inputs, recipe
+from metadata.sources import Sources, inputs
 from metadata.wikipedia import articles
 from metadata.words import ICU_VERSION, in_both_alphabets
 from runtime.arrow import gather
@@ -214,7 +214,7 @@ class Build:
             "pageviews": self._tally(_TITLES) if sources.pageviews else {},
             "excerpts": self._excerpts() if sources.pageviews else [],
             "inputs": inputs(sources) | {"lists": sorted(sources.lists)},
-            "recipe": recipe(sources),
+            "recipe": sources.recipe,
             "starter": sources.is_starter,
             "licences": sources.licences(),
             "versions": {"icu": ICU_VERSION} | sources.versions(),

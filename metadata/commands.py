@@ -15,7 +15,7 @@ from metadata.frequency_lists import WORDFREQ
 from metadata.languages import named
 from metadata.pipeline import DOWNLOADS
 from metadata.rules import RULES
-from metadata.sources import Sources, read_recipe, recipe, require_entries, require_sources
+from metadata.sources import Sources, read_recipe, require_entries, require_sources
 from runtime.arguments import FlagGroup, Parser, absolute_path, add_fields, add_flags, helps, made
 from runtime.console import command
 from runtime.engine import engine_for
@@ -60,7 +60,8 @@ def run(args: Namespace) -> None:
             setattr(args, flag, [*getattr(args, flag), *starter_paths])
     counted = [argument.rpartition("=")[2] for argument in args.frequencies if argument != WORDFREQ]
     require_apart(output, [*args.wordnet, *args.wikipedia, *args.pageviews, *counted], except_in=[DOWNLOADS])
-    pipeline.require_build_folder(output)
+    languages = sorted(args.languages) if args.languages else None
+    pipeline.require_build_folder(output, pipeline.asked_for(config, {"languages": languages}), args.overwrite)
     fetched = fetch_sources(args, output)
     if args.dry_run:
         return
@@ -68,8 +69,9 @@ def run(args: Namespace) -> None:
     lists = read_lists(args.entries)
     sources = Sources.find(**paths, lists=lists, languages=args.languages, wikipedia_code=args.wikipedia_code)
     if original:
-        require_sources(original["recipe"], recipe(sources), original["name"])
-    pipeline.write_metadata(engine_for(args, "build_metadata"), config, sources, output, ConsoleProgress())
+        require_sources(original["recipe"], sources.recipe, original["name"])
+    engine = engine_for(args, "build_metadata")
+    pipeline.write_metadata(engine, config, sources, output, ConsoleProgress(), args.overwrite)
     facts = content_of((output / FACTS).read_bytes())
     described = f"{output}, {facts['entries']:,} entries, {facts['name']}, digest {facts['digest']}"
     print_result(f"{source_table(facts)}\n\nmetadata: {described}")
@@ -128,7 +130,11 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     write("\n".join(listing(results)))
     lost = 0 if args.dry_run else sum(result.outcome == "failed" for result in results)
     if lost:
-        log.warning("%d of %d files did not come; run the same command again to have them, too", lost, len(results))
+        log.warning(
+            "%d of %d files did not come; to have them, too, run the same command again with --overwrite",
+            lost,
+            len(results),
+        )
     for result in results:
         if result.outcome in ("fetched", "kept"):
             paths[Path(result.download.path).parts[0]].append(str(result.path))
@@ -156,6 +162,7 @@ def _add_main(parser: Parser) -> None:
     add_flags(parser, helps(__package__, "download"), nargs="*", choices=tuple(SOURCES))
     add_flags(parser, helps(__package__, "contact"), default="")
     add_flags(parser, helps(__package__, "output"), required=True, type=absolute_path)
+    add_flags(parser, helps(__package__, "switches"), action="store_true")
     add_flags(parser, helps(__package__, "languages"), nargs="+")
     add_flags(parser, helps(__package__, "rules"), choices=RULES)
     add_flags(parser, helps(__package__, "preview"), action="store_true")

@@ -1,9 +1,11 @@
 """Run a build of all entries, from the first stage to the last."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from metadata.build import NGRAMS, Build, BuildPart
 from metadata.config import MetadataConfig
@@ -15,7 +17,7 @@ from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.errors import InputError, typed
 from runtime.progress import Progress
 from runtime.storage.locks import WORK, claimed
-from runtime.storage.own_files import Parts, finished
+from runtime.storage.own_files import Parts, finished, read_json
 from runtime.storage.paths import make_folder, names, remove
 from runtime.tallies import TaskResult
 
@@ -27,23 +29,35 @@ _COUNTS = "counts"  # a temporary folder for counts, until entries are chosen
 
 @typed
 def build_metadata(
-    engine: EngineLike, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
+    engine: EngineLike,
+    config: MetadataConfig,
+    sources: Sources,
+    output: str | Path,
+    progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> Entries:
     """Write the entries of all languages to a folder as `write_metadata` does, and return them."""
-    write_metadata(engine, config, sources, output, progress)
+    write_metadata(engine, config, sources, output, progress, overwrite)
     return Entries.open(output)
 
 
 def write_metadata(
-    engine: EngineLike, config: MetadataConfig, sources: Sources, output: str | Path, progress: Progress | None = None
+    engine: EngineLike,
+    config: MetadataConfig,
+    sources: Sources,
+    output: str | Path,
+    progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write the entries of all languages to a folder.
 
     N-grams and titles that were counted before, from the same files with the same parameters, are not counted again.
     `engine` is None for processes of this machine, a Spark session, or a function that returns a session, which is
-    called only if something must be counted. `progress` shows each stage that workers work on.
+    called only if something must be counted. `progress` shows each stage that workers work on. Other metadata in the
+    folder are refused, unless `overwrite` says to replace them; what was counted for them is kept.
     """
-    with claimed(Path(output), require_build_folder) as parts:
+    wanted = asked_for(config, sources.recipe)
+    with claimed(Path(output), partial(require_build_folder, wanted=wanted, overwrite=overwrite)) as parts:
         build = Build(config, sources, Parts(Path(output, COUNTED), parts.work))
         counting = Counting(build, engine_of(engine), progress or Progress())
         counting.count_ngrams()
@@ -52,11 +66,52 @@ def write_metadata(
             build.write(Path(output), parts.owner.require)
 
 
-def require_build_folder(folder: Path) -> None:
-    """Refuse a folder that holds anything but metadata or the beginning of a build."""
+def asked_for(config: MetadataConfig, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two builds of the same metadata have in common: rules, parameters, and a part of their recipes."""
+    same = {name: recipe[name] for name in ("languages", "sources", "made_with") if name in recipe}
+    return {"rules": config.rules, "parameters": config.numbers()} | same
+
+
+def require_build_folder(folder: Path, wanted: Mapping[str, Any], overwrite: bool = False) -> None:
+    """Refuse a folder that holds anything but the beginning of a build, or metadata that were built as `wanted` says.
+
+    `wanted` is the result of `asked_for`. With `overwrite`, other metadata are accepted, too.
+    """
     files = finished(names(folder)) - {WORK}
-    if FACTS not in files and (more := sorted(files - {ENTRIES, COUNTED, DOWNLOADS})):
-        raise InputError(f"output {folder} holds {more[0]}, which is of no metadata; give an empty or new folder")
+    if FACTS not in files:
+        if more := sorted(files - {ENTRIES, COUNTED, DOWNLOADS}):
+            raise InputError(f"output {folder} holds {more[0]}, which is of no metadata; give an empty or new folder")
+        return
+    facts = read_json(folder / FACTS)
+    if facts is None and ENTRIES in files:  # damaged metadata are built again
+        return
+    if facts is None or "digest" not in facts:
+        raise InputError(f"output {folder} holds a {FACTS} of another program; give an empty or new folder")
+    differing = _differing(facts, wanted)
+    if differing and not overwrite:
+        raise InputError(
+            f"output {folder} holds other metadata, {facts.get('name')} (other {', '.join(differing)}); give another "
+            "folder, or replace them by --overwrite"
+        )
+
+
+def _differing(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return the names of what differs: members of `wanted`, or the parameters, kinds of sources and versions in them.
+
+    `facts` is the metadata.json that is there. It has no recipe if entries were saved in Python.
+    """
+    recipe = facts.get("recipe")
+    if not isinstance(recipe, dict):
+        return ["sources"]
+    there = {**facts, **recipe}
+    differing: list[str] = []
+    for name, value in wanted.items():
+        if isinstance(value, dict):
+            stated = there.get(name) or {}
+            differing += [member for member in value if stated.get(member) != value[member]]
+        elif there.get(name) != value:
+            differing.append(name)
+    return differing
 
 
 @dataclass(frozen=True)

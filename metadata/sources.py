@@ -137,6 +137,23 @@ class Sources:
             names_of_wiki[file.wikipedia].update(articles.namespaces(file))
         return {code: sorted(names) for code, names in sorted(names_of_wiki.items()) if names}
 
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe of these sources, a member of metadata.json; files are sorted by name, not by path."""
+        # A package has several files.
+        files = inputs(self) | {FREQUENCIES: [frequency.path for frequency in self.frequencies]}
+        described = {kind: _described(paths) for kind, paths in files.items()}
+        lists = sorted(self.lists.items())
+        described["lists"] = [{"name": code, "sha256": _of_list(strings)} for code, strings in lists]
+        names = [file["name"] for files in described.values() for file in files]
+        return {
+            "date": max((day for name in names for day in days(name)), default=None),
+            "days": sorted({day for file in described[PAGEVIEWS] for day in days(file["name"])}),
+            "languages": None if self.chosen_codes is None else sorted(self.chosen_codes),
+            "sources": described,
+            "made_with": {PROJECT: __version__, "icu": ICU_VERSION, "unicode": unicodedata.unidata_version},
+        }
+
 
 def inputs(sources: Sources) -> dict[str, list[str]]:
     """Return the sorted paths of the source files of each kind; the kinds are named as their flags are."""
@@ -145,23 +162,6 @@ def inputs(sources: Sources) -> dict[str, list[str]]:
         "wikipedia": sorted({file.path for file in sources.wikipedias}),
         PAGEVIEWS: sorted(sources.pageviews),
         FREQUENCIES: sorted({frequency.source for frequency in sources.frequencies}),
-    }
-
-
-def recipe(sources: Sources) -> dict[str, Any]:
-    """Return the recipe of a build's sources, a member of metadata.json; files are sorted by name, not by path."""
-    # A package has several files.
-    files = inputs(sources) | {FREQUENCIES: [frequency.path for frequency in sources.frequencies]}
-    described = {kind: _described(paths) for kind, paths in files.items()}
-    lists = sorted(sources.lists.items())
-    described["lists"] = [{"name": code, "sha256": _of_list(strings)} for code, strings in lists]
-    names = [file["name"] for files in described.values() for file in files]
-    return {
-        "date": max((day for name in names for day in days(name)), default=None),
-        "days": sorted({day for file in described[PAGEVIEWS] for day in days(file["name"])}),
-        "languages": None if sources.chosen_codes is None else sorted(sources.chosen_codes),
-        "sources": described,
-        "made_with": {PROJECT: __version__, "icu": ICU_VERSION, "unicode": unicodedata.unidata_version},
     }
 
 

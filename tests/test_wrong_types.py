@@ -160,6 +160,7 @@ def calls(package: ModuleType, run: Results | None = None) -> dict:
                         "sources": Sources(),
                         "output": out,
                         "progress": None,
+                        "overwrite": False,
                     },
                 )
             ],

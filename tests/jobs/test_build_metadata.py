@@ -173,6 +173,7 @@ def test_a_second_run_counts_nothing_anew_and_a_list_replaces_english(build, few
     japanese = rows(few, "ja")
     wordnets = [sample / "wordnet/dict", sample / "wordnet/wn-data-jpn.tab"]
     more = ["--pageviews", views(sample), "--languages", *FEW, "--entries", f"en={tmp_path / 'list.json'}"]
+    more.append("--overwrite")
     build("--wordnet", *wordnets, "--wikipedia", *dumps(sample, *FEW), *more, output=few)
     assert len(stamps) == len(FEW) + 1
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
@@ -299,7 +300,7 @@ def test_files_that_did_not_come_are_counted(server, tmp_path, capsys):
     where = ["--mirror", server.url, "--contact", "me@example.org", "--languages", "ja"]
     said = refusal(capsys, commands.main, "--download", "wikipedia", *where, "--output", tmp_path / "out")
     assert "jawiki-latest-sha1sums.txt was answered with status 404" in said
-    assert "1 of 1 files did not come; run the same command again to have them, too" in said
+    assert "1 of 1 files did not come; to have them, too, run the same command again with --overwrite" in said
 
 
 def test_a_dry_run_lists_the_files_that_a_dump_publishes(server, tmp_path, capsys):

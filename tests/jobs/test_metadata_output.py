@@ -41,6 +41,76 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(sample, tm
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "of someone"}
 
 
+OTHER_BUILDS = {
+    "languages": ["--languages", "en"],
+    "rules": ["--rules", "meta"],
+    "title_limit": ["--title-limit", "5"],
+    "lists": ["--entries", "en={list}"],
+    "wordnet": ["--wordnet", "{wordnet}"],
+}
+
+
+@pytest.fixture
+def built(sample, tmp_path):
+    """The beginning of the command of a build, and its folder."""
+    command = ["--wordnet", str(sample / "wordnet" / "dict"), "--output", str(tmp_path / "out")]
+    commands.main(command)
+    return command, tmp_path / "out"
+
+
+@pytest.mark.parametrize("differing", OTHER_BUILDS)
+def test_other_metadata_are_replaced_only_if_asked_for(sample, built, tmp_path, capsys, differing):
+    command, output = built
+    (tmp_path / "list.txt").write_text("dog\n")
+    places = {"list": tmp_path / "list.txt", "wordnet": sample / "wordnet" / "wn-data-jpn.tab"}
+    other = [*command, *(part.format(**places) for part in OTHER_BUILDS[differing])]
+    before = {path: path.read_bytes() for path in output.iterdir()}
+    capsys.readouterr()
+    said = refusal(capsys, commands.main, *other)
+    name = Entries.open(output).name
+    assert f"output {output} holds other metadata, {name} (other {differing}); give another folder" in said
+    assert "or replace them by --overwrite" in said
+    assert {path: path.read_bytes() for path in output.iterdir()} == before
+    commands.main([*other, "--overwrite"])
+    assert (output / "metadata.json").read_bytes() != before[output / "metadata.json"]
+
+
+def test_the_same_command_again_leaves_the_same_metadata(built):
+    command, output = built
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    commands.main(command)
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
+def test_other_metadata_are_refused_before_anything_is_fetched(built, capsys, monkeypatch):
+    monkeypatch.setattr(commands, "fetch_sources", lambda *_: pytest.fail("it fetches"))
+    _, output = built
+    fetching = ["--download", "--contact", "me@example.org", "--languages", "sw", "--output", output]
+    assert "holds other metadata" in refusal(capsys, commands.main, *fetching)
+
+
+def test_entries_that_python_saved_are_other_metadata(sample, tmp_path, capsys):
+    Entries.build({"en": ["dog"]}).save(tmp_path / "out")
+    command = ["--wordnet", sample / "wordnet" / "dict", "--output", tmp_path / "out"]
+    assert "(other sources)" in refusal(capsys, commands.main, *command)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"name": "of someone"}'])
+def test_a_metadata_json_of_another_program_is_left_alone(sample, tmp_path, capsys, content):
+    (tmp_path / "metadata.json").write_text(content)
+    command = ["--wordnet", sample / "wordnet" / "dict", "--output", tmp_path, "--overwrite"]
+    assert "a metadata.json of another program; give an empty or new folder" in refusal(capsys, commands.main, *command)
+    assert (tmp_path / "metadata.json").read_text() == content
+
+
+def test_damaged_metadata_are_built_again(built):
+    command, output = built
+    before = (output / "metadata.json").read_bytes()
+    (output / "metadata.json").write_bytes(before.replace(b"wordnet", b"wordnot", 1))
+    commands.main(command)
+    assert (output / "metadata.json").read_bytes() == before
+
+
 def test_metadata_are_built_again_beside_what_someone_has_put_there(sample, tmp_path):
     for _ in range(2):
         commands.main(["--wordnet", str(sample / "wordnet"), "--output", str(tmp_path / "out")])

@@ -10,7 +10,7 @@ import pytest
 
 from metadata import Entries, InputError
 from metadata.commands import main
-from metadata.sources import Sources, recipe, require_entries
+from metadata.sources import Sources, require_entries
 from metadata.wikipedia.dump_files import WikipediaFile
 
 LISTS = {
@@ -63,7 +63,7 @@ def source(folder, text: str = "a page"):
 def described(folder) -> dict:
     files = sorted(map(str, folder.iterdir()))
     dumps = [WikipediaFile(path, "xml", "de") for path in files if "wiki-" in path]
-    return recipe(Sources(wikipedias=dumps, pageviews=[path for path in files if "pageviews-" in path]))
+    return Sources(wikipedias=dumps, pageviews=[path for path in files if "pageviews-" in path]).recipe
 
 
 def test_a_recipe_states_files_and_days_and_no_folder(tmp_path):

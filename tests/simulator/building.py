@@ -55,7 +55,7 @@ class Metadata(Kind):
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         given = [str(_dump(folder, code)) for code in LANGUAGES[: command.inputs]]
         sources = replace(Sources.find(wikipedia=given), pageviews=[str(folder / "views")], chosen_codes=LANGUAGES)
-        build_metadata(session, MetadataConfig(unigram_share=1.0), sources, output)
+        build_metadata(session, MetadataConfig(unigram_share=1.0), sources, output, overwrite=True)
 
     def results(self, output: Path) -> dict[str, bytes]:
         facts = read_json(output / self.finished) or {}
