@@ -160,7 +160,8 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """Return the values of a command line, and apply the shared flags to this process.
 
-        Unknown flags are reported before any other error.
+        Unknown flags are reported before any other error. The attribute `command_line` then has the line itself,
+        without secrets, and with the arguments of files in their place.
         """
         try:
             arguments = self._expanded([*(sys.argv[1:] if args is None else args)])
@@ -179,6 +180,7 @@ class Parser(argparse.ArgumentParser):
                 self.error("; ".join(filter(None, [f"unrecognized arguments: {flag[1]}", advice])))
         self._refuse_strays(before)
         values = super().parse_args(arguments, namespace)
+        self.command_line = shlex.join([self.prog, *map(redacted, arguments)])
         apply(values, self.error)
         return values
 

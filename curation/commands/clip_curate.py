@@ -114,7 +114,9 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_engine()
     parser.take_defaults(Options)
     parser.take_defaults(CurationConfig)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.command_line = parser.command_line
+    return args
 
 
 def _hooked() -> list[FlagsHook]:

@@ -65,6 +65,7 @@ class Run:
     downloads: dict[str, Any] = field(default_factory=dict)  # img2dataset's folders, and matched `images` by status
     gate: dict[str, Any] = field(default_factory=dict)  # tables and conditions, and what each found and removed
     passed_over: dict[str, str] = field(default_factory=dict)  # path of an input that is no regular file → kind of file
+    made: dict[str, Any] = field(default_factory=dict)  # when, and by which command line; no other file depends on it
     observed: Mapping[str, Observed] = field(default_factory=dict)  # by the name of the observer
 
     def thresholds_json(self) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class Run:
         """The content of run.json, without the checksums of files."""
         facts = {
             "version": VERSION,
+            "made": self.made,
             "parameters": asdict(self.config),
             "made_from": self.made_from,
             "metadata": {"name": self.entries.name, "digest": self.entries.digest, "entries": len(self.entries)}

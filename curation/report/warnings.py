@@ -247,8 +247,9 @@ def _of_removals(facts: dict[str, Any]) -> Iterator[Finding]:
     named = [_removal(code, languages[code]["matched"], by_rule) for code, by_rule in large[:NAMED]]
     rows = facts["rows"]
     images = percent(rows["matched"] - rows.get("gated", rows["matched"]), rows["matched"])
+    policy = f" (policy {' '.join(facts['gate']['policy'])})" if "policy" in facts["gate"] else ""
     matter = (
-        f"The gate removed {images} of the matched images, and a large share of the texts of some languages: ",
+        f"The gate{policy} removed {images} of the matched images, and a large share of the texts of some languages: ",
         *_listed(named),
         f"{_more(large)}.",
     )

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from curation.outputs.checkpoints import digest_of
 from curation.schemas import with_extra
 from metadata.languages import OTHER
 from runtime.errors import InputError, typed
@@ -53,6 +54,13 @@ class FinishedRun:
     def __repr__(self) -> str:
         rows, of = self.facts["rows"], f"{type(self).__name__} of {redacted(str(self.path))}"
         return f"<{of}: {rows['kept']:,} of {rows['matched']:,} matched images kept>"
+
+    @property
+    def digest(self) -> str:
+        """A digest of the facts, but for when and by which command line: the same run, made again, has the same."""
+        facts = {name: value for name, value in self.facts.items() if name != "made"}
+        checksums = {name: value for name, value in facts.get("checksums", {}).items() if name != "report.html"}
+        return digest_of(facts | {"checksums": checksums})
 
     @property
     def counted(self) -> tuple[Path, int]:

@@ -55,6 +55,7 @@ class Options:
     tokenizer: a tokenizer.json, whose tokens of kept texts the report counts.
     model: a fastText language identification model; None: lid.176.ftz.
     overwrite: replace another run in the output folder.
+    command_line: the command that asked for the run, without secrets, which run.json states; None: a call from Python.
     """
 
     columns: TableOptions = field(default_factory=TableOptions)
@@ -67,6 +68,7 @@ class Options:
     tokenizer: str | None = None
     model: str | None = None
     overwrite: bool = False
+    command_line: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("exclude", "classes", "templates"):

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -156,11 +157,18 @@ class Steps:
             sizes=self._sizes(images, counted),
             lineage=output.lineage(),
             passed_over=self.request.passed_over,
+            made=self._made(),
             **counted.gated,
         )
         seen = Observation(self._context, images.files, output.files("curated"), run)
         observed = {name: observer(seen) for name, observer in self.request.observers.items()}
         output.write_results(replace(run, observed=observed), counted.balance.rates, self.progress.times())
+
+    def _made(self) -> dict[str, Any]:
+        """Return when the run was made and, if it was asked for by a command, the command line."""
+        at = {"at": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+        line = self.request.options.command_line
+        return at if line is None else at | {"command_line": line}
 
     def _kept_counts(self) -> EntryCounts:
         """Return, for each entry, the number of kept texts that contain it."""

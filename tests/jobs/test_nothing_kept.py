@@ -87,6 +87,15 @@ def test_the_step_that_left_nothing_and_its_cause(status, tmp_path, capsys, writ
     assert "Nothing was kept" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
+def test_run_json_has_the_command_line_and_the_policy_as_they_were_given(status, tmp_path):
+    path = parquet(tmp_path / "pairs.parquet", {"url": URLS, "text": ["a dog"] * 3})
+    assert status(path, "--policy", "min_words:2", "--keep-removed", "1") == 0
+    facts = Results.open(tmp_path / "out").facts
+    assert facts["made"]["command_line"].startswith("clip-curate --input ")
+    assert facts["made"]["command_line"].endswith("--policy min_words:2 --keep-removed 1")
+    assert facts["gate"]["policy"] == ["min_words:2"]
+
+
 def test_an_empty_manifest_may_be_allowed(status, tmp_path, capsys):
     path = parquet(tmp_path / "pairs.parquet", {"url": URLS, "text": ["a bird"] * 3})
     assert status(path, "--allow-empty") == 0

@@ -174,6 +174,13 @@ def test_links_of_the_page_lead_to_parts_of_it():
     assert set(wanted) <= names
 
 
+def test_the_page_begins_with_the_policy_by_name_and_when_the_run_was_made():
+    run, rates = finished()
+    gate = {"tables": [], "conditions": [], "texts": [], "policy": ["recommended", "min_words:3"]}
+    text = page(replace(run, gate=gate, made={"at": "2026-12-01T21:41:31+00:00"}), rates).text
+    assert "seed 0 · policy recommended min_words:3 · made 2026-12-01 at 21:41 UTC with clip-curation " in text
+
+
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [

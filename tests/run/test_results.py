@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ import pytest
 from curation import CurationConfig, curate
 from curation.balancing.thresholds import rates_of
 from curation.run.finished_run import curated_files
+from curation.run.request import Options
 from curation.run.results import Results, overlap
 from metadata import Entries, InputError
 from runtime.engine.local import Local
+from runtime.packages import versions
 from tests.naive.results import naive_expected, naive_overlap
 from tests.report.runs import Page
+from tests.support.flips import bytes_of
 from tests.support.written_run import write_run
 
 ENTRIES = {"en": ["a", "dog", "the", "red dog", "unseen"], "he": ["כלב", "חתול"], "ja": ["犬", "猫", "写真"]}
@@ -190,15 +194,53 @@ def test_a_run_whose_files_are_gone_is_refused(tmp_path, entries, images):
         curated_files(replace(run, facts=facts))
 
 
-def test_the_report_shows_how_many_texts_of_each_entry_are_kept_which_are_more_than_t(tmp_path):
+@pytest.fixture
+def pairs(tmp_path) -> Path:
     words = [f"word{number}" for number in range(40)]
     urls = [f"https://example.org/{word}.jpg" for word in words]
     columns = {"url": urls, "text": [f"the {word}" for word in words], "language": ["en"] * 40}
     pq.write_table(pa.table(columns), tmp_path / "pairs.parquet")
-    entries = Entries.build({"en": ["the", *words]})
+    return tmp_path / "pairs.parquet"
+
+
+def curated(pairs: Path, output: Path, command_line: str | None = None) -> Results:
+    """Curate the pairs, each of which has an entry that all have and an entry of its own."""
+    entries = Entries.build({"en": ["the", *(f"word{number}" for number in range(40))]})
     config = CurationConfig(english_threshold=2)
-    run = curate(tmp_path / "pairs.parquet", tmp_path / "out", metadata=entries, config=config, engine=Local(1))
+    options = Options(command_line=command_line)
+    return curate(pairs, output, metadata=entries, config=config, options=options, engine=Local(1))
+
+
+def test_the_report_shows_how_many_texts_of_each_entry_are_kept_which_are_more_than_t(pairs, tmp_path):
+    run = curated(pairs, tmp_path / "out")
     kept = int(run.kept_counts()[0])
     assert (int(run.counts[0]), kept) == (40, 40)  # each text has a word of its own, which keeps it
     shown = Page((tmp_path / "out" / "report.html").read_text("utf-8")).text
     assert re.search(rf"the\s*40\s*{kept}\s", shown)
+
+
+def test_run_json_and_the_report_say_when_and_how_a_run_was_made_and_no_other_file_does(pairs, tmp_path):
+    lines = "clip-curate --seed 0", "clip-curate --output '<b>'"
+    runs = [curated(pairs, tmp_path / str(number), line) for number, line in enumerate(lines)]
+    runs.append(curated(pairs, tmp_path / "python"))
+    for run, line in zip(runs, lines, strict=False):
+        made = run.facts["made"]
+        assert made["command_line"] == line
+        assert datetime.now(timezone.utc) - datetime.fromisoformat(made["at"]) < timedelta(hours=1)
+        shown = Page((run.path / "report.html").read_text("utf-8")).text
+        assert f"command line{line}" in shown
+        assert f"version{versions()['clip-curation']}" in shown
+        assert made["at"] in shown
+    assert [*runs[-1].facts["made"]] == ["at"]
+    assert "a call from Python" in (tmp_path / "python" / "report.html").read_text("utf-8")
+    said = [bytes_of(run.path, without=("run.json", "report.html", "times.json")) for run in runs]
+    assert said[0] == said[1] == said[2]
+    assert {"curated/00000.parquet", "counts.parquet", "thresholds.json"} <= said[0].keys()
+    assert len({run.digest for run in runs}) == 1
+
+
+def test_a_run_goes_on_whatever_the_command_line_was(pairs, tmp_path):
+    first = curated(pairs, tmp_path / "out", "clip-curate --seed 0")
+    again = curated(pairs, tmp_path / "out", "clip-curate --cores 2")
+    assert again.facts["made"]["command_line"] == "clip-curate --cores 2"
+    assert again.digest == first.digest

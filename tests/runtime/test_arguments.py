@@ -349,3 +349,9 @@ def test_a_number_of_processes_that_no_machine_runs_is_refused(cores, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["--cores", cores])
     assert f"'{cores}' is no number of processes from 1 to 10,000; write one as 8" in capsys.readouterr().err
+
+
+def test_the_command_line_is_known_with_the_arguments_of_files_and_without_secrets(parser, tmp_path):
+    (tmp_path / "run.args").write_text("--input 'my crawl' https://me:word@a.example/b?sig=0f1e2d3c&part=1\n")
+    parser.parse_args([f"@{tmp_path / 'run.args'}", "--output", "out"])
+    assert parser.command_line == f"{parser.prog} --input 'my crawl' 'https://a.example/b?part=1' --output out"

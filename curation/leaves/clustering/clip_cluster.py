@@ -44,7 +44,6 @@ from runtime.storage.own_files import (
     STAMP,
     OwnFile,
     Parts,
-    content_digest,
     finished,
     own_files,
     read_json,
@@ -128,7 +127,7 @@ class ClusterSteps:
         """
         tables = [] if isinstance(embedded_by, Path) else [hidden(path) for path, _ in embedded_by.table.files]
         encoder = embedded.encoder_facts(self.request.encoder, embedded_by) if isinstance(embedded_by, Path) else None
-        return {"run": content_digest(self.run.path / "run.json"), "tables": tables, "encoder": encoder}
+        return {"run": self.run.digest, "tables": tables, "encoder": encoder}
 
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
         """Embed all texts that have no embeddings yet, and return the table of all embeddings.

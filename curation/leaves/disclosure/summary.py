@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 import pyarrow.compute as pc
 
 from curation.leaves.domains import PAGES, TEXTS, DomainCounts, Origin, count_domains, doubts, origins, period
-from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derived
 from curation.report.charts import DROPPED
 from curation.report.facts import licensed
@@ -102,7 +101,7 @@ class Summary:
         folder.finish("domains")
 
     def _facts(self, run: Results, sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        made = {"program": "clip-curation", "version": versions()["clip-curation"], "run": digest_of(run.facts)}
+        made = {"program": "clip-curation", "version": versions()["clip-curation"], "run": run.digest}
         made["metadata"] = run.facts.get("metadata", {}).get("name")
         stated = {"version": VERSION, "template": TEMPLATE, "notice": NOTICE}
         return stated | {"made_by": made, "sections": sections}

@@ -25,7 +25,6 @@ from curation.joins.uid_join import Join, Table, first, images_in, keys
 from curation.leaves.annotations.captions import caption_table, captions_of, field_of, find_captions, require_ratio
 from curation.leaves.annotations.clusters import CLUSTER, Choice, cluster_table, paths_of
 from curation.licences import licenses_in
-from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, Derived, deriving
 from curation.run.finished_run import FinishedRun, curated_files, pool_files
 from runtime.arguments import add_fields
@@ -219,7 +218,7 @@ def _description(run: FinishedRun, form: Form, paths: Iterable[str | PathLike[st
     options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__}
     read = [[hidden(path), repr(version)] for argument in paths for path, version in _listed(argument)]
     name = f"{type(form).__module__}.{type(form).__qualname__}"
-    return {"run": digest_of(run.facts), "form": name, "options": options, "read": read, "versions": versions()}
+    return {"run": run.digest, "form": name, "options": options, "read": read, "versions": versions()}
 
 
 def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:

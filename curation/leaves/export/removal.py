@@ -17,7 +17,6 @@ from curation.commands.flags import add_exclude
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
 from curation.licences import tally_licenses
-from curation.outputs.checkpoints import digest_of
 from curation.outputs.derived import Derivation, Derived, Made, deriving
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
@@ -57,7 +56,7 @@ def remove_from_manifest(
     session. After an interruption, the same call continues.
     """
     run = Results.open(absolute(source))
-    description = {"run": digest_of(run.facts), "exclusion": exclusion.digest, "versions": versions()}
+    description = {"run": run.digest, "exclusion": exclusion.digest, "versions": versions()}
     with deriving(engine, to, Derivation(description, RUN, [run.path]), progress) as folder:
         tallies = _write_rows(run, exclusion, folder)
         checksums = dict(tallies.files)

@@ -206,7 +206,10 @@ class Gate:
         if sampled:
             context.output.retract_results()
             context.output.finish(REMOVED_PART, sampled)
-        return list(images), counted[name], gate_facts(steps, counted)
+        facts = gate_facts(steps, counted)
+        if self.options.policy:
+            facts["gate"]["policy"] = [*self.options.policy]
+        return list(images), counted[name], facts
 
 
 def gate_facts(steps: Mapping[str, Step], counted: Mapping[str, TaskResult]) -> dict[str, Any]:
