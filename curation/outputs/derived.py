@@ -61,6 +61,7 @@ CHECKSUMS = ".checksums.json"  # of all files of a whole folder; programs that r
 Content = TypeVar("Content")
 
 CLAIM = "derived.json"  # in the folder WORK: the digest of what the output is made from
+DIGEST = "derivation"  # the member of CHECKSUMS, or of run.json, with this digest: the same command is done already
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class Derived:
         """
         paths = {name for name in files_below(self.path) if not name.endswith(PARTIAL)} - {CHECKSUMS}
         checksums = {name: self._checksums.get(name) or _checksum(self.path / name) for name in sorted(paths | {*last})}
-        write_json(self.path / CHECKSUMS, {"checksums": checksums})
+        write_json(self.path / CHECKSUMS, {DIGEST: self.made_from, "checksums": checksums})
 
     def forget(self) -> None:
         """Remove the stamps of finished tasks: no command continues their work, and an error empties the folder."""
@@ -243,7 +244,7 @@ class Derivation:
 
         With `overwrite`, no folder is refused.
         """
-        if self.overwrite or is_free(folder) or self.has_begun(folder):
+        if self.overwrite or is_free(folder) or self.has_begun(folder) or self.is_complete(folder):
             return
         if not is_begun(folder):
             fault = f"output {folder} is not empty; give a new or empty folder"
@@ -260,6 +261,17 @@ class Derivation:
         """Say whether a command with the same description has begun to make the folder."""
         return _claim(folder) == self.made_from
 
+    def is_complete(self, folder: Path) -> bool:
+        """Say whether a command with the same description has made the folder, and no file has gone since."""
+        made = read_json(folder / ("run.json" if self.whole_by == "run.json" else CHECKSUMS)) or {}
+        if self.whole_by not in names(folder) or made.get(DIGEST) != self.made_from:
+            return False
+        return made["checksums"].keys() <= {*files_below(folder)}
+
+
+class AlreadyComplete(Exception):
+    """The folder is complete: a command with the same description has made it. The message says so."""
+
 
 @contextmanager
 def deriving(
@@ -273,12 +285,16 @@ def deriving(
 
     Only work of the same command is continued. After an error, finished tasks are kept for its next run; if no task has
     finished, the folder is emptied. With `wait`, wait for another command that is writing into the same local folder.
+    If the same command has made the folder, and `wanted` does not say to replace it, raise AlreadyComplete.
     """
     require_apart(output, wanted.inputs)
     with claimed(absolute(output), wanted.require_usable, wait) as parts:
         folder = parts.folder
         has_begun = wanted.has_begun(folder)
         parts.owner.require()  # at a URL, another run may have taken over
+        if not wanted.overwrite and wanted.is_complete(folder):
+            _end(parts, wanted)
+            raise AlreadyComplete(f"output {folder} is complete already: the same command made it")
         if not has_begun:
             _clear(parts)
             write_json(folder / WORK / CLAIM, {"made_from": wanted.made_from})
@@ -293,14 +309,19 @@ def deriving(
                 _clear(parts)
             raise
         parts.owner.require()
-        for name in files_below(folder):
-            if name.endswith(PARTIAL):  # left by a task or command that was killed
-                remove(folder / name)
         if wanted.whole_by != "run.json" and CHECKSUMS not in names(folder):  # run.json lists checksums itself
             derived.seal()
-        if wanted.then:
-            wanted.then(folder)
-        _clear_work(parts)
+        _end(parts, wanted)
+
+
+def _end(parts: Claimed, wanted: Derivation) -> None:
+    """Remove what killed tasks and commands left in a complete folder; call `then` of its derivation."""
+    for name in files_below(parts.folder):
+        if name.endswith(PARTIAL):
+            remove(parts.folder / name)
+    if wanted.then:
+        wanted.then(parts.folder)
+    _clear_work(parts)
 
 
 def is_begun(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from runtime.engine.local import Local
 from runtime.errors import InputError
 from runtime.storage.own_files import content_digest
 from tests.naive.clusters import naive_centre, naive_square, naive_unit
+from tests.support.downloaded import all_bytes
 from tests.support.embeddings import embeddings_of, uids_of, write_embeddings
 from tests.support.finished_run import FinishedRun, finished_run, image
 from tests.support.own_tables import PlainEncoder
@@ -68,8 +69,12 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
     assert [*rows_of(tmp_path / "a")] == [row["uid"] for row in run.kept]
     require_right(tmp_path / "a", vectors)
 
-    assert "holds clusters" in refusal_of(ClusterRequest(str(run.path), a, CONFIG, [one]))
-    cluster(engine, ClusterRequest(str(run.path), a, replace(CONFIG, texts="pool"), [one], overwrite=True))
+    other = replace(CONFIG, texts="pool")
+    assert "holds clusters" in refusal_of(ClusterRequest(str(run.path), a, other, [one]))
+    before = all_bytes(tmp_path / "a")
+    assert cluster(None, ClusterRequest(str(run.path), a, CONFIG, [one]))["images"] == len(run.kept)
+    assert all_bytes(tmp_path / "a") == before
+    cluster(engine, ClusterRequest(str(run.path), a, other, [one], overwrite=True))
     pool = rows_of(tmp_path / "a")
     assert len(pool) == 240
     assert rows_of(tmp_path / "b").items() <= pool.items()

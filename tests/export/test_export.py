@@ -49,6 +49,27 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
     assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
 
 
+def test_an_export_that_is_repeated_says_that_it_is_complete_and_writes_nothing(run, tmp_path):
+    export(in_turn(), run.path, tmp_path / "out", DataComp())
+    (tmp_path / "out" / ".work").mkdir()  # left by a command that is killed after its last step
+    (tmp_path / "out" / ".work" / "lock").touch()
+    before = (tmp_path / "out" / "uids.npy").stat()
+    said = export(in_turn(), run.path, tmp_path / "out", DataComp())
+    assert said == f"output {tmp_path / 'out'} is complete already: the same command made it"
+    assert (tmp_path / "out" / "uids.npy").stat() == before
+    assert not (tmp_path / "out" / ".work").exists()
+
+
+@pytest.mark.parametrize("change", ["option", "missing file"])
+def test_an_export_that_is_not_the_same_or_lacks_a_file_is_refused(run, tmp_path, change):
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace("pairs"))
+    if change == "missing file":
+        next((tmp_path / "out").rglob("*.parquet")).unlink()
+    form = HuggingFace("other" if change == "option" else "pairs")
+    with pytest.raises(InputError, match="out is not empty; give a new or empty folder"):
+        export(in_turn(), run.path, tmp_path / "out", form)
+
+
 def with_columns(folder: Path, run: FinishedRun) -> HuggingFace:
     """A dataset with captions and clusters of some images, of which two clusters are written."""
     uids = [row["uid"] for row in run.images]

@@ -102,6 +102,12 @@ def test_removing_again_gives_the_same_bytes(run, tmp_path):
     assert all_bytes(tmp_path / "one") == all_bytes(tmp_path / "other")
 
 
+def test_a_removal_that_is_repeated_says_that_it_is_complete(run, tmp_path):
+    for _ in range(2):
+        said = remove_from_manifest(in_turn(), run.path, Exclusion.of(), tmp_path / "out")
+    assert said == f"output {tmp_path / 'out'} is complete already: the same command made it"
+
+
 def test_the_figures_tell_what_is_kept_and_what_was_removed(run, tmp_path):
     exclusion = Exclusion.of(domains=[DOMAIN], uids=[run.kept[1]["uid"]])
     remove_from_manifest(in_turn(), run.path, exclusion, tmp_path / "new")

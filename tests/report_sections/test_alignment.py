@@ -152,6 +152,16 @@ def test_a_run_that_names_no_class_has_figures_all_the_same(run, tmp_path, capsy
     ElementTree.parse(tmp_path / "out" / "alignment.svg")
 
 
+def test_figures_that_are_written_already_are_read_again(run, tmp_path, capsys):
+    (tmp_path / "en.txt").write_text("dog\n")
+    for _ in range(2):
+        main([str(run), "--classes", f"en={tmp_path / 'en.txt'}", "--output", str(tmp_path / "out")])
+    printed = capsys.readouterr()
+    first, second = printed.out[: len(printed.out) // 2], printed.out[len(printed.out) // 2 :]
+    assert first == second != ""
+    assert f"output {tmp_path / 'out'} is complete already: the same command made it" in " ".join(printed.err.split())
+
+
 def test_a_folder_that_holds_something_is_left_alone(run, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "en.txt").write_text("dog\n")

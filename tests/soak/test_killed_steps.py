@@ -90,7 +90,7 @@ def test_kills_of_a_step_cost_no_byte(step, tables, sample, tmp_path):
                         kills += 1
             status, last = ended(job)
             statuses.append(status)
-            if status == 0 or "is not empty; give a new" in last:  # killed when all was done
+            if status == 0:
                 break
             assert attempt < 10, last
             assert status < 0 or (status in (1, 2) and last.startswith("clip-")), (status, last)

@@ -23,8 +23,8 @@ from curation.leaves.clustering.embeddings import Embeddings
 from curation.leaves.clustering.joining import COARSE, FINE, Nearest
 from curation.leaves.clustering.semantic_copies import MeaningComparison, write_copies
 from curation.leaves.clustering.training import ClusterConfig, TrainedClusters
-from curation.outputs.checkpoints import Ledger
-from curation.outputs.derived import Filling
+from curation.outputs.checkpoints import Ledger, digest_of
+from curation.outputs.derived import DIGEST, Filling
 from curation.report.charts import Bar
 from curation.report.page import environment
 from curation.run.finished_run import curated_files
@@ -52,7 +52,7 @@ from runtime.storage.own_files import (
     written_files,
 )
 from runtime.storage.parquet import read_table, row_count, write_tables
-from runtime.storage.paths import names, remove, scratch
+from runtime.storage.paths import as_path, names, remove, scratch
 from runtime.tallies import Tallies, TaskResult
 from runtime.terminal import aligned, print_result
 from runtime.wording import counted, number, percent
@@ -86,23 +86,42 @@ class ClusterRequest:
         if not present <= OWN:
             raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 
+    def made_from(self, run: Results, embedded_by: Embeddings | Path) -> dict[str, Any]:
+        """Return what clusters.json says of its sources: `run`, `tables`, `encoder`, and a digest of all that counts.
+
+        `embedded_by` is a table of embeddings, or an encoder's folder.
+        """
+        tables = [] if isinstance(embedded_by, Path) else [*embedded_by.table.files]
+        sources = {
+            "run": run.digest,
+            "tables": [hidden(path) for path, _ in tables],
+            "encoder": embedded.encoder_facts(self.encoder, embedded_by) if isinstance(embedded_by, Path) else None,
+        }
+        read = [repr(version) for _, version in tables]
+        of_all = {"column": self.embedding_column, "config": asdict(self.config), "read": read, "versions": versions()}
+        return sources | {DIGEST: digest_of(sources | of_all)}
+
 
 def cluster(engine: EngineLike, request: ClusterRequest, progress: Progress | None = None) -> dict[str, Any]:
     """Write the clusters of a run's images into the output folder, and return the content of clusters.json.
 
-    The same call continues after an interruption: embedded texts are not embedded again. InputError for an unusable
-    run, output folder, or source of embeddings.
+    The same call continues after an interruption: embedded texts are not embedded again. If the folder is complete,
+    nothing is written anew. InputError for an unusable run, output folder, or source of embeddings.
     """
     progress = progress or Progress()
     source = Results.open(request.run)
     tables = Embeddings.find(request.embeddings, request.embedding_column) if request.embeddings else None
     embedded_by = tables or embedded.find_encoder(request.encoder)
     require_apart(request.output, [source.path, *request.embeddings])
+    made_from = request.made_from(source, embedded_by)
+    done = read_json(as_path(request.output) / FACTS)
+    if done and not request.overwrite and done.get(DIGEST) == made_from[DIGEST]:
+        progress.note(f"output {request.output} is complete already: the same command made it")
+        return done
     with claimed(request.output, request.require_free) as parts:
         workers = started(engine, progress, parts.folder)
         with scratch() as local:
             steps = ClusterSteps(workers, request, source, parts, local, progress)
-            made_from = steps.made_from(embedded_by)
             embeddings = embedded_by if isinstance(embedded_by, Embeddings) else steps.embed(embedded_by, made_from)
             sample = steps.sample(embeddings)
             clusters = steps.train(sample)
@@ -119,15 +138,6 @@ class ClusterSteps:
     parts: Parts
     local: Path  # artefacts for workers
     progress: Progress
-
-    def made_from(self, embedded_by: Embeddings | Path) -> dict[str, Any]:
-        """Return what clusters.json says of its sources: the members `run`, `tables` and `encoder`.
-
-        `embedded_by` is a table of embeddings, or an encoder's folder.
-        """
-        tables = [] if isinstance(embedded_by, Path) else [hidden(path) for path, _ in embedded_by.table.files]
-        encoder = embedded.encoder_facts(self.request.encoder, embedded_by) if isinstance(embedded_by, Path) else None
-        return {"run": self.run.digest, "tables": tables, "encoder": encoder}
 
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
         """Embed all texts that have no embeddings yet, and return the table of all embeddings.
@@ -263,7 +273,7 @@ class ClusterCounts:
 def cluster_facts(
     config: ClusterConfig, made_from: dict[str, Any], clusters: TrainedClusters, counted: ClusterCounts
 ) -> dict[str, Any]:
-    """Return the content of clusters.json, except checksums; `made_from` is the result of `ClusterSteps.made_from`."""
+    """Return the content of clusters.json, except checksums; `made_from` is what `ClusterRequest.made_from` returns."""
     fine, coarse = len(clusters.fine), len(clusters.coarse)
     written, embeddings = counted.written, int(counted.assigned["embeddings"])
     images, more = int(written["images"]), int(written[REPEATED])

@@ -25,7 +25,7 @@ from curation.joins.uid_join import Join, Table, first, images_in, keys
 from curation.leaves.annotations.captions import caption_table, captions_of, field_of, find_captions, require_ratio
 from curation.leaves.annotations.clusters import CLUSTER, Choice, cluster_table, paths_of
 from curation.licences import licenses_in
-from curation.outputs.derived import Derivation, Derived, deriving
+from curation.outputs.derived import AlreadyComplete, Derivation, Derived, deriving
 from curation.run.finished_run import FinishedRun, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, EngineLike
@@ -200,7 +200,8 @@ def export(
     """Write the run in folder `source` to folder `to` in the format `form`; return a sentence about the result.
 
     Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts a
-    session. After an interruption, the same call continues. `then` is called with the whole folder.
+    session. After an interruption, the same call continues; if the folder is complete, nothing is written anew. `then`
+    is called with the whole folder.
     """
     from curation.run.results import Results  # here, as few forms need figures of the run
 
@@ -208,8 +209,11 @@ def export(
     paths = [path for name in ("tars", "captions", "scores", "status") for path in getattr(form, name, ())]
     paths += getattr(form, "clusters", ALL).tables
     wanted = Derivation(_description(run, form, paths), form.whole_by, [run.path, *paths], overwrite, then)
-    with deriving(engine, to, wanted, progress) as folder:
-        written = form.write(run, folder)
+    try:
+        with deriving(engine, to, wanted, progress) as folder:
+            written = form.write(run, folder)
+    except AlreadyComplete as done:
+        return str(done)
     return f"{written} in {as_path(to)}"
 
 

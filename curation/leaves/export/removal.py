@@ -17,7 +17,7 @@ from curation.commands.flags import add_exclude
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
 from curation.licences import tally_licenses
-from curation.outputs.derived import Derivation, Derived, Made, deriving
+from curation.outputs.derived import DIGEST, AlreadyComplete, Derivation, Derived, Made, deriving
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
@@ -53,17 +53,20 @@ def remove_from_manifest(
     """Copy the manifest in `source` without excluded images to a new folder `to`; return a sentence about the result.
 
     Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts a
-    session. After an interruption, the same call continues.
+    session. After an interruption, the same call continues; if the folder is complete, nothing is written anew.
     """
     run = Results.open(absolute(source))
     description = {"run": run.digest, "exclusion": exclusion.digest, "versions": versions()}
-    with deriving(engine, to, Derivation(description, RUN, [run.path]), progress) as folder:
-        tallies = _write_rows(run, exclusion, folder)
-        checksums = dict(tallies.files)
-        for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
-            checksums[name] = copied(run.file(name), folder.path / name)
-        facts = _facts(run, exclusion, tallies)
-        write_json(folder.path / RUN, facts | {"checksums": dict(sorted(checksums.items()))})
+    try:
+        with deriving(engine, to, Derivation(description, RUN, [run.path]), progress) as folder:
+            tallies = _write_rows(run, exclusion, folder)
+            checksums = dict(tallies.files)
+            for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
+                checksums[name] = copied(run.file(name), folder.path / name)
+            facts = _facts(run, exclusion, tallies) | {DIGEST: folder.made_from}
+            write_json(folder.path / RUN, facts | {"checksums": dict(sorted(checksums.items()))})
+    except AlreadyComplete as done:
+        return str(done)
     return _summary(run.facts["rows"]["kept"], _reasons(tallies), as_path(to))
 
 

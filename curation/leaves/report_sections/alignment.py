@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from curation.matching.matcher import Matcher
 from curation.outputs.checkpoints import digest_of
-from curation.outputs.derived import Derivation, deriving
+from curation.outputs.derived import AlreadyComplete, Derivation, deriving
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
 from curation.report.facts import Observed, Section
 from curation.report.page import environment
@@ -37,8 +37,9 @@ from runtime.engine import Engine, EngineLike, engine_for, engine_of
 from runtime.errors import InputError, did_you_mean, quoted
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
-from runtime.storage.own_files import OwnFile, write_json, write_text
+from runtime.storage.own_files import OwnFile, content_of, write_json, write_text
 from runtime.storage.parquet import batches
+from runtime.storage.paths import as_path, read_bytes
 from runtime.tallies import TaskResult
 from runtime.terminal import aligned, print_result
 from runtime.wording import decimal, number, percent
@@ -341,9 +342,13 @@ def run(args: Namespace) -> Figures:
         engine.start(progress)
         return align(engine, source, classes, progress)
     description = {"run": digest_of(source.facts), "classes": repr(classes), "versions": versions()}
-    with deriving(engine, args.output, Derivation(description, JSON, [source.path]), progress) as folder:
-        figures = align(folder.engine, source, classes, progress)
-        write(figures, folder.path)
+    try:
+        with deriving(engine, args.output, Derivation(description, JSON, [source.path]), progress) as folder:
+            figures = align(folder.engine, source, classes, progress)
+            write(figures, folder.path)
+    except AlreadyComplete as done:
+        progress.note(str(done))
+        return content_of(read_bytes(as_path(args.output) / JSON))["languages"]
     return figures
 
 
