@@ -39,7 +39,8 @@ def _column(row: Mapping[str, str]) -> Column:
 
 
 _BY_HEADING = {row["heading"]: _column(row) for row in table_rows("curation.report", "language_columns.csv")}
-_HEADINGS = "texts,kept,expected,by model,mean score,matched,share,entries,seen,matches,t,tail share"
+# On a phone those at the right have to be scrolled to.
+_HEADINGS = "texts,kept,t,tail share,matched,share,mean score,expected,by model,entries,seen,matches"
 _HEADINGS_OF_DOUBTS = "texts,by model,doubtful,other script,kept,kept doubtful,kept by numbers"
 COLUMNS, DOUBTS = ([_BY_HEADING[name] for name in names.split(",")] for names in (_HEADINGS, _HEADINGS_OF_DOUBTS))
 CONSOLE = {name: _BY_HEADING[name] for name in ("texts", "matched", "mean score", "t", "tail share", "kept")}
@@ -57,3 +58,13 @@ def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, most: int) ->
     """Return the pairs (code, row) with the largest row[name] above 0, largest first, at most `most` of them."""
     positive = [(code, row) for code, row in rows if row[name]]
     return sorted(positive, key=lambda item: -item[1][name])[:most]
+
+
+def removed_texts(gate: Mapping[str, Any], code: str) -> list[tuple[str, int]]:
+    """Return the conditions and rules of a gate that removed texts of a language, and how many, the largest first.
+
+    `gate` is the entry of run.json. The number is below 0 for captions, which add texts.
+    """
+    rules = [*gate.get("conditions", []), *gate.get("texts", [])]
+    removed = [(rule["text"], rule["removed_texts"][code]) for rule in rules if rule["removed_texts"].get(code)]
+    return sorted(removed, key=lambda item: -item[1])

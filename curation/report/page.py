@@ -25,7 +25,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from curation.report import charts
 from curation.report import language_table as languages
 from curation.report.facts import Run
-from curation.report.warnings import Quoted, warnings, without_tail
+from curation.report.warnings import Quoted, findings, without_tail
 from metadata.languages import language, named
 from runtime.redaction import redacted
 from runtime.storage.own_files import write_text
@@ -57,7 +57,7 @@ def environment(leaf: str | None = None) -> Environment:
         lstrip_blocks=True,
     )
     jinja.filters.update(counted=counted, decimal=decimal, number=number, percent=percent, sha256=_sha256)
-    jinja.filters.update(largest=languages.largest, named=named, written=written)
+    jinja.filters.update(largest=languages.largest, named=named, removed_texts=languages.removed_texts, written=written)
     jinja.filters["language"] = lambda code: language(code).name
     jinja.tests["quoted"] = lambda part: isinstance(part, Quoted)
     jinja.globals["charts"] = charts  # sizes in pixels
@@ -93,7 +93,7 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
     facts, template = run.run_json, environment().get_template("report.html")
     return template.render(
         facts=facts,
-        warnings=warnings(facts),
+        findings=findings(facts),
         aim=aim(facts),
         funnel=charts.funnel(facts),
         expected=charts.expected(facts),

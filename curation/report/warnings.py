@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.config import ENGLISH
+from curation.report.language_table import removed_texts
 from metadata.languages import language
 from runtime.packages import table_rows
 from runtime.wording import counted, decimal, number, percent
@@ -65,6 +66,11 @@ class Doubt:
 
 def warnings(facts: dict[str, Any]) -> list[Sentence]:
     """Return the warnings of a run that concern the most rows; `facts` is the content of run.json without warnings."""
+    return [finding.sentence for finding in findings(facts)]
+
+
+def findings(facts: dict[str, Any]) -> list[Finding]:
+    """Return what `warnings` makes sentences of: at most SHOWN_WARNINGS findings, those of the most rows first."""
     checked = (_of_languages(facts["languages"], doubt) for doubt in DOUBTS if doubt.asks(facts["parameters"]))
     found = [
         *_of_run(facts),
@@ -76,8 +82,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
         *_of_thresholds(facts),
         *filter(None, checked),
     ]
-    ranked = sorted(found, key=lambda finding: -finding.rows)
-    return [finding.sentence for finding in ranked[:SHOWN_WARNINGS]]
+    return sorted(found, key=lambda finding: -finding.rows)[:SHOWN_WARNINGS]
 
 
 def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
@@ -233,21 +238,20 @@ def _of_tables(gate: dict[str, Any]) -> Iterator[Finding]:
 
 def _of_removals(facts: dict[str, Any]) -> Iterator[Finding]:
     """Yield the warning that the gate removed a large share of the texts of some languages."""
-    rules = [*facts["gate"].get("conditions", []), *facts["gate"].get("texts", [])]
-    removed = [(code, _removed_texts(rules, code)) for code in facts["languages"]]
-    languages = facts["languages"]
+    gate = facts["gate"]
+    gone = {code: sum(texts for _, texts in removed_texts(gate, code)) for code in facts["languages"]}
     large = [
-        (code, by_rule)
-        for code, by_rule in removed
-        if languages[code]["matched"] >= ENOUGH and sum(by_rule.values()) >= GATE_SHARE * languages[code]["matched"]
+        (code, row)
+        for code, row in facts["languages"].items()
+        if row["matched"] >= ENOUGH and gone[code] >= GATE_SHARE * row["matched"]
     ]
     if not large:
         return
-    large.sort(key=lambda item: -sum(item[1].values()))
-    named = [_removal(code, languages[code]["matched"], by_rule) for code, by_rule in large[:NAMED]]
+    large.sort(key=lambda item: -gone[item[0]])
+    named = [_removal(gate, code, row["matched"], gone[code]) for code, row in large[:NAMED]]
     rows = facts["rows"]
     images = percent(rows["matched"] - rows.get("gated", rows["matched"]), rows["matched"])
-    policy = f" (policy {' '.join(facts['gate']['policy'])})" if "policy" in facts["gate"] else ""
+    policy = f" (policy {' '.join(gate['policy'])})" if "policy" in gate else ""
     matter = (
         f"The gate{policy} removed {images} of the matched images, and a large share of the texts of some languages: ",
         *_listed(named),
@@ -257,19 +261,13 @@ def _of_removals(facts: dict[str, Any]) -> Iterator[Finding]:
         "With --keep-removed 0.01 the report shows texts that each rule removed; leave out a rule that removes what "
         "you want to keep."
     )
-    yield Finding(sum(sum(by_rule.values()) for _, by_rule in large), matter, remedy)
+    yield Finding(sum(gone[code] for code, _ in large), matter, remedy)
 
 
-def _removed_texts(rules: list[dict[str, Any]], code: str) -> dict[str, int]:
-    """Return the number of texts of a language that each rule of the gate removed, by the text of the rule."""
-    return {rule["text"]: rule["removed_texts"][code] for rule in rules if rule["removed_texts"].get(code)}
-
-
-def _removal(code: str, matched: int, by_rule: dict[str, int]) -> Sentence:
-    gone = sum(by_rule.values())
-    most = max(by_rule, key=lambda text: by_rule[text])
-    shares = f"{percent(gone, matched)} of {number(matched)} texts, {percent(by_rule[most], matched)} by "
-    return f"{language(code).name} ({shares}", Quoted(most), ")"
+def _removal(gate: dict[str, Any], code: str, matched: int, gone: int) -> Sentence:
+    rule, texts = removed_texts(gate, code)[0]
+    shares = f"{percent(gone, matched)} of {number(matched)} texts, {percent(texts, matched)} by "
+    return f"{language(code).name} ({shares}", Quoted(rule), ")"
 
 
 def _of_thresholds(facts: dict[str, Any]) -> Iterator[Finding]:
@@ -336,9 +334,10 @@ def _implausible(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _named_entries(row: dict[str, Any]) -> Sentence:
-    entries = [(Quoted(top["entry"]), f" {percent(top['count'], row['texts'])}") for top in _implausible(row)]
-    rest = f" and {counted(len(entries) - LABELS, 'more')}".removesuffix("s") if len(entries) > LABELS else ""
-    return (*_listed(entries[:LABELS]), f"{rest} of {counted(row['texts'], 'text')}")
+    entries = _implausible(row)
+    named = (("“", Quoted(top["entry"]), f"” {percent(top['count'], row['texts'])}") for top in entries[:LABELS])
+    more = f" and {len(entries) - LABELS} more" if len(entries) > LABELS else ""
+    return (f"{counted(row['texts'], 'text')}: ", *_listed(named), more)
 
 
 DOUBTS = (

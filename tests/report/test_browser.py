@@ -103,6 +103,15 @@ def with_sections():
     return replace(run, observed={"shape": shape, "gate_removed": Observed(section=removed)}), rates
 
 
+def with_gate():
+    """Return a run with a gate of many rules, each of which removes texts of each language."""
+    run, rates = finished()
+    counted = {"failed": 10**5, "alone": 10**5, "removed": 10**5, "removed_texts": {"en": 100, "he": 10}}
+    rules = [counted | {"text": f"max_images_per_domain:{number}"} for number in range(1_000, 1_024)]
+    gate = {"tables": [], "conditions": rules[:12], "texts": rules[12:], "policy": ["recommended"]}
+    return replace(run, gate=gate, made={"at": "2026-12-01T21:41:31+00:00", "command_line": "x" * 900}), rates
+
+
 def one(browser, selector: str):
     return browser.find_element(By.CSS_SELECTOR, selector)
 
@@ -204,7 +213,7 @@ def test_without_scripts_all_is_there_to_read_and_nothing_that_would_not_work(br
     scripts(browser, False)
     show(browser, tmp_path, *finished(), [row("the dog", [0, 2])])
     assert codes(browser) == ["en", "he", "ja"]
-    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 300 310 20,000 0.90 12,500")
+    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 300 20 0.077 % 12,500 62.5 % 0.90 310")
     assert not one(browser, "#tools").is_displayed()
     one(browser, ".legend summary").click()
     assert "images kept on average over many seeds" in one(browser, ".legend dl").text
@@ -309,7 +318,7 @@ def test_pictures_are_requested_after_a_click_alone_without_referrer_and_a_lost_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, PHONE, 320])
-@pytest.mark.parametrize("made", [finished, nothing_read, all_languages, with_sections])
+@pytest.mark.parametrize("made", [finished, nothing_read, all_languages, with_sections, with_gate])
 def test_the_page_of_any_run_fits_any_screen_without_network_or_errors(browser, tmp_path, made, width):
     resize(browser, width)
     address = "http://a.example/" + "x" * 400
@@ -318,6 +327,31 @@ def test_the_page_of_any_run_fits_any_screen_without_network_or_errors(browser, 
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert browser.get_log("browser") == []
+
+
+def wide_tables(browser) -> list[str]:
+    """Return the names of the tables whose columns have to be scrolled to."""
+    tables = browser.find_elements(By.CSS_SELECTOR, ".wide")
+    names = [(table.get_property("scrollWidth") - table.get_property("clientWidth"), table) for table in tables]
+    return [table.get_attribute("aria-label") for beyond, table in names if beyond]
+
+
+@pytest.mark.parametrize("made", [finished, all_languages, with_sections, with_gate])
+def test_no_column_of_any_table_is_cut_off_on_a_wide_screen(browser, tmp_path, made):
+    show(browser, tmp_path, *made())
+    assert wide_tables(browser) == []
+
+
+def test_on_a_phone_the_columns_that_matter_are_seen_without_scrolling(browser, tmp_path):
+    resize(browser, 400)
+    show(browser, tmp_path, *with_gate())
+    assert wide_tables(browser) == ["Languages", "Doubtful texts"]
+    for label in ("kept", "t", "tail share"):
+        button = heading(browser, label).rect
+        assert button["x"] + button["width"] < 400 - 17  # the padding of the page, and the border of the card
+    left = one(browser, ".stacked td:nth-child(3)")
+    assert left.text == "80.8 %"
+    assert left.rect["x"] + left.rect["width"] < 400 - 16
 
 
 def test_the_last_column_can_be_scrolled_to_on_a_phone_and_the_languages_stay(browser, tmp_path):

@@ -88,10 +88,11 @@ def test_the_table_of_languages_holds_the_numbers_it_is_sorted_by():
     table = render(*finished(), []).partition('<table id="languages"')[2].partition("</table>")[0]
     english, hebrew, japanese, sums = table.split("<tr>")[2:]
     values = [re.findall('<td(?: data-value="([^"]*)")?>', each) for each in (english, hebrew, japanese, sums)]
-    assert values[0][:8] == ["20000", "300", "310.5", "20000", "0.9", "12500", "0.625", "5"]
-    assert values[1][:7] == ["1000", "12", "11", "0", "", "501", "0.501"]
-    assert values[2][:7] == ["0", "0", "0", "0", "", "0", ""]
-    assert values[3][:8] == ["21000", "312", "321.5", "20000", "", "13001", str(13001 / 21000), "9"]
+    share = str(10 / 12_950)
+    assert values[0][:10] == ["20000", "300", "20", share, "12500", "0.625", "0.9", "310.5", "20000", "5"]
+    assert values[1][:9] == ["1000", "12", "2", "0.0", "501", "0.501", "", "11", "0"]
+    assert values[2][:9] == ["0", "0", "60", "0.0", "0", "", "", "0", "0"]
+    assert values[3][:10] == ["21000", "312", "", "", "13001", str(13001 / 21000), "", "321.5", "20000", "9"]
 
 
 def test_the_table_of_doubts_has_the_languages_with_texts():

@@ -43,7 +43,7 @@ def test_a_run_in_which_nothing_is_remarkable_has_no_warning():
         ),
         (
             {"top": [*top(301), *top(250, "cat"), *top(200, "cow")]},
-            "Entries that are in an implausible share of the texts: Swahili (dog 30.1 %, cat 25.0 % of 1,000 texts).",
+            "Entries that are in an implausible share of the texts: Swahili (1,000 texts: “dog” 30.1 %, “cat” 25.0 %).",
             "--policy max_images_per_text:10",
         ),
         (
@@ -221,14 +221,14 @@ def with_entry(entry: str):
 
 def test_a_warning_shows_a_hostile_entry_as_text_in_a_direction_of_its_own():
     html = render(*with_entry(ONE), []).partition('<h2 id="warnings">Warnings</h2>')[2].partition("<h2")[0]
-    assert f"English ({ONE} 20.5 % of 20,000 texts)" in Page(html).text
-    assert [name for name, _ in Page(html).elements if name != "p"] == ["bdi"]
+    assert f"English (20,000 texts: “{ONE}” 20.5 %)" in Page(html).text
+    assert [name for name, _ in Page(html).elements if name != "p"] == ["bdi", "span", "span"]
 
 
 def test_a_hostile_entry_neither_breaks_nor_turns_its_line_of_the_console():
     facts = with_entry("a\x1b[2J\n\u202eb\u2028")[0].run_json
     (line,) = [line for line in summary(facts).split("\n") if "implausible" in line]
-    assert r"English (a\u001b[2J\u000a\u202eb\u2028 20.5 %" in line
+    assert r"English (20,000 texts: “a\u001b[2J\u000a\u202eb\u2028” 20.5 %" in line
     assert line.endswith("max_images_per_domain:1000.")
 
 
