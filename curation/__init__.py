@@ -5,6 +5,7 @@ finished run, and `BalancedDataset` balances while a model trains. The other nam
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from runtime import provide_hooks
@@ -66,7 +67,8 @@ _MODULES = {
     "uids": "curation.image_ids",
     "weights": "curation.leaves.annotations.weights",
 }
-__all__ = [name for name in _MODULES if not name.startswith("_")]
+_NEEDS = {"dataframes": "pyspark"}  # names whose modules cannot be imported without a package
+__all__ = [name for name in _MODULES if not name.startswith("_") and (name not in _NEEDS or find_spec(_NEEDS[name]))]
 
 
 def __getattr__(name: str) -> Any:

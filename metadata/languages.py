@@ -34,6 +34,7 @@ tests/support/cldr_names.py.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from unicodedata import combining, normalize
 
@@ -76,6 +77,7 @@ _BY_WIKIPEDIA = _index("wikipedia")
 _BY_WORDNET = _index("wordnet")
 _BY_LABEL = _BY_WIKIPEDIA | _BY_CODE | _index("labels")  # a model's label wins over an equal code
 _SCRIPTS_OF_TAGS = ("hans", "hant", "jpan", "kore")  # scripts.csv has the scripts that these stand for
+_FAR = 0.5  # of a name that is far from the one that was given, as by `nearest_names`, but worth to be shown
 LONGEST_NAME = 100  # characters; a longer string is no name of a language
 _BY_NAME = {language.name.lower(): language for language in LANGUAGES}
 
@@ -191,7 +193,7 @@ def of_wikipedia(code: str) -> Language:
     ('zh', 'en', 'als')
     """
     if not is_wikipedia(code):
-        raise InputError(f"{code!r} is no Wikipedia that languages.csv knows; {_advice(code)}")
+        raise InputError(f"{code!r} is no Wikipedia of a metadata language; {_advice(code)}")
     return _BY_WIKIPEDIA[_plain(code)]
 
 
@@ -207,7 +209,7 @@ def of_wordnet(code: str) -> Language:
     ('sq', 'zh')
     """
     if code not in _BY_WORDNET:
-        raise InputError(f"{code!r} is no wordnet language that languages.csv knows; {_advice(code)}")
+        raise InputError(f"{code!r} is no wordnet language; {_advice(code)}")
     return _BY_WORDNET[code]
 
 
@@ -216,8 +218,17 @@ def _plain(code: str) -> str:
 
 
 def _advice(code: str) -> str:
-    by_name = _BY_NAME | _BY_WORDNET | _BY_LABEL
-    codes = dict.fromkeys(
-        by_name[name].code for name in nearest_names(_plain(code), by_name, 3) if by_name[name] is not OTHER
-    )
-    return f"did you mean {' or '.join(codes)}?" if codes else "languages.csv lists all, such as en, ja or sw"
+    """Return a question that suggests the codes that may be meant; if there are none, the codes that look most alike.
+
+    >>> _advice("jpn"), _advice("klingon")
+    ('did you mean ja?', 'give a code such as en; near it are kg (Kongo), lad (Ladino), ln (Lingala)')
+    """
+    stated = of_stated(code)
+    if stated and stated is not OTHER:
+        return f"did you mean {stated.code}?"
+    by_name = {name: each for name, each in (_BY_NAME | _BY_WORDNET | _BY_LABEL).items() if each is not OTHER}
+    if near := dict.fromkeys(by_name[name].code for name in nearest_names(_plain(code), by_name, 3)):
+        return f"did you mean {' or '.join(near)}?"
+    far = dict.fromkeys(by_name[name] for name in get_close_matches(_plain(code).lower(), by_name, 3, _FAR))
+    shown = ", ".join(f"{each.code} ({each.name})" for each in far)
+    return f"give a code such as en{shown and f'; near it are {shown}'}"

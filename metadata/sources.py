@@ -215,7 +215,12 @@ def read_recipe(path: str) -> dict[str, Any]:
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no recipe ({error}); give the metadata.json of metadata") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, KeyError):
+            reason = f"it has no {error}"
+        elif isinstance(error, ValueError | TypeError):
+            reason = "it is not JSON" if isinstance(error, ValueError) else "its JSON is something else"
+        raise InputError(f"{path} holds no recipe ({reason}); give the metadata.json of metadata") from None
     return members
 
 

@@ -169,7 +169,7 @@ class Parser(argparse.ArgumentParser):
                 note(argument)
                 require_utf8(argument)
         except InputError as error:
-            self.error(str(error))
+            self.error(error.args[0])
         apply_format(arguments)
         self.collected: dict[str, Any] = {}  # the values of one command line so far
         actions = self._option_string_actions

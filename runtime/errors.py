@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 import os
 import re
 import resource
@@ -32,6 +33,8 @@ _IN_WORDS = {
     "Array": "an Arrow array",
     "ChunkedArray": "an Arrow array",
     "NoneType": "None",
+    "FinishedRun": "a run, as Results.open(path) opens it",
+    "Entries": "Entries, as Entries.open(path) opens them",
 }
 _NUMBERS = {int, float, NoneType}
 _PATHS = {Path, PathLike}
@@ -40,6 +43,7 @@ OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and f
 # Similarities: --out and --output 0.77, --threshold and --english-threshold 0.73, --starter and --status 0.71.
 _NEAR = 0.72
 _MOST_SHOWN = 80  # characters of a value in a message
+_BINARY = "bytes that are not text"
 QUOTED, NAMES = 40, 30  # characters of what a file holds, and names of columns, in a message
 AGAIN = "run the same command again to go on"
 MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
@@ -142,12 +146,13 @@ def did_you_mean(spelled: str, candidates: Iterable[str], otherwise: str = "") -
 def quoted(text: object) -> str:
     """Return what a file holds, for a message: 40 characters without secrets, with a sign for each unprintable one.
 
-    >>> quoted("PAR1\\x15\\x04"), quoted("word " * 20)
-    ('PAR1��', 'word word word word word word word word…')
+    >>> quoted("PAR1\\x15\\x04"), quoted("word " * 20), quoted("\\xf5\\x90a\\x15\\x04\\x90")
+    ('PAR1��', 'word word word word word word word word…', 'bytes that are not text')
     """
     plain = redacted(str(text))
     cut = plain if len(plain) <= QUOTED else f"{plain[: QUOTED - 1].rstrip()}…"
-    return "".join(character if character.isprintable() else "\ufffd" for character in cut)
+    printable = "".join(character if character.isprintable() else "\ufffd" for character in cut)
+    return _BINARY if printable.count("\ufffd") > max(2, len(printable) // 5) else printable
 
 
 def quoted_names(names: Sequence[object]) -> str:
@@ -156,7 +161,7 @@ def quoted_names(names: Sequence[object]) -> str:
     >>> quoted_names(["url", "text"]), quoted_names([])
     ('url, text', 'none')
     """
-    return listed([*map(quoted, names)], NAMES) or "none"
+    return listed([*dict.fromkeys(map(quoted, names))], NAMES) or "none"
 
 
 def listed(names: Sequence[str], most: int) -> str:
@@ -218,7 +223,9 @@ def refusal_in(trace: str) -> str | None:
 def require_integer(name: str, value: object, minimum: int, maximum: int = MOST) -> None:
     """Raise a ParameterError unless `value` is an integer (no bool) from `minimum` to `maximum`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise ParameterError(f"is {shown(value)}; it must be an integer", name)
+        whole = isinstance(value, Real) and math.isfinite(cast(float, value)) and value == int(cast(float, value))
+        example = f", such as {int(cast(float, value))}" if whole and not isinstance(value, bool) else ""
+        raise ParameterError(f"is {shortened(repr(value))}; it must be an integer{example}", name)
     if int(value) < minimum:
         raise ParameterError(f"is {shown(value)}; it must be at least {minimum}", name)
     if int(value) > maximum:
@@ -318,10 +325,15 @@ def typed(called: Called) -> Called:
 
 
 def _typed(function: Any) -> Any:
-    names = [*inspect.signature(function).parameters]
+    parameters = inspect.signature(function).parameters
+    names = [*parameters]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
+        for name in kwargs:
+            if name not in names and not takes_any:
+                raise ParameterError(_unknown(name, function, names, args), name)
         hints = _hints(function)
         for name, value in (*zip(names, args, strict=False), *kwargs.items()):
             if name in hints:
@@ -331,10 +343,20 @@ def _typed(function: Any) -> Any:
     return checked
 
 
+def _unknown(name: str, function: Any, names: Sequence[str], args: Sequence[Any]) -> str:
+    """Return what is wrong with a parameter that a function, or the class whose `__init__` it is, does not have."""
+    called = type(args[0]) if function.__name__ == "__init__" else function
+    taken = f"it takes {listed([each for each in names if each not in ('self', 'cls')], NAMES)}"
+    elsewhere = getattr(called, "ELSEWHERE", "")
+    advice = did_you_mean(name, names, "; ".join(filter(None, [taken, elsewhere])))
+    return f"is not a parameter of {called.__name__}; {advice}"
+
+
 def _require_type(name: str, value: Any, hint: Any) -> None:
     if not _fits(value, hint):
         give = " or ".join(dict.fromkeys(_in_words(hint)))
-        raise ParameterError(f"is of type {type(value).__name__}; give {give}", name)
+        file = "; write the table to a Parquet file, and give its path" if _is_table(value) and "a path" in give else ""
+        raise ParameterError(f"is of type {type(value).__name__}; give {give}{file}", name)
     _require_choices(name, value, hint)
     _require_paths(name, value, hint)
 
@@ -365,6 +387,11 @@ def _require_paths(name: str, value: Any, hint: Any) -> None:
         }:
             for number, item in enumerate(() if isinstance(value, str | bytes | PathLike | NoneType) else value):
                 _require_type(f"{name}[{number}]", item, get_args(kind)[0])
+
+
+def _is_table(value: object) -> bool:
+    """Say whether a value is a table of pandas, Polars, Arrow or Spark."""
+    return hasattr(value, "columns") and hasattr(value, "filter")
 
 
 def _is_empty(path: object) -> bool:

@@ -4,11 +4,14 @@ A hook (a group of entry points) has parts of this project and parts of other in
 """
 
 import csv
+import errno
 import platform
 import re
 import shlex
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
@@ -89,7 +92,13 @@ class Hook:
 
     def find(self, options: Any, fits: Callable[[Any], bool], expected: str) -> Any | None:
         """Return what the object, a function, makes of the options: None, or what fits."""
-        result = self.load(_takes_one, "a function of the options")(options)
+        function = self.load(_takes_one, "a function of the options")
+        try:
+            result = function(options)
+        except Exception as error:  # another package may raise any error
+            if self.is_own or isinstance(error, InputError):
+                raise
+            raise InputError(f"{self}, which failed ({error!r}); correct or uninstall it") from error
         return self._require(result, lambda made: made is None or fits(made), f"a function that returns {expected}")
 
     def _require(self, loaded: Any, fits: Callable[[Any], bool], expected: str) -> Any:
@@ -116,6 +125,26 @@ def modules(group: str, *functions: str) -> list[Any]:
     """Return the modules on a hook; InputError for another package's without these functions."""
     expected = f"a module with the functions {' and '.join(functions)}"
     return [hook.load(has(*functions), expected) for hook in hooks(group).values()]
+
+
+@contextmanager
+def named_in_errors(group: str, name: str) -> Iterator[None]:
+    """Raise an InputError that names what is on a hook, if it is another package's and fails in the block.
+
+    Errors of the engine and full disks pass through: the part is not to blame for them.
+    """
+    try:
+        yield
+    except (InputError, ConnectionError, BrokenExecutor):
+        raise
+    except Exception as error:
+        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if name in own_hooks(group) or is_full or type(error).__module__.startswith("pyspark"):
+            raise
+        raise InputError(
+            f"{name}, a part of another package (in {group}), failed ({type(error).__name__}: {error}); correct or "
+            "uninstall that package, or run without its part"
+        ) from error
 
 
 def usable_hooks(

@@ -33,6 +33,7 @@ def start(name: str, module: str) -> None:
     from runtime import arguments, interrupts, terminal
 
     terminal.attach()  # from here on Ctrl-C leaves no trace
+    sys.excepthook = terminal.say_trace
     arguments.apply_format(sys.argv)
     over = threading.Event()
     if not any(argument.startswith("@") for argument in sys.argv):  # a file of arguments may ask for another format

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from textwrap import TextWrapper
+from traceback import format_exception
+from types import TracebackType
 from typing import Literal, get_args
 
 from runtime.errors import InputError
@@ -150,6 +152,11 @@ def print_result(text: str, numbers: Mapping[str, float] | None = None) -> None:
                 raise InputError(f"{fault}; make room, or give another file") from None
     for line in warnings:
         say(line)
+
+
+def say_trace(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write the trace of an unforeseen error as a message, in place of `sys.excepthook`."""
+    say("".join(format_exception(kind, error, trace)).rstrip("\n"), "error")
 
 
 def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None = None) -> None:

@@ -204,7 +204,7 @@ def run(args: Namespace) -> tuple[pa.Table, pa.Table]:
     if (unknown := unknown_labels(languages.filter(usable))) and unknown.total() == usable.true_count:
         shown = ", ".join(label for label, _ in unknown.most_common(3))
         raise InputError(
-            f"{args.gold} names no language that languages.csv knows, but {in_one_line(shown)}; give codes such as en "
+            f"{args.gold} names no metadata language, but {in_one_line(shown)}; give codes such as en "
             "or deu, or another --language-column"
         )
     if unknown:
@@ -313,7 +313,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         "--language-column",
         default="language",
         metavar="NAME",
-        help="column of languages: BCP 47 tags, English names, codes or labels of languages.csv (default: language)",
+        help="column of languages: BCP 47 tags, English names, or labels such as eng_Latn (default: language)",
     )
     parser.add_argument("--model", metavar="FILE", help="fastText language identification model (default: lid.176.ftz)")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the table and its plot")

@@ -34,7 +34,7 @@ from runtime.errors import InputError
 from runtime.packages import hooks, usable_hooks
 from runtime.redaction import hidden
 from runtime.storage import listing
-from runtime.storage.listing import ListedFile, Version
+from runtime.storage.listing import ListedFile, Version, each_once
 from runtime.storage.paths import in_threads
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
 
@@ -163,7 +163,7 @@ def find(
     _require_one_secret(paths)
     kind_of = lru_cache(maxsize=None)(kind_of_table)
     passed_over = {} if passed_over is None else passed_over
-    files = {file.path: file for path in paths for file in _files(path, kind_of, passed_over)}
+    files = each_once(paths, lambda path: _files(path, kind_of, passed_over))
     chosen = sorted(files) if sample_files is None else _sample(sorted(files), sample_files, seed)
     tried = in_threads(lambda path: _tried(files[path], options), chosen, OPENED_AT_ONCE)
     inputs_by_path = dict(zip(chosen, tried, strict=True))

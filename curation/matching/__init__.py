@@ -32,7 +32,7 @@ from curation.language.judging import LanguageRules, Stated, judge, weighed
 from curation.matching.matcher import VERSION, Matcher, valid_entries
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries, EntriesOnDisk
-from metadata.languages import OTHER
+from metadata.languages import OTHER, language, of_stated
 from metadata.rules import Rules, meta_entry, meta_text, symbols
 from runtime.arrow import list_array, parts, require, string_array
 from runtime.errors import AGAIN, InputError, typed
@@ -267,12 +267,15 @@ class Matching:
         """Return a batch of `language`, `lid_score` and `entries`, one row per text.
 
         The model identifies the language of each text for which `languages` is null or not given. A null text has no
-        language and no entries. InputError unless there are as many languages as texts.
+        language and no entries. InputError unless there are as many languages as texts, all of them known.
         """
         texts = string_array(texts, "texts")
         codes = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
         if len(codes) != len(texts):
             raise InputError(f"{len(codes):,} languages came with {len(texts):,} texts; give one for each")
+        for code in codes.unique().drop_null().to_pylist():
+            if of_stated(code) is None:
+                language(code)  # which refuses it
         columns = self._added_columns(texts, codes, Stated.nothing(len(texts)), None)
         return columns.select([field.name for field in FOUND])
 

@@ -210,7 +210,9 @@ def unknown_languages(rows: int, labels: dict[str, int]) -> Finding:
         *_listed((Quoted(label), f" ({number(times)})") for label, times in list(labels.items())[:LABELS]),
         ".",
     )
-    return Finding(rows, matter, "Known are BCP 47 tags, English names, and the codes and labels of languages.csv.")
+    return Finding(
+        rows, matter, "Known are BCP 47 tags such as en or zh-Hant, English names, and labels such as eng_Latn."
+    )
 
 
 def _of_tables(gate: dict[str, Any]) -> Iterator[Finding]:

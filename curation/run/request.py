@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import TaskResult
 
+OBSERVERS = "clip_curation.report_sections"  # the hook of observers
 PDQ, PDQ_BITS = "pdq", 256
 # Numbers of the config on which matched images depend, as made_from names them.
 _OF_MATCHING = (
@@ -57,6 +58,11 @@ class Options:
     overwrite: replace another run in the output folder.
     command_line: the command that asked for the run, without secrets, which run.json states; None: a call from Python.
     """
+
+    ELSEWHERE: ClassVar[str] = (
+        "numbers are in CurationConfig, and rules and conditions on images in GateOptions, as "
+        "Options(gate=GateOptions(policy=['recommended']))"
+    )
 
     columns: TableOptions = field(default_factory=TableOptions)
     unique_images: bool = False
@@ -281,6 +287,6 @@ Observer = Callable[[Observation], Observed]
 
 def observers(options: Options) -> dict[str, Observer]:
     """Return the observers that the options of a run ask for, by name; a hook is a function of the options."""
-    available, expected = hooks("clip_curation.report_sections"), "a function of what a run has seen"
+    available, expected = hooks(OBSERVERS), "a function of what a run has seen"
     asked = {name: hook.find(options, callable, expected) for name, hook in available.items()}
     return {name: observer for name, observer in asked.items() if observer is not None}

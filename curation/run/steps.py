@@ -31,13 +31,14 @@ from curation.inputs.files import pair_buckets
 from curation.inputs.limits import within_limits
 from curation.matching import matchers_of
 from curation.outputs.checkpoints import Ledger
-from curation.report.facts import Run
+from curation.report.facts import Observed, Run
 from curation.run import tasks
 from curation.run.output_folder import Output
-from curation.run.request import Context, GateHook, Observation, Request
+from curation.run.request import OBSERVERS, Context, GateHook, Observation, Request
 from metadata.rules import have_letters
 from runtime.engine import Engine
 from runtime.errors import AGAIN
+from runtime.packages import named_in_errors
 from runtime.progress import Progress
 from runtime.storage.arrays import save_array
 from runtime.storage.own_files import OwnFile, own_files
@@ -161,7 +162,10 @@ class Steps:
             **counted.gated,
         )
         seen = Observation(self._context, images.files, output.files("curated"), run)
-        observed = {name: observer(seen) for name, observer in self.request.observers.items()}
+        observed: dict[str, Observed] = {}
+        for name, observer in self.request.observers.items():
+            with named_in_errors(OBSERVERS, name):
+                observed[name] = observer(seen)
         output.write_results(replace(run, observed=observed), counted.balance.rates, self.progress.times())
 
     def _made(self) -> dict[str, Any]:

@@ -12,14 +12,14 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from glob import has_magic
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -43,6 +43,17 @@ KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", 
 BROKEN_LINK, FOLDER_LINK = "broken link", "link to a folder"
 
 log = logging.getLogger(__name__)
+
+
+class HasPath(Protocol):
+    """Anything that is found at a path."""
+
+    @property
+    def path(self) -> str:
+        """The path or URL of what is found."""
+
+
+Named = TypeVar("Named", bound=HasPath)
 
 LOOKS = 5  # tries to list or look up a path: the wrong name of a host should not take minutes
 OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://", "hf://")
@@ -358,6 +369,20 @@ def _modified(info: Info) -> int | None:
 
 def _shown(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc).isoformat(" ")
+
+
+def each_once(paths: Iterable[str], found: Callable[[str], Iterable[Named]]) -> dict[str, Named]:
+    """Return what is `found` at each path, by its own path; log a warning if paths have something in common."""
+    by_path: dict[str, Named] = {}
+    repeated: dict[str, str] = {}  # what is found again → the path that it is found at again
+    for path in paths:
+        here = {each.path: each for each in found(path)}
+        repeated |= dict.fromkeys(here.keys() & by_path.keys(), path)
+        by_path |= here
+    for file, path in sorted(repeated.items())[:1]:
+        are = f"and {len(repeated) - 1:,} more are" if len(repeated) > 1 else "is"
+        log.warning("%s %s given twice, the second time by %s; each is read once", hidden(file), are, hidden(path))
+    return by_path
 
 
 def other_kind(path: str) -> str | None:

@@ -52,13 +52,15 @@ class FullDisk(InputError):
 def as_path(path: str | os.PathLike) -> Path:
     """Return a path as a Path, and a URL as a UPath, which has the methods of a Path and is annotated as one.
 
-    InputError if no installed package opens such a URL.
+    A `~` at its beginning is the user's home folder. InputError if no installed package opens such a URL.
     """
-    if isinstance(path, Path) or hasattr(type(path), "fs"):
+    if hasattr(type(path), "fs"):
         return cast(Path, path)
     protocol, mark, rest = str(path).partition("://")
-    if not mark or protocol == "file":
-        return Path(rest if mark else path)
+    if isinstance(path, Path) or not mark:
+        return Path(os.path.expanduser(path))
+    if protocol == "file":
+        return Path(rest)
     from upath import UPath  # here, as most runs have no URL
 
     use_own_system(protocol)

@@ -1,6 +1,7 @@
 """Lists of exclusions are read, refused, and saved."""
 
 import gzip
+import os
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -136,6 +137,12 @@ def test_a_missing_or_cut_file_is_refused(tmp_path):
     (tmp_path / "no.parquet").write_bytes(b"example.org\n")
     with pytest.raises(InputError, match="no.parquet cannot be read"):
         Exclusion.read([tmp_path / "no.parquet"])
+
+
+def test_a_list_from_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe is a FIFO; give a regular file, a text or a table"):
+        Exclusion.read([tmp_path / "pipe"])
 
 
 @pytest.mark.parametrize("block", [1, 7, 40, 1000])

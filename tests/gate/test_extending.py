@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.gate.options import GateOptions
+from curation.leaves.gate.step import Step
 from runtime.errors import InputError
 from tests.support.captions import rows_of, run
 from tests.support.checkout import ROOT
@@ -67,3 +68,36 @@ def test_a_step_of_a_wrong_kind_stops_only_the_runs_that_name_it(parts, code):
         InputError, match="the package my_parts has my_parts:find_step as secure in .*: expected a func"
     ):
         GateOptions(steps=["secure"]).find()
+
+
+class Raising(Step):
+    """A step that fails, in this process or in a worker."""
+
+    def __init__(self, where: str):
+        self.where = where
+
+    def prepare(self, context):
+        return fail(None) if self.where == "prepare" else self
+
+    def write(self, images, folder, context):
+        return context.engine.run([*images], fail)
+
+
+def fail(item):
+    raise KeyError("\x1b[2Jno\nsuch")
+
+
+@pytest.mark.parametrize("where", ["find", "prepare", "write", "observe"])
+def test_a_part_of_another_package_that_fails_is_named_in_one_line(parts, tmp_path, where):
+    pq.write_table(pa.table({"url": ["http://a.example/1.jpg"], "text": ["a dog"]}), tmp_path / "pairs.parquet")
+    made = "fail(0)" if where == "find" else f"Raising({where!r})"
+    code = f"def find_step(options): return {made}\n"
+    if where == "observe":
+        code = "def find(options): return fail\n"
+    with parts.open("a", encoding="utf-8") as file:
+        file.write(f"\n\nfrom {__name__} import Raising, fail\n{code}")
+    name, steps = ("lengths", []) if where == "observe" else ("secure", ["secure"])
+    with pytest.raises(InputError) as failure:
+        run(None, tmp_path, steps=steps)
+    assert re.search(rf"{name}.* failed \(KeyError", str(failure.value))
+    assert "\n" not in str(failure.value)

@@ -317,3 +317,17 @@ def test_the_output_of_a_run_is_no_input_but_its_manifest_is(tmp_path, monkeypat
     with pytest.raises(InputError, match=r"out is the output of a run; its manifest is .*/out/curated"):
         find([given])
     assert len(find(["out/curated"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("paths", "sentence"),
+    [
+        (["e.csv", "g.parquet"], None),
+        (["e.csv", "e.csv"], "/e.csv is given twice, the second time by "),
+        (["sub", "b.jsonl", "*.jsonl", "sub/c*"], "/b.jsonl and 1 more are given twice, the second time by "),
+    ],
+)
+def test_what_is_given_twice_is_read_once_and_said(folder, caplog, paths, sentence):
+    found = find([str(folder / path) for path in paths])
+    assert len({file.path for file in found}) == len(found)
+    assert [sentence in record.getMessage() for record in caplog.records] == [True] * (sentence is not None)

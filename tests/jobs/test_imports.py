@@ -28,6 +28,12 @@ def test_hardly_anything_is_imported_before_ctrl_c_is_answered(module):
     assert done.stdout.strip() == "[]"
 
 
+def test_without_spark_everything_else_is_imported_by_a_star():
+    code = "import sys; sys.modules['pyspark'] = None; from curation import *; print(curate.__name__, 'draws' in dir())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "curate True\n"
+
+
 def test_without_spark_the_steps_on_dataframes_name_the_extra():
     code = "import sys; sys.modules['pyspark'] = None; import curation.dataframes"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,15 +1,18 @@
 """What commands say of small costs, of unknown languages and of long addresses."""
 
 import re
+from random import Random
 
 import pytest
 
+from curation.commands import clip_curate
 from curation.leaves.report_sections.alignment import Classes, align
 from curation.report.page import render
 from curation.run.preview import _plainly
 from metadata.languages import language
 from runtime.errors import InputError
 from tests.report.runs import finished, row
+from tests.support.refusals import refusal
 from tools import evaluate_languages
 
 
@@ -30,7 +33,7 @@ def test_other_languages_are_no_advice_for_an_unknown_code():
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        ("a dog\txx\nein Hund\tyy\n", "names no language that languages.csv knows, but xx, yy"),
+        ("a dog\txx\nein Hund\tyy\n", "names no metadata language, but xx, yy"),
         ("\ten\n", "has no row with a text and a language"),
     ],
 )
@@ -40,6 +43,20 @@ def test_texts_of_no_known_language_are_not_evaluated(rows, sentence, tmp_path, 
         evaluate_languages.main(["--gold", str(tmp_path / "gold.tsv"), "--output", str(tmp_path / "out")])
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("rand.csv", "it has bytes that are not text: name the right one for the url with --url-column"),
+        ("rand.parquet", "rand.parquet cannot be read as parquet: it begins 'bytes that are not text'"),
+    ],
+)
+def test_a_binary_file_is_not_shown_on_the_terminal(name, sentence, tmp_path, capsys):
+    (tmp_path / name).write_bytes(Random(1).randbytes(5000))
+    said = refusal(capsys, clip_curate.main, "--input", tmp_path / name, "--output", tmp_path / "out")
+    assert sentence in said
+    assert said.isascii()
 
 
 def test_classes_of_a_language_that_a_run_has_not_are_refused():

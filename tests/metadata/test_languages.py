@@ -213,7 +213,9 @@ def test_a_language_is_looked_up_by_its_code():
         ("zh-yue", "mean zh?"),
         ("EN", "mean en?"),
         ("swahilli", "mean sw"),
-        ("", "such as"),
+        ("ger", "mean de?"),
+        ("klingon", "give a code such as en; near it are kg (Kongo), lad (Ladino), ln (Lingala)"),
+        ("", "such as en"),
     ],
 )
 def test_an_unknown_code_is_refused_with_advice(wrong, advice):

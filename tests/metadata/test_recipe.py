@@ -153,13 +153,27 @@ def test_numbers_beside_a_recipe_are_refused(built, capsys):
     assert "--recipe says which numbers" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [None, "{}", "[]", BARE, BARE.replace("{}", "[]"), "\x00"])
-def test_a_file_without_a_recipe_is_refused(built, capsys, content):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"{}", "it has no '"),
+        (b"[]", "its JSON is something else"),
+        (BARE.encode(), "it has no '"),
+        (BARE.replace("{}", "[]").encode(), "its JSON is something else"),
+        (b"\x00", "it is not JSON"),
+        (b"\xf5", "it is not JSON"),
+        (b"--input a.csv", "it is not JSON"),
+    ],
+)
+def test_a_file_without_a_recipe_is_refused(built, capsys, content, reason):
     if content is not None:
-        (built / "a.json").write_text(content)
+        (built / "a.json").write_bytes(content)
     with pytest.raises(SystemExit):
         run(built, "again", "--recipe", built / "a.json")
-    assert "holds no recipe" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"a.json holds no recipe ({reason}" in said
+    assert "[Errno" not in said
 
 
 def test_other_entries_of_the_same_sources_are_reported_with_the_versions_that_differ(built):

@@ -101,10 +101,15 @@ def test_a_file_may_name_another_file(parser, tmp_path):
     assert parser.parse_args([f"@{tmp_path / 'run.args'}"]).input == ["a", "b"]
 
 
+def test_a_value_that_begins_with_an_at_sign_is_written_another_way(parser, refused):
+    assert "or write a value that begins with @ as --flag=@value" in refused("--output", "@none")
+    assert parser.parse_args(["--output=@none"]).output == "@none"
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "cannot be read (No such file or directory); name a text file with arguments, or write a value that"),
+        (None, "cannot be read (No such file or directory); name a text file with arguments, or "),
         (b"\xf5\x1b[2J", "cannot be read (it is not text in UTF-8); name a text file with arguments"),
         (b"--output 'out\n", 'a quote in "--output \'out" is not closed; close it, or put a backslash before it'),
         (b"--seed 3 @run.args", "@run.args names itself, as a file of arguments; leave it out there"),

@@ -128,6 +128,16 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path):
     assert done.stderr.startswith(f"job: no_such_package is not installed in {sys.executable}: activate the ")
 
 
+def test_the_trace_of_an_unforeseen_error_does_not_act_on_a_terminal(tmp_path: Path):
+    (tmp_path / "module.py").write_text("def main():\n    raise KeyError('\\x1b[2J https://a.org/b?token=d00d')")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "line 2, in main" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert "d00d" not in done.stderr.splitlines()[-1]
+
+
 TALKATIVE = """
 from runtime import programs
 programs._FIRST, programs._NEXT = 0.2, 0.4

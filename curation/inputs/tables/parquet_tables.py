@@ -4,6 +4,7 @@ Single values, such as URLs or captions, are lines of text, or a column of a tab
 Delta, Iceberg and Hudi tables are refused: they also hold deleted and replaced rows.
 """
 
+import os
 import re
 import zlib
 from collections import Counter
@@ -24,7 +25,7 @@ from curation.inputs.tables.lines import PARQUET, dialect_of, first_lines, lines
 from curation.inputs.tables.text import DelimitedRows
 from runtime.arrow import as_bytes, is_utf8
 from runtime.errors import QUOTED, InputError, quoted
-from runtime.storage.listing import ListedFiles, names_in
+from runtime.storage.listing import ListedFiles, names_in, other_kind
 from runtime.storage.parquet import BoundedParquet
 
 # Kind of table → the subfolder that marks it, and a pattern for the names of files in this subfolder.
@@ -180,6 +181,8 @@ def _parents(path: str) -> Iterator[str]:
 @contextmanager
 def opened_table(path: str, what: str) -> Iterator[BinaryIO]:
     """Yield the unpacked file; InputError if it cannot be read, with a message that calls the file `what`."""
+    if os.path.exists(path) and not os.path.isdir(path) and (kind := other_kind(path)):
+        raise InputError(f"{what} {path} is a {kind}; give a regular file, a text or a table")
     try:
         with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
             yield unpack(file, path)

@@ -26,7 +26,7 @@ from curation.leaves.near_duplicates.vectors import require_cosine
 from curation.schemas import REMOVED_PART
 from runtime.arguments import Parser, add_fields, add_flags, helps, made
 from runtime.errors import AGAIN, InputError, did_you_mean, require_part, require_several, typed
-from runtime.packages import hooks, own_hooks
+from runtime.packages import hooks, named_in_errors, own_hooks
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.tallies import TaskResult
 
@@ -189,7 +189,10 @@ class Gate:
 
         The last step writes these files, to the folder LAST of the output.
         """
-        steps = {name: step.prepare(context) for name, step in self.steps.items()}
+        steps: dict[str, Step] = {}
+        for name, step in self.steps.items():
+            with named_in_errors(GROUP, name):
+                steps[name] = step.prepare(context)
         counted: dict[str, TaskResult] = {}
         sampled: dict[str, str] = {}
         share, silent = self.options.keep_removed or 0.0, self.options.rules.silent
@@ -199,8 +202,9 @@ class Gate:
                 folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
                 asked = (share, context.config.seed, silent)
                 sample = Removed(removed, name, *asked) if removed and step.removes else None
-                counted[name] = step.write(images, StepFolder(folder, sample), context)
-                step.require(counted[name], context.config)
+                with named_in_errors(GROUP, name):
+                    counted[name] = step.write(images, StepFolder(folder, sample), context)
+                    step.require(counted[name], context.config)
                 checksums, more = parts_in(counted[name].files)
                 images, sampled = own_files(folder, checksums, AGAIN), sampled | more
         if sampled:

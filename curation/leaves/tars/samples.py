@@ -37,7 +37,7 @@ from runtime.errors import InputError, require_inputs
 from runtime.kernel_caches import scratch_folder
 from runtime.redaction import hidden
 from runtime.storage import listing
-from runtime.storage.listing import ListedFile, Version, name_of
+from runtime.storage.listing import ListedFile, Version, each_once, name_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -83,7 +83,7 @@ def find(paths: Sequence[str | PathLike[str]]) -> list[Source]:
     InputError for a path without tars and pictures, or no paths.
     """
     require_inputs(paths)
-    source_by_path = {source.path: source for path in paths for source in _sources(str(path))}
+    source_by_path = each_once(map(str, paths), _sources)
     return [source_by_path[path] for path in sorted(source_by_path)]
 
 

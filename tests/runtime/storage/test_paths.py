@@ -35,6 +35,13 @@ def test_a_path_is_a_path(path):
     assert not is_url(as_path(path))
 
 
+def test_a_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    for path in ("~/out", Path("~/out")):
+        assert as_path(path) == Path("/home/me/out")
+    assert as_path("a/~") == Path("a/~")
+
+
 @pytest.mark.parametrize("url", ["s3://bucket/a b/[1]/häß", "s3://bucket", "s3a://bucket/x/"])
 def test_a_url_stays_what_it_is_also_in_another_process(url):
     found = pickle.loads(pickle.dumps(as_path(url) / "ü"))
