@@ -41,7 +41,8 @@ _OWN = 2  # groups that argparse makes itself: of arguments without a flag, and 
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 _ENDING = {"-h", "--help", "--help-all", "--version"}  # flags that end a program before its values are looked at
 _HOME = re.compile(r"([\w.-]+=)?(~(?:/.*)?)", re.DOTALL)  # a path below the home folder, perhaps as NAME=PATH
-_JOINED = re.compile(r"[^=:\s,]+,[^=:\s,]+")  # two values with a comma between them
+# Two values with a comma between them; after a colon, as in license:cc0,cc-by, a comma is a part of the value.
+_JOINED = re.compile(r"(?:^|=)((?:\w+://)?[^=:\s,]+,[^=:\s,]+)")
 _joined: dict[str, str] = {}  # such values of this process's command line, each with its flag, which takes several
 
 

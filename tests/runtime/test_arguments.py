@@ -150,9 +150,10 @@ def test_wrong_values_with_a_comma_between_them_are_said_to_be_separated_by_spac
 
 
 def test_a_comma_in_a_value_that_is_not_wrong_is_not_spoken_of(parser, capsys):
-    parser.parse_args(["--output", "a,b", "--input", "a,b"])
+    parser.parse_args(["--output", "a,b", "--input", "a,b", "license:cc0,xy"])
     refuse("there is no text")
-    assert capsys.readouterr().err == "make: there is no text\n"
+    refuse("license:cc0,xy is wrong")
+    assert capsys.readouterr().err == "make: there is no text\nmake: license:cc0,xy is wrong\n"
 
 
 def test_a_choice_with_a_comma_is_said_to_be_several(capsys):
