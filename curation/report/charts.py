@@ -228,14 +228,13 @@ def by_rank(counts: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def counts_by_rank(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
     """Return a chart of the counts by rank, with a line at `t`, and below it the area of the kept texts.
 
-    `counts` and `kept` are as `by_rank` returns them. Between two ranks that are drawn the kept share is a mean.
+    `counts` and `kept` are as `by_rank` returns them.
     """
     ranks = _ranks(len(counts))
     x = LogAxis(LEFT, RIGHT, len(counts))
     y = LogAxis(BOTTOM, TOP, 1.25 * max(counts[0], t))  # some room above for the label of t
     level = float(y.place(t))
-    shares = _sums_between(kept, ranks) / _sums_between(counts, ranks)
-    after = points(x, y, ranks, np.maximum(1, counts[ranks - 1] * shares))  # the axis begins at 1
+    after = points(x, y, ranks, np.maximum(1, kept_by_rank(counts, kept, ranks)))  # the axis begins at 1
     return Chart(
         f"Counts of {number(len(counts))} entries by rank, and how many of their texts are kept; t is {number(t)}",
         *(x, y, BY_RANK, "texts with the entry"),
@@ -249,6 +248,14 @@ def counts_by_rank(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
         # At the left, where the line of counts is far above or below the label.
         labels=[Label(LEFT + 6, level - 5, f"t = {number(t)}", "start", "t")],
     )
+
+
+def kept_by_rank(counts: np.ndarray, kept: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return, as float64, the kept count at each rank, from 1; the kept share is a mean since the rank before it.
+
+    `counts` and `kept` are as `by_rank` returns them.
+    """
+    return counts[ranks - 1] * (_sums_between(kept, ranks) / _sums_between(counts, ranks))
 
 
 def _sums_between(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:

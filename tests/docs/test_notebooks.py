@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from nbclient import NotebookClient
 
+from curation import Results
 from metadata import Entries, InputError
 from metadata.languages import LANGUAGES as ALL
 from tests.sample.texts import LANGUAGES, sentence
@@ -134,6 +135,13 @@ def test_no_cell_warns_or_leaves_the_name_of_an_object(executed, name):
 def test_the_table_of_languages_gives_the_threshold_of_the_run(executed):
     table = next(table for table in tables(executed["inspect_distributions"]) if "tail share" in table)
     assert re.search(r">English</td>.*?>20</td>.*?</tr>", table, re.DOTALL)
+
+
+def test_the_distributions_show_the_kept_counts_beside_the_ideal(executed, folders):
+    book = executed["inspect_distributions"]
+    kept = Results.open(folders["CURATED"]).kept_counts().sum()
+    assert f" {kept:,} in the kept ones" in outputs(book)[0].text
+    assert "after balancing" not in "".join(cell.source for cell in book.cells)
 
 
 def test_the_runs_differ_in_seed_and_threshold_and_nothing_else(executed):

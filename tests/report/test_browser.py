@@ -213,7 +213,9 @@ def test_without_scripts_all_is_there_to_read_and_nothing_that_would_not_work(br
     scripts(browser, False)
     show(browser, tmp_path, *finished(), [row("the dog", [0, 2])])
     assert codes(browser) == ["en", "he", "ja"]
-    assert one(browser, "#languages tbody tr").text.startswith("English en 20,000 300 20 0.077 % 12,500 62.5 % 0.90 310")
+    assert one(browser, "#languages tbody tr").text.startswith(
+        "English en 20,000 300 20 0.077 % 12,500 62.5 % 0.90 310"
+    )
     assert not one(browser, "#tools").is_displayed()
     one(browser, ".legend summary").click()
     assert "images kept on average over many seeds" in one(browser, ".legend dl").text
