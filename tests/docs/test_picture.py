@@ -1,4 +1,4 @@
-"""The picture of README has the numbers of the demo."""
+"""The picture of README has the numbers of a run over real data."""
 
 import json
 
@@ -10,11 +10,11 @@ from tests.support.checkout import ROOT
 
 
 @pytest.mark.slow
-def test_the_text_of_the_picture_has_the_numbers_of_the_demo(sample, tmp_path):
-    sources = [word for name in ("wordnet", "wikipedia", "pageviews") for word in (f"--{name}", str(sample / name))]
-    commands.main([*sources, "--output", str(tmp_path / "metadata")])
-    inputs = ["--input", str(sample / "crawl"), str(sample / "pairs"), "--metadata", str(tmp_path / "metadata")]
-    curate.main([*inputs, "--english-threshold", "20", "--output", str(tmp_path / "curated")])
-    rows = json.loads((tmp_path / "curated" / "run.json").read_text("utf-8"))["rows"]
+def test_the_text_of_the_picture_has_the_numbers_of_a_run_over_real_data(shared_data, tmp_path):
+    metadata, output = str(tmp_path / "metadata"), tmp_path / "run"
+    commands.main(["--wordnet", str(shared_data / "wordnet"), "--output", metadata])
+    inputs = ["--input", str(shared_data / "wat"), str(shared_data / "pairs" / "web_1000.parquet")]
+    curate.main([*inputs, "--metadata", metadata, "--english-threshold", "3", "--output", str(output)])
+    rows = json.loads((output / "run.json").read_text("utf-8"))["rows"]
     numbers = f"{rows['kept']:,} images kept of {rows['matched']:,} matched ones"
-    assert f"![The head of report.html: {numbers}, " in (ROOT / "README.md").read_text("utf-8")
+    assert f"![Parts of report.html for a run over real pages: {numbers}, " in (ROOT / "README.md").read_text("utf-8")
