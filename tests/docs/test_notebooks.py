@@ -1,9 +1,13 @@
-"""The notebooks run on a run as large as the demo's without errors or warnings, and are kept without outputs."""
+"""The notebooks run on a run as large as the demo's without errors or warnings, and are kept without outputs.
+
+The run is of metadata of each kind: built from all sources, starter metadata, and lists of entries.
+"""
 
 import asyncio
 import os
 import re
 import sys
+from collections import Counter
 from hashlib import md5
 from itertools import combinations
 from pathlib import Path
@@ -15,11 +19,12 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from nbclient import NotebookClient
 
 from curation import Results
-from metadata import Entries, InputError
+from metadata import Entries, InputError, MetadataConfig, Sources, build_metadata
 from metadata.languages import LANGUAGES as ALL
 from tests.sample.texts import LANGUAGES, sentence
 from tests.sample.texts import entries as words_of
@@ -42,19 +47,35 @@ SOURCES = (["numbers"], ["wordnet"], ["wordnet", "unigrams"], ["unigrams"], ["bi
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> dict[str, str]:
+@pytest.fixture(scope="module", params=["built", "starter", "lists"])
+def folders(request, tmp_path_factory) -> dict[str, str]:
     """Metadata, a run, another with other seed and threshold, and clusters, under the names that notebooks look for."""
     metadata, run, other, clusters = (
         str(tmp_path_factory.mktemp(name)) for name in ("metadata", "run", "other", "clusters")
     )
-    entries = entries_of_sources()
-    entries.save(metadata)
+    write_metadata_of(request.param, Path(metadata))
+    entries = Entries.open(metadata)
     images = images_of(entries)
     write_run(run, entries, images, t=20)
     write_run(other, entries, images, t=10, seed=1)
     write_folder(Path(clusters), clusters_of(images))
     return {"METADATA": metadata, "CURATED": run, "CURATED_OTHER": other, "CLUSTERS": clusters}
+
+
+def write_metadata_of(kind: str, folder: Path) -> None:
+    """Write the metadata of a kind; those of Wikipedia are made up, as no dump is counted here."""
+    words = {one.code: words_of(one.code) for one in ALL if one.code in LANGUAGES}
+    if kind == "built":
+        entries_of_sources().save(folder)
+    elif kind == "lists":
+        build_metadata(None, MetadataConfig(), Sources.find(lists=words), folder)
+    else:
+        frequencies = folder / "downloads"
+        frequencies.mkdir()
+        for code, entries in words.items():
+            lines = [f"{entry}\t{1000 - rank}\n" for rank, entry in enumerate(entries)]
+            (frequencies / f"{code}.tsv").write_text("".join(lines), "utf-8")
+        build_metadata(None, MetadataConfig(), Sources.find(frequencies=[str(frequencies)]), folder)
 
 
 def clusters_of(images: list) -> list[dict]:
@@ -151,13 +172,39 @@ def test_the_runs_differ_in_seed_and_threshold_and_nothing_else(executed):
 
 def test_an_expert_has_the_share_of_outsiders_that_it_is_asked_for(executed):
     experts = tables(executed["look_at_clusters"])[-1]
-    rows = re.findall(r"<tr>(.*?)</tr>", experts, re.DOTALL)[1:]
-    numbers = [[cell.replace(",", "") for cell in re.findall(r"<td[^>]*>([^<]*)<", row)] for row in rows]
+    numbers = [[cell.replace(",", "") for cell in row.values()] for row in rows_of(experts)]
     assert len(numbers) == 4
     for _, own, others, chance, outsiders, images in numbers:
         assert abs(int(outsiders) - 0.05 * int(images)) < 1
         assert abs(int(outsiders) - float(chance.rstrip(" %")) / 100 * int(others)) < 0.002 * int(others)
         assert int(own) + int(outsiders) == int(images)
+
+
+def rows_of(table: str) -> list[dict[str, str]]:
+    """Return the cells of a table, a dictionary by the name of the column for each row."""
+    names = [name.strip() for name in re.findall(r"<th[^>]*>([^<]*)</th>", table)]
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)[1:]
+    return [dict(zip(names, re.findall(r"<td[^>]*>([^<]*)<", row), strict=True)) for row in rows]
+
+
+def test_the_table_of_all_languages_has_the_numbers_of_the_files(executed, folders):
+    shown = {
+        row["code"]: {name: cell for name, cell in row.items() if name not in ("language", "code") and cell != "0"}
+        for row in rows_of(tables(executed["explore_metadata"])[-1])
+    }
+    owned: dict[str, Counter] = {}
+    for row in pq.read_table(Path(folders["METADATA"]) / "entries.parquet").to_pylist():
+        owned.setdefault(row["language"], Counter()).update([row["sources"][0], "all"])
+    assert shown == {code: {name: f"{count:,}" for name, count in of.items()} for code, of in owned.items()}
+
+
+@pytest.mark.parametrize(
+    ("column", "folder", "file"), [("entries", "METADATA", "entries.parquet"), ("kept", "CURATED", "curated")]
+)
+def test_the_table_of_a_run_has_the_numbers_of_the_files(executed, folders, column, folder, file):
+    table = next(table for table in tables(executed["inspect_distributions"]) if "tail share" in table)
+    shown = {row["code"]: int(row[column].replace(",", "")) for row in rows_of(table)}
+    assert shown == Counter(pq.read_table(Path(folders[folder]) / file)["language"].to_pylist())
 
 
 def test_entries_of_any_script_stand_in_tables(executed):
