@@ -1,6 +1,7 @@
 """DataComp subsets and MetaCLIP folders agree with the definitions of their formats."""
 
 import json
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -8,11 +9,12 @@ import pytest
 
 from curation.leaves.export.datacomp import SUBSET, DataComp, sorted_pieces, write_subset
 from curation.leaves.export.forms import export
-from curation.leaves.export.metaclip import MetaClip, local_ids
+from curation.leaves.export.metaclip import MetaClip, local_ids, renumbered
 from curation.schemas import CANDIDATE
 from metadata import InputError
 from runtime.storage.own_files import own_files
 from tests.naive.export import naive_shard, naive_subset
+from tests.naive.matching import naive_meta_matches
 from tests.support.finished_run import LISTS, curated_rows, finished_run, write_parts
 from tests.support.in_turn import in_turn
 
@@ -43,12 +45,25 @@ def test_arrays_per_language_are_the_counts_and_rates_of_its_entries(run, tmp_pa
         end = begin + len(entries)
         probabilities = np.load(tmp_path / "out" / "entry_probs" / f"{code}.npy")
         assert probabilities.dtype == np.float32
-        assert probabilities.tolist() == run.rates[begin:end].tolist()
-        assert np.load(tmp_path / "out" / "entry_counts" / f"{code}.npy").tolist() == run.counts[begin:end]
-        assert json.loads((tmp_path / "out" / "metadata" / f"{code}.json").read_text("utf-8")) == [
-            entry if count else None for entry, count in zip(entries, run.counts[begin:end], strict=True)
-        ]
+        ids = [id for id in range(begin, end) if run.counts[id]]
+        assert probabilities.tolist() == run.rates[ids].tolist()
+        counts = np.load(tmp_path / "out" / "entry_counts" / f"{code}.npy")
+        assert counts.tolist() == [run.counts[id] for id in ids]
+        written = json.loads((tmp_path / "out" / "metadata" / f"{code}.json").read_text("utf-8"))
+        assert written == [entries[id - begin] for id in ids]
         begin = end
+
+
+def test_a_program_that_matches_texts_with_the_written_entries_finds_the_written_ids(run, tmp_path):
+    export(in_turn(), run.path, tmp_path / "out", MetaClip())
+    lists = {path.stem: json.loads(path.read_text("utf-8")) for path in (tmp_path / "out" / "metadata").iterdir()}
+    unseen = [entry for entry, count in zip(chain(*LISTS.values()), run.counts, strict=True) if not count]
+    assert unseen == ["cat"]
+    for path in (tmp_path / "out" / "texts").iterdir():
+        for texts in json.loads(path.read_text("utf-8")).values():
+            for text in texts:
+                found = naive_meta_matches([text["text"]], lists[text["language"]])
+                assert found == [text["matched_entry_ids"]]
 
 
 def test_shards_hold_the_texts_of_all_images_with_ids_of_their_language(run, tmp_path):
@@ -57,7 +72,8 @@ def test_shards_hold_the_texts_of_all_images_with_ids_of_their_language(run, tmp
     assert len(shards) == 2
     assert shards[0] | shards[1] == naive_shard(run.images, LISTS)
     index = json.loads((tmp_path / "out" / "index.json").read_text("utf-8"))
-    assert index["languages"] == {code: len(entries) for code, entries in LISTS.items()}
+    lists = {path.stem: json.loads(path.read_text("utf-8")) for path in (tmp_path / "out" / "metadata").iterdir()}
+    assert index["languages"] == {code: len(entries) for code, entries in lists.items()}
     assert [shard["images"] for shard in index["shards"].values()] == [len(shard) for shard in shards]
     assert [shard["texts"] for shard in index["shards"].values()] == [sum(map(len, s.values())) for s in shards]
 
@@ -75,6 +91,21 @@ def test_ids_are_local_in_slices_and_where_lists_are_null_or_empty():
     assert local_ids(array, LANGUAGE_SLICES).to_pylist() == local
     assert local_ids(array.slice(1, 5), LANGUAGE_SLICES).to_pylist() == local[1:6]
     assert local_ids(array.slice(0, 0), LANGUAGE_SLICES).to_pylist() == []
+
+
+def test_entries_get_their_indices_among_those_that_a_text_has():
+    array = pa.array([{"language": "en", "entries": ids} for ids in ([3, 9], None, [], [5])], CANDIDATE)
+    listed = np.array([3, 5, 9], np.int32)
+    assert renumbered(array, listed).field("entries").to_pylist() == [[0, 2], [], [], [1]]
+    assert renumbered(array.slice(1, 3), listed).field("entries").to_pylist() == [[], [], [1]]
+    assert renumbered(array.slice(0, 0), listed).field("entries").to_pylist() == []
+
+
+@pytest.mark.parametrize("id", [0, 4, 10])
+def test_an_entry_that_was_not_counted_is_refused(id):
+    array = pa.array([{"language": "en", "entries": [5, id]}], CANDIDATE)
+    with pytest.raises(InputError, match=f"entry {id} is in a text, but not in counts.parquet"):
+        renumbered(array, np.array([3, 5, 9], np.int32))
 
 
 @pytest.mark.parametrize(("code", "id"), [("en", 4), ("ja", 3), ("ja", 6), ("xx", 0), (None, 0), ("en", -1)])

@@ -6,13 +6,16 @@ def naive_subset(uids: list[str]) -> list[tuple[int, int]]:
 
 
 def naive_shard(images: list[dict], lists: dict[str, list[str]]) -> dict[str, list[dict]]:
-    every = [(code, place) for code, entries in lists.items() for place in range(len(entries))]
+    """An entry's id is the number of entries of its language, of those that a text has, before it."""
+    languages = [code for code, entries in lists.items() for _ in entries]
+    seen = {id for image in images for text in image["candidates"] for id in text["entries"]}
+    local = {id: sum(other < id and languages[other] == languages[id] for other in seen) for id in seen}
     return {
         image["uid"]: [
             {
                 "text": text["text"],
                 "language": text["language"],
-                "matched_entry_ids": [every[id][1] for id in text["entries"]],
+                "matched_entry_ids": [local[id] for id in text["entries"]],
             }
             for text in image["candidates"]
         ]

@@ -1,11 +1,13 @@
 """Export `metaclip`: counts, probabilities and texts with their entries, or files for Meta CLIP's own data loaders.
 
 An entry id is a position, from 0, in its language's list of entries, array of counts and array of probabilities. The
-names follow Algorithm 1 of "Demystifying CLIP Data".
+names follow Algorithm 1 of "Demystifying CLIP Data". A list has only the entries that a text has: a run does not know
+the others.
 
 If tars are given, one JSON file per tar is written for each of Meta CLIP's two data loaders instead. The loader of
 version 1.2 draws a text of an image and keeps it with the probability that the file states next to the text. The file
-for the worldwide loader has the entry ids of each text; an array of probabilities is written per list of entries.
+for the worldwide loader has the entry ids of each text; an array of probabilities is written per list of entries, for
+all entries of the metadata.
 Images have the keys of the tar, in the tar's order; images without texts are left out.
 """
 
@@ -96,27 +98,34 @@ class MetaClip(Form):
             return f"{counted(samples, 'sample')} with texts of {counted(len(tars), 'tar')} for both loaders{beside}"
         _write_languages(run, folder.path)
         files = matched_files(run)
-        make = partial(write_shard, languages=run.languages, one_list=run.one_list)
-        result = folder.each_file("write texts", files, make, SHARDS)
+        listed = run.counted_entries.rows["id"].to_numpy()
+        languages = indices_of(run.languages, listed)
+        with scratch() as local:
+            shipped = folder.engine.ship(save_array(local / "listed.npy", listed))
+            make = partial(write_shard, listed=shipped, languages=languages, one_list=run.one_list)
+            result = folder.each_file("write texts", files, make, SHARDS)
         noted = dict(result.noted(SHARDS))
         shards = {file.path.stem: noted[file.path.stem] for file in files}
-        sizes = {code: ids.stop - ids.start for code, ids in run.languages.items()}
+        sizes = {code: indices.stop - indices.start for code, indices in languages.items()}
         index = {"metadata": run.facts["made_from"]["metadata"], "languages": sizes, "shards": shards}
         write_json(folder.path / INDEX, index)
         written = f"{counted(int(result[TEXTS]), 'text')} in {counted(len(files), 'shard')}"
         return f"{written} and the entries of {counted(len(run.languages), 'language')}"
 
 
-def write_shard(file: OwnFile, made: Made, languages: Mapping[str, slice], one_list: str | None = None) -> None:
+def write_shard(
+    file: OwnFile, made: Made, listed: Shipped, languages: Mapping[str, slice], one_list: str | None = None
+) -> None:
     """Write one file of matched images as one JSON object: uid → its texts, each with its language and entries.
 
+    `listed` has the ids of the entries that a text has, sorted, and `languages` says which of them are of a language.
     Note the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
     """
     images = texts = 0
     name = f"{file.path.stem}.json"
     with made.file(SHARDS, name) as path, path.open("wb") as out:
         for batch in advancing(batches(file, columns=["uid", "candidates"])):
-            for uid, of_image in _images(batch, languages, one_list):
+            for uid, of_image in _images(batch, listed.array(), languages, one_list):
                 out.write(member(images, uid, of_image))
                 images, texts = images + 1, texts + len(of_image)
         out.write(b"\n}\n" if images else b"{\n}\n")
@@ -125,26 +134,25 @@ def write_shard(file: OwnFile, made: Made, languages: Mapping[str, slice], one_l
 
 
 def _write_languages(run: Results, folder: Path) -> None:
-    """Write each language's entries (JSON), counts (int64 .npy) and sampling rates (float32 .npy) to `folder`.
+    """Write, for each language, the entries that a text has (JSON), and their counts and sampling rates.
 
-    An entry that no text has is null: the run knows only its place.
+    Counts are int64 .npy, rates float32 .npy. The run does not know the strings of other entries.
     """
     metadata, counts, probabilities = (make_folder(folder / name) for name in (METADATA, COUNTS, PROBABILITIES))
-    for code, ids in run.languages.items():
-        entries, rows = [None] * (ids.stop - ids.start), run.entries(code)
-        for id, entry in zip(rows["id"].to_pylist(), rows["entry"].to_pylist(), strict=True):
-            entries[id - ids.start] = entry
-        write_json(metadata / f"{code}.json", entries)
+    for code in run.languages:
+        rows = run.entries(code)
+        ids = rows["id"].to_numpy()
+        write_json(metadata / f"{code}.json", rows["entry"].to_pylist())
         save_array(counts / f"{code}.npy", run.counts[ids])
         save_array(probabilities / f"{code}.npy", run.rates[ids])
 
 
 def _images(
-    batch: pa.RecordBatch, languages: Mapping[str, slice], one_list: str | None
+    batch: pa.RecordBatch, listed: np.ndarray, languages: Mapping[str, slice], one_list: str | None
 ) -> Iterator[tuple[str, list[dict]]]:
     """Yield the uid of each image of a MATCHED batch, and its texts as the dictionaries that a shard has."""
     texts, offsets = parts(batch["candidates"])
-    texts = of_list(texts, one_list)
+    texts = renumbered(of_list(texts, one_list), listed)
     columns = (texts.field("text"), texts.field("language"), local_ids(texts, languages))
     rows = [
         {"text": text, "language": code, "matched_entry_ids": ids}
@@ -242,6 +250,40 @@ def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Itera
         span = slice(begin, end)
         with_probability = [list(values) for values in zip(text[span], probability[span], strict=True)]
         yield key, with_probability, [list(values) for values in zip(text[span], called[span], ids[span], strict=True)]
+
+
+def indices_of(languages: Mapping[str, slice], listed: np.ndarray) -> dict[str, slice]:
+    """Return the slice of indices in the sorted ids `listed` of each language, given its slice of ids.
+
+    >>> indices_of({"en": slice(0, 4), "ja": slice(4, 6)}, np.array([0, 2, 5]))
+    {'en': slice(0, 2, None), 'ja': slice(2, 3, None)}
+    """
+    indices: dict[str, slice] = {}
+    for code, ids in languages.items():
+        begin, end = np.searchsorted(listed, [ids.start, ids.stop]).tolist()
+        indices[code] = slice(begin, end)
+    return indices
+
+
+def renumbered(texts: pa.StructArray, listed: np.ndarray) -> pa.StructArray:
+    """Return texts with each entry as its index in the sorted ids `listed`; InputError for an entry that is not there.
+
+    A null list of entries becomes an empty one.
+    """
+    ids, offsets = parts(texts.field("entries"))
+    values = ids.to_numpy(zero_copy_only=False)
+    indices = np.searchsorted(listed, values)
+    is_listed = indices < len(listed)
+    is_listed[is_listed] = listed[indices[is_listed]] == values[is_listed]
+    if not is_listed.all():
+        raise InputError(
+            f"entry {values[~is_listed][0]} is in a text, but not in counts.parquet; matched/ and counts.parquet are "
+            "of two runs"
+        )
+    entries = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(indices, pa.int32()))
+    return pa.StructArray.from_arrays(
+        [texts.field("text"), texts.field("language"), entries], ["text", "language", "entries"]
+    )
 
 
 def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListArray:
