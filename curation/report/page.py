@@ -72,11 +72,13 @@ def _sha256(text: str) -> str:
 def written(value: Any) -> str:
     """Return the value of a parameter as text.
 
-    >>> written({"rules": "meta", "seed": None})
-    'rules meta, seed –'
+    >>> written({"rules": "meta", "seed": None, "witnesses": ["han", "page"]})
+    'rules meta, seed –, witnesses han page'
     """
     if value and isinstance(value, dict):
         return ", ".join(f"{key} {written(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(map(written, value)) or "–"
     return "–" if value in (None, {}) else str(value)
 
 

@@ -338,7 +338,7 @@ def _implausible(row: dict[str, Any]) -> list[dict[str, Any]]:
 def _named_entries(row: dict[str, Any]) -> Sentence:
     entries = _implausible(row)
     named = (("“", Quoted(top["entry"]), f"” {percent(top['count'], row['texts'])}") for top in entries[:LABELS])
-    more = f" and {len(entries) - LABELS} more" if len(entries) > LABELS else ""
+    more = " and others" if len(entries) > LABELS else ""  # how many is not known: run.json has only the first
     return (f"{counted(row['texts'], 'text')}: ", *_listed(named), more)
 
 
