@@ -19,7 +19,7 @@ from metadata.sources import Sources, read_recipe, require_entries, require_sour
 from runtime.arguments import FlagGroup, Parser, absolute_path, add_fields, add_flags, helps, made
 from runtime.console import command
 from runtime.engine import engine_for
-from runtime.errors import InputError
+from runtime.errors import InputError, flag
 from runtime.packages import UPLOADS, modules
 from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
@@ -33,6 +33,15 @@ log = logging.getLogger("metadata")
 COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles", "frequencies")  # sources in the printed table
 KINDS = (*SOURCES, "frequencies")  # of sources
 CARD = "README.md"
+# Flags of --download, with their defaults.
+OF_DOWNLOADS: dict[str, Any] = {
+    "download_to": None,
+    "mirror": None,
+    "dump": Snapshot.dump,
+    "content_current": False,
+    "download_wordnets": [*Snapshot.wordnets],
+    "seed": 0,
+}
 OF_WIKIMEDIA = {  # licences by column of the printed table
     "unigrams": "CC BY-SA 4.0 (Wikipedia)",
     "bigrams": "CC BY-SA 4.0 (Wikipedia)",
@@ -114,6 +123,8 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     if args.download is None:
         if args.dry_run:
             raise InputError("--dry-run prints what --download would fetch; give --download, too")
+        if alone := [flag(name) for name, usual in OF_DOWNLOADS.items() if getattr(args, name) != usual]:
+            raise InputError(f"{alone[0]} says how --download fetches; give --download, too, or leave {alone[0]} out")
         return paths
     if not args.contact.strip():
         raise InputError(

@@ -57,13 +57,14 @@ def write_metadata(
     folder are refused, unless `overwrite` says to replace them; what was counted for them is kept.
     """
     wanted = asked_for(config, sources.recipe)
-    with claimed(Path(output), partial(require_build_folder, wanted=wanted, overwrite=overwrite)) as parts:
-        build = Build(config, sources, Parts(Path(output, COUNTED), parts.work))
+    output = Path(output).expanduser()
+    with claimed(output, partial(require_build_folder, wanted=wanted, overwrite=overwrite)) as parts:
+        build = Build(config, sources, Parts(output / COUNTED, parts.work))
         counting = Counting(build, engine_of(engine), progress or Progress())
         counting.count_ngrams()
         counting.count_titles()
         with counting.progress.stage("write entries", "languages"):
-            build.write(Path(output), parts.owner.require)
+            build.write(output, parts.owner.require)
 
 
 def asked_for(config: MetadataConfig, recipe: Mapping[str, Any]) -> dict[str, Any]:

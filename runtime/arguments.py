@@ -96,7 +96,7 @@ class Parser(argparse.ArgumentParser):
         self._runs.add_argument("--cores", type=_cores, metavar="N", help=cores)
         master = "run all tasks on Spark, such as spark://host:7077, or local[*] for a Spark on this machine "
         master += "(default: run them in processes of this machine, which needs no Spark)"
-        self._runs.add_argument("--master", metavar="URL", help=master)
+        self._runs.add_argument("--master", type=_master, metavar="URL", help=master)
         memory = "memory of the Java of a Spark that this command starts, such as 8g (default: 1g)"
         self._runs.add_argument("--memory", type=_memory, metavar="SIZE", help=memory)
 
@@ -232,6 +232,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Write `message` as one line, and end the program with status 2."""
+        if "not allowed with argument" in message:
+            message = f"{message}; give one of them"
+        if "are required: RUN" in message:
+            message = f"{message}; RUN comes before all flags"
         said = in_one_line(redacted(with_advice(message)))
         terminal.say(f"{self.prog}: {said} ({'--help-all' if self._more else '--help'} lists the flags)", "error")
         self.exit(2)
@@ -479,6 +483,13 @@ def _cores(text: str) -> int:
     if not re.fullmatch(r"\d{1,5}", text.strip()) or not 1 <= int(text) <= MOST_CORES:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of processes from 1 to {MOST_CORES:,}; write one as 8")
     return int(text)
+
+
+def _master(text: str) -> str:
+    """Return the address of a master of Spark; ArgumentTypeError for other text."""
+    if not re.fullmatch(r"local(\[.+\])?|local-cluster\[.+\]|yarn|[a-z0-9]+://.+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no master of Spark; write one as spark://host:7077 or local[*]")
+    return text
 
 
 def _memory(text: str) -> str:

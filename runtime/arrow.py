@@ -7,13 +7,14 @@ input) is its BLAKE2b. So no string per image is needed.
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from sys import maxsize
+from types import NoneType
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runtime.errors import InputError, require_several
+from runtime.errors import InputError, require_several, shown
 from runtime.kernels.hashes import EITHER_CASE, LOWER_CASE, read_digits
 
 Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
@@ -44,8 +45,12 @@ def string_array(values: Strings, what: str) -> pa.Array:
             values = values.combine_chunks()
         if not isinstance(values, pa.Array):
             values = pa.array(values, pa.large_string())
-    except (pa.ArrowInvalid, TypeError, UnicodeEncodeError) as error:
+    except UnicodeEncodeError as error:
         raise InputError(f"{what} must be strings of valid Unicode; {error}") from None
+    except (pa.ArrowInvalid, TypeError):
+        others = (value for value in values if not isinstance(value, str | NoneType))
+        odd = next(others, None)
+        raise InputError(f"{what} must be strings; one is of type {type(odd).__name__}: {shown(odd)}") from None
     if not (pa.types.is_large_string(values.type) or pa.types.is_null(values.type)):
         if not (pa.types.is_string(values.type) or pa.types.is_string_view(values.type)):
             raise InputError(f"{what} must be strings; got an array of {values.type}: cast it first")

@@ -137,7 +137,8 @@ def _outside(error: Exception) -> str:
         return reason
     if isinstance(error, OSError) and error.errno in _OF_PATHS and error.filename:
         return f"{error.filename} can be neither made nor opened ({error.strerror}); give another path"
-    return f"{' '.join(str(error).split()) or type(error).__name__}; {AGAIN}"
+    reason = re.sub(r"\[Errno -?\d+\] ", "", " ".join(str(error).split()))
+    return f"{reason or type(error).__name__}; {AGAIN}"
 
 
 def _denied(path: str, read_only: bool) -> str:

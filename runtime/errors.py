@@ -33,8 +33,8 @@ _IN_WORDS = {
     "Array": "an Arrow array",
     "ChunkedArray": "an Arrow array",
     "NoneType": "None",
-    "FinishedRun": "a run, as Results.open(path) opens it",
-    "Entries": "Entries, as Entries.open(path) opens them",
+    "FinishedRun": "a run (of Results.open)",
+    "Entries": "Entries (of Entries.open or Entries.build)",
 }
 _NUMBERS = {int, float, NoneType}
 _PATHS = {Path, PathLike}
@@ -51,7 +51,11 @@ MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewe
 MOST_CORES = 10_000  # processes of one machine
 # A flag of this package in a message, and words before it that say that the flag is of a command.
 _FLAG = re.compile(r"(?P<command>\b(?:clip|spark)-[\w-]+(?: [\w-]+)* )?(?<![^\s(])--(?P<name>[a-z][a-z-]*)(?![\w-])")
-_PARAMETERS = {"gate_step": "steps", "overwrite": "overwrite=True", "skip_unreadable": "skip_unreadable=True"}
+_PARAMETERS = {"gate_step": "steps", "pool_share": "pool_shares", "no_balance": "balance=False"} | {
+    switch: f"{switch}=True" for switch in ("overwrite", "skip_unreadable")
+}
+_FLAGS = {"steps": "--gate-step", "pool_shares": "--pool-share", "min_language_scores": "--min-language-score"}
+_FLAGS["balance"] = "--no-balance"  # parameters whose flags have other names
 _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
 
@@ -94,10 +98,10 @@ class ParameterError(InputError):
 def flag(name: str) -> str:
     """Return the flag of the parameter `name`.
 
-    >>> flag("english_threshold")
-    '--english-threshold'
+    >>> flag("english_threshold"), flag("pool_shares")
+    ('--english-threshold', '--pool-share')
     """
-    return f"--{name.replace('_', '-')}"
+    return _FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
 def name_flags(does: bool = True) -> None:
@@ -328,12 +332,17 @@ def _typed(function: Any) -> Any:
     parameters = inspect.signature(function).parameters
     names = [*parameters]
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    in_order = [name for name, each in parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
+    by_name = [name for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY]
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         for name in kwargs:
             if name not in names and not takes_any:
                 raise ParameterError(_unknown(name, function, names, args), name)
+        if by_name and len(args) > len(in_order):
+            few = f"takes {len(in_order)} arguments by position, and {len(args)} came"
+            raise InputError(f"{function.__name__} {few}; give the others by name: {', '.join(by_name)}")
         hints = _hints(function)
         for name, value in (*zip(names, args, strict=False), *kwargs.items()):
             if name in hints:

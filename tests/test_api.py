@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import curation
-from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, uids
+from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, captions, uids, weights
 from curation.dataframes import MatchOptions
 from curation.leaves.clustering.training import ClusterConfig
 from curation.leaves.gate.judge import standard
@@ -22,6 +22,8 @@ from curation.leaves.report_sections.alignment import read_classes
 from curation.leaves.scoring.scorer import ScoringConfig
 from curation.leaves.tars.samples import find
 from metadata import Entries, MetadataConfig, Sources
+from runtime.errors import flag
+from tests.docs.test_commands import SITE
 from tests.support.asked import request_of
 from tests.support.checkout import ROOT
 from tests.support.written_run import write_run
@@ -39,6 +41,14 @@ def choices(config: type) -> dict[str, tuple[str, ...]]:
 def test_help_says_what_each_field_is(described):
     named = re.findall(r"^ *([a-z_, ]+): \S", inspect.getdoc(described), re.MULTILINE)
     assert sorted(", ".join(named).split(", ")) == sorted(field.name for field in fields(described))
+
+
+def test_a_parameter_is_named_by_a_flag_that_exists():
+    parser = SITE["parsers"]()["clip-curate"]
+    without = {"columns", "command_line", "gate", "row_group_rows"}
+    for described in (CurationConfig, GateOptions, Options):
+        for field in fields(described):
+            assert flag(field.name) in parser._option_string_actions or field.name in without, field.name
 
 
 @pytest.mark.parametrize(("config", "name"), [(config, name) for config in CONFIGS for name in choices(config)])
@@ -71,6 +81,8 @@ def test_rules_that_do_not_exist_are_refused_before_a_text_is_matched():
         lambda: Options(exclude="opt-outs.txt"),
         lambda: Options(classes="en=imagenet.json"),
         lambda: GateOptions(captions="captions.parquet"),
+        lambda: captions.build("captions.parquet", Results(Path("run"), {}), "captions"),
+        lambda: weights.build(Path("weights.parquet"), Results(Path("run"), {}), "weights"),
         lambda: GateOptions(images=["scores.parquet"]),
         lambda: MatchOptions(exclude=ROOT / "opt-outs.txt"),
         lambda: request_of(CurationConfig(), "pairs.parquet", ENTRIES, Options()),

@@ -224,7 +224,9 @@ def entry_chunks(entries: pa.Array | pa.ChunkedArray | Iterable) -> list[pa.Arra
         elif entries.type not in (ENTRY_IDS, pa.large_list(pa.int32())):
             entries = entries.cast(pa.large_list(pa.int32()))
     except (pa.ArrowException, OverflowError, TypeError) as error:
-        raise InputError(f"entries are no lists of int32 ids: {error}") from error
+        raise InputError(
+            "entries must be a list of ids (integers of 32 bits) for each text, as [[0, 5], []]"
+        ) from error
     return entries.chunks if isinstance(entries, pa.ChunkedArray) else [entries]
 
 

@@ -284,7 +284,9 @@ def _require_no_run(contents: listing.ListedFiles) -> None:
     """Refuse the output folder of a run, whose manifest alone may be meant."""
     for folder in (path.removesuffix(f"/{listing.RUN}") for path in contents.paths if path.endswith(f"/{listing.RUN}")):
         if any(path.startswith(f"{folder}/{MANIFEST}/") for path in contents.paths):
-            raise InputError(f"{folder} is the output of a run; its manifest is {folder}/{MANIFEST}")
+            raise InputError(
+                f"{folder} is the output of a run; give its manifest, {folder}/{MANIFEST}, or another input"
+            )
 
 
 def _readable(path: str, contents: listing.ListedFiles) -> list[Input]:

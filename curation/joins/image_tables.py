@@ -19,7 +19,7 @@ from curation.column_names import recognised
 from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_bytes, uids
 from curation.outputs.checkpoints import recorded
 from runtime.arrow import parts
-from runtime.errors import InputError, quoted_names
+from runtime.errors import InputError, quoted_names, require_several
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.listing import ListedFile, Version, files_at, looking_up, name_of
 from runtime.storage.own_files import OwnFile, compared, intact
@@ -69,6 +69,7 @@ class ImageTable:
         InputError if there is no such table, or if it has neither uid nor url, or lacks `column`; `expected` says in
         messages what a user should give.
         """
+        require_several("tables", paths)
         names = [*map(str, paths)]
         name = ", ".join(map(hidden, names))
         files = tuple(file for path in names for file in files_in(path, expected))

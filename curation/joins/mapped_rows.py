@@ -100,7 +100,10 @@ def save_rows_of(
             number += batch.num_rows
             without += int((rows_at(rows, exact_numbers(batch["uid"])) < 0).sum())
     if without == number:
-        raise InputError(f"none of the {rows.num_rows:,} {what} is of an image of {images[0].path.parents[1]}")
+        raise InputError(
+            f"none of the {rows.num_rows:,} {what} is of an image of {images[0].path.parents[1]}; give tables with "
+            "uids or URLs of this run"
+        )
     save_rows(path, rows)
     return number, without
 

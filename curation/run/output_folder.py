@@ -27,6 +27,7 @@ from curation.schemas import REMOVED_PART
 from runtime import interrupts
 from runtime.errors import AGAIN, InputError, flag
 from runtime.redaction import hidden
+from runtime.storage.listing import RUN
 from runtime.storage.locks import WORK, Owner, claim, clear_work, is_free, remove_partial, usable_output
 from runtime.storage.own_files import OwnFile, Parts, own_files, read_json, require_no_link, write_json
 from runtime.storage.parquet import head_rows
@@ -233,6 +234,8 @@ def require_output(path: str | PathLike[str], overwrite: bool = False) -> None:
     with usable_output(path) as folder:
         if not (overwrite or is_free(folder)):
             _stamp(folder)
+        if not is_url(folder) and (folder.absolute().parent / RUN).exists():
+            raise InputError(f"output {folder} is in the run {folder.absolute().parent}; give a folder outside of it")
         if not (is_url(folder) or os.access(place := existing(folder), os.W_OK)):
             code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
             raise PermissionError(code, os.strerror(code), str(place))

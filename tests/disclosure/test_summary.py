@@ -253,7 +253,7 @@ def test_answers_to_what_is_not_asked_are_refused():
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("[", "the answers in .* cannot be read"),
+        ("[", "is not JSON; give answers as answers.json of a summary"),
         ('["provider"]', "holds no answers; give an object in JSON"),
         ('{"provider": 3}', "holds no answers; give an object in JSON"),
         ("[" * 100_000, "cannot be read .*; give a file as answers.json"),

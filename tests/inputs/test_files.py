@@ -314,7 +314,7 @@ def test_the_output_of_a_run_is_no_input_but_its_manifest_is(tmp_path, monkeypat
     (tmp_path / "out" / "curated").mkdir(parents=True)
     pq.write_table(pa.table({"url": ["https://a.org/1.jpg"], "text": ["x"]}), tmp_path / "out/curated/00000.parquet")
     (tmp_path / "out" / "run.json").write_text("{}")
-    with pytest.raises(InputError, match=r"out is the output of a run; its manifest is .*/out/curated"):
+    with pytest.raises(InputError, match=r"out is the output of a run; give its manifest, .*/out/curated, or another"):
         find([given])
     assert len(find(["out/curated"])) == 1
 

@@ -237,6 +237,8 @@ def test_an_empty_folder(refused, tmp_path, source):
     ("flags", "named"),
     [
         (["--languages", "xx"], "'xx' is no metadata language"),
+        (["--dump", "20260101"], "--dump says how --download fetches; give --download, too, or leave --dump out"),
+        (["--seed", "3"], "--seed says how --download fetches"),
         (["--entries", "xx={words}"], "'xx' is no metadata language"),
         (["--entries", "{words}"], "give LANGUAGE=FILE"),
         (["--entries", "en={words}.none"], "cannot read the entries"),

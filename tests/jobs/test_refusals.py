@@ -87,7 +87,7 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--metadata-of", "germann"], "'germann' is no metadata language; did you mean de?"),
         (["--policy", "htlm"], "'htlm' is no rule; did you mean html?"),
         (["--policy", "min_wods:3"], "'min_wods:3' is no rule; did you mean min_words?"),
-        (["--policy", "license:cc-bye"], ",other; did you mean cc-by?"),
+        (["--policy", "license:cc-bye"], ",other,rsl; did you mean cc-by?"),
         (["--judge", "j.json"], "--judge j.json decides on the rules junk and headline; ask for one by --policy"),
         (["--policy", "junk:70", "--judge", "j.json"], "--judge j.json is no file of weights; name one that tools/"),
         (["--policy", "junk"], "'junk': the rule junk takes a number from 1 to 99, such as junk:70"),

@@ -8,7 +8,15 @@ from tests.docs.test_commands import SITE
 
 PARSERS = SITE["parsers"]()
 ENDING = ("--help", "--help-all", "--version", "--print-completion")  # a command as soon as they are met
-VALUES = [("a", "b"), ("1", "2"), ("0.1", "0.2"), ("1g", "2g"), ("0.1", "da=0.2"), ("da=0.1", "en=0.2")]
+VALUES = [
+    ("a", "b"),
+    ("local", "yarn"),
+    ("1", "2"),
+    ("0.1", "0.2"),
+    ("1g", "2g"),
+    ("0.1", "da=0.2"),
+    ("da=0.1", "en=0.2"),
+]
 FLAGS = [
     (name, action.option_strings[-1])
     for name, parser in PARSERS.items()

@@ -126,3 +126,13 @@ def test_what_is_to_be_verified_is_named(folders, given):
     with pytest.raises(InputError) as refusal:
         verify(folders / given)
     assert str(refusal.value).startswith(f"{folders / given} {NO_RUN[given].format(top=folders)}; give a folder that")
+
+
+@pytest.mark.parametrize("below", ["run/out", "run/curated"])
+def test_a_run_is_not_written_into_another_run(folders, below):
+    command = import_module(commands()["clip-curate"]).main
+    words = ["--input", folders / "pairs.parquet", "--entries", f"en={folders / 'words.txt'}", "--output"]
+    before = sorted(folders.rglob("*"))
+    with pytest.raises(SystemExit, match="2"):
+        command([*map(str, words), str(folders / below)])
+    assert sorted(folders.rglob("*")) == before

@@ -338,6 +338,19 @@ def test_an_empty_value_as_of_an_unset_variable_is_refused(refused, empty):
     assert "--seed is empty; give a value" in refused("--output", "out", "--seed", empty)
 
 
+def test_what_comes_without_a_flag_is_said_to_come_first(parser, refused):
+    parser.add_argument("run", metavar="RUN")
+    sentence = "the following arguments are required: RUN; RUN comes before all flags"
+    assert sentence in refused("--output", "out", "--input", "a", "run")
+
+
+def test_one_of_two_flags_that_exclude_each_other_is_asked_for(parser, refused):
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--fast", metavar="SPEED")
+    either.add_argument("--slow", metavar="SPEED")
+    assert "--slow: not allowed with argument --fast; give one of them" in refused("--fast", "1", "--slow", "1")
+
+
 def test_an_empty_value_without_a_flag_is_refused_by_its_name(parser, refused):
     parser.add_argument("run", metavar="RUN", type=absolute_path)
     assert "RUN is empty; give a value" in refused("", "--output", "out")

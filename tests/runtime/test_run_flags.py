@@ -52,6 +52,13 @@ def test_memory_of_a_spark_that_does_not_start_is_refused(capsys):
     parse_curate([*WHOLE, "--memory", "8g", "--master", "local[1]"])
 
 
+@pytest.mark.parametrize("given", ["nonsense", "localhost:7077", "local[", "spark://"])
+def test_what_is_no_master_of_spark_is_refused(given, capsys):
+    with pytest.raises(SystemExit):
+        parse_curate([*WHOLE, "--master", given])
+    assert f"'{given}' is no master of Spark; write one as spark://host:7077 or local[*]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("given", ["8", "lots", "511m", "-1g"])
 def test_a_memory_that_spark_would_refuse_is_refused(given, capsys):
     with pytest.raises(SystemExit):

@@ -189,7 +189,9 @@ def opened_table(path: str, what: str) -> Iterator[BinaryIO]:
     except InputError:
         raise
     except _UNREADABLE as error:
-        raise InputError(f"{what} {path} cannot be read ({error}); give a text file or a table") from None
+        missing = "it does not exist" if isinstance(error, FileNotFoundError) else error
+        reason = getattr(error, "strerror", None) or missing
+        raise InputError(f"{what} {path} cannot be read ({reason}); give a text file or a table") from None
 
 
 def is_table_file(path: str) -> bool:

@@ -87,7 +87,7 @@ def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Cluster
         joined = (counted.joined(_sorted(rows, names), pool, kept) for rows, pool, kept in parts)
         rows = mapped_batch(joined, Clusters.schema, work)
         if not rows.num_rows:
-            raise InputError(f"none of the rows of {names} is of an image of {run.path}")
+            raise InputError(f"none of the rows of {names} is of an image of {run.path}; give uids or URLs of this run")
         kept = json.dumps(dict(sorted(counted.kept.items()))).encode()
         save_rows(path, rows.replace_schema_metadata(Clusters.schema.metadata | {KEPT: kept}))
     return Clustered(Clusters.open(path), counted.images, counted.without)

@@ -176,7 +176,8 @@ class ClusterSteps:
             vectors = embedded.read_vectors(written_files(folder, tallies.files), keys.shape[1], embeddings.dimension)
         if not len(vectors):
             raise InputError(
-                f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}"
+                f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}; "
+                "give tables with uids or URLs of this run"
             )
         config.require_enough(len(vectors))
         return vectors

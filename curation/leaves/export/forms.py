@@ -125,9 +125,12 @@ def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
             raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
         answers = json.loads(content)
         json.dumps(answers, ensure_ascii=False).encode()  # half of a surrogate pair could not be written
+    except json.JSONDecodeError:
+        raise InputError(f"{path} is not JSON; give answers as answers.json of a summary has them") from None
     except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"the answers in {path} cannot be read ({error}); give a file as answers.json of a summary"
+            f"the answers in {path} cannot be read ({reason}); give a file as answers.json of a summary"
         ) from None
     if not isinstance(answers, dict) or not all(isinstance(answer, str | None) for answer in answers.values()):
         raise InputError(f"{path} holds no answers; give an object in JSON: name of a question → text, or null")
@@ -272,11 +275,15 @@ class Beside:
         for text, source in zip(texts, wanted, strict=False):
             if not tallies[text]:
                 raise InputError(
-                    f"none of the {captions_of(source)} in {paths_of(captions)} is of an image of {run.path}"
+                    f"none of the {captions_of(source)} in {paths_of(captions)} is of an image of {run.path}; "
+                    "give tables with uids or URLs of this run"
                 )
         captioned, clustered = (pool.rows - int(tallies[name]) for name in (_CAPTIONED, COARSE))
         if clusters and clustered == pool.rows:
-            raise InputError(f"none of the rows of {paths_of(by_cluster.tables)} is of an image of {run.path}")
+            raise InputError(
+                f"none of the rows of {paths_of(by_cluster.tables)} is of an image of {run.path}; "
+                "give tables with uids or URLs of this run"
+            )
         choice = None
         if coarse := tuple(by_cluster.coarse):
             by_number = {int(number): int(images) for number, images in tallies.beginning(KEPT_OF).items()}
