@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.naive.row_ids import naive_uid
 from tests.support.checkout import ROOT
 
 # Messages of Python's urllib, ssl, socket and http.client, as they are on Linux and macOS, and img2dataset's own; and
@@ -108,15 +109,18 @@ def test_shards_have_the_samples_of_the_tars(tmp_path, monkeypatch):
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     (tmp_path / "tars").mkdir()
-    for number, ending in enumerate(("jpg", "png")):
+    stated = {"jpg": '{"uid": "7", "url": "http://a.example/é.jpg"}', "png": '{"url": "http://a.example/é.jpg"}'}
+    for number, (ending, facts) in enumerate(stated.items()):
         with tarfile.open(tmp_path / "tars" / f"{number:05}.tar", "w") as tar:
-            for name, content in ((ending, b"picture"), ("json", b'{"uid": "7"}'), ("txt", "犬".encode())):
+            for name, content in ((ending, b"picture"), ("json", facts.encode()), ("txt", "犬".encode())):
                 member = tarfile.TarInfo(f"0.{name}")
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
     run_recipe("Shards in MDS format", tmp_path, monkeypatch)
-    sample = {"image": b"picture", "json": '{"uid": "7"}', "txt": "犬", "uid": "7"}
-    assert written == {"shards/00000": [sample], "shards/00001": [sample]}
+    sample = {"image": b"picture", "txt": "犬"}
+    with_uid = sample | {"json": stated["jpg"], "uid": "7"}
+    without = sample | {"json": stated["png"], "uid": naive_uid("http://a.example/é.jpg")}
+    assert written == {"shards/00000": [with_uid], "shards/00001": [without]}
     assert merged == ["shards"]
 
 

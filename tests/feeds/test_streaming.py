@@ -3,6 +3,7 @@
 import json
 import socket
 from collections import Counter
+from hashlib import md5
 from pathlib import Path
 
 import pyarrow as pa
@@ -84,12 +85,16 @@ def call(folder):
 
 @pytest.fixture(scope="module")
 def shards(folder, call) -> Path:
-    """Shards of 64 samples in three tars, with captions."""
-    run = finished_run(folder / "run", [image(number) for number in range(120)], t=500)
+    """Shards of 64 samples in three tars, with captions; the json of the first tar states a url and no uid."""
+    images = [image(number) for number in range(120)]
+    for row in images:
+        row["uid"] = md5(row["url"].encode()).hexdigest()
+    run = finished_run(folder / "run", images, t=500)
     kept = [row for row in run.images if row["uid"] in {each["uid"] for each in run.kept}][:64]
     (folder / "images").mkdir()
     for number, rows in enumerate((kept[:10], kept[10:40], kept[40:])):
-        write_tar(folder / "images" / f"{number:05}.tar", rows)
+        without = {} if number else {"uid": True}
+        write_tar(folder / "images" / f"{number:05}.tar", rows, **without)
     captions = [{"uid": row["uid"], "caption": f"説明 {row['uid']}"} for row in kept[::2]]
     pq.write_table(pa.Table.from_pylist(captions), folder / "captions.parquet")
     form = WebDataset([folder / "images"], [folder / "captions.parquet"], caption_ratio=0.5)
