@@ -3,6 +3,7 @@
 import ast
 import io
 import keyword
+import re
 import tokenize
 from collections import defaultdict
 from functools import cache
@@ -89,6 +90,15 @@ def test_no_two_classes_have_one_name_and_it_is_that_of_no_other_thing():
                     others[target.id].add(name)
     assert {name: places for name, places in classes.items() if len(places) > 1} == {}
     assert {name for name in classes if others[name]} <= {"BatchStart", "Item"}
+
+
+def test_prose_names_a_class_only_as_code():
+    classes = {node.name for name in modules() for node in ast.walk(tree(name)) if isinstance(node, ast.ClassDef)}
+    of_two_words = {name for name in classes if re.search("[a-z][A-Z]", name)} - {"DataComp"}  # a data set, too
+    pages = [ROOT / "README.md", *(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "api")]
+    for page in pages:
+        prose = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.DOTALL)
+        assert of_two_words & {*re.findall(r"\w+", prose)} == set(), page
 
 
 def test_files_have_names_of_their_own():

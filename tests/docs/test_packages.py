@@ -1,6 +1,7 @@
 """What docs and messages advise to install is what the extras of setup.cfg name."""
 
 import re
+import sys
 from configparser import ConfigParser
 
 import pytest
@@ -10,6 +11,14 @@ from tests.support.checkout import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("notebooks/*.md")]
 PACKAGE = re.compile(r"'([a-zA-Z][\w.-]*(?:\[\w+\])?(?:[<>=]=?[\w.,<>=]+)?)'")
+
+
+GUIDES = [ROOT / "README.md", *ROOT.glob("docs/start/*.md"), *ROOT.glob("docs/how-to/*.md")]
+EXAMPLE = re.compile(r"```python[^\n]*\n(.*?)```", re.DOTALL)
+IMPORT = re.compile(r"^(?:>>> |\.\.\. )? *(?:import|from) (\w+)", re.MULTILINE)
+NAME = re.compile(r"[\w.-]+")
+OWN = {"curation", "metadata", "runtime"}
+PACKAGE_OF = {"PIL": "pillow", "open_clip_train": "open_clip_torch", "streaming": "mosaicml-streaming"}  # by module
 
 
 def of_setup() -> dict[str, list[str]]:
@@ -29,6 +38,25 @@ def test_pages_name_packages_of_the_extras_with_their_bounds(page):
     for line in re.findall(r"pip install ([^\n]*)", page.read_text("utf-8")):
         advised = line.partition("`: ")[0]
         assert {each for each in PACKAGE.findall(advised) if re.search(r"[<>=\[]", each)} <= known
+
+
+def names_of(requirements: str) -> set[str]:
+    """Return the names of the packages in lines of setup.cfg, without bounds and extras."""
+    return {NAME.match(line)[0] for line in requirements.split("\n") if line and not line.startswith("#")}
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_what_a_page_imports_comes_with_what_it_says_to_install(page):
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg", "utf-8")
+    text = page.read_text("utf-8")
+    installed = names_of(config["options"]["install_requires"])
+    for line in re.findall(r"pip install ([^\n`]*)", text):
+        installed |= {*NAME.findall(line)}
+        for extra in re.findall(r"clip-curation\[(\w+)\]", line):
+            installed |= names_of(config["options.extras_require"][extra])
+    imported = {*IMPORT.findall("\n".join(EXAMPLE.findall(text)))} - sys.stdlib_module_names - OWN
+    assert {PACKAGE_OF.get(module, module) for module in imported} <= installed
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
