@@ -7,7 +7,7 @@ has it: the run finds the keys of these images in tables of hashes, and adds the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain
@@ -22,10 +22,11 @@ import pyarrow.compute as pc
 from curation.exclusion.lists import HASHES, KINDS, KeySet, domain_keys, first_bad, flags, read_whole_list, url_keys
 from runtime.arrow import exact_numbers, string_array, string_buffers, uid_numbers
 from runtime.errors import InputError, quoted
+from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.tallies import Tallies
 
-VERSION = 3
+VERSION = 4
 _LISTED = tuple(kind for kind in KINDS if kind not in HASHES)
 REASONS = ("excluded_hash", *(f"excluded_{kind}" for kind in _LISTED))  # a row gets the first that applies
 _NAMES = pa.array(REASONS)
@@ -33,13 +34,15 @@ _HEADER = "exclusion.json"
 _SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # set → kind of value
 _SAVED = (*_SETS, "hits")
 _NONE = KeySet.of([])
+LISTED = "listed."  # begins names of tallies of the rows that a list names; the list's digest follows
 
 
 @dataclass(frozen=True, eq=False)
 class Exclusion:
     """All that is excluded: sets of uids, URLs, domains of images and domains of pages, patterns of URLs, and hashes.
 
-    An image whose hash is listed is excluded once `hits`, the keys of such images, has its key.
+    An image whose hash is listed is excluded once `hits`, the keys of such images, has its key. If several lists were
+    read, `lists` has what each excludes, to count the rows that it names.
     """
 
     uids: KeySet
@@ -50,11 +53,19 @@ class Exclusion:
     digest: str  # 32 hex digits; independent of files, order and repetitions
     hashes: Mapping[str, np.ndarray] = field(default_factory=dict)  # kind → uint64[hash, word]
     hits: KeySet = _NONE  # keys of the images that have a listed hash
+    name: str = ""  # of a list: its path as it was given, without secrets
+    lists: tuple[Exclusion, ...] = ()
 
     @classmethod
     def read(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
         """Return what the lists in these files exclude; without files, nothing is excluded."""
-        return cls._of_values(part for path in paths for part in read_whole_list(str(path), "the exclusion list"))
+        names = [*dict.fromkeys(map(str, paths))]
+        forms = [_forms(read_whole_list(name, "the exclusion list")) for name in names]
+        lists = [replace(cls._of_forms(each), name=hidden(name)) for name, each in zip(names, forms, strict=True)]
+        if len(lists) == 1:
+            return lists[0]
+        together = {kind: [*chain.from_iterable(each[kind] for each in forms)] for kind in KINDS}
+        return replace(cls._of_forms(together), lists=tuple(lists))
 
     @classmethod
     def without_hashes(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
@@ -90,14 +101,11 @@ class Exclusion:
             if bad is not None:
                 raise InputError(f"{quoted(strings[bad])!r} is no {KINDS[kind].expected}")
             lists.append((kind, strings))
-        return cls._of_values(lists)
+        return cls._of_forms(_forms(lists))
 
     @classmethod
-    def _of_values(cls, lists: Iterable[tuple[str, pa.Array]]) -> Exclusion:
-        """Return the exclusion of values, given as pairs of a kind, such as `domain`, and an array of values."""
-        values: dict[str, list] = {kind: [] for kind in KINDS}
-        for kind, some in lists:
-            values[kind].append(KINDS[kind].form(some))
+    def _of_forms(cls, values: Mapping[str, list]) -> Exclusion:
+        """Return the exclusion of values, given by kind, as `_forms` returns them."""
         sets: dict[str, Any] = {}
         hashed = blake2b(digest_size=16)
         for name, kind in _SETS.items():
@@ -121,9 +129,36 @@ class Exclusion:
             hashed.update(words.data)
         return cls(**sets, regexes=regexes, digest=hashed.hexdigest(), hashes=hashes)
 
-    def without(self, hits: np.ndarray) -> Exclusion:
-        """Return this exclusion extended by images with listed hashes, given by key, uint64[image, 2]."""
-        return replace(self, hits=KeySet.of([hits]))
+    @property
+    def each(self) -> tuple[Exclusion, ...]:
+        """What each list excludes, in the order in which they were given."""
+        return self.lists or (self,)
+
+    @property
+    def lists_digest(self) -> str:
+        """A digest of the lists, on which the numbers of rows that each names depend; their order does not matter."""
+        return blake2b(" ".join(sorted({each.digest for each in self.each})).encode(), digest_size=16).hexdigest()
+
+    def without(self, hits: Sequence[np.ndarray]) -> Exclusion:
+        """Return this exclusion extended by images with listed hashes: the keys, uint64[image, 2], of each list."""
+        lists = [replace(each, hits=KeySet.of([keys])) for each, keys in zip(self.each, hits, strict=True)]
+        return replace(self, hits=KeySet.of(hits), lists=tuple(lists)) if self.lists else lists[0]
+
+    def rows_of_lists(self, tallies: Tallies) -> list[dict[str, Any]]:
+        """Return, for run.json, each list's name, its number of distinct values, and the number of pairs it names.
+
+        `tallies` are those of `out_of`, or of `tally_lists`. A pair may be named by several lists.
+        """
+        lists = [each for each in self.each if each.name]
+        return [
+            {"name": each.name, "values": each.values, "found": tallies[f"{LISTED}{each.digest}"]} for each in lists
+        ]
+
+    @property
+    def values(self) -> int:
+        """The number of distinct uids, URLs, domains, pages, patterns and hashes."""
+        sets = sum(len(getattr(self, name)) for name in _SETS)
+        return sets + len(self.regexes) + sum(map(len, self.hashes.values()))
 
     def __len__(self) -> int:
         """Return the number of distinct uids, URLs, domains, pages, patterns, and images with listed hashes."""
@@ -154,16 +189,25 @@ class Exclusion:
                 for reason, rows in Counter(reasons.drop_null().to_pylist()).items():
                     tallies.add(f"dropped.{reason}", rows)
                 tallies.add("pairs", reasons.null_count - len(reasons))
+                self.tally_lists(batch.filter(reasons.is_valid()), tallies)
                 batch = batch.filter(reasons.is_null())
             if batch.num_rows:
                 yield batch
+
+    def tally_lists(self, excluded: pa.RecordBatch, tallies: Tallies) -> None:
+        """Tally, for each list, how many of the excluded rows it names, as LISTED and the list's digest."""
+        for digest, listed in {each.digest: each for each in self.each}.items():
+            others = listed.excluded(excluded).null_count if self.lists else 0
+            tallies.add(f"{LISTED}{digest}", excluded.num_rows - others)
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the exclusion into a folder, for workers to open; return the folder's path."""
         sets = {name: getattr(self, name) for name in _SAVED}
         arrays = {f"{name}_{part}": getattr(saved, part) for name, saved in sets.items() for part in ("keys", "starts")}
-        header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes}
+        header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes, "lists": len(self.lists)}
         save_arrays(Path(directory), _HEADER, header, arrays)
+        for number, listed in enumerate(self.lists):
+            listed.save(Path(directory) / str(number))
         return str(directory)
 
     @classmethod
@@ -172,7 +216,8 @@ class Exclusion:
         header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
         try:
             sets: dict[str, Any] = {name: KeySet(arrays[f"{name}_keys"], arrays[f"{name}_starts"]) for name in _SAVED}
-            return cls(**sets, regexes=tuple(header["regexes"]), digest=header["digest"])
+            lists = tuple(cls.open(Path(directory) / str(number)) for number in range(header["lists"]))
+            return cls(**sets, regexes=tuple(header["regexes"]), digest=header["digest"], lists=lists)
         except (KeyError, TypeError) as error:
             raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
 
@@ -192,6 +237,14 @@ class Exclusion:
             yield "excluded_page", self.pages.covers(batch["page_url"])
         for pattern in self.regexes:
             yield "excluded_regex", flags(pc.match_substring_regex(urls, pattern))
+
+
+def _forms(lists: Iterable[tuple[str, pa.Array]]) -> dict[str, list]:
+    """Return the values of lists, pairs of a kind, such as `domain`, and an array of values, in the form of KINDS."""
+    values: dict[str, list] = {kind: [] for kind in KINDS}
+    for kind, some in lists:
+        values[kind].append(KINDS[kind].form(some))
+    return values
 
 
 def _each_once(lists: list[list[str]]) -> list[str]:

@@ -66,6 +66,7 @@ class Run:
     gate: dict[str, Any] = field(default_factory=dict)  # tables and conditions, and what each found and removed
     passed_over: dict[str, str] = field(default_factory=dict)  # path of an input that is no regular file → kind of file
     made: dict[str, Any] = field(default_factory=dict)  # when, and by which command line; no other file depends on it
+    exclusion_lists: Sequence[dict[str, Any]] = ()  # each list's name, values, and the pairs that it names
     observed: Mapping[str, Observed] = field(default_factory=dict)  # by the name of the observer
 
     def thresholds_json(self) -> dict[str, Any]:
@@ -91,6 +92,7 @@ class Run:
             "versions": versions(),
             "rows": self._rows(),
             "dropped": self.matched.beginning("dropped."),
+            **({"exclusion_lists": [*self.exclusion_lists]} if self.exclusion_lists else {}),
             "undetermined": self.matched.beginning("undetermined."),
             **({"witnesses": asked} if (asked := self.matched.beginning("witness.")) else {}),
             **({"unknown_languages": unknown} if (unknown := self._unknown_languages()) else {}),

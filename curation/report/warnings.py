@@ -16,7 +16,9 @@ from runtime.wording import counted, decimal, number, percent
 
 SHOWN_WARNINGS = 7  # more than a screenful is not read
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why only a part of an input was read
-EXCLUDED = "excluded_"  # begins the reasons of pairs that a list names
+UNMATCHED_LIST = (
+    "Are they lists of these images, with URLs as the manifest writes them (http or https, with or without www)?"
+)
 LOW_MATCHED_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
 DOUBTFUL_SHARE = 0.3  # largest usual share of kept rows that have a low score, or are kept for numbers alone
 FOREIGN_SHARE = 0.1  # largest usual share of texts in scripts in which the language is not written
@@ -76,7 +78,7 @@ def findings(facts: dict[str, Any]) -> list[Finding]:
         *_of_run(facts),
         *_of_files(facts),
         *_of_rows(facts),
-        *_of_exclusion(facts),
+        *_of_lists(facts),
         *_of_tables(facts["gate"]),
         *_of_removals(facts),
         *_of_thresholds(facts),
@@ -197,10 +199,15 @@ def _of_rows(facts: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(shared["uids"], matter, remedy)
 
 
-def _of_exclusion(facts: dict[str, Any]) -> Iterator[Finding]:
-    if facts["made_from"].get("exclusion") and not any(name.startswith(EXCLUDED) for name in facts["dropped"]):
-        matter = ("The lists of --exclude name nothing that was read: no pair was removed.",)
-        yield Finding(facts["rows"]["texts"], matter, "Are they of these images?")
+def _of_lists(facts: dict[str, Any]) -> Iterator[Finding]:
+    """Yield the warning that lists, or evaluation sets, name nothing of what was read."""
+    excluding = [listed | {"option": "exclude"} for listed in facts.get("exclusion_lists", [])]
+    unmatched = [listed for listed in (*excluding, *facts["gate"].get("lists", [])) if not listed["found"]]
+    if unmatched:
+        named = ((f"--{listed['option'].replace('_', '-')} ", Quoted(listed["name"])) for listed in unmatched[:NAMED])
+        more = f" and {len(unmatched) - NAMED} more" if len(unmatched) > NAMED else ""
+        matter = ("Lists without any match among what was read: ", *_listed(named), f"{more}.")
+        yield Finding(facts["rows"]["texts"], matter, f"{UNMATCHED_LIST} An evaluation set may have no copy here.")
 
 
 def unknown_languages(rows: int, labels: dict[str, int]) -> Finding:

@@ -165,8 +165,8 @@ class Request:
         exclusion = self.exclusion
         if exclusion.hashes and self.gate is not None:
             files = self.gate.hashes.files()
-            return digest_of({"lists": exclusion.digest, "bits": self.options.near, "files": files})
-        return exclusion.digest if len(exclusion) else None
+            return digest_of({"lists": exclusion.lists_digest, "bits": self.options.near, "files": files})
+        return exclusion.lists_digest if len(exclusion) else None
 
     def made_from(self) -> dict:
         """Return, as a JSON-ready dict, all that the matched images depend on.
@@ -235,10 +235,12 @@ class HashTablesHook(Protocol):
     def files(self) -> list[tuple[str, str]]:
         """Return the path and the version (such as a checksum) of each file."""
 
-    def find(self, engine: Engine, hashes: Mapping[str, np.ndarray], bits: int, work: Path) -> np.ndarray:
-        """Return the keys, uint64[image, 2], of the images that have one of these hashes.
+    def find(
+        self, engine: Engine, lists: Sequence[Mapping[str, np.ndarray]], bits: int, work: Path
+    ) -> list[np.ndarray]:
+        """Return, for each list, the keys, uint64[image, 2], of the images that have one of its hashes.
 
-        `hashes` maps a kind of hash to its listed hashes. PDQ hashes match if they differ in at most `bits` bits.
+        A list maps a kind of hash to its hashes. PDQ hashes match if they differ in at most `bits` bits.
         """
 
 

@@ -158,6 +158,7 @@ class Steps:
             sizes=self._sizes(images, counted),
             lineage=output.lineage(),
             passed_over=self.request.passed_over,
+            exclusion_lists=self.request.exclusion.rows_of_lists(counted.matched),
             made=self._made(),
             **counted.gated,
         )
@@ -239,8 +240,9 @@ class Steps:
         exclusion, gate, bits = self.request.exclusion, self.request.gate, self.request.options.near
         if not exclusion.hashes or gate is None:
             return exclusion
+        hashes = [each.hashes for each in exclusion.each]
         with self.progress.stage("look up listed hashes"):
-            return exclusion.without(gate.hashes.find(self.engine, exclusion.hashes, bits, work))
+            return exclusion.without(gate.hashes.find(self.engine, hashes, bits, work))
 
     def _lettered_of(self, counts: EntryCounts) -> np.ndarray:
         """Return a mask, bool[entry]: which of the counted entries have letters."""

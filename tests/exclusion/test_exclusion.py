@@ -189,6 +189,22 @@ def test_what_goes_is_tallied_and_no_longer_counted_as_pairs():
     assert (counted["pairs"], counted["dropped.excluded_uid"]) == (-2, 2)
 
 
+def test_the_rows_that_each_list_names_are_counted_even_if_another_list_names_them_too(tmp_path):
+    lists = {"domain": "example.org", "again": "example.org", "both": f"{URL}\nexample.net", "none": "example.com"}
+    for name, lines in lists.items():
+        (tmp_path / name).write_text(lines)
+    paths = [str(tmp_path / name) for name in (*lists, "domain")]
+    saved, counted = Exclusion.open(Exclusion.read(paths).save(tmp_path / "saved")), TaskResult()
+    list(saved.out_of([batch([{"url": URL}, {"url": "https://a.example"}]), batch([{"url": URL}])], counted))
+    rows = Exclusion.read(paths).rows_of_lists(counted)
+    assert [(row["name"], row["values"], row["found"]) for row in rows] == [
+        *((paths[0], 1, 2), (paths[1], 1, 2)),
+        *((paths[2], 2, 2), (paths[3], 1, 0)),
+    ]
+    one = Exclusion.read(paths[:1])
+    assert [row["found"] for row in one.rows_of_lists(counted)] == [2]
+
+
 def test_a_damaged_or_missing_exclusion_is_refused(tmp_path):
     folder = tmp_path / "saved"
     Exclusion.of(**LISTED).save(folder)
@@ -211,7 +227,7 @@ def test_a_canonical_host_is_ascii_and_stays_as_it_is(host):
 
 def test_images_of_listed_hashes_are_excluded_before_all_else_by_the_key_of_their_uid_or_url():
     keys = [exact_numbers([UID, "own/1", "ABCDEF" + "0" * 26])]
-    exclusion = Exclusion.of(**LISTED).without(np.concatenate(keys).view(np.uint64))
+    exclusion = Exclusion.of(**LISTED).without([np.concatenate(keys).view(np.uint64)])
     rows = [
         {"url": URL},  # by the MD5 of its URL
         {"url": "https://example.com/1", "uid": "own/1"},

@@ -84,7 +84,7 @@ OPTIONS = {
     ),
     "decontaminate_texts": (
         {"decontaminate_texts": ["only.txt"]},
-        "Of texts it was asked: `no text of an evaluation set`",
+        "Of texts it was asked: `no text of only.txt`",
     ),
     "same_image": (
         {"images": [["hashes.parquet"]], "same_image": "sha256"},

@@ -251,6 +251,23 @@ def test_the_command_writes_the_folder_and_says_what_went(run, tmp_path, capsys)
     assert removed > 0
 
 
+def test_the_pairs_that_each_list_names_are_recorded_and_a_list_without_any_is_warned_of(run, tmp_path, capsys):
+    lists = {
+        "some.txt": DOMAIN,
+        "http.txt": run.kept[1]["url"].replace("https:", "http:"),
+        "one.txt": run.kept[1]["uid"],
+    }
+    for name, line in lists.items():
+        (tmp_path / name).write_text(line, "utf-8")
+    main([str(run.path), "--exclude", *[str(tmp_path / name) for name in lists], "--output", str(tmp_path / "new")])
+    said, messages = capsys.readouterr()
+    (removal,) = facts(tmp_path / "new")["removals"]
+    found = {Path(row["name"]).name: row["found"] for row in removal["lists"]}
+    assert found == {"some.txt": sum(DOMAIN in row["url"] for row in run.kept), "http.txt": 0, "one.txt": 1}
+    assert f"{tmp_path / 'http.txt'} names 0 pairs. {tmp_path / 'one.txt'} names 1 pair." in said
+    assert f"No pair is named by {tmp_path / 'http.txt'}. Are they lists of these images" in messages
+
+
 def test_the_command_refuses_a_bad_list_in_one_sentence_and_writes_nothing(run, tmp_path, capsys):
     (tmp_path / "list.txt").write_text("example.org\nregex:[\n")
     said = refusal(capsys, main, run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")

@@ -134,7 +134,24 @@ def test_without_tables_images_are_found_by_their_urls_and_texts_by_themselves(e
     assert [each["text"] for each in facts["conditions"]] == ["not in evaluation set eval.parquet", "a text is left"]
     (texts,) = facts["texts"]
     every = [text["text"] for row in images for text in row["candidates"]]
-    assert (texts["text"], texts["failed"]) == ("no text of an evaluation set", every.count("a dog"))
+    assert (texts["text"], texts["failed"]) == ("no text of prompts.txt", every.count("a dog"))
+
+
+def test_what_each_evaluation_set_and_file_of_texts_names_is_counted(engine, tmp_path):
+    images = [image(number) for number in range(20)]
+    pq.write_table(pa.table({"url": [images[3]["url"]]}), tmp_path / "some.parquet")
+    pq.write_table(pa.table({"url": ["https://else.example/"]}), tmp_path / "none.parquet")
+    lines = {"dogs.txt": "A Dog", "both.txt": "a dog\nanything", "nothing.txt": "anything"}
+    for name, text in lines.items():
+        (tmp_path / name).write_text(text)
+    options = GateOptions(
+        decontaminate=[str(tmp_path / name) for name in ("some.parquet", "none.parquet")],
+        decontaminate_texts=[str(tmp_path / name) for name in lines],
+    )
+    _, counted = gated(engine, tmp_path / "gates", images, options)
+    dogs = sum(text["text"] == "a dog" for row in images for text in row["candidates"])
+    found = {row["name"]: row["found"] for row in counted.facts()["gate"]["lists"]}
+    assert found == {"none.parquet": 0, "some.parquet": 1, "dogs.txt": dogs, "both.txt": dogs, "nothing.txt": 0}
 
 
 @pytest.mark.parametrize(("hashed", "unmirrored"), [("phash", {"flowers": 1}), ("sha256", {})])

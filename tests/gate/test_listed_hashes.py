@@ -42,7 +42,7 @@ def test_hashes_are_found_as_by_brute_force(tmp_path):
     images += [chance.randbytes(32) for _ in range(400)] + listed[:5]
     files = [chance.randbytes(32) for _ in range(50)]
     kinds = {"pdq": words(listed), "sha256": words(files), "md5": words([each[:16] for each in files])}
-    saved = ListedHashes.open(ListedHashes.of(kinds, BITS).save(tmp_path / "lists"))
+    saved = ListedHashes.open(ListedHashes.of([kinds], BITS).save(tmp_path / "lists"))
     near = [
         any((int.from_bytes(a, "big") ^ int.from_bytes(b, "big")).bit_count() <= BITS for b in listed) for a in images
     ]
@@ -94,6 +94,7 @@ def test_an_image_with_a_listed_hash_is_in_no_file_of_the_run_and_only_counted(e
     hit = {1, 2, 4}
     facts = run(options)
     assert +Counter(facts["dropped"]) == {"excluded_hash": len(hit)}
+    assert [(each["values"], each["found"]) for each in facts["exclusion_lists"]] == [(2, 1), (2, 2), (3, 1)]
     left = set(pq.read_table(out / "curated")["url"].to_pylist())
     said = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
     for number in hit:
@@ -140,4 +141,4 @@ def test_a_table_whose_hashes_are_null_is_refused(engine, tmp_path):
     pq.write_table(pa.table({"uid": ["a"], "pdq": pa.nulls(1, pa.binary())}), tmp_path / "hashes.parquet")
     tables = HashTables.among(GivenTables.find((), (), [[tmp_path / "hashes.parquet"]]), ["pdq"])
     with pytest.raises(InputError, match="pdq hashes are listed, and tables of images have nulls in pdq"):
-        tables.find(engine, {"pdq": np.zeros((1, 4), np.uint64)}, BITS, tmp_path)
+        tables.find(engine, [{"pdq": np.zeros((1, 4), np.uint64)}], BITS, tmp_path)

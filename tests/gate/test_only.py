@@ -35,6 +35,19 @@ def test_images_stay_that_a_list_of_any_kind_names(engine, tmp_path, images):
     assert condition["failed"] == condition["removed"] == condition["alone"] == 2
 
 
+def test_the_images_that_each_list_names_are_counted(engine, tmp_path, images):
+    lists = {"a.txt": images[1:4], "b.txt": images[3:5], "c.txt": []}
+    for name, named in lists.items():
+        (tmp_path / name).write_text(
+            "\n".join(["0" * 32, *(row["uid"] for row in named), *(row["url"] for row in named)])
+        )
+    options = GateOptions(only=[str(tmp_path / name) for name in (*lists, "a.txt")])
+    rows, counted = gated(engine, tmp_path / "gates", images, options)
+    assert rows == images[1:5]
+    found = {row["name"]: row["found"] for row in counted.facts()["gate"]["lists"]}
+    assert found == {str(tmp_path / "a.txt"): 3, str(tmp_path / "b.txt"): 2, str(tmp_path / "c.txt"): 0}
+
+
 @pytest.mark.spark
 def test_lists_and_conditions_must_both_hold(engine, tmp_path, images):
     (tmp_path / "only.txt").write_text("\n".join(row["uid"] for row in images[:4]))

@@ -65,7 +65,7 @@ def naive_gate(images: list[dict], scores: dict[str, int], pictures: dict[str, s
         "file_name": lambda text, row: naive_fails_text("file_name", None, text, row),
         "html": lambda text, row: naive_fails_text("html", None, text, row),
         f"max_images_per_text:{OFTEN}": lambda text, row: every.count(text["text"]) > OFTEN,
-        "no text of an evaluation set": lambda text, row: text["text"] == "a Prompt",
+        "no text of prompts.txt": lambda text, row: text["text"] == "a Prompt",
     }
     left, rows = naive_checked("conditions", images, of_images, of_texts)
     known = {row["uid"]: pictures[row["uid"]] for row in left if row["uid"] in pictures}

@@ -79,6 +79,7 @@ def test_with_lists_of_exclusions_the_same_folder_is_matched_again_without_what_
     told, earlier = facts(output), facts(first)
     out = sum(n for reason, n in told["dropped"].items() if reason.startswith("excluded_"))
     assert told["rows"]["pairs"] == earlier["rows"]["pairs"] - out
+    assert 0 < max(row["found"] for row in told["exclusion_lists"]) <= out
     assert 0 < told["rows"]["matches"] < earlier["rows"]["matches"]
     assert told["made_from"]["exclusion"] != earlier["made_from"]["exclusion"] is None
     assert not (output / ".work").exists()
@@ -86,6 +87,7 @@ def test_with_lists_of_exclusions_the_same_folder_is_matched_again_without_what_
     times = {path: path.stat().st_mtime_ns for path in output.glob("matched/*")}
     assert job(*command, output, *kind, *reversed_lists(lists)) == 0
     assert {path: path.stat().st_mtime_ns for path in output.glob("matched/*")} == times
+    assert facts(output)["exclusion_lists"] == told["exclusion_lists"][::-1]
 
     assert job(*command, output, *kind) == 0
     assert matched(output) == before

@@ -208,10 +208,14 @@ def test_what_is_no_regular_file_is_warned_of():
 
 def test_lists_that_exclude_nothing_are_warned_of():
     facts = facts_of()
-    facts["made_from"] = facts["made_from"] | {"exclusion": "0f"}
-    (warning,) = said(facts)
-    assert warning.startswith("The lists of --exclude name nothing that was read: no pair was removed.")
-    assert said(facts | {"dropped": {"excluded_uid": 1}}) == []
+    lists = [{"name": name, "values": 2, "found": found} for name, found in (("a.txt", 0), ("b.txt", 3), ("c.txt", 0))]
+    facts["gate"] = facts["gate"] | {"lists": [{"option": "decontaminate_texts", "name": "d.txt", "found": 0}]}
+    (warning,) = said(facts | {"exclusion_lists": lists})
+    assert warning.startswith(
+        "Lists without any match among what was read: --exclude a.txt, --exclude c.txt, --decontaminate-texts d.txt."
+    )
+    facts["gate"] = facts["gate"] | {"lists": []}
+    assert said(facts | {"exclusion_lists": lists[1:2]}) == []
 
 
 def with_entry(entry: str):

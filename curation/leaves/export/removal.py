@@ -6,10 +6,11 @@ the images that it removed, the sample is copied without excluded rows, too.
 
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
 from curation.licences import tally_licenses
 from curation.outputs.derived import DIGEST, AlreadyComplete, Derivation, Derived, Made, deriving
+from curation.report.warnings import NAMED, UNMATCHED_LIST
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
@@ -25,6 +27,7 @@ from runtime.arguments import Parser, add_flags, helps
 from runtime.arrow import require
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for
+from runtime.errors import listed
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress, advancing
 from runtime.shipping import Shipped
@@ -56,7 +59,7 @@ def remove_from_manifest(
     session. After an interruption, the same call continues; if the folder is complete, nothing is written anew.
     """
     run = Results.open(absolute(source))
-    description = {"run": run.digest, "exclusion": exclusion.digest, "versions": versions()}
+    description = {"run": run.digest, "exclusion": exclusion.lists_digest, "versions": versions()}
     try:
         with deriving(engine, to, Derivation(description, RUN, [run.path]), progress) as folder:
             tallies = _write_rows(run, exclusion, folder)
@@ -67,7 +70,10 @@ def remove_from_manifest(
             write_json(folder.path / RUN, facts | {"checksums": dict(sorted(checksums.items()))})
     except AlreadyComplete as done:
         return str(done)
-    return _summary(run.facts["rows"]["kept"], _reasons(tallies), as_path(to))
+    unmatched = [each["name"] for each in facts["removals"][-1]["lists"] if not each["found"]]
+    if progress and unmatched:
+        progress.note(f"No pair is named by {listed(unmatched, NAMED)}. {UNMATCHED_LIST}")
+    return _summary(run.facts["rows"]["kept"], facts["removals"][-1], as_path(to))
 
 
 def _write_rows(run: Results, exclusion: Exclusion, folder: Derived) -> TaskResult:
@@ -101,6 +107,7 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema
             kept.write(left)
             tally_licenses(left, made.result)
             gone, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
+            lists.tally_lists(gone, made.result)
             removed.write(pa.RecordBatch.from_arrays([gone["uid"], gone["url"], reasons], schema=REMOVED))
             pairs = zip(reasons.to_pylist(), gone["language"].to_pylist(), strict=True)
             for (reason, language), number in Counter(pairs).items():
@@ -134,6 +141,7 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
         "exclusion": exclusion.digest,
         "removed": sum(reasons.values()),
         "reasons": reasons,
+        "lists": exclusion.rows_of_lists(tallies),
         "versions": versions(),
     }
     note = (
@@ -144,11 +152,16 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
     return with_kept(facts, kept, tallies) | more
 
 
-def _summary(before: int, removed: dict[str, int], to: Path) -> str:
-    reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in removed.items())
+def _summary(before: int, removal: Mapping[str, Any], to: Path) -> str:
+    """Return what was removed of `before` pairs, where the rows are, and what each list names.
+
+    `removal` is the record of it in run.json.
+    """
+    reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in removal["reasons"].items())
+    named = [f"{each['name']} names {counted(each['found'], 'pair')}." for each in removal["lists"]]
     return (
-        f"removed {sum(removed.values()):,} of {counted(before, 'pair')}{f' ({reasons})' if reasons else ''}; "
-        f"the others are in {to / 'curated'}, what went is in {to / 'removed'}"
+        f"removed {removal['removed']:,} of {counted(before, 'pair')}{f' ({reasons})' if reasons else ''}; "
+        f"the others are in {to / 'curated'}, what went is in {to / 'removed'}{'. ' * bool(named)}{' '.join(named)}"
     )
 
 

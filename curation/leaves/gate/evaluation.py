@@ -331,7 +331,7 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
     named = {without_query(path).rstrip("/").rpartition("/")[2]: path for path in paths}
     if len(named) < len(paths):
         shown = ", ".join(map(hidden, paths))
-        raise InputError(f"of the evaluation sets {shown} two paths end alike; their ends name the sets")
+        raise InputError(f"of the evaluation sets {shown} two paths end alike; their ends name the sets: rename one")
     if len(paths) > MOST_SETS:
         raise InputError(f"{len(paths)} evaluation sets are given; at most {MOST_SETS} can be told apart")
     return named
@@ -369,7 +369,7 @@ def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationTexts(SavedSets):
-    """Texts that no image may have, as keys of 16 bytes.
+    """Texts that no image may have, as keys of 16 bytes; each file of texts is a set.
 
     A key is a hash of a whole text, which is first cleaned like alt texts, case-folded and brought to NFC.
     """
@@ -380,7 +380,8 @@ class EvaluationTexts(SavedSets):
 
         Files may be packed (.gz, .zst). InputError for a file that cannot be read, or that holds no text.
         """
-        return cls._of([keys for path in paths for keys in _keys_in(str(path))])
+        named = _named([*dict.fromkeys(map(str, paths))])
+        return cls._of({name: np.concatenate(_keys_in(path)) for name, path in named.items()})
 
     @classmethod
     def of(cls, texts: Strings) -> EvaluationTexts:
@@ -390,22 +391,27 @@ class EvaluationTexts(SavedSets):
         >>> texts.fails(pa.array(["a Photo of a Dog.", "a photo of a dog", "STRASSE", None])).tolist()
         [True, False, True, False]
         """
-        return cls._of([_keys(clean_array(string_array(texts, "texts")))])
+        return cls._of({"texts": _keys(clean_array(string_array(texts, "texts")))})
 
     @classmethod
-    def _of(cls, keys: list[np.ndarray]) -> EvaluationTexts:
-        return cls({"text": KeysOfSets.of([np.concatenate(keys)])})
+    def _of(cls, keys: Mapping[str, np.ndarray]) -> EvaluationTexts:
+        """Return the texts of sets, given by the name of the set."""
+        return cls({"text": KeysOfSets.of([*keys.values()])}, sets=tuple(map(EvaluationSet, keys)))
 
     def __len__(self) -> int:
         """Return the number of distinct texts."""
         return len(vars(self.kinds["text"])["keys"])
 
     def fails(self, texts: pa.Array) -> np.ndarray:
-        """Return a mask, bool[text]: which texts are in this set; false for null.
+        """Return a mask, bool[text]: which texts are in any set; false for null.
 
         The texts must be cleaned as the texts of images are.
         """
-        return self.kinds["text"].find(url_keys(_folded(string_array(texts, "texts"))), 0) != 0
+        return self.sets_of_texts(texts) != 0
+
+    def sets_of_texts(self, texts: pa.Array) -> np.ndarray:
+        """Return, for each cleaned text, the mask (uint64) of the sets that have it; 0 for null."""
+        return self.kinds["text"].find(url_keys(_folded(string_array(texts, "texts"))), 0)
 
 
 def _keys_in(path: str) -> list[np.ndarray]:

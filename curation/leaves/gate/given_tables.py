@@ -98,29 +98,33 @@ class UidList:
     """Files that name images, one a line, or in a column uid or url; tasks read them."""
 
     name: str  # paths as the user gave them, without secrets
-    files: tuple[str, ...]
+    files: tuple[tuple[str, int], ...]  # each with the number of its list in `names`
+    names: tuple[str, ...]  # of each list, its path as the user gave it, without secrets
     identity: str = "uid"
     columns: pa.Schema = pa.schema([])
 
     @classmethod
     def find(cls, paths: Paths) -> UidList:
         """Return the lists in files, folders, globs or URLs; InputError for no file, or one without uids and URLs."""
-        names = [*map(str, paths)]
-        files = {path: files_in(path, _LIST, ("",)) for path in names}
-        for path, listed in files.items():
-            if all(version.size == 0 for _, version in listed):
+        given = [*dict.fromkeys(map(str, paths))]
+        files: list[tuple[str, int]] = []
+        for number, path in enumerate(given):
+            found = files_in(path, _LIST, ("",))
+            if all(version.size == 0 for _, version in found):
                 raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
-        uid_list = cls(", ".join(map(hidden, names)), tuple(file for of_path in files.values() for file, _ in of_path))
+            files += [(file, number) for file, _ in found]
+        names = tuple(map(hidden, given))
+        uid_list = cls(", ".join(names), tuple(files), names)
         for file in uid_list.files:
             next((batch for batch in uid_list.read(file) if batch.num_rows), None)
         return uid_list
 
-    def read(self, file: str, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    def read(self, file: tuple[str, int], columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the KEY of each image that a file names; InputError for a file of domains or hashes."""
-        for kind, values in listed_values(file, "the list"):
+        for kind, values in listed_values(file[0], "the list"):
             if len(values) and kind not in IDENTITIES:
                 shown = "" if kind in HASHES else f", {quoted(values[0].as_py())!r}"
-                raise InputError(f"{hidden(file)} names a {kind}{shown}; --only takes uids and URLs")
+                raise InputError(f"{hidden(file[0])} names a {kind}{shown}; --only takes uids and URLs")
             keys = key_columns(uids(values) if kind == "url" else values)
             yield pa.RecordBatch.from_arrays(keys, schema=self.row_schema())
 

@@ -39,11 +39,12 @@ NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # statuses: an image in no resu
 # Joined columns: the sets that have an image, as bits, and the status of its download; with a table's number, whether
 # the table has the image, and whether the rows about it differ; with a column's number in `Conditions`, its value.
 SETS, DOWNLOAD, IN, DIFFERS = "sets", "download", "in_", "differs_"
+LISTED = "listed."  # begins the tallies of images that lists of a UidList name; the number of the list follows
 _ROWS = (  # of all rows; `table` is null in those of images, and the number of tables in those of evaluation sets
     *KEY,
     *PLACE,
     pa.field("table", pa.int32()),
-    pa.field(SETS, pa.int64()),
+    pa.field(SETS, pa.int64()),  # in rows of a UidList the number of the list
     pa.field(STATUS, pa.string()),
     pa.field("hash", pa.int64()),  # of the values
     pa.field("is_compared", pa.bool_()),  # whether the row says another thing than one with another hash
@@ -136,6 +137,8 @@ class JoinedTables:
             }
             columns = {name: batch[name] for name in KEY_NAMES}
             columns["table"] = pa.repeat(pa.scalar(number, pa.int32()), len(batch))
+            if isinstance(table, UidList):
+                columns[SETS] = pa.repeat(pa.scalar(file[1], pa.int64()), len(batch))
             if status:
                 columns[STATUS] = pc.fill_null(batch[STATUS], NO_STATUS)
             columns["hash"], is_said = _hashes(values, len(batch))
@@ -169,6 +172,8 @@ class JoinedTables:
             columns[f"{DIFFERS}{number}"] = pa.array(_differing(table_rows, group[indices], groups)[group[images]])
             columns |= {name: rows[name].take(pa.array(row, mask=row < 0)) for name in fields}
             tallies.add(f"found.{number}", int(np.count_nonzero(row >= 0)))
+            if isinstance(self.tables[number], UidList):
+                _tally_lists(group[indices], table_rows[SETS].to_numpy(), group[images], tallies)
             if number == 0 and self.has_results:
                 columns[DOWNLOAD] = rows[STATUS].take(pa.array(row, mask=row < 0)).fill_null(NOT_TRIED)
                 for status, images_of_status in counts_of(columns[DOWNLOAD]):
@@ -183,6 +188,14 @@ def read_hits(_: int, item: tuple[ImageTable, Any, str], tallies: Tallies, sets:
         bits = pa.array(sets.opened(EvaluationSets.open).by_column(name, batch[name]).astype(np.int64))
         rows = batch.select(KEY_NAMES).append_column(SETS, bits).filter(pc.not_equal(bits, 0))
         yield rows.append_column("table", pa.repeat(pa.scalar(number, pa.int32()), len(rows)))
+
+
+def _tally_lists(groups: np.ndarray, lists: np.ndarray, images: np.ndarray, tallies: Tallies) -> None:
+    """Tally, for each list, the images that it names: `groups` and `lists` are those of rows, `images` has groups."""
+    of_images = np.isin(groups, images)
+    named = np.unique(np.column_stack([groups, lists])[of_images], axis=0)
+    for number, found in zip(*np.unique(named[:, 1], return_counts=True), strict=True):
+        tallies.add(f"{LISTED}{number}", int(found))
 
 
 def _without_files(table: Any) -> Any:

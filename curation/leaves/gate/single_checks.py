@@ -6,7 +6,7 @@ of those for which it is the first failed check. A text is counted under its fir
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import IMAGES, TEXTS
 from curation.leaves.gate.sql_conditions import Conditions
 from curation.leaves.gate.step import COUNTS, BatchStart, Gone, Rewriting, Step, StepFolder
+from curation.leaves.gate.word_tables import shared
 from runtime.arrow import parts
 from runtime.errors import InputError
 from runtime.redaction import hidden
@@ -39,7 +40,7 @@ from runtime.wording import counted
 if TYPE_CHECKING:
     from curation.run.request import Context
 
-_NO_TEXT = "no text of an evaluation set"
+_NO_TEXT_OF, _NOT_IN_SET = "no text of ", "not in evaluation set "  # begin titles; the name of the set follows
 _DOWNLOADED = f"{given_tables.STATUS} = '{joined_tables.SUCCESS}'"
 MET = "met_"  # columns that say whether a condition holds begin with this
 TEXT_LEFT = "a text is left"  # the last check of images where there are any of texts
@@ -130,6 +131,8 @@ class SingleChecks(Step):
             | ({"mended": counted[f"{MENDED}{check.title}"]} if check.title in MENDS else {})
             for number, check in enumerate(self.checks.of_texts)
         ]
+        if lists := [*self._lists(facts, counted)]:
+            facts["lists"] = lists
         if any(rule.rule.name in OUTPUTS for rule in self.options.rules.rules):
             facts["judge"] = (self.judge or standard()).digest
         if self.evaluation and hashed:
@@ -144,6 +147,20 @@ class SingleChecks(Step):
             folders = [hidden(str(folder)) for folder in self.options.status]
             facts["downloads"] = {"folders": folders, "images": _statuses(counted)}
         return facts
+
+    def _lists(self, facts: Mapping[str, Any], counted: TaskResult) -> Iterator[dict[str, Any]]:
+        """Yield, for run.json, each list and evaluation set, with the number of images or texts that it names.
+
+        `facts` has the counts of all checks.
+        """
+        for number, name in enumerate(self.tables.only.names if self.tables.only else ()):
+            yield {"option": "only", "name": name, "found": counted[f"{joined_tables.LISTED}{number}"]}
+        failed = {check["text"]: check["failed"] for check in (*facts["conditions"], *facts["texts"])}
+        for name in self.evaluation.names if self.evaluation else ():
+            yield {"option": "decontaminate", "name": name, "found": failed[f"{_NOT_IN_SET}{name}"]}
+        for described in self.texts.sets if self.texts else ():
+            name = described.name
+            yield {"option": "decontaminate_texts", "name": name, "found": failed[f"{_NO_TEXT_OF}{name}"]}
 
     def _of_images(self, counted: TaskResult) -> Iterator[dict[str, Any]]:
         checks = self.checks
@@ -167,7 +184,7 @@ class SingleChecks(Step):
         for rule in self.options.rules.over(IMAGES):
             yield Check(str(rule), rule.fails, removes=rule.removes)
         for bit, name in enumerate(self.evaluation.names if self.evaluation else ()):
-            yield Check(f"not in evaluation set {name}", IsInSet(bit))
+            yield Check(f"{_NOT_IN_SET}{name}", IsInSet(bit))
 
     def _text_checks(self) -> Iterator[Check]:
         for rule in self.options.rules.of_single:
@@ -181,7 +198,9 @@ class SingleChecks(Step):
                 repeated = partial(repeated_rule, most=int(rule.number or 0))
                 yield Check(str(rule), of_texts=True, make=repeated, removes=rule.removes)
         if self.texts:
-            yield Check(_NO_TEXT, of_texts=True, make=partial(_rule_of_sets, texts=self.texts))
+            for bit, described in enumerate(self.texts.sets):
+                of_set = partial(_rule_of_set, texts=self.texts, bit=bit)
+                yield Check(f"{_NO_TEXT_OF}{described.name}", of_texts=True, make=of_set)
 
 
 def find(options: GateOptions) -> SingleChecks | None:
@@ -233,19 +252,26 @@ class UsersJudge:
         return replace(self.judged, weights=context.engine.ship(path))
 
 
-def _rule_of_sets(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts) -> IsTextOfSets:
-    return IsTextOfSets(context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts")))
+def _rule_of_set(context: Context, images: Sequence[OwnFile], texts: EvaluationTexts, bit: int) -> IsTextOfSet:
+    return IsTextOfSet(context.engine.ship(texts.save(context.output.artefacts / "evaluation_texts")), bit)
 
 
 @dataclass(frozen=True)
-class IsTextOfSets:
-    """The rule that a text of an evaluation set must go."""
+class IsTextOfSet:
+    """The rule that a text of an evaluation set must go; the set is a bit of a mask."""
 
     texts_of_sets: Shipped
+    bit: int
 
     def __call__(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
         """Return bool[text]: which texts of a batch must go."""
-        return self.texts_of_sets.opened(EvaluationTexts.open).fails(texts.field("text"))
+        sets = _sets_of_texts(texts, self.texts_of_sets.opened(EvaluationTexts.open))
+        return sets >> np.uint64(self.bit) & np.uint64(1) == 1
+
+
+@shared
+def _sets_of_texts(texts: pa.StructArray, of_sets: EvaluationTexts) -> np.ndarray:
+    return of_sets.sets_of_texts(texts.field("text"))
 
 
 @dataclass(frozen=True)
