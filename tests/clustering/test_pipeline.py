@@ -12,11 +12,11 @@ import pytest
 from curation.leaves.clustering import embeddings
 from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, main
 from curation.leaves.clustering.training import ClusterConfig
+from curation.run.results import Results
 from curation.run.verify import verify
 from curation.schemas import CLUSTERS
 from runtime.engine.local import Local
 from runtime.errors import InputError
-from runtime.storage.own_files import content_digest
 from tests.naive.clusters import naive_centre, naive_square, naive_unit
 from tests.support.downloaded import all_bytes
 from tests.support.embeddings import embeddings_of, uids_of, write_embeddings
@@ -81,7 +81,7 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
     require_right(tmp_path / "a", vectors)
 
     facts = json.loads((tmp_path / "a" / "clusters.json").read_text())
-    assert facts["run"] == content_digest(run.path / "run.json")
+    assert facts["run"] == Results.open(run.path).digest
     assert facts["embeddings"] == {"dimension": 12, "rows": 242, "unusable": 1, "repeated": 1, "of_other_images": 1}
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(
         ["centres.parquet", "clusters", "clusters.html", "clusters.json", "coarse_centres.parquet"]
