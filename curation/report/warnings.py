@@ -16,6 +16,7 @@ from runtime.wording import counted, decimal, number, percent
 
 SHOWN_WARNINGS = 7  # more than a screenful is not read
 DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why only a part of an input was read
+EXCLUDED = "excluded_"  # begins the reasons of pairs that a list names
 UNMATCHED_LIST = (
     "Are they lists of these images, with URLs as the manifest writes them (http or https, with or without www)?"
 )
@@ -111,10 +112,14 @@ def without_texts(records: int, dropped: Mapping[str, int]) -> str:
     'the inputs hold no rows: give inputs with URLs of images and texts'
     >>> without_texts(8, {"bad_row": 6, "not_http": 2})
     'of 8 records none has a text and the URL of an image (6 bad_row, 2 not_http): is another --dialect meant?'
+    >>> without_texts(8, {"excluded_url": 8})
+    'of 8 records none is left (8 excluded_url): the lists of --exclude name their images; leave out a list'
     """
     often = sorted(((rows, reason) for reason, rows in dropped.items() if rows), reverse=True)[:NAMED]
     reasons = ", ".join(f"{number(rows)} {reason}" for rows, reason in often)
-    of_records = f"of {counted(records, 'record')} none has a text and the URL of an image"
+    excluded = bool(often) and often[0][1].startswith(EXCLUDED)
+    left = "is left" if excluded else "has a text and the URL of an image"
+    of_records = f"of {counted(records, 'record')} none {left}"
     cause = CAUSES.get(often[0][1] if often else "", "give inputs with URLs of images and texts")
     return f"{of_records if records else 'the inputs hold no rows'}{f' ({reasons})' if reasons else ''}: {cause}"
 
@@ -131,6 +136,9 @@ def nothing_kept(facts: dict[str, Any]) -> str | None:
         why = without_texts(rows["records"], facts["dropped"])
     elif not rows["matched"]:
         why = f"none of {counted(rows['texts'], 'text')} contains an entry: {_why_unmatched(facts)}"
+    elif rows.get("gated") == 0:
+        asked = ", ".join(f"{number(each['failed'])} {each['text']}" for each in facts["gate"]["conditions"])
+        why = f"of {counted(rows['matched'], 'matched image')} none passes the gate (failed: {asked}); ask for less"
     else:
         matched = number(rows["matched"])
         why = f"{matched} images have a match, but the draw took none: is the threshold or target size too low?"

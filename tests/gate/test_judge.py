@@ -278,6 +278,8 @@ DAMAGED = {
     "weights as a number": changed(weights=7),
     "weights outside ASCII": changed(weights="é"),
     "weights that are not packed": changed(weights=base64.b64encode(b"weights").decode()),
+    "outputs in another order": changed(outputs=["headline", "junk"]),
+    "no outputs": changed(outputs=None),
     "few weights": packed(some_judge().weights.tobytes()[:-1]),
     "many weights": packed(some_judge().weights.tobytes() + b"\0"),
 }
@@ -290,7 +292,8 @@ def test_a_damaged_or_foreign_file_is_refused_in_one_sentence(name, tmp_path):
     with pytest.raises(InputError) as refused:
         GateOptions(policy=["junk:50"], judge=str(path)).find()
     assert str(refused.value) == (  # a program's own words have no dashes
-        f"judge {path} is no {FORMAT!r}, or is damaged; write it again with tools/train_judge.py"
+        f"judge {path} is no {FORMAT!r} with the outputs junk and headline in this order, or is damaged; "
+        "write it again with tools/train_judge.py"
     )
 
 
@@ -300,6 +303,12 @@ def test_what_is_no_file_or_too_large_is_refused_before_it_is_read(tmp_path):
     for path in (tmp_path, tmp_path / "none.json", tmp_path / "huge.json"):
         with pytest.raises(InputError, match=f"^judge {path} is no file of weights; name one that tools/train_judge"):
             GateOptions(policy=["junk:50"], judge=str(path)).find()
+
+
+@pytest.mark.parametrize("path", ["/proc/self/mem", "n" * 300])
+def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(path):
+    with pytest.raises(InputError, match=r"^judge .* cannot be read \(.*\); name one that tools/train_judge.py wrote$"):
+        GateOptions(policy=["junk:50"], judge=path).find()
 
 
 def test_weights_that_unpack_to_much_more_take_no_memory():

@@ -186,11 +186,16 @@ def test_few_languages_without_a_tail_or_an_aim_of_none_are_not_warned_of():
         ({"records": 0, "texts": 0, "matched": 0, "kept": 0}, "the inputs hold no rows ("),
         ({"records": 7, "texts": 0, "matched": 0, "kept": 0}, "of 7 records none has a text and the URL of an image ("),
         ({"matched": 0, "kept": 0}, "none of 21,000 texts contains an entry: are the entries words"),
+        (
+            {"matched": 7, "gated": 0, "kept": 0},
+            "of 7 matched images none passes the gate (failed: 7 secure); ask for less",
+        ),
         ({"matched": 7, "kept": 0}, "7 images have a match, but the draw took none"),
     ],
 )
 def test_a_run_that_kept_nothing_says_why(rows, expected):
     facts = facts_of()
+    facts["gate"] = facts["gate"] | {"conditions": [{"text": "secure", "failed": 7, "removed_texts": {}}]}
     (warning,) = said(facts | {"rows": facts["rows"] | rows})
     assert expected in warning
 

@@ -30,11 +30,12 @@ from curation.leaves.gate.text_rules import letters
 from curation.leaves.gate.word_tables import shared
 from curation.schemas import IMAGE_PLACES, JUDGEMENT, PAGE_KINDS
 from runtime.arrow import string_buffers
-from runtime.errors import InputError
+from runtime.errors import InputError, shortened
 from runtime.shipping import Shipped
 
 FORMAT = "clip-curation judge 1"
 OUTPUTS = ("junk", "headline")  # the columns of weights, and the names of the rules; what is left describes its picture
+_NAME_ONE = "name one that tools/train_judge.py wrote"
 _LARGEST = 4 << 20  # bytes of a file of weights
 _SHAPE = (1 << kernels.BITS, len(OUTPUTS))
 _SHIFTS = Counter[int]()  # bits of signals, by how far they are from their places in facts
@@ -57,9 +58,14 @@ class Judge:
     @classmethod
     def read(cls, path: Path) -> Judge:
         """Return the judge in a file of weights; InputError for a file that is none, or is damaged."""
-        if not path.is_file() or path.stat().st_size > _LARGEST:
-            raise InputError(f"--judge {path} is no file of weights; name one that tools/train_judge.py wrote")
-        return cls.parse(path.read_bytes(), str(path))
+        try:
+            is_file = path.is_file()
+            content = _beginning(path) if is_file else b""
+        except OSError as error:
+            raise InputError(f"--judge {shortened(str(path))} cannot be read ({error.strerror}); {_NAME_ONE}") from None
+        if not is_file or len(content) > _LARGEST:
+            raise InputError(f"--judge {path} is no file of weights; {_NAME_ONE}")
+        return cls.parse(content, str(path))
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> Judge:
@@ -68,6 +74,8 @@ class Judge:
             stated = json.loads(content)
             if stated["format"] != FORMAT:
                 raise ValueError(stated["format"])
+            if tuple(stated["outputs"]) != OUTPUTS:
+                raise ValueError(stated["outputs"])
             step, bias = float(stated["step"]), tuple(map(float, stated["bias"]))
             unpacked = zlib.decompressobj().decompress(base64.b64decode(stated["weights"]), _SHAPE[0] * _SHAPE[1] + 1)
             weights = np.frombuffer(unpacked, np.int8).reshape(_SHAPE)
@@ -77,7 +85,8 @@ class Judge:
                 raise ValueError("digest")
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError, zlib.error) as error:
             raise InputError(
-                f"--judge {name} is no {FORMAT!r}, or is damaged; write it again with tools/train_judge.py"
+                f"--judge {name} is no {FORMAT!r} with the outputs {' and '.join(OUTPUTS)} in this order, or is "
+                "damaged; write it again with tools/train_judge.py"
             ) from error
         return cls(weights, step, bias, facts)
 
@@ -112,9 +121,14 @@ class Judge:
         return _probabilities(texts, images, batch, self)
 
 
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LARGEST + 1)
+
+
 def digest(weights: np.ndarray, step: float, bias: tuple[float, ...]) -> str:
-    """Return the SHA-256 of weights, step and bias."""
-    return hashlib.sha256(weights.tobytes() + repr((step, bias)).encode()).hexdigest()
+    """Return the SHA-256 of weights, step and bias, and of the order of the outputs, which they are in."""
+    return hashlib.sha256(weights.tobytes() + repr((OUTPUTS, step, bias)).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
