@@ -303,7 +303,7 @@ def _of_thresholds(facts: dict[str, Any]) -> Iterator[Finding]:
         f"{len(without)} of {counted(len(matched), 'language')} {verb} no tail (t = 1), although the run aims at a "
         f"tail share of {percent(p)}: ",
         *_listed(named),
-        f"{_more(without)}. There each entry keeps about one text.",
+        f"{_more(without)}. There t is as low as it can be, so balancing removes the most.",
     )
     remedy = (
         "Add inputs in these languages, raise --english-threshold, or give all languages the same threshold by "
