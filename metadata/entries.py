@@ -182,7 +182,8 @@ def read_list(path: str | Path) -> list[str]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"cannot read the entries in {path} ({error.strerror}); give a file of entries") from None
+        reason = "a list is read from a local file" if "://" in str(path) else error.strerror
+        raise InputError(f"cannot read the entries in {path} ({reason}); give a file of entries") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}; save the entries as UTF-8") from None
     entries = _read_json(path, text) if text.lstrip().startswith("[") else _read_lines(text)
@@ -268,7 +269,7 @@ class Entries:
             for code in (language.code for language in LANGUAGES)
             if code in columns
         ]
-        if not rows:
+        if not any(map(len, columns.values())):
             raise InputError("there are no entries; give those of at least one language")
         table = pa.concat_tables(rows)
         sources = pa.array([[source]], SCHEMA.field("sources").type).take(pa.repeat(0, len(table)))

@@ -1,7 +1,6 @@
-"""Parse command lines, with files of arguments, defaults of a config and hints at misspelt flags; apply shared flags.
+"""Parse command lines, with files of arguments, defaults of a config and hints at misspelt flags.
 
-The shared flags say how a command runs: what it writes to the terminal, where its tasks run, the memory of Spark, and
-completion by shells.
+The flags that all commands share are in `run_flags`.
 """
 
 import argparse
@@ -10,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, fields
 from decimal import Decimal, InvalidOperation
@@ -20,9 +19,9 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from runtime import terminal
-from runtime.errors import MOST_CORES, InputError, did_you_mean, quoted, require_utf8
-from runtime.packages import PROJECT, __version__, require_packages, table_rows
+from runtime import run_flags, terminal
+from runtime.errors import InputError, did_you_mean, quoted, require_utf8
+from runtime.packages import PROJECT, __version__, table_rows
 from runtime.redaction import note, redacted
 from runtime.terminal import in_one_line
 
@@ -30,16 +29,18 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-SHELLS = ("bash", "zsh")
-_OF_FILES = {"DIR": "DIRECTORY"} | dict.fromkeys(("PATH", "FILE", "FOLDER", "LIST", "RUN", "TABLE"), "FILE")
-_SUBMIT, _SHELL = "PYSPARK_SUBMIT_ARGS", "pyspark-shell"  # the variable with Spark's arguments, and its last word
-
 Config = TypeVar("Config", bound="DataclassInstance")
 FlagGroup = argparse._ArgumentGroup  # a group of flags in the help
 _OWN = 2  # groups that argparse makes itself: of arguments without a flag, and of flags in no other group
 
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 _ENDING = {"-h", "--help", "--help-all", "--version"}  # flags that end a program before its values are looked at
+_ADVICE = {  # what argparse says, and what to do
+    "not allowed with argument": "give one of them",
+    "are required: RUN": "RUN comes before all flags",
+    "expected one argument": "give a value after it",
+    "expected at least one argument": "give one or more values after it",
+}
 _HOME = re.compile(r"([\w.-]+=)?(~(?:/.*)?)", re.DOTALL)  # a path below the home folder, perhaps as NAME=PATH
 # Two values with a comma between them; after a colon, as in license:cc0,cc-by, a comma is a part of the value.
 _JOINED = re.compile(r"(?:^|=)((?:\w+://)?[^=:\s,]+,[^=:\s,]+)")
@@ -82,7 +83,7 @@ class Parser(argparse.ArgumentParser):
             version=f"{PROJECT} {__version__}",
             help="print the version of this program and exit",
         )
-        self._runs = add(self)
+        self._runs = run_flags.add(self)
 
     @classmethod
     def of(cls, name: str, package: str) -> "Parser":
@@ -93,12 +94,12 @@ class Parser(argparse.ArgumentParser):
     def add_engine(self) -> None:
         """Add the flags of a command whose tasks run on processes of this machine, or on Spark."""
         cores = "number of processes that work at once (default: one for each core)"
-        self._runs.add_argument("--cores", type=_cores, metavar="N", help=cores)
+        self._runs.add_argument("--cores", type=run_flags.cores, metavar="N", help=cores)
         master = "run all tasks on Spark, such as spark://host:7077, or local[*] for a Spark on this machine "
         master += "(default: run them in processes of this machine, which needs no Spark)"
-        self._runs.add_argument("--master", type=_master, metavar="URL", help=master)
+        self._runs.add_argument("--master", type=run_flags.master, metavar="URL", help=master)
         memory = "memory of the Java of a Spark that this command starts, such as 8g (default: 1g)"
-        self._runs.add_argument("--memory", type=_memory, metavar="SIZE", help=memory)
+        self._runs.add_argument("--memory", type=run_flags.memory, metavar="SIZE", help=memory)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Return the arguments in one line of a file of arguments; InputError if its quotes are not closed.
@@ -171,7 +172,7 @@ class Parser(argparse.ArgumentParser):
                 require_utf8(argument)
         except InputError as error:
             self.error(error.args[0])
-        apply_format(arguments)
+        run_flags.apply_format(arguments)
         self.collected: dict[str, Any] = {}  # the values of one command line so far
         actions = self._option_string_actions
         before = arguments[: arguments.index("--") if "--" in arguments else None]
@@ -182,7 +183,7 @@ class Parser(argparse.ArgumentParser):
         self._refuse_strays(before)
         values = super().parse_args(arguments, namespace)
         self.command_line = shlex.join([self.prog, *map(redacted, arguments)])
-        apply(values, self.error)
+        run_flags.apply(values, self.error)
         return values
 
     def _refuse_strays(self, arguments: Sequence[str]) -> None:
@@ -232,10 +233,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Write `message` as one line, and end the program with status 2."""
-        if "not allowed with argument" in message:
-            message = f"{message}; give one of them"
-        if "are required: RUN" in message:
-            message = f"{message}; RUN comes before all flags"
+        for found, advice in _ADVICE.items():
+            message = f"{message}; {advice}" if found in message else message
         said = in_one_line(redacted(with_advice(message)))
         terminal.say(f"{self.prog}: {said} ({'--help-all' if self._more else '--help'} lists the flags)", "error")
         self.exit(2)
@@ -429,93 +428,3 @@ def _with_home(value: str) -> str:
 def absolute_path(path: str) -> str:
     """Return an absolute path, which means the same to workers in other folders; a URL is returned unchanged."""
     return path if "://" in path else os.path.abspath(os.path.expanduser(path))
-
-
-def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add the flags that every command has to a parser; return the group that shows them in the help."""
-    group = parser.add_argument_group("how it runs")
-    group.add_argument(
-        "--log-format",
-        choices=terminal.FORMATS,
-        default=terminal.FORMATS[0],
-        help="write text, or lines of JSON with time, level, step, message and numbers",
-    )
-    group.add_argument(
-        "--quiet",
-        action="store_true",
-        help="write only warnings, errors and the result",
-    )
-    hidden = argparse.SUPPRESS
-    parser.add_argument("--print-completion", action=_Completion, choices=SHELLS, dest=hidden, help=hidden)
-    return group
-
-
-def apply_format(arguments: Sequence[str]) -> None:
-    """Apply --log-format and --quiet before a command line is parsed, so that parsing errors are shown accordingly."""
-    asked = [f"{flag}={value}" for flag, value in zip(arguments, arguments[1:], strict=False)]
-    terminal.write_as("json" if "--log-format=json" in (*arguments, *asked) else "text", "--quiet" in arguments)
-
-
-def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
-    """Apply the shared flags to this process; `refuse` is called with a sentence about a flag that cannot be used."""
-    terminal.write_as(values.log_format, values.quiet)
-    cores, master, memory = (getattr(values, name, None) for name in ("cores", "master", "memory"))
-    if "PYSPARK_GATEWAY_PORT" in os.environ:
-        for flag, value, instead in (("--memory", memory, "--driver-memory"), ("--master", master, "--master")):
-            if value is not None:
-                refuse(f"{flag} is for a Spark that this command starts; give spark-submit {instead}")
-    inputs = getattr(values, "input", None) or ()
-    if memory is not None and not (master or any(str(path).startswith("table:") for path in inputs)):
-        refuse("--memory is for Spark, which this command does not start; leave it out, or give --master")
-    if cores is not None and (master or "PYSPARK_GATEWAY_PORT" in os.environ):
-        refuse("--cores is for processes of this machine; give Spark's master as local[N], or --executor-cores")
-    if master is None and cores is not None:
-        master = f"local[{cores}]"
-    others = os.environ.get(_SUBMIT, "").removesuffix(_SHELL)
-    settings = {"--driver-memory": memory, "--master": master}
-    added = "".join(f" {flag} {value}" for flag, value in settings.items() if value is not None)
-    if added:
-        os.environ[_SUBMIT] = f"{others}{added} {_SHELL}".strip()  # if an argument is given twice, the last counts
-
-
-def _cores(text: str) -> int:
-    """Return the number of processes that a text states, from 1 to MOST_CORES; ArgumentTypeError for other texts."""
-    if not re.fullmatch(r"\d{1,5}", text.strip()) or not 1 <= int(text) <= MOST_CORES:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes from 1 to {MOST_CORES:,}; write one as 8")
-    return int(text)
-
-
-def _master(text: str) -> str:
-    """Return the address of a master of Spark; ArgumentTypeError for other text."""
-    if not re.fullmatch(r"local(\[.+\])?|local-cluster\[.+\]|yarn|[a-z0-9]+://.+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no master of Spark; write one as spark://host:7077 or local[*]")
-    return text
-
-
-def _memory(text: str) -> str:
-    """Return a size of memory as Java takes it, such as 8g; ArgumentTypeError for other text, or a size below 512m.
-
-    Spark refuses less than 450 MB.
-    """
-    match = re.fullmatch(r"(\d+)([mgt])b?", text.strip().lower())
-    if not match or int(match[1]) << {"m": 0, "g": 10, "t": 20}[match[2]] < 512:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size of memory; write one as 8g or 1500m, of 512m or more")
-    return match[1] + match[2]
-
-
-class _Completion(argparse.Action):
-    """Prints a shell's completion script as soon as the flag is parsed, even if required flags are missing."""
-
-    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
-        try:
-            require_packages(["shtab"])
-        except InputError as error:
-            parser.error(str(error))
-        import shtab
-
-        for action in parser._actions:
-            kind = _OF_FILES.get((action.metavar or "").rpartition("=")[2])
-            if kind:
-                action.complete = getattr(shtab, kind)
-        parser._print_message(f"{shtab.complete(parser, values)}\n", sys.stdout)
-        parser.exit()

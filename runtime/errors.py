@@ -56,6 +56,7 @@ _PARAMETERS = {"gate_step": "steps", "pool_share": "pool_shares", "no_balance": 
 }
 _FLAGS = {"steps": "--gate-step", "pool_shares": "--pool-share", "min_language_scores": "--min-language-score"}
 _FLAGS["balance"] = "--no-balance"  # parameters whose flags have other names
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")  # of the system, before its words
 _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
 
@@ -76,8 +77,8 @@ class InputError(ValueError):
 
 
 def _in_one_line(text: str) -> str:
-    """Return a message without line breaks: messages of Arrow, and names of files and columns, may contain some."""
-    return " ".join(map(str.strip, text.splitlines()))
+    """Return a message without line breaks and numbers of errors: those of Arrow and of Python may contain some."""
+    return _ERRNO.sub("", " ".join(map(str.strip, text.splitlines())))
 
 
 class ParameterError(InputError):

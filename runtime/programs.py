@@ -30,11 +30,11 @@ class Program(NamedTuple):
 def start(name: str, module: str) -> None:
     """Import `module`, and run its function `main` as the program `name`."""
     signal.signal(signal.SIGINT, lambda number, frame: _stop(name))
-    from runtime import arguments, interrupts, terminal
+    from runtime import interrupts, run_flags, terminal
 
     terminal.attach()  # from here on Ctrl-C leaves no trace
     sys.excepthook = terminal.say_trace
-    arguments.apply_format(sys.argv)
+    run_flags.apply_format(sys.argv)
     over = threading.Event()
     if not any(argument.startswith("@") for argument in sys.argv):  # a file of arguments may ask for another format
         threading.Thread(target=_reassure, args=(name, over), daemon=True).start()

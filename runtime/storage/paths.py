@@ -81,11 +81,17 @@ def as_path(path: str | os.PathLike) -> Path:
 def use_own_system(protocol: str) -> None:
     """Let fsspec open URLs of a protocol by this project's own file system, if there is one.
 
-    InputError if a package that the file system needs is not installed.
+    InputError if a package that the file system needs is not installed, or if nothing opens such URLs.
     """
-    if protocol in own_hooks(SYSTEMS):
-        import fsspec  # here, as most runs have no URL
+    import fsspec  # here, as most runs have no URL
 
+    last = protocol.rpartition("::")[2]  # of a chain
+    if last not in {*own_hooks(SYSTEMS), *fsspec.registry, *fsspec.available_protocols()}:
+        raise InputError(
+            f"no installed package opens URLs that begin with {last}://; check the spelling, or install a package of "
+            "fsspec for them (docs/how-to/object-storage.md)"
+        )
+    if protocol in own_hooks(SYSTEMS):
         try:
             fsspec.register_implementation(protocol, load_own(SYSTEMS, protocol), clobber=True)
         except ImportError as error:

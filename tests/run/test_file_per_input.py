@@ -22,7 +22,7 @@ from tests.support.outputs import TALLIES, A, claimed, description
         ("http://example.org/out", "cannot be written to"),
         ("memory://out", "cannot be written to"),
         ("s3://", "cannot be written to"),
-        ("foo://bucket/out", "Unsupported filesystem: 'foo'"),
+        ("foo://bucket/out", "no installed package opens URLs that begin with foo://"),
         ("gs://bucket/out", "install gcsfs"),
         ("s3://no-such-bucket/out", "bucket does not exist.*make the bucket first"),
         ("s3://Ü/out", "cannot be used .*Ü"),

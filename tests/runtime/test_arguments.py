@@ -344,6 +344,11 @@ def test_what_comes_without_a_flag_is_said_to_come_first(parser, refused):
     assert sentence in refused("--output", "out", "--input", "a", "run")
 
 
+def test_a_flag_without_its_value_is_said_to_need_one(refused):
+    assert "argument --seed: expected one argument; give a value after it" in refused("--output", "out", "--seed")
+    assert "expected at least one argument; give one or more values" in refused("--output", "out", "--input")
+
+
 def test_one_of_two_flags_that_exclude_each_other_is_asked_for(parser, refused):
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--fast", metavar="SPEED")
