@@ -43,6 +43,7 @@ def form_of(args: Namespace, usable: dict[str, type[Form]]) -> Form:
     """Return the export format, with options, that a command line asks for; InputError for a flag of other formats."""
     values = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
     values["answers"] = answers_in(args.answers)
+    values["hub_name"] = getattr(args, "upload", None)  # a flag of the leaf `hub`, which may be missing
     takes = {name: {field.name: field.default for field in fields(form)} for name, form in usable.items()}
     taken = takes[args.format]
     for name, sentence in SHARED.items():
@@ -51,7 +52,7 @@ def form_of(args: Namespace, usable: dict[str, type[Form]]) -> Form:
             takers = " and ".join(filter(None, [", ".join(most), last]))
             raise InputError(sentence.format(takers=takers, form=args.format))
     for form, defaults in takes.items():
-        options = [name for name in defaults if name not in taken and name not in (*SHARED, "seed")]
+        options = [name for name in defaults if name not in taken and name not in (*SHARED, "seed", "hub_name")]
         if flags := [flag(name) for name in options if values[name] not in (defaults[name], [])]:  # [] is no value
             raise InputError(usable[form].elsewhere.format(flags=", ".join(flags), form=args.format))
     return usable[args.format](**{name: values[name] for name in taken})

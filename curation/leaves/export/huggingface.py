@@ -92,6 +92,7 @@ class HuggingFace(Card):
     captions: Sequence[str | Path] = ()
     caption_sources: Sequence[str] = ()
     clusters: forms.ByCluster = forms.ALL
+    hub_name: str | None = None  # OWNER/NAME of the dataset on the Hub, which the card's examples load
 
     writes = "a folder for Hugging Face with data, card and Croissant"
     flags = (
