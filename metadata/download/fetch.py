@@ -30,11 +30,10 @@ from runtime.redaction import redacted
 from runtime.storage import locks
 from runtime.storage.own_files import PARTIAL, read_json, sync, write_json
 from runtime.storage.paths import room
-from runtime.storage.remote import BUSY, TRIES, Waits, seconds_asked_for, try_again
+from runtime.storage.remote import BUSY, TRIES, Waits, seconds_asked_for, too_long_a_wait, try_again
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and seconds without a byte
 _WAITS = Waits(first=1.0, longest=60.0)  # between tries, if the server asks for no wait
-_LONGEST_WAIT = 3600.0  # seconds; if a server asks for a longer wait, the file fails
 _FIRST_CONTACT = 3  # tries at a host that has never answered: then there is probably no network
 _PIECE = 1 << 18
 _LONGEST_TEXT = 16 << 20  # bytes of a list of checksums
@@ -118,9 +117,8 @@ class Client:
                 raise InputError(f"{error}; check the network and the proxy, or name a mirror (--mirror)") from error
             if failures >= TRIES:
                 raise Refused(f"{error}, {failures} times in a row") from error
-            if error.after > _LONGEST_WAIT:
-                asked = f"{error} and wants to be asked in {error.after:.0f} s"
-                raise Refused(f"{asked}; run the same again then") from error
+            if asked := too_long_a_wait(error.after):
+                raise Refused(f"{error} and {asked}") from error
             # The jitter must differ between machines, and decides nothing about data.
             return error.after or _WAITS.after(max(failures, 1), random.random())
 
@@ -174,8 +172,7 @@ def _check(url: str, response: requests.Response) -> None:
         target = redacted(response.url)
         raise Refused(f"{redacted(url)} leads to {target}, which is not safe from changes on the way")
     if status in BUSY:
-        after = seconds_asked_for(response.headers.get("Retry-After", ""))
-        raise Again(f"{_host_of(url)} was busy (status {status})", after)
+        raise Again(f"{_host_of(url)} was busy (status {status})", seconds_asked_for(response.headers))
     if status not in (200, 206, 416):
         raise Refused(f"{redacted(url)} was answered with status {status}")
 

@@ -5,10 +5,11 @@ temporary. Servers of metadata's sources state when to retry; `metadata.download
 """
 
 import io
+import re
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -24,6 +25,7 @@ from runtime.storage.paths import is_outside
 
 TRIES = 8  # in a row without a result: a minute of waits
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds
+LONGEST_ASKED_WAIT = 3600.0  # seconds; a server that asks for a longer wait is not waited for
 BUSY = frozenset({408, 425, 429, *range(500, 600)})  # S3 says 503 SlowDown
 # By name, in any of an error's classes: the libraries that define them need not be installed.
 PASSING = frozenset(
@@ -34,6 +36,8 @@ PASSING = frozenset(
         "TransportError",  # httpx
     }
 )
+
+_RESET = re.compile(r";\s*t\s*=\s*(\d+)")  # the seconds in the header `ratelimit`
 
 Result = TypeVar("Result")
 
@@ -306,14 +310,36 @@ def wait(path: str, number: int) -> float:
     return Waits(FIRST_WAIT, LONGEST_WAIT).after(number, float(draws(number, "wait", [path])[0]))
 
 
-def seconds_asked_for(retry_after: str) -> float:
-    """Return the wait in seconds that a Retry-After header asks for, as seconds or a date; 0 if it is neither."""
+def seconds_asked_for(headers: Mapping[str, str]) -> float:
+    """Return the wait in seconds that the headers of a server's answer ask for; 0 if they ask for none.
+
+    `Retry-After` has seconds or a date, and `ratelimit` the seconds after which its count begins anew.
+
+    >>> seconds_asked_for({"Retry-After": "7"}), seconds_asked_for({"ratelimit": '"api";r=0;t=9'})
+    (7.0, 9.0)
+    """
+    reset = _RESET.search(headers.get("ratelimit", ""))
+    return max(_seconds_until(headers.get("Retry-After", "")), float(reset[1]) if reset else 0.0)
+
+
+def _seconds_until(retry_after: str) -> float:
     try:
         if retry_after.strip().isdecimal():
             return float(retry_after)
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return 0.0
+
+
+def too_long_a_wait(seconds: float) -> str | None:
+    """Return what to say of a server that asks for such a wait if nobody should wait for so long; else None.
+
+    >>> too_long_a_wait(60.0), too_long_a_wait(86400.0)
+    (None, 'wants to be asked in 86,400 s; run the same command again then')
+    """
+    if seconds <= LONGEST_ASKED_WAIT:
+        return None
+    return f"wants to be asked in {seconds:,.0f} s; run the same command again then"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -26,13 +26,11 @@ def running_hub(tmp_path_factory):
 @pytest.fixture
 def hub(running_hub, monkeypatch):
     """A Hub without datasets, for a user who has logged in."""
-    from curation.leaves.hub import hub_files
-    from curation.leaves.hub import hub_files as files
+    from curation.leaves.hub import answers, hub_files
 
     running_hub.reset()
-    files._infos.clear()
-    files._commit.cache_clear()
-    hub_files._hide_token.cache_clear()
+    hub_files._infos.clear()
+    hub_files._commit.cache_clear()
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr(hub_files, "wait", lambda *_: 0.0)
+    monkeypatch.setattr(answers, "wait", lambda *_: 0.0)
     return running_hub

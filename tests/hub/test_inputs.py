@@ -201,10 +201,7 @@ def test_a_token_that_ends_while_files_are_read_ends_in_a_sentence(hub, pairs):
         ("hf://datasets/o/pairs@v2", "hf://datasets/o/pairs@v2 names no revision of the dataset; http"),
         ("hf://datasets/o/pairs/none", "hf://datasets/o/pairs/none does not exist; expected a file"),
         ("hf://datasets/o/pairs/*.csv", r"hf://datasets/o/pairs/\*.csv does not exist; expected a file"),
-        (
-            "hf://datasets/pairs",
-            "hf://datasets/pairs cannot be looked up: hf://datasets/pairs names no dataset; expecte",
-        ),
+        ("hf://datasets/pairs", "hf://datasets/pairs names no dataset; expected hf://datasets/OWNER/NAME"),
     ],
 )
 def test_what_does_not_exist_is_refused_in_a_sentence(pairs, address, sentence):

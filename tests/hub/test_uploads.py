@@ -32,6 +32,15 @@ def run(tmp_path):
     return write_run(tmp_path / "run", Entries.build({"en": ["dog", "photo"], "de": ["Hund"]}), IMAGES, 20)
 
 
+THEIRS = {"LICENSE": b"as you like", "images/0.jpg": b"JFIF"}
+
+
+def change(hub, files: dict[str, bytes]) -> None:
+    """Commit files as somebody else."""
+    dataset = hub.datasets["o/made"]
+    dataset.commit(dataset.commits[dataset.refs["main"]] | files)
+
+
 def export(run, *more, to="out") -> list:
     output = run.parent / to
     return ["clip-export", run, "--format", "huggingface", "--output", output, "--upload", "o/made", *more]
@@ -42,8 +51,10 @@ def uploaded(run, *more, to="out") -> None:
 
 
 def remote(hub, name="o/made") -> dict[str, bytes]:
+    """Return the files of a dataset besides those that the Hub and the upload itself write."""
     dataset = hub.datasets[name]
-    return {path: data for path, data in dataset.commits[dataset.refs["main"]].items() if path != ".gitattributes"}
+    beside = (".gitattributes", ".clip-curation-upload.json")
+    return {path: data for path, data in dataset.commits[dataset.refs["main"]].items() if path not in beside}
 
 
 def local(folder) -> dict[str, bytes]:
@@ -75,14 +86,45 @@ def test_the_same_upload_again_sends_nothing(hub, run):
     assert not [request for request in hub.requests if request.method == "PUT"]
 
 
-def test_what_is_there_and_differs_is_replaced_by_overwrite_alone(hub, run, capsys):
+def test_other_files_are_refused_without_overwrite(hub, run, capsys):
     hub.dataset("o/made", {"README.md": b"# Another", "old.parquet": b"PAR1"}, private=True)
     said = refusal(capsys, exporting.main, *export(run)[1:])
     assert "hf://datasets/o/made holds 2 other files, such as README.md; give another dataset" in said
-    assert said.endswith("or replace what it holds by --overwrite")
+    assert said.endswith("or replace what an earlier upload wrote by --overwrite")
+
+
+def test_an_upload_with_overwrite_replaces_what_an_earlier_one_wrote_and_leaves_all_else(hub, run, tmp_path, capsys):
+    building.main(["--entries", *entries(tmp_path), "--output", str(tmp_path / "made"), "--upload", "o/made"])
+    change(hub, THEIRS)
+    assert {"metadata.json", "entries.parquet", *THEIRS} < {*remote(hub)}
+    capsys.readouterr()
     uploaded(run, "--overwrite")
-    assert not (run.parent / "out" / ".work").exists()
-    assert remote(hub) == local(run.parent / "out")
+    assert remote(hub) == local(run.parent / "out") | THEIRS
+    assert "(private); 2 other files there stayed" in capsys.readouterr().out
+
+
+def test_a_file_of_others_under_the_name_of_a_sent_one_is_refused(hub, run, capsys):
+    uploaded(run)
+    change(hub, {"README.md": b"# Edited by hand"})
+    edited = remote(hub)
+    said = refusal(capsys, exporting.main, *export(run, "--overwrite", to="again")[1:])
+    assert "hf://datasets/o/made holds another README.md, which no upload of this program wrote" in said
+    assert remote(hub) == edited
+
+
+@pytest.mark.parametrize("record", [None, b"", b"[]", b"[" * 100_000, b'{"files": 3}', b'{"files": {"a.txt": 3}}'])
+def test_without_a_record_of_an_earlier_upload_nothing_is_replaced(hub, run, capsys, record):
+    beside = {} if record is None else {".clip-curation-upload.json": record}
+    hub.dataset("o/made", {"README.md": b"# Another", "a.txt": b"a"} | beside, private=True)
+    said = refusal(capsys, exporting.main, *export(run, "--overwrite")[1:])
+    assert "hf://datasets/o/made holds another README.md, which no upload of this program wrote" in said
+
+
+def test_the_card_of_an_upload_loads_the_dataset_by_its_name(hub, run):
+    uploaded(run)
+    card = remote(hub)["README.md"].decode()
+    assert card.count('load_dataset("o/made", ') == 2
+    assert "path/of/this/folder" not in card
 
 
 FAULTS = {

@@ -5,6 +5,7 @@ Datasets have commits, branches and files; big files and tables are stored apart
 
 import json
 import re
+import sys
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -316,11 +317,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """Say nothing of clients that close a connection before they have read an answer."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def hub_server() -> Iterator[Hub]:
     """Give a Hub that answers inside the block."""
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    listener.daemon_threads = True
+    listener = _Listener(("127.0.0.1", 0), _Handler)
     listener.app = hub = Hub(listener.server_port)
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

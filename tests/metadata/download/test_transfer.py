@@ -105,7 +105,7 @@ def test_an_invitation_to_come_back_at_once_is_not_taken_literally(server, tmp_p
 def test_a_wait_that_nobody_sits_out_is_a_failure_that_names_it(server, tmp_path, manners, slept):
     result = one(server, tmp_path, manners, Answer(429, headers={"Retry-After": "90000"}))
     assert result.outcome == "failed"
-    assert "90000 s" in result.reason
+    assert "90,000 s" in result.reason
     assert slept == []
 
 
