@@ -49,6 +49,11 @@ from tests.support.stated_images import batch, image
         ("/null", True),
         ("/files/anonymous.jpg", True),
         ("/no-cat-image.jpg", False),
+        ("/foto/spacer-po-lesie.jpg", False),  # "a walk" in Polish
+        ("/img/spacer_1x1.gif", True),
+        ("/foto/navi/titanic.jpg", False),  # "ships" in Italian
+        ("/ajax-1995.jpg", False),
+        ("/ajax-loader.gif", True),
         ("/footer-logo-firm-new-town-of-men.png", True),
         ("/donate-button-en.png", True),
         ("/headers/a.jpg", True),
