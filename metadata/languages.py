@@ -85,8 +85,13 @@ _BY_NAME = {language.name.lower(): language for language in LANGUAGES}
 def language(code: str) -> Language:
     """Return the language with the metadata code `code`; InputError, which suggests codes, if there is none."""
     if code not in _BY_CODE:
-        raise InputError(f"{code!r} is no metadata language; {_advice(code)}")
+        raise InputError(unknown(code))
     return _BY_CODE[code]
+
+
+def unknown(code: str) -> str:
+    """Return a sentence that says that a code is of no language here, and suggests codes."""
+    return f"{code!r} is no metadata language; {_advice(code)}"
 
 
 def named(code: str) -> str:

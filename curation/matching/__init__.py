@@ -7,6 +7,7 @@ never pickled: pickling leaks memory in pyahocorasick 2.3.1.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import unicodedata
@@ -32,7 +33,7 @@ from curation.language.judging import LanguageRules, Stated, judge, weighed
 from curation.matching.matcher import VERSION, Matcher, valid_entries
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries, EntriesOnDisk
-from metadata.languages import OTHER, language, of_stated
+from metadata.languages import OTHER, of_stated, unknown
 from metadata.rules import Rules, meta_entry, meta_text, symbols
 from runtime.arrow import list_array, parts, require, string_array
 from runtime.errors import AGAIN, InputError, typed
@@ -52,6 +53,8 @@ INDEX = "index.json"  # file with the ids and the digest of each language
 PROCESS_ENTRIES = 2_000_000  # entries per process: they take two seconds to build, as long as a process takes to start
 
 _entries = lru_cache(maxsize=1)(Entries.of_strings)
+
+_log = logging.getLogger(__name__)
 
 
 class Finders:
@@ -267,15 +270,17 @@ class Matching:
         """Return a batch of `language`, `lid_score` and `entries`, one row per text.
 
         The model identifies the language of each text for which `languages` is null or not given. A null text has no
-        language and no entries. InputError unless there are as many languages as texts, all of them known.
+        language and no entries. Of languages that are not known, a warning is logged. InputError unless there are as
+        many languages as texts.
         """
         texts = string_array(texts, "texts")
         codes = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
         if len(codes) != len(texts):
             raise InputError(f"{len(codes):,} languages came with {len(texts):,} texts; give one for each")
-        for code in codes.unique().drop_null().to_pylist():
-            if of_stated(code) is None:
-                language(code)  # which refuses it
+        given = codes.unique().drop_null().to_pylist()
+        if others := [code for code in given if code.strip() and of_stated(code) is None]:
+            more = f" (and {len(others) - 1:,} more)" if len(others) > 1 else ""
+            _log.warning("texts in a language that is not known count as other: %s%s", unknown(others[0]), more)
         columns = self._added_columns(texts, codes, Stated.nothing(len(texts)), None)
         return columns.select([field.name for field in FOUND])
 

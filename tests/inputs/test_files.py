@@ -158,7 +158,7 @@ def test_what_stands_for_no_file_is_refused(folder, name, sentence):
 
 @pytest.mark.parametrize("url", ["nosuch://bucket/a.jsonl", "https://", "memory://nothing.jsonl"])
 def test_a_url_that_cannot_be_opened_is_refused(url):
-    with pytest.raises(InputError, match="cannot be looked up|does not exist"):
+    with pytest.raises(InputError, match="cannot be looked up|does not exist|no installed package opens URLs"):
         find([url])
 
 

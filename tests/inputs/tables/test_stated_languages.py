@@ -21,11 +21,13 @@ def test_codes_are_those_of_each_distinct_label():
     assert coded(stated.slice(0, 0)).to_pylist() == []
 
 
-def test_texts_are_matched_against_the_entries_of_the_language_that_is_stated():
+def test_texts_are_matched_against_the_entries_of_the_language_that_is_stated(caplog):
     matching = Matching.of(Entries.build({"en": ["dog"], "ja": ["犬"]}))
     found = matching.find(["a dog"] * 5 + ["犬"], ["English", "EN", "en-US", "zz", None, "Japanese"])
     assert found["language"].to_pylist() == ["en", "en", "en", "other", "en", "ja"]
     assert found["entries"].to_pylist() == [[0], [0], [0], [], [0], [1]]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("texts in a language that is not known count as other: 'zz' is no metadata language; ")
 
 
 @pytest.mark.parametrize("labels", [["zz", "English", "", None, "zz", "犬", "und"], [None] * 7, ["en"] * 7])
