@@ -137,12 +137,16 @@ def processor() -> str:
 
 
 def require_safe() -> None:
-    """Raise an InputError if a folder for kernels was not used because another user owns it or can write there."""
+    """Raise an InputError if kernels are not compiled, or if a folder for them is another user's, or open to others."""
+    if _config.DISABLE_JIT:
+        raise InputError("NUMBA_DISABLE_JIT is set, but plain Python would take days for what compiled kernels do in minutes; unset it")
     if _faults:
         raise InputError(_faults[0])
 
 
 def _compiled(function: Callable, options: dict[str, Any]) -> Any:
+    if _config.DISABLE_JIT:
+        return function
     source = Path(function.__code__.co_filename).parent
     folder = _cache_for(source, _config.CACHE_DIR)
     if folder is not None:
@@ -243,7 +247,12 @@ def _beside(source: Path) -> Path | None:
 def _at_home() -> Path | None:
     """Return this program's folder in the user's cache folder; None without a home."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    return private_folder(home / _NAME, _OTHER_HOME) if home.is_absolute() else None
+    if not home.is_absolute():
+        return None
+    folder = home / _NAME
+    if folder.is_symlink() and folder.lstat().st_uid == os.getuid():  # to a larger disk, say
+        folder = folder.resolve()
+    return private_folder(folder, _OTHER_HOME)
 
 
 def _below(folder: Path) -> Path:

@@ -86,6 +86,16 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
         private_folder(tmp_path / "a", "name b")
 
 
+def test_the_folder_in_the_users_cache_may_be_an_own_link_to_an_own_folder(tmp_path, without_spark, monkeypatch):
+    (tmp_path / "large").mkdir(mode=0o700)
+    (tmp_path / "clip-curation").symlink_to(tmp_path / "large")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "large"
+    (tmp_path / "large").chmod(0o777)
+    with pytest.raises(InputError, match="others may write into .*/large; remove it, or name another folder in XDG"):
+        cache_folder()
+
+
 def test_temporary_folders_are_removed_once_their_process_has_left_them(without_spark):
     left = scratch_folder() / "scratch-1-00000000"
     left.mkdir()
