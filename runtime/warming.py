@@ -72,27 +72,33 @@ def _missing(calls: Iterable[Call]) -> dict[Call, Path]:
     cache = _cache_folder()
     if not cache:
         return {}
-    sources = sorted(_sources(calls))
-    brought = _markers(calls, sources, COMPILED_FOR) if brings_compiled() else {}
+    brought = _markers(calls, COMPILED_FOR) if brings_compiled() else {}
     with suppress(OSError):
         folder = make_folder(Path(cache))
         return {
             call: folder / marker
-            for call, marker in _markers(calls, sources, processor()).items()
+            for call, marker in _markers(calls, processor()).items()
             if not (folder / marker).exists()
             and not (call in brought and (COMPILED / "runtime" / "kernels" / brought[call]).exists())
         }
     return {}
 
 
-def _markers(calls: Iterable[Call], sources: Iterable[tuple[str, bytes]], cpu: str) -> dict[Call, str]:
-    """Return the name of the file that says that the kernels of a call are compiled, for each call."""
+def _markers(calls: Iterable[Call], cpu: str) -> dict[Call, str]:
+    """Return the name of the file that says that the kernels of a call are compiled, for each call.
+
+    The name does not depend on the other calls: whoever asks for some of them finds what was compiled with others.
+    """
     made = [numba.__version__, llvmlite.__version__, sys.implementation.cache_tag, cpu]
-    common = hashlib.sha256("".join(f"{part}\n" for part in made).encode())
-    for name, source in sources:
-        common.update(f"{name} {len(source)}\n".encode() + source)
+    digests: dict[str, bytes] = {}  # of versions and sources, by the module of the call
+    for module in {call.__module__ for call in calls}:
+        digest = hashlib.sha256("".join(f"{part}\n" for part in made).encode())
+        for name, source in sorted(_sources(module)):
+            digest.update(f"{name} {len(source)}\n".encode() + source)
+        digests[module] = digest.digest()
     return {
-        call: f"compiled-{hashlib.sha256(common.digest() + _name(call).encode()).hexdigest()[:16]}" for call in calls
+        call: f"compiled-{hashlib.sha256(digests[call.__module__] + _name(call).encode()).hexdigest()[:16]}"
+        for call in calls
     }
 
 
@@ -107,11 +113,10 @@ def _cache_folder() -> str | None:
     return siphash.stats.cache_path
 
 
-def _sources(calls: Iterable[Call]) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each source file on which the compiled kernels of `calls` depend."""
-    for module in {call.__module__ for call in calls}:
-        yield module, Path(importlib.import_module(module).__file__ or "").read_bytes()
-    for package in {"runtime", *(call.__module__.partition(".")[0] for call in calls)}:
+def _sources(module: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and content of each source file on which the compiled kernels of a module's calls depend."""
+    yield module, Path(importlib.import_module(module).__file__ or "").read_bytes()
+    for package in {"runtime", module.partition(".")[0]}:
         folder = Path(importlib.import_module(package).__file__ or "").parent
         for file in {*folder.rglob("kernels/**/*.py")}:
             yield f"{package}/{file.relative_to(folder)}", file.read_bytes()

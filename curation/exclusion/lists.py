@@ -114,7 +114,8 @@ def domain_keys(domains: pa.Array) -> np.ndarray:
     """Return the key of each domain, uint64[domain, 2], a 128-bit hash; domains must be in `canonical` form."""
     offsets, data = string_buffers(domains)
     keys = np.empty((len(domains), 2), np.uint64)
-    hash_names(data, offsets, keys)
+    if len(domains):  # without lists, nothing is compiled here
+        hash_names(data, offsets, keys)
     return keys
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
 from curation.inputs.tables.columns import PREFIX, tables_in
-from curation.run import warm
 from curation.run.output_folder import Output, require_output
 from curation.run.request import FoundInputs, Options, Request
 from curation.run.results import Results
@@ -53,7 +52,7 @@ def curate(
     request = request_for(config or CurationConfig(), inputs, metadata, output, options or Options(), shown)
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
-        compile_kernels(warm.needed(request.files), shown)
+        compile_kernels(request.kernels, shown)
         workers = started(engine, shown, claimed.path)
         if request.tables:
             request, claimed = copy_tables(workers, request, claimed, shown)

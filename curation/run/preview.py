@@ -26,7 +26,6 @@ from curation.inputs.limits import cut
 from curation.language.judging import LanguageRules
 from curation.matching import Matching, built_finders
 from curation.report.warnings import without_texts
-from curation.run import warm
 from curation.run.output_folder import require_claimable
 from curation.run.pipeline import request_for
 from curation.run.request import Options, Request
@@ -44,6 +43,8 @@ from runtime.wording import counted, percent, short
 
 # Core-seconds per pair after reading: tests/bench/MEASURED.md, "What a dry run reckons with".
 PAIR_SECONDS = 9e-6
+GATE_SECONDS = 6.4e-6  # per matched pair: conditions 4.0 and the recommended rules 2.4
+KERNEL_SECONDS = 0.9  # core-seconds to compile a kernel
 
 WIDTH = 80
 LEAST_COST = 0.01  # core-hours; less is shown as less than this
@@ -143,9 +144,15 @@ class Preview:
 
     @property
     def core_seconds(self) -> float:
-        """Core-seconds for the whole run except its start and its gate."""
+        """Core-seconds for the whole run except its start."""
         reading = sum(formats()[group.sample.format].seconds_a_gb * group.sample.size / 1e9 for group in self.sampled)
-        return reading + PAIR_SECONDS * self.pairs
+        gate = GATE_SECONDS * self.matched if self.request.gate else 0.0
+        return reading + PAIR_SECONDS * self.pairs + gate
+
+    @property
+    def compile_seconds(self) -> float:
+        """Core-seconds to compile the run's kernels, once on each machine; on this one they are compiled by now."""
+        return KERNEL_SECONDS * sum(self.request.kernels.values())
 
     def numbers(self) -> dict[str, float]:
         """Return the estimates for all inputs by name, such as `pairs` or `output_bytes`."""
@@ -157,6 +164,7 @@ class Preview:
             **({} if self.kept is None else {"kept": round(self.kept)}),
             "output_bytes": round(sum(self.disk().values())),
             "core_seconds": round(self.core_seconds, 1),
+            "compile_seconds": round(self.compile_seconds, 1),
         }
 
 
@@ -173,7 +181,7 @@ def preview(
     progress = progress or Progress()
     request = request_for(config, inputs, metadata, output, options or Options(), progress)
     require_claimable(output, request.made_from(), request.options.overwrite)
-    compile_kernels(warm.needed(request.files), progress)
+    compile_kernels(request.kernels, progress)
     with progress.stage("look into samples"):
         matching = _matching(request)
         sampled = [_sampled(sample, request, matching) for sample in samples(request.files, request.options.columns)]
@@ -259,7 +267,9 @@ def _expected(preview: Preview) -> Iterator[str]:
     cores = usable_cores()
     seconds, hours = preview.core_seconds, preview.core_seconds / 3600
     yield f"  time: {_plainly(hours)} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"
-    yield "    beside it 10 to 20 s to start, and the gate, where one is asked for"
+    kernels = sum(preview.request.kernels.values())
+    yield f"    beside it 10 to 20 s to start; on another machine, {_lasting(preview.compile_seconds)} of one core"
+    yield f"    to compile {kernels} kernels, which this dry run has compiled on this one"
     price = f"{_plainly(hours)} times the price" if hours >= LEAST_COST else "less than a hundredth of the price"
     yield f"  cost: {price} of a core-hour"
 

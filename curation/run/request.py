@@ -5,7 +5,7 @@ Also the interfaces between a run and its gate and observers. A run knows gates 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -20,6 +20,7 @@ from curation.language.engines import Identifier
 from curation.outputs.checkpoints import Input, digest_of
 from curation.report import warnings
 from curation.report.facts import Observed, Run
+from curation.run import warm
 from curation.run.output_folder import Output
 from curation.run.tasks import MatchPlan
 from curation.schemas import MATCHED_VERSION
@@ -31,6 +32,7 @@ from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile
 from runtime.tallies import TaskResult
+from runtime.warming import Call, compile_kernels
 
 OBSERVERS = "clip_curation.report_sections"  # the hook of observers
 PDQ, PDQ_BITS = "pdq", 256
@@ -81,6 +83,11 @@ class Options:
             require_several(name, getattr(self, name))
         require_distance(self.near, PDQ_BITS, "exclude_bits")
 
+    def kernels(self, inputs: Iterable[Input]) -> dict[Call, int]:
+        """Return the functions whose kernels a run over these inputs needs, with the number of kernels of each."""
+        hashes = [name.partition("=")[0] for name in self.exclude]
+        return warm.needed(inputs) | (self.gate.kernels(hashes) if self.gate else {})
+
     @property
     def near(self) -> int:
         """The number of bits in which an image's PDQ hash may differ from a listed hash."""
@@ -128,6 +135,11 @@ class Request:
     tables: list[str] = field(default_factory=list)  # tables of Spark's catalog that are not copied into files yet
     passed_over: dict[str, str] = field(default_factory=dict)  # path of an input that is no regular file → its kind
 
+    @property
+    def kernels(self) -> dict[Call, int]:
+        """The functions whose kernels the run needs, which are compiled at once, with the number of kernels of each."""
+        return self.options.kernels(self.files)
+
     @classmethod
     def find(
         cls,
@@ -139,7 +151,8 @@ class Request:
     ) -> Request:
         """Return the request of a run over these inputs; InputError for all that cannot be used.
 
-        The entries come last, as they may have to be built. Without `metadata`, they are starter metadata.
+        All that is given is checked before anything takes long: kernels are compiled, and starter metadata, which are
+        the entries without `metadata`, are built.
         """
         exclusion = Exclusion.read(options.exclude)
         if options.exclude_bits is not None and PDQ not in exclusion.hashes:
@@ -147,6 +160,12 @@ class Request:
                 f"exclude_bits is {options.exclude_bits}, and no list names PDQ hashes that images could be near to; "
                 f"leave it out, or give such a list as {PDQ}=FILE"
             )
+        gate = _gate(options, exclusion)
+        watching = observers(options)
+        given = None if metadata is None else entries_for(config, metadata)
+        if options.model is not None:
+            Identifier.open(options.model)  # which compiles a few kernels itself
+        compile_kernels(options.kernels(inputs.files), progress)
         return cls(
             config=config,
             options=options,
@@ -154,10 +173,10 @@ class Request:
             files=inputs.files,
             exclusion=exclusion,
             identifier=Identifier.open(options.model),
-            gate=_gate(options, exclusion),
-            observers=observers(options),
+            gate=gate,
+            observers=watching,
             passed_over=inputs.passed_over,
-            entries=entries_for(config, starter_entries(config, progress) if metadata is None else metadata),
+            entries=entries_for(config, starter_entries(config, progress)) if given is None else given,
         )
 
     def _excluded(self) -> str | None:
@@ -268,6 +287,9 @@ class GateOptionsHook(Protocol):
     """A user's options for the gate."""
 
     keep_removed: float | None  # the share of removed images whose texts are written to gate_removed/
+
+    def kernels(self, hashes: Sequence[str] = ()) -> dict[Call, int]:
+        """Return the functions whose kernels the options may need, with the number of kernels of each."""
 
     def find(self, hashes: Sequence[str] = ()) -> GateHook:
         """Return the gate, which has tables for the kinds of hash `hashes`; InputError for unusable options."""

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.inputs.files import Input, samples
-from curation.run import warm
 from curation.run.request import Options
 from runtime.errors import InputError
 from runtime.kernel_caches import scratch_folder
@@ -57,7 +56,7 @@ def require_space(output: str | PathLike[str], inputs: Sequence[Input], options:
     free, free_temporary = (math.inf if size is None else size for size in map(free_bytes, (output, temporary)))
     if not is_free(as_path(output)) or sum(source.size for source in inputs) * PLENTY < min(free, free_temporary):
         return
-    compile_kernels(warm.needed(inputs), progress)
+    compile_kernels(options.kernels(inputs), progress)
     need = sum((row_bytes(sample.rows) + PAIR) * sample.pairs for sample in samples([*inputs], options.columns))
     if need > free_temporary and not options.unique_images:
         progress.note(f"{lacking_space(temporary, need, free_temporary)}; another disk can be named in TMPDIR.")

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.balancing import manifest
-from curation.balancing.thresholds import EntryCounts
+from curation.balancing.thresholds import EntryCounts, Thresholds
 from curation.config import WITNESSES
 from curation.exclusion import Exclusion
 from curation.images.combining import combine
@@ -103,10 +103,12 @@ def group_and_sample() -> None:
     manifest.kept_probabilities(matched, rates[0])
     manifest.sample_batch(matched, rates[0], 0)
     manifest.texts_by_language(matched, rates[0])
+    thresholds = [Thresholds(0.5, {"en": 1})]
+    manifest.expected_sizes(matched, np.ones(2, np.int64), {"en": slice(0, 2)}, thresholds)
 
 
 # Each call with the number of kernels that it compiles and no other; the longest calls begin first.
-CALLS: dict[Call, int] = {warm_matching: 14, identify_languages: 11, warm_tables: 7, group_and_sample: 11}
+CALLS: dict[Call, int] = {warm_matching: 14, identify_languages: 11, warm_tables: 7, group_and_sample: 12}
 CRAWLS: dict[str, dict[Call, int]] = {  # by format
     "wat": {read_wat: 29, read_crawl: 3},
     "warc": {read_page: 24, read_crawl: 3},

@@ -37,6 +37,7 @@ def fresh(monkeypatch):
 
     monkeypatch.setattr(request, "starter_entries", building)
     monkeypatch.setattr(pipeline, "compile_kernels", building)
+    monkeypatch.setattr(request, "compile_kernels", building)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from curation.leaves.gate.options import GateOptions
 from curation.run import warm
 from runtime import kernel_caches as caches
 from runtime import warming
@@ -41,6 +43,13 @@ def test_calls_are_made_once(cache):
     assert time["stage"] == "compile 7 kernels, once on this machine"
     assert (time["items"], time["unit"]) == (0, "kernels")  # these functions use none
     assert len(list(cache.glob("compiled-*"))) == 2
+
+
+def test_a_call_that_was_made_with_calls_of_other_modules_is_not_made_again(cache):
+    compile_kernels({tempfile.gettempdir: 3, _pass: 1})
+    progress = Progress()
+    compile_kernels({tempfile.gettempdir: 3}, progress)
+    assert progress.times() == []
 
 
 @pytest.mark.slow
@@ -114,6 +123,26 @@ def test_a_worker_does_not_go_on_with_kernels_of_someone_else(cache, monkeypatch
     assert not cache.exists()
 
 
+@pytest.mark.slow
+def test_a_dry_run_announces_once_all_kernels_of_a_run_with_a_gate(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "pairs.csv").write_text("url,text\nhttps://a.example/1.jpg,A dog\n")
+    (tmp_path / "en.txt").write_text("dog\n")
+    command = [sys.executable, "jobs/curate.py", "--input", str(tmp_path / "pairs.csv")]
+    command += ["--entries", f"en={tmp_path / 'en.txt'}", "--output", str(tmp_path / "out")]
+    command += ["--policy", "recommended", "headline:50", "min_words:2", "file_name"]
+    announced, compiled = [], []
+    for more in (["--dry-run"], []):
+        done = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=True)
+        announced.append(set(re.findall(r"compile (\d+) kernels, once on this machine", done.stderr)))
+        compiled.append({path.name for path in (tmp_path / "cache").rglob("*.nbc")})
+    kernels = warm.CALLS | GateOptions(policy=command[command.index("--policy") + 1 :]).kernels()
+    assert announced == [{str(sum(kernels.values()))}, set()]
+    assert compiled[0] == compiled[1]
+    (count,) = (tmp_path / "cache").rglob("compiling-count")
+    assert len({*count.read_bytes().splitlines()}) == sum(kernels.values())
+
+
 @pytest.mark.soak
 @pytest.mark.spark
 def test_a_run_compiles_nothing_more(submit, sample, tmp_path, monkeypatch):
@@ -134,6 +163,10 @@ def test_a_run_compiles_nothing_more(submit, sample, tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     more = {path.name for path in (tmp_path / "cache").rglob("*.nbc")} - compiled
     assert more == set(), f"{warm.__name__} does not use these kernels as a run does"
+
+
+def _pass() -> None:
+    pass
 
 
 def _wait() -> None:

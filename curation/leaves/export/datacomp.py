@@ -15,7 +15,7 @@ import pyarrow as pa
 from curation.joins.uid_join import Join, images_in
 from curation.leaves.annotations.clusters import CLUSTER, Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
-from curation.leaves.export.soft_cap import WEIGHED, SoftCap, score_tables, weights_of
+from curation.leaves.export.soft_cap import CLOCKS, WEIGHED, SoftCap, score_tables, weights_of
 from curation.outputs.derived import Derived
 from curation.run.finished_run import FinishedRun, curated_files
 from runtime.arguments import helps
@@ -28,6 +28,7 @@ from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, checksum_of, intact, whole, written_files
 from runtime.storage.parquet import batches, row_count, write_rows
 from runtime.tallies import Tallies, TaskResult
+from runtime.warming import compile_kernels
 from runtime.wording import counted
 
 UIDS = "uids.npy"
@@ -76,6 +77,7 @@ class DataComp(Form):
         """Write uids.npy for a run's manifest; return a description of the result."""
         soft_cap = self.soft_cap
         scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before any task starts
+        compile_kernels(CLOCKS if soft_cap else {}, folder.progress)
         files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
         if beside.choice:
             files = _chosen(files, folder, beside)

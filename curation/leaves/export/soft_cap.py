@@ -39,6 +39,7 @@ from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, part_writer, read_table, row_count, write_rows
 from runtime.storage.paths import make_folder
 from runtime.tallies import TaskResult
+from runtime.warming import Call
 from runtime.wording import counted
 
 EXPECTED = "tables of scores: Parquet files with the columns uid (or url) and columns of numbers"
@@ -270,6 +271,22 @@ class Clocks:
 
         spare = _SPARE * draws + 10 * draws**0.5
         return _bits(_solved(times, draws - spare)) if draws > spare else 1, _bits(_solved(times, draws + spare))
+
+
+def warm_clocks() -> None:
+    """Warm the kernels of clocks with a few images, so that Numba compiles them before tasks need them."""
+    keys = np.arange(3, dtype=np.uint64)
+    below = np.zeros(3)
+    keys.flags.writeable = False  # as columns of Arrow are
+    clocks = Clocks(penalty=0.5, decay=math.exp(-0.5), greatest=0.0)
+    kernels.count_distances(below, np.zeros(BINS, np.int64))
+    clocks.until(keys, below, 1)
+    bounds = (np.uint64(1), np.uint64(2), np.uint64(0))
+    kernels.count_times(keys, below, clocks.penalty, clocks.decay, *bounds, np.zeros(1 + BINS, np.int64))
+    kernels.times_of(keys[0], below[0], clocks.penalty, clocks.decay, np.int64(0), np.empty(1, np.uint64))
+
+
+CLOCKS: dict[Call, int] = {warm_clocks: 4}
 
 
 @dataclass(frozen=True)

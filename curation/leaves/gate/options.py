@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from curation.config import require_distance
 from curation.joins.image_tables import Paths
+from curation.leaves.gate import warm_gate
+from curation.leaves.gate.evaluation import NEAR
 from curation.leaves.gate.given_tables import GivenTables
 from curation.leaves.gate.judge import OUTPUTS
 from curation.leaves.gate.listed_hashes import HashTables
 from curation.leaves.gate.policies import RULES, Policy
 from curation.leaves.gate.step import Removed, Step, StepFolder, parts_in
+from curation.leaves.near_duplicates.copies import COMPARISONS
 from curation.leaves.near_duplicates.index import WORD_BITS
 from curation.leaves.near_duplicates.vectors import require_cosine
 from curation.schemas import REMOVED_PART
@@ -29,6 +32,7 @@ from runtime.errors import AGAIN, InputError, did_you_mean, require_part, requir
 from runtime.packages import hooks, named_in_errors, own_hooks
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.tallies import TaskResult
+from runtime.warming import Call
 
 if TYPE_CHECKING:
     from curation.run.request import Context
@@ -135,6 +139,20 @@ class GateOptions:
             near = did_you_mean(min(unknown), installed, others)
             raise InputError(f"--gate-step {min(unknown)} is no step of the gate; {near}")
         return values
+
+    def kernels(self, hashes: Sequence[str] = ()) -> dict[Call, int]:
+        """Return the functions whose kernels the options may need, with the number of kernels of each; open no file.
+
+        `hashes` are kinds of listed hashes.
+        """
+        calls = warm_gate.needed(self.rules.rules)
+        if ":" in (self.same_image or ""):
+            calls |= COMPARISONS
+        if self.decontaminate or NEAR in hashes:
+            calls |= warm_gate.HASHES
+        if self.decontaminate_cosine is not None:
+            calls |= warm_gate.EMBEDDINGS
+        return calls
 
     def find(self, hashes: Sequence[str] = ()) -> Gate:
         """Return the gate of these options; InputError for files that cannot be read, or that no option needs.

@@ -34,7 +34,7 @@ from runtime.storage.own_files import OwnFile, part_files
 from runtime.storage.parquet import batches, part_writer, row_counts
 from runtime.storage.paths import make_folder, remove
 from runtime.tallies import Tallies, TaskResult
-from runtime.warming import compile_kernels
+from runtime.warming import Call, compile_kernels
 
 PARTITION_HASHES = 1 << 20  # the most hashes that a task compares, if a band has enough distinct values
 SENT_HASHES = 1 << 17  # hashes that a task sends at a time
@@ -207,7 +207,7 @@ class NearCopies:
         `images`, which are read twice, yield columns of IMAGES, `key` as `keys_of_hashes` returns it. Of images with
         equal hashes, the one with the smallest uid stays. Return the tallies of `after`.
         """
-        compile_kernels({compare_some: 1})
+        compile_kernels(COMPARISONS)
         rows = images.rows or 0
         writing, distinct = self._to_files("distinct", IMAGES, "key", _DISTINCT, _merged, rows)
         number = int(cogroup(self._engine, [images], writing)["rows"])
@@ -406,6 +406,9 @@ def compare_some() -> None:
         keys = index.order_keys(hashes)
         for later, earlier in (pairs.T for pairs in index.pairs_in_band(index.unshuffled(keys), 1, len(keys), band=1)):
             Leaders(words).of(keys[later], keys[earlier])
+
+
+COMPARISONS: dict[Call, int] = {compare_some: 6}  # the kernels that find near copies
 
 
 def shares(number: int) -> tuple[int, ...]:
