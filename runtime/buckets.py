@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from isal import isal_zlib as zlib
 
-from runtime.errors import InputError
+from runtime.errors import InputError, low_limit
 from runtime.kernel_caches import scratch_folder
 from runtime.storage.own_files import checksum_of, whole
 from runtime.storage.paths import is_url, room
@@ -128,7 +128,9 @@ def read_blocks(path: Path, schema: pa.Schema | None) -> Iterator[Block]:
     except (ValueError, pa.ArrowException, OSError, MemoryError) as error:
         if is_url(path) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             raise  # the file may be whole, and the server busy or forbidding
-        raise InputError(f"{path} is damaged ({error}); delete it and its .json, and run again") from None
+        raise low_limit(error) or InputError(
+            f"{path} is damaged ({error}); delete it and its .json, and run again"
+        ) from None
 
 
 def _checksum(head: np.void, packed: bytes | memoryview | pa.Buffer) -> int:

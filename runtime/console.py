@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runtime import terminal
 from runtime.arguments import with_advice
-from runtime.errors import AGAIN, InputError, few_files, name_flags, refusal_in, without_secrets
+from runtime.errors import AGAIN, InputError, LowLimit, few_files, low_limit, name_flags, refusal_in, without_secrets
 from runtime.interrupts import INTERRUPTED, interruptible
 from runtime.kernel_caches import require_safe
 from runtime.packages import missing_package, table_rows
@@ -94,7 +94,9 @@ class _TerminalHandler(logging.Handler):
 def sentence_for(error: Exception) -> tuple[str, int] | None:
     """Return a sentence on why a command failed, and its exit status; None for an unforeseen error."""
     if isinstance(error, InputError):
-        return str(error), FAILED if isinstance(error, FullDisk) else BAD_INPUT
+        return str(error), FAILED if isinstance(error, FullDisk | LowLimit) else BAD_INPUT
+    if limit := low_limit(error):
+        return str(limit), FAILED
     if isinstance(error, ConnectionError):  # Py4J's, if the JVM has ended
         return BROKEN_OFF, FAILED
     if type(error).__module__.partition(".")[0] in ("pyspark", "py4j"):  # not imported: some commands need no Spark

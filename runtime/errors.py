@@ -1,5 +1,6 @@
 """Define the exceptions of all packages for input that cannot be used, and checks of parameters and their types."""
 
+import errno
 import functools
 import inspect
 import math
@@ -45,6 +46,9 @@ _NEAR = 0.72
 _MOST_SHOWN = 80  # characters of a value in a message
 _BINARY = "bytes that are not text"
 QUOTED, NAMES = 40, 30  # characters of what a file holds, and names of columns, in a message
+# What errors say, of whatever class, if the system refuses a thread, or memory.
+_NO_THREADS = ("can't start new thread", "Failed to launch worker thread", "Resource temporarily unavailable")
+_NO_MEMORY = ("failed to map segment", "Cannot allocate memory", "libllvmlite", "LLVM ERROR: out of memory")
 AGAIN = "run the same command again to go on"
 MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
 MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewer
@@ -131,6 +135,37 @@ def few_files() -> str | None:
     if limit == resource.RLIM_INFINITY or limit >= OPEN_FILES:
         return None
     return f"only {limit:,} files may be open at once; allow more with ulimit -n {OPEN_FILES}, and {AGAIN}"
+
+
+class LowLimit(InputError):
+    """A limit of this process is too low. The inputs are not to blame, so a command ends with another exit status."""
+
+
+def low_limit(error: BaseException) -> LowLimit | None:
+    """Return an error that names the limit of this process that `error` comes from; None if it comes from none.
+
+    >>> str(low_limit(RuntimeError("can't start new thread"))).partition(";")[0]
+    'the system lets this command start no more threads and processes'
+    >>> low_limit(ValueError("no number"))
+    """
+    text = str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    is_cut = "requested and" in text and resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
+    if number == errno.EFBIG or "File too large" in text or is_cut:
+        limit = f"no file may have more than {_limit(resource.RLIMIT_FSIZE)} bytes"
+        return LowLimit(f"{limit}; allow larger files (ulimit -f), and {AGAIN}")
+    if number == errno.EAGAIN or any(sign in text for sign in _NO_THREADS):
+        limit = "the system lets this command start no more threads and processes"
+        return LowLimit(f"{limit}; allow a hundred more (ulimit -u, or the limit of a container), and {AGAIN}")
+    is_of_memory = isinstance(error, MemoryError) or number == errno.ENOMEM or any(sign in text for sign in _NO_MEMORY)
+    if is_of_memory and resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        limit = f"this command may take {_limit(resource.RLIMIT_AS)} bytes of address space, which are too few"
+        return LowLimit(f"{limit}; allow more (ulimit -v), and {AGAIN}")
+    return None
+
+
+def _limit(kind: int) -> str:
+    return f"{resource.getrlimit(kind)[0]:,}"
 
 
 def nearest_names(spelled: str, candidates: Iterable[str], most: int = 1) -> list[str]:

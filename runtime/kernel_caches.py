@@ -139,7 +139,7 @@ def processor() -> str:
 def require_safe() -> None:
     """Raise an InputError if kernels are not compiled, or if a folder for them is another user's, or open to others."""
     if _config.DISABLE_JIT:
-        raise InputError("NUMBA_DISABLE_JIT is set, but plain Python would take days for what compiled kernels do in minutes; unset it")
+        raise InputError("NUMBA_DISABLE_JIT is set; unset it: as plain Python, kernels would take days for minutes")
     if _faults:
         raise InputError(_faults[0])
 

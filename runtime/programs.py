@@ -45,6 +45,13 @@ def start(name: str, module: str) -> None:
     except ModuleNotFoundError as error:
         terminal.say(f"{name}: {error.name} is not installed in {sys.executable}: {INSTALL}", "error")
         sys.exit(2)
+    except Exception as error:
+        from runtime.errors import low_limit
+
+        if limit := low_limit(error):
+            terminal.say(f"{name}: {limit}", "error")
+            sys.exit(1)
+        raise
     try:
         main()
     except SystemExit as end:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -36,7 +37,7 @@ from runtime import engine
 from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
 from runtime.engine import Numbered, RunTask, Stage
-from runtime.errors import MOST_CORES, InputError, name_flags, require_integer, without_secrets
+from runtime.errors import AGAIN, MOST_CORES, InputError, LowLimit, name_flags, require_integer, without_secrets
 from runtime.interrupts import postponed
 from runtime.progress import Progress, advance, advanced, current, running, visible
 from runtime.redaction import learn, secret_addresses
@@ -59,6 +60,7 @@ _MOMENT = 0.2  # seconds: until a killed server has ended, Python would ask it f
 _LOOK_EVERY = 1.0  # seconds: how often a process that waits makes sure that the server runs
 _PATIENCE = 300.0  # seconds for the server to start and to fork a worker, of which imports on a slow disk take most
 _preparation = spawn.get_preparation_data
+_unregister = resource_tracker.unregister
 
 Call = Callable[[int, Any], Any]  # returns the result of a task, given the place and the item
 
@@ -366,6 +368,8 @@ def _start_server() -> None:
     multiprocessing.set_forkserver_preload(modules if sys.version_info >= (3, 11) else [])
     settings = ALLOCATORS | {"PYTHONSAFEPATH": "1"}
     before = {name: os.environ.get(name) for name in settings}
+    warnings.filterwarnings("ignore", "resource_tracker: process died unexpectedly", UserWarning)
+    resource_tracker.unregister = _unregister_at_any  # type: ignore[assignment]
     resource_tracker.ensure_running()  # otherwise it would start below, and unblock signals
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
     os.environ.update(settings)
@@ -380,6 +384,15 @@ def _start_server() -> None:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _unregister_at_any(name: str, kind: str) -> None:
+    """Unregister a semaphore at Python's process that tracks them.
+
+    If somebody kills that process, Python starts another, which does not know the name, and would print a trace.
+    """
+    resource_tracker.register(name, kind)
+    _unregister(name, kind)
 
 
 @lru_cache(1)
@@ -401,6 +414,12 @@ class _Process(ForkServerProcess):
             with _watched_server():
                 super().start()
         except (EOFError, ConnectionError) as error:
+            if _server_has_failed():
+                raise LowLimit(
+                    "no worker could be started: the system lets this command start no more processes, or take no more "
+                    "memory; allow more (ulimit -u, ulimit -v, or a container's limits), or give fewer --cores, and "
+                    f"{AGAIN}"
+                ) from None
             raise BrokenProcessPool("the server that workers are forked from was killed") from error
         finally:
             spawn.get_preparation_data = _preparation
@@ -425,6 +444,17 @@ def _watch_server(over: threading.Event) -> None:
             return
         _continue_server()
     _signal_server(signal.SIGKILL)
+
+
+def _server_has_failed() -> bool:
+    """Say whether the server has ended by an error of its own, as when it cannot fork, and not by a signal."""
+    time.sleep(_MOMENT)
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    try:
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return ended is not None and ended.si_code == os.CLD_EXITED
 
 
 def _continue_server() -> None:

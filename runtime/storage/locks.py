@@ -27,7 +27,7 @@ from filelock import Timeout, UnixFileLock
 from runtime.errors import AGAIN, InputError
 from runtime.redaction import hidden
 from runtime.storage.own_files import Parts, finished, read_json, write_json
-from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
+from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove, remove_left_scratch
 
 MOMENT = 0.2  # seconds to wait for a lock: its last owner may be removing its file, which is then made anew
 _FOREVER = -1.0  # as filelock says it
@@ -167,8 +167,10 @@ class Owner:
 def claim(folder: Path, wait: bool = False) -> Owner:
     """Return the right to write into `folder`, which is made if need be.
 
-    If another process has the lock, raise an InputError, or with `wait` wait until the lock is free.
+    If another process has the lock, raise an InputError, or with `wait` wait until the lock is free. Temporary files of
+    killed processes are removed: those of the run that is continued may be among them.
     """
+    remove_left_scratch()
     if is_url(folder):
         return Owner(folder, None)
     _require_own(folder / WORK)

@@ -26,7 +26,7 @@ from uuid import uuid4
 import pyarrow as pa
 from isal import isal_zlib as zlib  # computes checksums in a quarter of zlib's time
 
-from runtime.errors import AGAIN, InputError
+from runtime.errors import AGAIN, InputError, LowLimit, low_limit
 from runtime.redaction import hidden
 from runtime.storage.paths import (
     FullDisk,
@@ -86,7 +86,7 @@ def is_sound(file: OwnFile) -> bool:
     try:
         with intact(file):
             return True
-    except FullDisk:  # no room for the copy of a file at a URL
+    except (FullDisk, LowLimit):  # no room for the copy of a file at a URL, or no memory
         raise
     except (FileNotFoundError, InputError):
         return False
@@ -103,6 +103,8 @@ def refusing(file: OwnFile) -> Iterator[None]:
     except InputError:
         raise
     except _DAMAGE as error:
+        if limit := low_limit(error):
+            raise limit from error
         is_of_file = isinstance(error, FileNotFoundError) or is_of_arrow(error)
         if is_url(file.path) and is_outside(error) and not is_of_file:
             raise  # the file may be whole, and the server busy or forbidding

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
 from runtime.arrow import gather
-from runtime.errors import InputError
+from runtime.errors import InputError, low_limit
 from runtime.packages import load_own, missing_package, own_hooks
 
 # Packages whose errors are errors of a network, even if they are no OSErrors.
@@ -170,6 +170,8 @@ def room(folder: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if limit := low_limit(error):
+            raise limit from error
         if is_full(error):
             raise FullDisk(no_space(folder)) from error
         raise
@@ -194,8 +196,7 @@ def scratch() -> Iterator[Path]:
     from runtime.storage.locks import alone, take  # here, as `locks` imports this module
 
     with room(parent := scratch_folder()), alone(parent / f"{_SCRATCH}{_LOCK}"):
-        for left in parent.glob(f"{_SCRATCH}*-*"):
-            _remove_unless_used(left)
+        _remove_unused(parent)
         folder = make_folder(parent / f"{_SCRATCH}{os.getpid()}-{os.urandom(4).hex()}")
         lock, files = take(folder / _LOCK), make_folder(folder / "files")
     owner = os.getpid()
@@ -222,15 +223,25 @@ def scratch_of_process() -> Path:
     return stack.enter_context(scratch())
 
 
-def _remove_unless_used(folder: Path) -> None:
-    """Remove a folder of `scratch` if the process that made it has ended."""
+def remove_left_scratch() -> None:
+    """Remove the folders of `scratch` that killed processes left, for a process that may need none itself."""
+    from runtime.kernel_caches import scratch_folder  # here, as above
+    from runtime.storage.locks import alone  # here, as above
+
+    with suppress(InputError, OSError), alone((parent := scratch_folder()) / f"{_SCRATCH}{_LOCK}"):
+        _remove_unused(parent)
+
+
+def _remove_unused(parent: Path) -> None:
+    """Remove the folders of `scratch` in `parent` whose processes have ended."""
     from runtime.storage.locks import Held, take  # here, as above
 
-    with suppress(Held, OSError):
-        lock = take(folder / _LOCK, 0)
-        if lock is not None:
-            remove(folder)
-            lock.release()
+    for folder in parent.glob(f"{_SCRATCH}*-*"):
+        with suppress(Held, OSError):
+            lock = take(folder / _LOCK, 0)
+            if lock is not None:
+                remove(folder)
+                lock.release()
 
 
 def is_full(error: OSError) -> bool:

@@ -3,6 +3,8 @@
 import errno
 import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -13,6 +15,7 @@ from runtime.console import command
 from runtime.engine.local import Local
 from runtime.errors import ParameterError
 from runtime.storage.paths import FullDisk
+from tests.support.checkout import ROOT
 
 FULL = os.strerror(errno.ENOSPC)
 OF_A_WORKER = """An exception was thrown from the Python worker:
@@ -58,6 +61,9 @@ Traceback (most recent call last):
         (PermissionError(errno.EACCES, "Permission denied", "/out"), 1, "/out is not writable"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/x"), 1, "/proc/x can be neither made nor"),
         (EndpointConnectionError(endpoint_url="http://x"), 1, "Could not connect to the endpoint URL"),
+        (RuntimeError("can't start new thread"), 1, "the system lets this command start no more threads and processes"),
+        (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), 1, "the system lets this command start no more"),
+        (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), 1, "no file may have more than"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )
@@ -67,6 +73,15 @@ def test_a_job_that_fails_ends_in_one_sentence(capsys, error, status, sentence):
     assert stopped.value.code == status
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"curate: {sentence}")
+
+
+def test_a_limit_of_memory_is_named():
+    program = "import resource\nfrom runtime.console import command\n"
+    program += "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
+    program += "with command('job'):\n    bytearray(4 << 30)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    expected = "job: this command may take 3,221,225,472 bytes of address space, which are too few; allow more"
+    assert (done.returncode, done.stderr[: len(expected)]) == (1, expected)
 
 
 def test_what_nobody_foresaw_keeps_its_trace():

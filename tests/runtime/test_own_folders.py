@@ -9,6 +9,7 @@ import pytest
 
 from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder, private_folder, scratch_folder
+from runtime.storage.locks import owned
 from runtime.storage.paths import scratch
 from tests.support.checkout import ROOT
 
@@ -84,6 +85,13 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "open")
     with pytest.raises(InputError, match="others may write into"):  # links have mode 0777
         private_folder(tmp_path / "a", "name b")
+
+
+def test_whoever_claims_an_output_folder_removes_what_killed_processes_left(without_spark, tmp_path):
+    left = scratch_folder() / "scratch-1-00000000"
+    left.mkdir()
+    with owned(tmp_path / "out"):
+        assert not left.exists()
 
 
 def test_the_folder_in_the_users_cache_may_be_an_own_link_to_an_own_folder(tmp_path, without_spark, monkeypatch):

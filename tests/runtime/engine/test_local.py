@@ -147,6 +147,21 @@ def test_a_server_that_is_killed_while_it_forks_a_worker_is_replaced(monkeypatch
     assert len(set(killed)) == kills
 
 
+def test_a_server_that_cannot_fork_ends_the_run_in_a_sentence_that_names_the_limits(tmp_path):
+    refuse = "import os, sys\n\ndef fork():\n    raise BlockingIOError(11, 'Resource temporarily unavailable')\n\n"
+    refuse += "if 'forkserver' in str(sys.orig_argv):\n    os.fork = fork\n"
+    (tmp_path / "sitecustomize.py").write_text(refuse)
+    program = "from runtime.console import command\nfrom runtime.engine.local import Local\n"
+    program += "from tests.runtime.engine.test_local import double\n"
+    program += "with command('job'):\n    Local(2).run([*range(9)], double)"
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "job: no worker could be started: the system lets this command start"
+    )
+
+
 def stop_server() -> int:
     """Stop the server that workers are forked from, which then answers nothing; return its process id."""
     forkserver.ensure_running()
@@ -314,6 +329,16 @@ def test_an_engine_that_is_not_closed_ends_without_a_word():
     for _ in range(5):
         done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert (done.stdout, done.stderr) == ("72\n", "")
+
+
+def test_an_engine_ends_without_a_word_after_the_tracker_of_semaphores_was_killed():
+    program = "import os\nfrom contextlib import closing\nfrom multiprocessing import resource_tracker\n"
+    program += "from runtime.engine.local import Local\nfrom tests.runtime.engine.test_local import double\n"
+    program += "with closing(Local(2)) as local:\n    local.run(list(range(9)), double)\n"
+    program += "    os.kill(resource_tracker._resource_tracker._pid, 9)\n"
+    program += "    print(local.run(list(range(9)), double)['sum'])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.stderr) == ("72\n", "")
 
 
 @pytest.mark.slow

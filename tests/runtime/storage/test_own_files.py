@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metadata import InputError
+from runtime.errors import LowLimit
 from runtime.shipping import Shipped
 from runtime.storage.arrays import open_array, save_array
 from runtime.storage.own_files import (
@@ -83,6 +84,11 @@ def test_at_a_url_arrow_finds_damage_and_a_server_that_fails_does_not():
     for error in (OSError(errno.EIO, "no answer"), ConnectionError("no answer"), PermissionError("no key")):
         with pytest.raises(type(error), match="no"), refusing(there):
             raise error
+
+
+def test_a_file_is_not_called_damaged_because_no_thread_can_be_started(file):
+    with pytest.raises(LowLimit, match="the system lets this command start no more threads"), refusing(file):
+        raise OSError("Unknown error: Failed to launch worker thread: Resource temporarily unavailable")
 
 
 def test_a_folder_has_the_files_that_are_known_and_no_others(file, tmp_path):
