@@ -209,7 +209,8 @@ def _of_rows(facts: dict[str, Any]) -> Iterator[Finding]:
 
 def _of_lists(facts: dict[str, Any]) -> Iterator[Finding]:
     """Yield the warning that lists, or evaluation sets, name nothing of what was read."""
-    excluding = [listed | {"option": "exclude"} for listed in facts.get("exclusion_lists", [])]
+    lists = [listed for listed in facts.get("exclusion_lists", []) if listed["values"]]
+    excluding = [listed | {"option": "exclude"} for listed in lists]
     unmatched = [listed for listed in (*excluding, *facts["gate"].get("lists", [])) if not listed["found"]]
     if unmatched:
         named = ((f"--{listed['option'].replace('_', '-')} ", Quoted(listed["name"])) for listed in unmatched[:NAMED])

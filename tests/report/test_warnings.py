@@ -215,6 +215,7 @@ def test_what_is_no_regular_file_is_warned_of():
 def test_lists_that_exclude_nothing_are_warned_of():
     facts = facts_of()
     lists = [{"name": name, "values": 2, "found": found} for name, found in (("a.txt", 0), ("b.txt", 3), ("c.txt", 0))]
+    lists.append({"name": "says-so.txt", "values": 0, "found": 0})  # a comment alone
     facts["gate"] = facts["gate"] | {"lists": [{"option": "decontaminate_texts", "name": "d.txt", "found": 0}]}
     (warning,) = said(facts | {"exclusion_lists": lists})
     assert warning.startswith(

@@ -70,7 +70,7 @@ def remove_from_manifest(
             write_json(folder.path / RUN, facts | {"checksums": dict(sorted(checksums.items()))})
     except AlreadyComplete as done:
         return str(done)
-    unmatched = [each["name"] for each in facts["removals"][-1]["lists"] if not each["found"]]
+    unmatched = [each["name"] for each in facts["removals"][-1]["lists"] if each["values"] and not each["found"]]
     if progress and unmatched:
         progress.note(f"No pair is named by {listed(unmatched, NAMED)}. {UNMATCHED_LIST}")
     return _summary(run.facts["rows"]["kept"], facts["removals"][-1], as_path(to))
