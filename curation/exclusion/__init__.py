@@ -61,10 +61,10 @@ class Exclusion:
         """Return what the lists in these files exclude; without files, nothing is excluded."""
         names = [*dict.fromkeys(map(str, paths))]
         forms = [_forms(read_whole_list(name, "the exclusion list")) for name in names]
-        lists = [replace(cls._of_forms(each), name=hidden(name)) for name, each in zip(names, forms, strict=True)]
+        lists = [replace(cls._of_forms(values), name=hidden(name)) for name, values in zip(names, forms, strict=True)]
         if len(lists) == 1:
             return lists[0]
-        together = {kind: [*chain.from_iterable(each[kind] for each in forms)] for kind in KINDS}
+        together = {kind: [*chain.from_iterable(values[kind] for values in forms)] for kind in KINDS}
         return replace(cls._of_forms(together), lists=tuple(lists))
 
     @classmethod
@@ -130,18 +130,19 @@ class Exclusion:
         return cls(**sets, regexes=regexes, digest=hashed.hexdigest(), hashes=hashes)
 
     @property
-    def each(self) -> tuple[Exclusion, ...]:
+    def by_list(self) -> tuple[Exclusion, ...]:
         """What each list excludes, in the order in which they were given."""
         return self.lists or (self,)
 
     @property
     def lists_digest(self) -> str:
         """A digest of the lists, on which the numbers of rows that each names depend; their order does not matter."""
-        return blake2b(" ".join(sorted({each.digest for each in self.each})).encode(), digest_size=16).hexdigest()
+        digests = sorted({listed.digest for listed in self.by_list})
+        return blake2b(" ".join(digests).encode(), digest_size=16).hexdigest()
 
     def without(self, hits: Sequence[np.ndarray]) -> Exclusion:
         """Return this exclusion extended by images with listed hashes: the keys, uint64[image, 2], of each list."""
-        lists = [replace(each, hits=KeySet.of([keys])) for each, keys in zip(self.each, hits, strict=True)]
+        lists = [replace(listed, hits=KeySet.of([keys])) for listed, keys in zip(self.by_list, hits, strict=True)]
         return replace(self, hits=KeySet.of(hits), lists=tuple(lists)) if self.lists else lists[0]
 
     def rows_of_lists(self, tallies: Tallies) -> list[dict[str, Any]]:
@@ -149,9 +150,10 @@ class Exclusion:
 
         `tallies` are those of `out_of`, or of `tally_lists`. A pair may be named by several lists.
         """
-        lists = [each for each in self.each if each.name]
+        lists = [listed for listed in self.by_list if listed.name]
         return [
-            {"name": each.name, "values": each.values, "found": tallies[f"{LISTED}{each.digest}"]} for each in lists
+            {"name": listed.name, "values": listed.values, "found": tallies[f"{LISTED}{listed.digest}"]}
+            for listed in lists
         ]
 
     @property
@@ -196,7 +198,7 @@ class Exclusion:
 
     def tally_lists(self, excluded: pa.RecordBatch, tallies: Tallies) -> None:
         """Tally, for each list, how many of the excluded rows it names, as LISTED and the list's digest."""
-        for digest, listed in {each.digest: each for each in self.each}.items():
+        for digest, listed in {listed.digest: listed for listed in self.by_list}.items():
             others = listed.excluded(excluded).null_count if self.lists else 0
             tallies.add(f"{LISTED}{digest}", excluded.num_rows - others)
 

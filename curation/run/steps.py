@@ -240,7 +240,7 @@ class Steps:
         exclusion, gate, bits = self.request.exclusion, self.request.gate, self.request.options.near
         if not exclusion.hashes or gate is None:
             return exclusion
-        hashes = [each.hashes for each in exclusion.each]
+        hashes = [listed.hashes for listed in exclusion.by_list]
         with self.progress.stage("look up listed hashes"):
             return exclusion.without(gate.hashes.find(self.engine, hashes, bits, work))
 

@@ -70,7 +70,7 @@ def remove_from_manifest(
             write_json(folder.path / RUN, facts | {"checksums": dict(sorted(checksums.items()))})
     except AlreadyComplete as done:
         return str(done)
-    unmatched = [each["name"] for each in facts["removals"][-1]["lists"] if each["values"] and not each["found"]]
+    unmatched = [row["name"] for row in facts["removals"][-1]["lists"] if row["values"] and not row["found"]]
     if progress and unmatched:
         progress.note(f"No pair is named by {listed(unmatched, NAMED)}. {UNMATCHED_LIST}")
     return _summary(run.facts["rows"]["kept"], facts["removals"][-1], as_path(to))
@@ -158,7 +158,7 @@ def _summary(before: int, removal: Mapping[str, Any], to: Path) -> str:
     `removal` is the record of it in run.json.
     """
     reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in removal["reasons"].items())
-    named = [f"{each['name']} names {counted(each['found'], 'pair')}." for each in removal["lists"]]
+    named = [f"{row['name']} names {counted(row['found'], 'pair')}." for row in removal["lists"]]
     return (
         f"removed {removal['removed']:,} of {counted(before, 'pair')}{f' ({reasons})' if reasons else ''}; "
         f"the others are in {to / 'curated'}, what went is in {to / 'removed'}{'. ' * bool(named)}{' '.join(named)}"
