@@ -391,6 +391,7 @@ def _unregister_at_any(name: str, kind: str) -> None:
 
     If somebody kills that process, Python starts another, which does not know the name, and would print a trace.
     """
+    resource_tracker.ensure_running()  # in Python 3.14, the message that finds it killed is lost
     resource_tracker.register(name, kind)
     _unregister(name, kind)
 
