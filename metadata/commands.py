@@ -25,6 +25,7 @@ from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
 from runtime.storage.locks import require_apart
 from runtime.storage.own_files import content_of
+from runtime.storage.paths import local_folder
 from runtime.terminal import aligned, print_result, readable, say
 
 NAME = "clip-metadata"
@@ -61,7 +62,7 @@ def run(args: Namespace) -> None:
     """Fetch the sources that the flags name, build all entries, and print the number of entries from each source."""
     original = followed_recipe(args) if args.recipe else None
     config, uploads = made(MetadataConfig, args), modules(*UPLOADS)
-    output = output_of(Path(args.output))
+    output = output_of(local_folder(args.output))
     for module in uploads:
         module.require(args)
     if args.starter:
@@ -131,12 +132,13 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
             "--download asks Wikimedia's servers, whose policy is that programs say how to reach their users; give"
             " --contact with an e-mail address or a URL"
         )
+    folder = local_folder(args.download_to, "download_to") if args.download_to else output / DOWNLOADS
     manners = Manners(args.contact)
     snapshot = Snapshot(args.dump, args.content_current, tuple(args.download_wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = files_to_fetch(planned, manners)
     with ConsoleProgress().stage(f"download {len(downloads)} files", "MB of those begun"):
-        results = fetch(downloads, Path(args.download_to or output / DOWNLOADS), manners, args.dry_run) + failed
+        results = fetch(downloads, folder, manners, args.dry_run) + failed
     write = print_result if args.dry_run else say
     write("\n".join(listing(results)))
     lost = 0 if args.dry_run else sum(result.outcome == "failed" for result in results)

@@ -18,7 +18,7 @@ from runtime.errors import InputError, typed
 from runtime.progress import Progress
 from runtime.storage.locks import WORK, claimed
 from runtime.storage.own_files import Parts, finished, read_json
-from runtime.storage.paths import make_folder, names, remove
+from runtime.storage.paths import local_folder, make_folder, names, remove
 from runtime.tallies import TaskResult
 
 log = logging.getLogger("metadata")
@@ -57,7 +57,7 @@ def write_metadata(
     folder are refused, unless `overwrite` says to replace them; what was counted for them is kept.
     """
     wanted = asked_for(config, sources.recipe)
-    output = Path(output).expanduser()
+    output = local_folder(output)
     with claimed(output, partial(require_build_folder, wanted=wanted, overwrite=overwrite)) as parts:
         build = Build(config, sources, Parts(output / COUNTED, parts.work))
         counting = Counting(build, engine_of(engine), progress or Progress())

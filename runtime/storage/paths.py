@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
 from runtime.arrow import gather
-from runtime.errors import InputError, low_limit
+from runtime.errors import InputError, ParameterError, low_limit, shortened
 from runtime.packages import load_own, missing_package, own_hooks
 
 # Packages whose errors are errors of a network, even if they are no OSErrors.
@@ -75,6 +75,8 @@ def as_path(path: str | os.PathLike) -> Path:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
     except ImportError as error:
         raise InputError(f"{path} cannot be opened: {missing_package(str(error)) or error}") from None
+    except OSError as error:  # pyarrow's, if it does not find the library of Hadoop
+        raise InputError(f"{path} cannot be opened: {shortened(str(error))}") from None
 
 
 @cache
@@ -110,6 +112,19 @@ def absolute(path: str | os.PathLike) -> Path:
     """Return an absolute path, which means the same to workers in other folders; a URL is returned as by `as_path`."""
     path = as_path(path)
     return path if is_url(path) else path.absolute()
+
+
+def local_folder(path: str | os.PathLike, parameter: str = "output") -> Path:
+    """Return the path of a folder of this machine; ParameterError if it is a URL, of whatever kind.
+
+    >>> local_folder("s3://bucket/name")
+    Traceback (most recent call last):
+    runtime.errors.ParameterError: output is s3://bucket/name, a URL; give a local folder, and copy it from there
+    """
+    protocol, mark, rest = str(path).partition("://")
+    if mark and protocol != "file":
+        raise ParameterError(f"is {path}, a URL; give a local folder, and copy it from there", parameter)
+    return Path(rest if mark else path).expanduser()
 
 
 def fixed(path: str | os.PathLike) -> Path:

@@ -32,7 +32,7 @@ from runtime.errors import AGAIN
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile, part_files
 from runtime.storage.parquet import batches, part_writer, row_counts
-from runtime.storage.paths import make_folder, remove
+from runtime.storage.paths import local_folder, make_folder, remove
 from runtime.tallies import Tallies, TaskResult
 from runtime.warming import Call, compile_kernels
 
@@ -181,7 +181,7 @@ def copies_of(
     """
     files = [OwnFile(path, None, AGAIN) for path in part_files(Path(hashes))]
     bits = index.hash_bits((batch[column] for file in files for batch in batches(file, columns=[column])), column)
-    folder = make_folder(Path(output).absolute())
+    folder = make_folder(local_folder(output).absolute())
     images = Side(files, _read_hashes, float(sum(row_counts(files))), more=(column, bits))
     search = NearCopies(started(engine, Progress(), folder), distance, bits, folder / "work")
     schema = pa.schema([COPIES.field(name) for name in ("uid", "copy_of")])
