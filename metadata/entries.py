@@ -24,6 +24,7 @@ from metadata.rules import have_letters
 from runtime.arrow import one_array, require, string_array, string_buffers
 from runtime.errors import InputError, quoted, require_integer, typed
 from runtime.kernel_caches import cache_folder
+from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.storage.listing import described
 from runtime.storage.machine_cache import opened_folder
@@ -247,8 +248,9 @@ class EntriesOnDisk:
 class Entries:
     """All entries; `table` has the columns of SCHEMA, and `languages` maps each code to its slice of ids.
 
-    `about` has those members of metadata.json that ABOUT lists; it is empty for entries built from lists. If
-    `on_demand`, a language takes up to a second until its entries can be read for the first time on a machine.
+    `about` has those members of metadata.json that ABOUT lists, and the `path` of a folder at a URL, with the commit of
+    a dataset of the Hub; it is empty for entries built from lists. If `on_demand`, a language takes up to a second
+    until its entries can be read for the first time on a machine.
     """
 
     on_demand: ClassVar[bool] = False
@@ -406,7 +408,10 @@ class Entries:
             raise InputError(
                 f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"
             )
-        return _Saved(file, digest, {name: facts[name] for name in ABOUT if name in facts})
+        about = {name: facts[name] for name in ABOUT if name in facts}
+        if is_url(directory):
+            about["path"] = hidden(str(directory))
+        return _Saved(file, digest, about)
 
 
 class _Strings(Entries):

@@ -167,3 +167,13 @@ def test_conditions_read_scores_of_the_same_dataset(hub, local, tmp_path):
     of_files = [*command(tmp_path / "local", tmp_path / "out2"), "--images", tmp_path / "local"]
     ran(*of_files, "--keep", "original_width > 300")
     assert curated(tmp_path / "out") == curated(tmp_path / "out2") != {}
+
+
+def test_a_run_states_the_dataset_and_the_commit_of_its_metadata(hub, tmp_path):
+    ran("clip-metadata", "--entries", *entries(tmp_path), "--output", tmp_path / "made", "--upload", "o/entries")
+    pairs, metadata = written(tables(), tmp_path / "local"), "hf://datasets/o/entries"
+    ran(
+        "clip-curate", "--input", pairs, "--metadata", metadata, "--english-threshold", 20, "--output", tmp_path / "out"
+    )
+    commit = hub.datasets["o/entries"].refs["main"]
+    assert facts(tmp_path / "out")["metadata"]["path"] == f"{metadata}@{commit}"

@@ -217,6 +217,8 @@ def test_metadata_by_name_are_uploaded_with_a_card_and_opened_at_their_commit(hu
     facts = json.loads(remote(hub, "o/entries")["metadata.json"])
     assert facts["digest"] in remote(hub, "o/entries")["README.md"].decode()
     opened = Entries.open("hf://datasets/o/entries@main")
+    commit = hub.datasets["o/entries"].refs["main"]
+    assert opened.about["path"] == f"hf://datasets/o/entries@{commit}"
     assert opened.digest == facts["digest"] == Entries.open(tmp_path / "made").digest
     assert opened.table.equals(Entries.open(tmp_path / "made").table)
     hub.requests.clear()

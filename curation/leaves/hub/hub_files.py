@@ -80,12 +80,12 @@ class HubFiles(HfFileSystem):
         except FileNotFoundError:
             return {} if detail else []
         folder = info["name"]
-        found = [info] if info["type"] == "file" else [info, *_listed(folder, recursive=maxdepth != 1)]
+        listed = [info] if info["type"] == "file" else [info, *_listed(folder, recursive=maxdepth != 1)]
         infos = {}
-        for each in sorted(found, key=itemgetter("name")):
-            depth = each["name"].count("/") - folder.count("/")
-            if (withdirs or each["type"] == "file") and (maxdepth is None or depth <= maxdepth):
-                infos[each["name"]] = each
+        for info in sorted(listed, key=itemgetter("name")):
+            depth = info["name"].count("/") - folder.count("/")
+            if (withdirs or info["type"] == "file") and (maxdepth is None or depth <= maxdepth):
+                infos[info["name"]] = info
         return infos if detail else [*infos]
 
     def _repo_and_revision_exist(
@@ -161,15 +161,15 @@ def _looked_up(name: str, parts: re.Match) -> Info | None:
 
     def entries() -> list[RepoFile | RepoFolder]:
         kind = parts["kind"].removesuffix("s")
-        found = api().get_paths_info(parts["repository"], [path], revision=parts["revision"], repo_type=kind)
-        return [possible(address, entry) for entry in found]
+        answered = api().get_paths_info(parts["repository"], [path], revision=parts["revision"], repo_type=kind)
+        return [possible(address, entry) for entry in answered]
 
-    found = answer(address, entries, LOOKS)
-    if not found:
+    listed = answer(address, entries, LOOKS)
+    if not listed:
         return None
-    if [entry.path for entry in found] != [path]:
-        raise malformed(address, f"it is about {quoted(found[0].path)}")
-    return _info(name, found[0])
+    if [entry.path for entry in listed] != [path]:
+        raise malformed(address, f"it is about {quoted(listed[0].path)}")
+    return _info(name, listed[0])
 
 
 def _listed(folder: str, recursive: bool) -> list[Info]:
