@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from curation.outputs.derived import CHECKSUMS
 from runtime.storage.own_files import read_json, whole, write_json
 from runtime.storage.paths import as_path, files, files_below, move_files, names, read_bytes, remove
 from tests.support.cluster import children, kill
@@ -136,4 +137,7 @@ def test_what_is_made_of_a_run_and_killed_in_the_middle_is_gone_on_with(bucket, 
     finally:
         leave_nothing()
     written = {name: read_bytes(output / name) for name in files_below(output)}
-    assert written == all_bytes(tmp_path / "quiet")
+    quiet = all_bytes(tmp_path / "quiet")
+    for files in (written, quiet):
+        files.pop(CHECKSUMS, None)  # whose digest of what they are made from depends on where inputs lie
+    assert written == quiet
