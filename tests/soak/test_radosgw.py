@@ -138,6 +138,6 @@ def test_what_is_made_of_a_run_and_killed_in_the_middle_is_gone_on_with(bucket, 
         leave_nothing()
     written = {name: read_bytes(output / name) for name in files_below(output)}
     quiet = all_bytes(tmp_path / "quiet")
-    for files in (written, quiet):
-        files.pop(CHECKSUMS, None)  # whose digest of what they are made from depends on where inputs lie
+    for content in (written, quiet):
+        content.pop(CHECKSUMS, None)  # whose digest of what they are made from depends on where inputs lie
     assert written == quiet
