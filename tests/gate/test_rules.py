@@ -129,7 +129,9 @@ def random_images(chance: random.Random, number: int) -> list[dict]:
         row = image(
             chance.choice([url] * 20 + [None]),
             chance.sample([(text, chance.choice(["en", "ja", "th", "other"])) for text in texts], chance.randrange(4)),
-            signals=chance.choice([None, *range(128), *(sum(chance.sample(PLACES, 3)) for _ in range(128))]),
+            signals=chance.choice(
+                [None, *[512] * 5, *range(5, 128), *(sum(chance.sample(PLACES, 3)) for _ in range(128))]
+            ),
             shown=chance.choice([None, *range(6)]),
             stated_width=sizes[0],
             stated_height=sizes[1],
