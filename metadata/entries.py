@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +53,9 @@ _MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: the most that o
 _EXPECTED_LIST = "give a JSON array of strings, or one entry per line"
 _MARKS = {".csv": ",", ".tsv": "\t"}  # the extension of a table → what is between its fields
 
+EntriesOfLanguages = Annotated[
+    Mapping[str, Sequence[str] | pa.Array], "the entries of each language, as {'en': ['photo', 'dog']}"
+]
 FilesOfLanguages = Mapping[str, str | Path] | Sequence[str]  # the path of each language, or arguments such as en=FILE
 
 
@@ -260,7 +263,7 @@ class Entries:
     about: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, lists: Mapping[str, Sequence[str] | pa.Array], source: str = "list") -> Entries:
+    def build(cls, lists: EntriesOfLanguages, source: str = "list") -> Entries:
         """Return the entries in `lists`, a mapping from language code to strings; all have the source `source`.
 
         InputError for an unknown language, or an entry that is repeated in its language, empty or null.

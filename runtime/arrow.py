@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import ArrayLike
 
 from runtime.errors import InputError, require_several, shown
 from runtime.kernels.hashes import EITHER_CASE, LOWER_CASE, read_digits
@@ -55,6 +56,28 @@ def string_array(values: Strings, what: str) -> pa.Array:
         if not (pa.types.is_string(values.type) or pa.types.is_string_view(values.type)):
             raise InputError(f"{what} must be strings; got an array of {values.type}: cast it first")
     return _large(values)
+
+
+def present_uids(uids: Strings) -> pa.Array:
+    """Return uids as `string_array` does; InputError if one is null."""
+    array = string_array(uids, "uids")
+    if array.null_count:
+        first = pc.index(pc.is_null(array), True).as_py()
+        raise InputError(
+            f"{array.null_count} of {len(array)} uids are null, the first at position {first}; every image needs one: "
+            "leave out such rows, or make uids of their URLs by curation.uids"
+        )
+    return array
+
+
+def numbers(values: ArrayLike, what: str) -> np.ndarray:
+    """Return numbers, given as any sequence, as an array; InputError for a table, and for lists of unequal length."""
+    if hasattr(values, "columns"):
+        raise InputError(f"{what} must be numbers; got a {type(values).__name__}: give one of its columns")
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise InputError(f"{what} must be one number for each entry; got {shown(values)}") from None
 
 
 def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -238,10 +261,7 @@ def exact_numbers(uids: Strings) -> np.ndarray:
 
     InputError if a uid is null.
     """
-    uids = string_array(uids, "uids")
-    if uids.null_count:
-        raise InputError(f"{uids.null_count} of {len(uids)} uids are null; every image needs one")
-    return _all_numbers(uids, LOWER_CASE).view(np.int64)
+    return _all_numbers(present_uids(uids), LOWER_CASE).view(np.int64)
 
 
 def _all_numbers(uids: pa.Array, digits: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from numbers import Integral
 
 import numpy as np
 
-from runtime.arrow import Strings, string_array, string_buffers
+from runtime.arrow import Strings, present_uids, string_buffers
 from runtime.errors import InputError, typed
 from runtime.kernels.hashes import number_keys, siphash
 
@@ -38,9 +38,7 @@ def draw_hashes(seed: int, purpose: str, uids: Strings) -> np.ndarray:
     """
     if not isinstance(seed, Integral):
         raise InputError(f"the seed is {seed!r}; it must be an integer")
-    array = string_array(uids, "uids")
-    if array.null_count:
-        raise InputError(f"{array.null_count} of {len(array)} uids are null; every image needs one to be drawn for")
+    array = present_uids(uids)
     key = np.frombuffer(blake2b(f"{seed:d}/{purpose}".encode(), digest_size=16).digest(), "<u8")
     offsets, data = string_buffers(array)
     out = np.empty(len(array), np.uint64)

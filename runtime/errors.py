@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path, PurePath
 from types import FunctionType, NoneType, SimpleNamespace, UnionType
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from runtime.redaction import redacted
 
@@ -343,7 +343,9 @@ def typed(called: Called) -> Called:
 
     A Literal admits its strings alone, and an empty path is refused. Numbers and strings in place of lists are left to
     `require_integer`, `require_several` and similar functions, whose messages say more. Items of lists are checked if
-    they are words or paths; those of mappings are not.
+    they are words or paths; those of mappings are not. The text of an Annotated type says what to give in its place.
+
+    A constructor gets numbers and lists of NumPy and pandas as those of Python, which can be written as JSON.
 
     >>> @typed
     ... def kept(name: str, balance: bool = True) -> None: ...
@@ -380,12 +382,34 @@ def _typed(function: Any) -> Any:
             few = f"takes {len(in_order)} arguments by position, and {len(args)} came"
             raise InputError(f"{function.__name__} {few}; give the others by name: {', '.join(by_name)}")
         hints = _hints(function)
+        if function.__name__ == "__init__":
+            args = (*map(_plain, args, map(hints.get, names)), *args[len(names) :])
+            kwargs = {name: _plain(value, hints.get(name)) for name, value in kwargs.items()}
         for name, value in (*zip(names, args, strict=False), *kwargs.items()):
             if name in hints:
                 _require_type(name, value, hints[name])
         return function(*args, **kwargs)
 
     return checked
+
+
+def _plain(value: Any, hint: Any) -> Any:
+    """Return a number of NumPy, or any library, as one of Python, and so an array for which `hint` has a Sequence.
+
+    >>> import numpy as np
+    >>> _plain(np.int64(5), None), _plain({"da": np.float32(0.5)}, None), _plain(np.array(["han"]), Sequence[str])
+    (5, {'da': 0.5}, ['han'])
+    """
+    if isinstance(value, dict):
+        return {name: _plain(each, None) for name, each in value.items()}
+    dimensions = getattr(value, "ndim", None)
+    is_list = dimensions == 1 and any(get_origin(kind) is Sequence for kind in _of_union(hint))
+    if (dimensions == 0 or is_list) and hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Real) and not isinstance(value, int | float):  # NumPy's longdouble, or a fraction
+        with suppress(OverflowError):
+            return int(value) if isinstance(value, Integral) else float(value)
+    return value
 
 
 def _unknown(name: str, function: Any, names: Sequence[str], args: Sequence[Any]) -> str:
@@ -398,8 +422,11 @@ def _unknown(name: str, function: Any, names: Sequence[str], args: Sequence[Any]
 
 
 def _require_type(name: str, value: Any, hint: Any) -> None:
+    words = None
+    if get_origin(hint) is Annotated:
+        hint, words = get_args(hint)
     if not _fits(value, hint):
-        give = " or ".join(dict.fromkeys(_in_words(hint)))
+        give = words or " or ".join(dict.fromkeys(_in_words(hint)))
         file = "; write the table to a Parquet file, and give its path" if _is_table(value) and "a path" in give else ""
         raise ParameterError(f"is of type {type(value).__name__}; give {give}{file}", name)
     _require_choices(name, value, hint)
@@ -449,7 +476,8 @@ def _hints(function: Any) -> dict[str, Any]:
     hints = {}
     for name, hint in function.__annotations__.items():
         with suppress(NameError):
-            resolved = get_type_hints(SimpleNamespace(__annotations__={name: hint}), function.__globals__)[name]
+            annotated = SimpleNamespace(__annotations__={name: hint})
+            resolved = get_type_hints(annotated, function.__globals__, include_extras=True)[name]
             if not all(kind in _NUMBERS for kind in _of_union(resolved)):
                 hints[name] = resolved
     return hints

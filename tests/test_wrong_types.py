@@ -1,7 +1,8 @@
 """Whatever of a wrong type a program gives to a public name is refused in one sentence, before anything is done."""
 
 import inspect
-from dataclasses import fields, is_dataclass
+import json
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -222,7 +223,7 @@ def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path,
     ("mistake", "sentence"),
     [
         (lambda: Matching.of(["dog"]), "entries is of type list; give Entries"),
-        (lambda: Thresholds.of([1, 2], 1), "counts is of type list; give a mapping"),
+        (lambda: Thresholds.of([1, 2], 1), "counts is of type list; give the counts of each language, as {'en': [30"),
         (lambda: Thresholds.of({}, "1"), "the threshold is '1'; it must be an integer"),
         (lambda: curation.curate(["a"], "o", config={}), "config is of type dict; give CurationConfig or None"),
         (
@@ -243,7 +244,22 @@ def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path,
         (lambda: curation.curate("xx://a/b.csv", "o"), "no installed package opens URLs that begin with xx://; check"),
         (lambda: curation.curate("a", "o", CurationConfig()), "curate takes 2 arguments by position, and 3 came; give"),
         (lambda: Matching.of(ENTRIES).find([1]), "texts must be strings; one is of type int: 1"),
-        (lambda: curation.keep_probability([0], [0.5]), "entries must be a list of ids (integers of 32 bits) for each"),
+        (lambda: curation.keep_probability([0], [0.5]), "for each text, as [[0, 5], []]; got [0]"),
+        (
+            lambda: curation.keep_probability([0.5], [[0]]),
+            "entries must be a list of ids (integers of 32 bits) for each",
+        ),
+        (
+            lambda: curation.keep_probability([[0]], [[0, 1], [1]]),
+            "rates must be one number for each entry; got [[0, 1]",
+        ),
+        (lambda: curation.keep_probability([[7]], [0.5]), "id 7 is not among the 1 entries with a count or rate; give"),
+        (
+            lambda: curation.tail_share(pd.DataFrame({"count": [2]}), 5),
+            "counts must be numbers; got a DataFrame: give one of its columns",
+        ),
+        (lambda: curation.draws(0, "keep", ["a", None]), "1 of 2 uids are null, the first at position 1; every image"),
+        (lambda: Matching.of(ENTRIES).find(["a", "b"], "en"), "got one string, 'en': give ['en'] * len(texts)"),
         (lambda: CurationConfig(english_threshold=20.0), "is 20.0; it must be an integer, such as 20"),
         (lambda: CurationConfig(english_threshold=20.5), "is 20.5; it must be an integer"),
         (lambda: CurationConfig(english_treshold=20), "of CurationConfig; did you mean english_threshold?"),
@@ -277,6 +293,10 @@ def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path,
         (lambda: Matching.of(ENTRIES).find(["a", "b"], ["en"]), "1 languages came with 2 texts; give one for each"),
         (lambda: Matching.of(ENTRIES).find(pd.DataFrame({"text": ["a"]})), "got a DataFrame: give one of its columns"),
         (lambda: Matcher.build(["dog"]).find(pa.table({"text": ["a"]})), "Table; give a list or an Arrow array"),
+        (
+            lambda: Entries.build(["dog"]),
+            "lists is of type list; give the entries of each language, as {'en': ['photo'",
+        ),
         (lambda: Sources.find(lists=["dog"]), "lists is of type list; give a mapping or None"),
         (lambda: curate(inputs=[]), "inputs is an empty list; give files, folders, globs or URLs"),
         (
@@ -295,3 +315,26 @@ def test_the_sentence_says_what_to_give(mistake, sentence):
     with pytest.raises(InputError) as refusal:
         mistake()
     assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ({"english_threshold": np.int64(5), "seed": np.uint32(3)}, {"english_threshold": 5, "seed": 3}),
+        (
+            {"tail_share": np.float32(0.5), "max_bad_files": np.longdouble(0.25)},
+            {"tail_share": 0.5, "max_bad_files": 0.25},
+        ),
+        ({"target_size": np.array(7), "merge_languages": np.bool_(True)}, {"target_size": 7, "merge_languages": True}),
+        ({"min_language_scores": {"da": np.float32(0.5)}}, {"min_language_scores": {"da": 0.5}}),
+        ({"witnesses": np.array(["han", "page"])}, {"witnesses": ["han", "page"]}),
+        ({"witnesses": pd.Series(["han"], index=[7])}, {"witnesses": ["han"]}),
+    ],
+)
+def test_a_config_takes_numbers_and_lists_of_numpy_and_pandas_as_those_of_python(given, plain):
+    assert json.dumps(asdict(CurationConfig(**given))) == json.dumps(asdict(CurationConfig(**plain)))
+
+
+def test_a_constructor_with_too_many_values_is_refused():
+    with pytest.raises(TypeError, match="positional arguments"):
+        ByEntries(*[2] * 20)

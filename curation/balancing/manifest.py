@@ -18,7 +18,7 @@ from curation.config import DOUBTFUL_SCORE, JUDGEMENT, LICENSE, RECORD, ExtraCol
 from curation.kernels import sampling as kernels
 from curation.licences import license_column, tally_licenses
 from curation.schemas import CURATED, SAMPLED, STATED, with_extra
-from runtime.arrow import parts, require
+from runtime.arrow import numbers, parts, require
 from runtime.cogroup import Rows
 from runtime.draws import draws
 from runtime.errors import InputError
@@ -38,10 +38,11 @@ def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: Arra
     >>> keep_probability([[0, 1], [1], [], None], [0.5, 0.25]).tolist()
     [0.625, 0.25, 0.0, 0.0]
     """
+    lists = entry_chunks(entries)
     rates = _checked_rates(rates, dimensions=(1,))
     if rates.size and not (rates.min() >= 0 and rates.max() <= 1):  # false for NaN
         raise InputError("the rates hold NaN, or a number below 0 or above 1; give those of `rates`")
-    chunks = [entry_ids(chunk, len(rates)) for chunk in entry_chunks(entries)]
+    chunks = [entry_ids(chunk, len(rates)) for chunk in lists]
     return np.concatenate([np.empty(0), *(_probability(ids, offsets, rates) for ids, offsets in chunks)])
 
 
@@ -171,7 +172,7 @@ def sums_by_language(columns: Mapping[str, pa.Array | pa.ChunkedArray | np.ndarr
 
 
 def _checked_rates(rates: ArrayLike, dimensions: tuple[int, ...]) -> np.ndarray:
-    rates = np.asarray(rates)
+    rates = numbers(rates, "rates")
     if rates.ndim not in dimensions or (rates.size and rates.dtype.kind != "f"):
         raise InputError(f"rates are {rates.dtype} of shape {rates.shape}; give one floating-point rate per entry")
     return rates

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise, starmap
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Annotated
 from zlib import crc32
 
 import numpy as np
@@ -21,8 +22,8 @@ from pyarrow.parquet import ParquetFile
 from curation.config import ASSUMED_TAIL_SHARE, ENGLISH, SIZE_PROBES, CurationConfig
 from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
-from runtime.arrow import parts
-from runtime.errors import InputError, quoted, require_integer, typed
+from runtime.arrow import numbers, parts
+from runtime.errors import InputError, quoted, require_integer, shown, typed
 from runtime.storage.own_files import OwnFile, intact, read_json, refusing
 from runtime.storage.parquet import open_parquet, write_tables
 from runtime.storage.paths import as_path
@@ -128,8 +129,11 @@ class CountedEntries:
             try:
                 with intact(counts_file) as local, open_parquet(local) as file:
                     counted = cls._read(file, path)
-            except FileNotFoundError as error:
-                raise InputError(f"no counts at {path}; give the counts.parquet of a finished run") from error
+            except FileNotFoundError:
+                raise InputError(
+                    f"no counts at {path}, which is in the folder of every finished run; restore that folder, or give "
+                    "another run"
+                ) from None
         if digest is not None:
             _require_digest(counted.digest, digest, "the entries", f"the counts at {path}")
         return counted
@@ -223,18 +227,29 @@ def entry_chunks(entries: pa.Array | pa.ChunkedArray | Iterable) -> list[pa.Arra
             entries = pa.array(entries, ENTRY_IDS)
         elif entries.type not in (ENTRY_IDS, pa.large_list(pa.int32())):
             entries = entries.cast(pa.large_list(pa.int32()))
-    except (pa.ArrowException, OverflowError, TypeError) as error:
+    except (pa.ArrowException, OverflowError, TypeError):
         raise InputError(
-            "entries must be a list of ids (integers of 32 bits) for each text, as [[0, 5], []]"
-        ) from error
+            "entries must be a list of ids (integers of 32 bits) for each text, as [[0, 5], []]; "
+            f"got {_of_wrong_type(entries)}"
+        ) from None
     return entries.chunks if isinstance(entries, pa.ChunkedArray) else [entries]
+
+
+def _of_wrong_type(entries: pa.Array | pa.ChunkedArray | Iterable) -> str:
+    """Return what was given as entries, for a message: the type of an array, or else the beginning of the list."""
+    if isinstance(entries, pa.Array | pa.ChunkedArray):
+        return f"an array of {entries.type}"
+    return shown(entries)
 
 
 def require_among(ids: np.ndarray, size: int) -> None:
     """Refuse ids below 0 or not below `size`."""
     for id in (ids.min(), ids.max()) if len(ids) else ():
         if not 0 <= id < size:
-            raise InputError(f"entry id {id} is not among the {size} entries; these ids belong to other metadata")
+            raise InputError(
+                f"entry id {id} is not among the {size} entries with a count or rate; give one for each entry of the "
+                "metadata that these texts were matched with"
+            )
 
 
 def tail_share(counts: ArrayLike, t: float) -> float:
@@ -249,7 +264,7 @@ def tail_share(counts: ArrayLike, t: float) -> float:
 def threshold(counts: ArrayLike, p: float) -> int:
     """Return the count whose cumulative share of matches is nearest to `p`; of two equally near, the smaller.
 
-    A cumulative share includes all smaller counts.
+    A cumulative share includes all smaller counts. The threshold is 1 if all counts are 0, or if there are none.
 
     >>> threshold([1, 3, 6, 10], p=0.15)
     3
@@ -313,6 +328,11 @@ class Distribution:
         return (int(self.sums[i + 1]) + int(self.sums[i + 2])) / (2 * self.total)
 
 
+CountsOfLanguages = Annotated[
+    Mapping[str, ArrayLike | Distribution], "the counts of each language, as {'en': [30, 2, 5]}"
+]
+
+
 @typed
 @dataclass(frozen=True)
 class Thresholds:
@@ -323,9 +343,7 @@ class Thresholds:
     assumed: bool = False  # True: without English matches or a given share, it is ASSUMED_TAIL_SHARE
 
     @classmethod
-    def of(
-        cls, counts: Mapping[str, ArrayLike | Distribution], english_threshold: int, tail_share: float | None = None
-    ) -> "Thresholds":
+    def of(cls, counts: CountsOfLanguages, english_threshold: int, tail_share: float | None = None) -> "Thresholds":
         """Return thresholds that give every language the tail share of English at its threshold, or `tail_share`.
 
         `counts` maps a language to its counts or their `Distribution`. The threshold of English is always
@@ -343,7 +361,7 @@ class Thresholds:
         return cls(p, of_language, assumed=tail_share is None)
 
     @classmethod
-    def same(cls, counts: Mapping[str, ArrayLike | Distribution], t: int) -> "Thresholds":
+    def same(cls, counts: CountsOfLanguages, t: int) -> "Thresholds":
         """Return the threshold `t` for every language; the tail share is that of all languages' matches together."""
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
         total = sum(distribution.total for distribution in distributions.values())
@@ -351,13 +369,13 @@ class Thresholds:
         return cls(tail / total if total else 0.0, dict.fromkeys(distributions, _whole_threshold(t)))
 
     @classmethod
-    def unlimited(cls, counts: Mapping[str, ArrayLike | Distribution]) -> "Thresholds":
+    def unlimited(cls, counts: CountsOfLanguages) -> "Thresholds":
         """Return thresholds above all counts: every entry is in the tail, and every rate is 1."""
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
         return cls(1.0, {code: unlimited_threshold(of_code.ascending) for code, of_code in distributions.items()})
 
 
-def thresholds_at(t: int, counts: Mapping[str, ArrayLike | Distribution], config: CurationConfig) -> Thresholds:
+def thresholds_at(t: int, counts: CountsOfLanguages, config: CurationConfig) -> Thresholds:
     """Return each language's threshold if English has `t`: by tail share, the same, or unlimited, as `config` says."""
     if not config.balance:
         return Thresholds.unlimited(counts)
@@ -435,7 +453,7 @@ def _probes(low: int, high: int, number: int) -> list[int]:
 
 def _checked_counts(counts: ArrayLike) -> np.ndarray:
     """Return `counts` as int64; InputError unless it is one-dimensional, of whole numbers of at least 0."""
-    array = np.asarray(counts)
+    array = numbers(counts, "counts")
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise InputError(f"counts are {array.dtype} of shape {array.shape}; give one row of non-negative integers")
     if array.dtype.kind == "f" and not np.all(array == np.floor(array)):

@@ -36,7 +36,7 @@ from metadata.entries import Entries, EntriesOnDisk
 from metadata.languages import OTHER, of_stated, unknown
 from metadata.rules import Rules, meta_entry, meta_text, symbols
 from runtime.arrow import list_array, parts, require, string_array
-from runtime.errors import AGAIN, InputError, typed
+from runtime.errors import AGAIN, InputError, shown, typed
 from runtime.kernel_caches import cache_folder
 from runtime.progress import advance
 from runtime.storage.machine_cache import opened_folder, sound
@@ -274,6 +274,11 @@ class Matching:
         many languages as texts.
         """
         texts = string_array(texts, "texts")
+        if isinstance(languages, str):
+            raise InputError(
+                f"languages must be one for each of the {len(texts):,} texts; got one string, {shown(languages)}: "
+                f"give [{shown(languages)}] * len(texts)"
+            )
         codes = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
         if len(codes) != len(texts):
             raise InputError(f"{len(codes):,} languages came with {len(texts):,} texts; give one for each")
