@@ -27,7 +27,16 @@ from curation.run.finished_run import FinishedRun
 from curation.schemas import CURATED
 from runtime.arrow import parts
 from runtime.draws import draws
-from runtime.errors import require_integer, require_share, typed
+from runtime.errors import (
+    InputError,
+    no_column,
+    quoted,
+    quoted_names,
+    require_integer,
+    require_kind,
+    require_share,
+    typed,
+)
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
@@ -84,7 +93,15 @@ class Results(FinishedRun):
         return sorted(matches, key=lambda code: -matches[code])
 
     def entries(self, code: str) -> pa.Table:
-        """Return the rows of counts.parquet for one language: its entries that a text has."""
+        """Return the rows of counts.parquet for one language: its entries that a text has.
+
+        InputError for a language without entries in the metadata.
+        """
+        if code not in self.languages:
+            raise InputError(
+                f"the run in {self.path} has no entries of the language {quoted(code)}; it has those of "
+                f"{quoted_names([*self.languages])}"
+            )
         return self.counted_entries.rows.filter(pc.field("language") == code)
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
@@ -103,8 +120,11 @@ class Results(FinishedRun):
 
         Ids that none of these images contains are left out.
         """
-        wanted, example_by_id = np.zeros(len(self.counts), bool), dict[int, str]()
+        for position, id in enumerate(ids):
+            require_integer(f"ids[{position}]", id, 0, len(self.counts) - 1)
+        wanted = np.zeros(len(self.counts), bool)
         wanted[np.asarray(ids, np.int64)] = True
+        example_by_id = dict[int, str]()
         for batch in self.matched(images):
             if not wanted.any():
                 break
@@ -131,6 +151,8 @@ class Results(FinishedRun):
         """
         from curation.balancing.manifest import expected_sizes
 
+        for position, each in enumerate(thresholds):
+            require_kind(f"thresholds[{position}]", each, Thresholds, "Thresholds, such as run.thresholds(20)")
         none = np.zeros(len(thresholds))
         sums, read = dict.fromkeys(self.languages, none), 0
         for batch in self.matched(images):
@@ -155,6 +177,9 @@ class Results(FinishedRun):
 
         The manifest is in random order, so its first rows are a random sample.
         """
+        names = self.schema.names
+        if missing := [column for column in columns if column not in names]:
+            raise no_column(f"the manifest of {self.path}", missing, names, "name some of these")
         return _batches(self.files("curated"), [*columns], images)
 
     def kept(self, share: float = 1.0) -> pa.Table:

@@ -244,3 +244,25 @@ def test_a_run_goes_on_whatever_the_command_line_was(pairs, tmp_path):
     again = curated(pairs, tmp_path / "out", "clip-curate --cores 2")
     assert again.facts["made"]["command_line"] == "clip-curate --cores 2"
     assert again.digest == first.digest
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        (lambda run: run.pairs(["uid", "txt"]), r"manifest of .* has no column txt; it has uid, .*did you mean text\?"),
+        (lambda run: run.entries("xq"), "has no entries of the language xq; it has those of .*en"),
+        (lambda run: run.examples(["dog"]), r"ids\[0\] is 'dog'; it must be an integer"),
+        (lambda run: run.examples([0, -1]), r"ids\[1\] is -1; it must be at least 0"),
+        (lambda run: run.expected([5, 10]), r"thresholds\[0\] is of type int; give Thresholds, such as run.thresholds"),
+    ],
+)
+def test_a_question_that_a_run_cannot_answer_is_refused(folder, mistake, sentence):
+    with pytest.raises(InputError, match=sentence):
+        mistake(Results.open(folder))
+
+
+def test_counts_that_are_gone_since_a_run_was_opened_are_said_to_be_gone(tmp_path, entries, images):
+    run = Results.open(write_run(tmp_path, entries, images, t=10))
+    (tmp_path / "counts.parquet").unlink()
+    with pytest.raises(InputError, match="no counts at .*counts.parquet, which is in .* every finished run; restore"):
+        _ = run.counts
