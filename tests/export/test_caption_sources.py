@@ -144,7 +144,7 @@ def test_sources_without_captions_or_of_no_image_are_refused(run, captions, tmp_
         WebDataset(["0.tar"], caption_sources=["dfn"])
     with pytest.raises(InputError, match="for columns of huggingface give their names"):
         HuggingFace(captions=["a"], caption_sources=["dfn=0.1"])
-    with pytest.raises(InputError, match="none of the captions of the source nobody"):
+    with pytest.raises(InputError, match="has no captions of the source nobody; it has those of "):
         export(in_turn(), run.path, tmp_path / "out", HuggingFace(captions=[captions], caption_sources=["nobody"]))
     with pytest.raises(InputError, match="give no caption_ratio"):
         WebDataset(["0.tar"], ["captions"], ["dfn"], caption_ratio=0.2)

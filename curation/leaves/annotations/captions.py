@@ -22,7 +22,15 @@ from curation.joins.uid_join import Table, first
 from curation.run.finished_run import FinishedRun, pool_files
 from metadata.languages import LOCALE
 from runtime.draws import draws
-from runtime.errors import InputError, ParameterError, require_integer, require_seed, require_share, typed
+from runtime.errors import (
+    InputError,
+    ParameterError,
+    quoted_names,
+    require_integer,
+    require_seed,
+    require_share,
+    typed,
+)
 
 CAPTION, SCORE, SOURCE = "caption", "score", "source"
 EXPECTED = "tables of captions: Parquet files with the columns uid (or url) and caption"
@@ -119,8 +127,21 @@ def build(
     rows = (batch for file in table.files for batch in caption_rows(table, file, source))
     with work_beside(path) as work:
         best = sorted_rows(rows, ROWS, -(-table.bytes // part_bytes), _best, work, Captions.schema)
+        if source and not best.num_rows:
+            require_source(table, source)
         counts = save_rows_of(path, best, pool_files(run), f"{captions_of(source)} in {table.name}")
     return Captioned(Captions.open(path), *counts)
+
+
+def require_source(table: ImageTable, source: str) -> None:
+    """Raise an InputError, which names the sources that the table has, if none of its captions is of `source`."""
+    found = set[str]()
+    for file in table.files:
+        for batch in caption_rows(table, file):
+            found.update(batch[SOURCE].drop_null().unique().to_pylist())
+    if source not in found:
+        sources = quoted_names(sorted(found - {""}))
+        raise InputError(f"{table.name} has no captions of the source {source}; it has those of {sources}")
 
 
 def captions_of(source: str | None) -> str:

@@ -22,7 +22,14 @@ import pyarrow.compute as pc
 
 from curation.joins.image_tables import Paths
 from curation.joins.uid_join import Join, Table, first, images_in, keys
-from curation.leaves.annotations.captions import caption_table, captions_of, field_of, find_captions, require_ratio
+from curation.leaves.annotations.captions import (
+    caption_table,
+    captions_of,
+    field_of,
+    find_captions,
+    require_ratio,
+    require_source,
+)
 from curation.leaves.annotations.clusters import CLUSTER, Choice, cluster_table, paths_of
 from curation.licences import licenses_in
 from curation.outputs.derived import AlreadyComplete, Derivation, Derived, deriving
@@ -274,6 +281,8 @@ class Beside:
         tallies = Join(pool, [*kept, *tables]).count(engine, partial(_counted, captions=texts))
         for text, source in zip(texts, wanted, strict=False):
             if not tallies[text]:
+                if source:
+                    require_source(find_captions(captions, source), source)
                 raise InputError(
                     f"none of the {captions_of(source)} in {paths_of(captions)} is of an image of {run.path}; "
                     "give tables with uids or URLs of this run"
