@@ -273,7 +273,7 @@ def _files(path: str, kind_of: KindOf, passed_over: dict[str, str]) -> list[Inpu
         kind, names = crawl_files(path)
         return [_input(name, formats()[kind], Version()) for name in names]
     with listing.looking_up(path):
-        contents = listing.files_at(path, "a file, a folder, a glob or a URL")
+        contents = listing.files_at(path, "an input: a file, a folder, a glob or a URL")
         _require_no_run(contents)
         require_no_table(contents, kind_of)
     passed_over.update(contents.passed_over)

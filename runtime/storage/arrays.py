@@ -17,7 +17,9 @@ import pyarrow as pa
 from isal import isal_zlib as zlib
 
 from runtime.errors import InputError
+from runtime.storage.listing import described
 from runtime.storage.own_files import OwnFile, checksum_of, compared, content_of, refusing, whole, write_json
+from runtime.storage.paths import names
 
 REMEDY = "build it again"
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}  # of .npy
@@ -72,6 +74,9 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
     except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
         if isinstance(error, InputError):
             raise
+        if name not in names(directory):
+            what = described(directory)
+            raise InputError(f"{directory} {what}; give a folder with {name} and its arrays, or {REMEDY}") from None
         raise InputError(f"{directory} holds no readable {name} with its arrays ({error}): {REMEDY}") from None
     return header, arrays
 

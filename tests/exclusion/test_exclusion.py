@@ -213,7 +213,7 @@ def test_a_damaged_or_missing_exclusion_is_refused(tmp_path):
     (folder / "uids_keys.npy").write_bytes(keys)
     with pytest.raises(InputError, match=r"uids_keys\.npy is damaged"):
         Exclusion.open(folder)
-    with pytest.raises(InputError, match="holds no readable exclusion.json"):
+    with pytest.raises(InputError, match="nowhere does not exist; give a folder with exclusion.json"):
         Exclusion.open(tmp_path / "nowhere")
 
 

@@ -199,8 +199,8 @@ def test_a_token_that_ends_while_files_are_read_ends_in_a_sentence(hub, pairs):
     [
         ("hf://datasets/o/none", r"hf://datasets/o/none@main does not exist, or is private; check the name at http"),
         ("hf://datasets/o/pairs@v2", "hf://datasets/o/pairs@v2 names no revision of the dataset; http"),
-        ("hf://datasets/o/pairs/none", "hf://datasets/o/pairs/none does not exist; expected a file"),
-        ("hf://datasets/o/pairs/*.csv", r"hf://datasets/o/pairs/\*.csv does not exist; expected a file"),
+        ("hf://datasets/o/pairs/none", "hf://datasets/o/pairs/none does not exist; expected an input: a file"),
+        ("hf://datasets/o/pairs/*.csv", r"hf://datasets/o/pairs/\*.csv does not exist; expected an input: a file"),
         ("hf://datasets/pairs", "hf://datasets/pairs names no dataset; expected hf://datasets/OWNER/NAME"),
     ],
 )

@@ -143,7 +143,7 @@ def test_a_sample_of_files_is_of_files_not_of_their_parts(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("missing.jsonl", "does not exist; expected a file, a folder"),
+        ("missing.jsonl", "missing.jsonl does not exist; expected an input: a file, a folder"),
         ("no*match", "does not exist"),
         ("README.md", r"unknown ending; expected \.wat\.gz"),
         ("README*", "holds no file that can be read"),
