@@ -228,11 +228,11 @@ def first_bad(kind: str, values: pa.Array) -> int | None:
 
 
 def refusal(pattern: str) -> str | None:
-    """Return why RE2 refuses a regular expression, or None if it is valid."""
+    """Return why RE2 refuses a regular expression, such as "missing ]: [", or None if it is valid."""
     try:
         pc.match_substring_regex(pa.array([""]), pattern)
     except pa.ArrowInvalid as error:
-        return str(error)
+        return str(error).removeprefix("Invalid regular expression: ")
     return None
 
 
@@ -270,7 +270,8 @@ KINDS = {
     "regex": Kind(
         _each(lambda value: value != "" and refusal(value) is None),
         pa.Array.to_pylist,
-        "regular expression of RE2; mend it (https://github.com/google/re2/wiki/Syntax)",
+        "regular expression of RE2, which has no look-ahead, look-behind or back-reference; rewrite it in the syntax "
+        "of https://github.com/google/re2/wiki/Syntax",
     ),
 }
 HASHES = {"sha256": 32, "md5": 16, "pdq": 32}  # kind of hash → its length in bytes
@@ -335,7 +336,10 @@ def _refused(kind: str, value: str) -> str:
     if kind not in KINDS and _HASH.search(value):
         return _NO_HASH
     expected = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
-    return expected if kind in HASHES or _HASH.search(value) else f"{quoted(value)!r} is {expected}"
+    if kind in HASHES or _HASH.search(value):
+        return expected
+    reason = refusal(value) if kind == "regex" else None
+    return f"{quoted(value)!r} is {expected}" + (f" (RE2 says: {reason})" if reason else "")
 
 
 def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarray, pa.Array]]:

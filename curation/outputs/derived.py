@@ -20,9 +20,13 @@ Finished tasks have stamps below `.work` (`checkpoints`) with their results; the
 A command that continues compares the finished files with the checksums in the stamps, and makes damaged files anew. At
 the end `.checksums.json` lists the checksums of all files; those of a removal are in its run.json.
 
+A command replaces or removes only files that such a command wrote: those that the list of checksums names, and those in
+a folder with a claim, which was empty when it was claimed. A folder with any other file is refused, even to replace it.
+
 `Filling` makes a folder with one file per input, for one run at a time: clip-hash and clip-score write their tables so.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,9 +38,9 @@ from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
-from curation.outputs.checkpoints import VERSION, Input, Ledger, Stamps, digest_of
+from curation.outputs.checkpoints import STAMP_NAME, VERSION, Input, Ledger, Stamps, digest_of
 from runtime.engine import Engine, EngineLike, engine_of, started
-from runtime.errors import AGAIN, InputError
+from runtime.errors import AGAIN, InputError, listed
 from runtime.progress import Progress, advance
 from runtime.storage.locks import WORK, Claimed, claimed, clear_work, is_free, require_apart
 from runtime.storage.own_files import (
@@ -58,9 +62,12 @@ from runtime.tallies import TaskResult
 
 STAMPS = ".stamps"  # suffix of the folder of a part's stamps, in the work folder
 CHECKSUMS = ".checksums.json"  # of all files of a whole folder; programs that read the folder pass over the name
+MAX_NAMED = 3  # names of a user's files in a message
+OF_TASK = re.compile(r"[0-9a-f-]+\.parquet")  # as stamps name the files of tasks: by a digest, or by a span of rows
 Content = TypeVar("Content")
 
 CLAIM = "derived.json"  # in the folder WORK: the digest of what the output is made from
+BEING_CLEARED = ""  # in place of the digest: what is left in the folder is of an earlier command
 DIGEST = "derivation"  # the member of CHECKSUMS, or of run.json, with this digest: the same command is done already
 
 
@@ -242,9 +249,17 @@ class Derivation:
     def require_usable(self, folder: Path) -> None:
         """Refuse a folder with any files but those that the same command left unfinished.
 
-        With `overwrite`, no folder is refused.
+        With `overwrite`, a folder is refused only if it holds files that no such command wrote.
         """
-        if self.overwrite or is_free(folder) or self.has_begun(folder) or self.is_complete(folder):
+        if is_free(folder) or self.has_begun(folder):
+            return
+        others = _files_of_others(folder)
+        if self.overwrite and others:
+            raise InputError(
+                f"output {folder} holds files that no export wrote ({listed(others, MAX_NAMED)}), which --overwrite "
+                "does not delete; give a new or empty folder"
+            )
+        if self.overwrite or self.is_complete(folder):
             return
         if not is_begun(folder):
             fault = f"output {folder} is not empty; give a new or empty folder"
@@ -255,7 +270,8 @@ class Derivation:
             )
         else:
             return
-        raise InputError(fault if self.overwrite is None else f"{fault}, or replace it by --overwrite")
+        can_replace = self.overwrite is not None and not others
+        raise InputError(f"{fault}, or replace it by --overwrite" if can_replace else fault)
 
     def has_begun(self, folder: Path) -> bool:
         """Say whether a command with the same description has begun to make the folder."""
@@ -263,7 +279,7 @@ class Derivation:
 
     def is_complete(self, folder: Path) -> bool:
         """Say whether a command with the same description has made the folder, and no file has gone since."""
-        made = read_json(folder / ("run.json" if self.whole_by == "run.json" else CHECKSUMS)) or {}
+        made = read_json(folder / _list_name(self.whole_by)) or {}
         if self.whole_by not in names(folder) or made.get(DIGEST) != self.made_from:
             return False
         return made["checksums"].keys() <= {*files_below(folder)}
@@ -296,6 +312,7 @@ def deriving(
             _end(parts, wanted)
             raise AlreadyComplete(f"output {folder} is complete already: the same command made it")
         if not has_begun:
+            write_json(folder / WORK / CLAIM, {"made_from": BEING_CLEARED})
             _clear(parts)
             write_json(folder / WORK / CLAIM, {"made_from": wanted.made_from})
         for name in (wanted.whole_by, CHECKSUMS):
@@ -331,6 +348,25 @@ def is_begun(folder: Path) -> bool:
 
 def _claim(folder: Path) -> str | None:
     return (read_json(folder / WORK / CLAIM) or {}).get("made_from")
+
+
+def _list_name(whole_by: str) -> str:
+    """Return the name of the file that lists the checksums of a folder which is complete once it has `whole_by`."""
+    return "run.json" if whole_by == "run.json" else CHECKSUMS
+
+
+def _files_of_others(folder: Path) -> list[str]:
+    """Return the names of files and hidden folders in a folder that no command of this kind wrote."""
+    if is_begun(folder):
+        return []  # the folder held nothing else when it was claimed
+    written = {WORK}
+    for name in ("run.json", CHECKSUMS):
+        content = read_json(folder / name)
+        if isinstance(content, dict) and DIGEST in content:
+            written |= {name, *content["checksums"]}
+    hidden_names = {name for name in names(folder) if name.startswith(".")}
+    present = hidden_names | {*files_below(folder)}
+    return sorted(name for name in present - written if not name.endswith(PARTIAL))
 
 
 def _are_stamped(folder: Path) -> bool:
@@ -377,7 +413,7 @@ class Filling:
     """A folder that is to have one file per input, and to which later calls may add files of further inputs.
 
     `description` has all that the files depend on besides their inputs. With `overwrite`, the folder is emptied first;
-    without, such files that have another description are refused.
+    without, such files that have another description are refused. A folder that also has other files is refused.
     """
 
     called: str  # what messages call the files, such as hashes
@@ -406,9 +442,9 @@ class Filling:
             folder = parts.folder
             for name in names(folder) - {WORK} if self.overwrite else ():
                 remove(folder / name)
-            write_json(folder / STAMP, self.stated)
             ledger = Ledger.of(self.stamps(folder, digest_of(self.description)), inputs)
             self._require_no_others(ledger)
+            write_json(folder / STAMP, self.stated)
             summary = folder / f"_{self.called}.json"
 
             def run(ledger: Ledger) -> None:
@@ -427,9 +463,12 @@ class Filling:
         if is_free(folder) or finished(names(folder)) - {WORK} == {STAMP}:  # claimed by a run that made nothing
             return
         made, wanted = {"stamp_version": 1} | (read_json(folder / STAMP) or {}), self.stated
-        if made.keys() != wanted.keys():
+        present = finished(names(folder)) - {WORK}
+        others = sorted(name for name in present if not (STAMP_NAME.fullmatch(name) or OF_TASK.fullmatch(name)))
+        if made.keys() != wanted.keys() or others:
             what = f"{self.called} of {self.of_what}"
-            raise InputError(f"output {folder} holds files that are no {what}; give an empty or new folder")
+            which = f" ({listed(others, MAX_NAMED)})" if others else ""
+            raise InputError(f"output {folder} holds files that are no {what}{which}; give an empty or new folder")
         if made != wanted and not self.overwrite:
             what = ", ".join(
                 f"{name} {made[name]}, not {wanted[name]}" for name in wanted if made[name] != wanted[name]

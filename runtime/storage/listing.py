@@ -406,6 +406,8 @@ def described(path: Path) -> str:
             return f"holds {kind} ({name})"
     if content == {WORK} or RUN in names(path / WORK):
         return "holds what a command has begun and not finished (run that command again)"
+    if "matched" in content:
+        return f"holds a run of clip-curate that is not finished: {RUN} is missing (run the same command again)"
     if RUN in names(path.parent):
         return f"is a part of the run in {path.parent}"
     if content:

@@ -48,8 +48,8 @@ BAD = [
     ("url:example.org", "no URL of the web"),
     ("uid:", "no uid"),
     ("regex:", "no regular expression of RE2"),
-    ("regex:(?=a)", "no regular expression of RE2"),
-    ("regex:[", "no regular expression of RE2"),
+    ("regex:(?=a)", r"no regular expression of RE2, .*; rewrite it .* \(RE2 says: invalid perl operator: \(\?=\)"),
+    ("regex:[", r"no regular expression of RE2, .* \(RE2 says: missing \]: \[\)"),
 ]
 
 

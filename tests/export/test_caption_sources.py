@@ -127,7 +127,7 @@ def test_a_dataset_for_hugging_face_has_a_column_of_each_source(run, rows, capti
     [
         (["dfn=x"], "the share of dfn is x"),
         (["dfn=nan"], "caption_sources of dfn is nan; it must be a number from 0 to 1"),
-        (["dfn=0.7", "b=0.7"], "caption_sources is .* add up to at most 1"),
+        (["dfn=0.7", "b=0.7"], "caption_sources is dfn=0.7 b=0.7, whose shares add up to 1.4; .* at most 1"),
         (["dfn", "dfn"], "no source of its own"),
         (["a b"], "no source of its own; .* with other characters needs another name"),
         (["a/b", "a--b"], "no source of its own"),

@@ -15,8 +15,10 @@ from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.report_sections.alignment import Classes, align
+from curation.outputs import derived
 from curation.run.results import Results
 from metadata import InputError
+from runtime.storage.locks import Claimed
 from runtime.storage.paths import names
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import FinishedRun, finished_run, image
@@ -39,12 +41,43 @@ def test_an_export_that_fails_leaves_nothing(tmp_path):
 
 
 def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace("pairs"))
     with pytest.raises(
         InputError, match="out is not empty; give a new or empty folder, or replace it by overwrite=True"
     ):
         export(in_turn(), run.path, tmp_path / "out", DataComp())
+    export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
+    assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
+
+
+@pytest.mark.parametrize("is_export", [False, True])
+@pytest.mark.parametrize("name", ["thesis.txt", "data/thesis.txt", ".notes/thesis.txt"])
+def test_files_that_no_export_wrote_are_never_deleted(run, tmp_path, name, is_export):
+    output = tmp_path / "out"
+    if is_export:
+        export(in_turn(), run.path, output, HuggingFace("pairs"))
+    (output / name).parent.mkdir(parents=True, exist_ok=True)
+    (output / name).write_text("dear to someone")
+    before = all_bytes(output)
+    shown = ".notes" if name.startswith(".") else name
+    with pytest.raises(InputError, match=rf"no export wrote \({shown}\), which overwrite=True does not delete"):
+        export(in_turn(), run.path, output, DataComp(), overwrite=True)
+    with pytest.raises(InputError, match="out is not empty; give a new or empty folder$"):
+        export(in_turn(), run.path, output, DataComp())
+    assert all_bytes(output) == before
+
+
+def test_a_folder_that_is_being_emptied_is_emptied_by_the_next_command(run, tmp_path, monkeypatch):
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace("pairs"))
+
+    def end(parts: Claimed) -> None:
+        (parts.folder / ".checksums.json").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(derived, "_clear", end)
+        with pytest.raises(KeyboardInterrupt):
+            export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
     assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
 

@@ -127,8 +127,15 @@ def test_the_job_hashes_tar_by_tar_and_goes_on_with_what_was_added(tmp_path):
     assert sum(pq.read_metadata(file).num_rows for file in done.files) == 10
     assert curation.hash_images is hash_images
 
+    before = (output / STAMP).stat()
     with pytest.raises(InputError, match=r"also holds hashes of .*broken\.png"):
         hash_images(lambda: None, [str(images / "*.tar")], output)
+    assert (output / STAMP).stat().st_mtime_ns == before.st_mtime_ns
+    (output / "notes.txt").write_text("dear to someone")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"holds files that are no hashes of pictures \(notes\.txt\)"):
+            hash_images(lambda: None, [str(images / "*.tar")], output, overwrite=overwrite)
+    (output / "notes.txt").unlink()
     with pytest.raises(InputError, match=r"made otherwise|pdqhash is not installed"):
         hash_images(lambda: None, [str(images)], output, pdq=True)
     one = ("--input", images / "00000.tar", "--output", output, "--overwrite")

@@ -37,6 +37,7 @@ def folders(tmp_path_factory) -> Path:
     (top / "begun" / ".work").mkdir(parents=True)
     (top / "begun" / "pairs").mkdir()
     (top / "begun" / ".work" / "run.json").write_text("{}")
+    (top / "unfinished" / "matched").mkdir(parents=True)
     (top / "empty").mkdir()
     (top / "notes").mkdir()
     (top / "notes" / "thesis.txt").write_text("dear to someone")
@@ -53,6 +54,7 @@ WRONG = {
     "notes": "holds thesis.txt",
     "tars": "holds 00000.parquet, 00000.tar, 00001.parquet and 2 more",
     "begun": "holds what a command has begun and not finished (run that command again)",
+    "unfinished": "holds a run of clip-curate that is not finished: run.json is missing (run the same command again)",
     "run/curated": "is a part of the run in {top}/run",
     **{name: f"holds {kind} ({name})" for name, kind in FOLDERS.items() if name not in (RUN, METADATA)},
 }

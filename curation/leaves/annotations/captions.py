@@ -284,7 +284,12 @@ def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
     for name, share in ratio.items():
         require_share(f"{called} of {name}", share)
     if not ratio or sum(ratio.values()) > 1 + 1e-9:
-        raise ParameterError(f"is {dict(ratio)}; give shares of some sources that add up to at most 1", called)
+        stated = " ".join(f"{name}={share}" for name, share in ratio.items())
+        raise ParameterError(
+            f"is {stated or 'empty'}, whose shares add up to {sum(ratio.values()):.6g}; give at least one share, and "
+            "shares that add up to at most 1",
+            called,
+        )
     return None
 
 

@@ -33,7 +33,7 @@ from runtime.buckets import TURNS
 from runtime.cogroup import RowStream
 from runtime.draws import draw_hashes
 from runtime.engine import Engine, spread
-from runtime.errors import InputError, require_integer, require_number, require_seed, typed
+from runtime.errors import InputError, no_column, require_integer, require_number, require_seed, typed
 from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, part_writer, read_table, row_count, write_rows
@@ -384,7 +384,8 @@ def score_tables(paths: Paths, names: Sequence[str]) -> list[Table]:
         table = ImageTable.find([path], EXPECTED)
         columns = tuple(name for name in names if name in table.columns.names)
         if not columns:
-            raise InputError(f"{table.name} has none of the columns {', '.join(names)}; leave it out, or weigh others")
+            remedy = "weigh one of its columns of numbers, or leave out this table"
+            raise no_column(table.name, names, table.columns.names, remedy)
         paths_by_columns.setdefault(columns, []).append(path)
     taken = [name for columns in paths_by_columns for name in columns]
     for name in names:
