@@ -223,8 +223,12 @@ def _read_json(path: str | Path, text: str) -> list[str]:
         raise InputError(
             f"{path} begins like a JSON array but is none ({error}); mend it, or give one per line"
         ) from None
-    if not all(isinstance(entry, str) for entry in entries):
-        raise InputError(f"{path} holds a JSON array with values that are no strings; give strings only")
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, str):
+            raise InputError(
+                f"{path} holds a JSON array whose entry {number} is {quoted(json.dumps(entry))}, not a string; put it "
+                "into quotes, or leave it out"
+            )
     return entries
 
 

@@ -194,6 +194,8 @@ class Parser(argparse.ArgumentParser):
         stray = self._stray(arguments, len(without_flag))
         if stray is None:
             return
+        if stray == self.prog:
+            self.error(f"{stray} is the name of this command already; leave it out")
         given = [*map(self._action_of, arguments)]
         missing = [action for action in self._actions if action.required and action.option_strings]
         flags = [action.option_strings[0] for action in missing if action not in given]

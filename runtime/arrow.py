@@ -294,6 +294,17 @@ def differs(values: np.ndarray) -> np.ndarray:
     return out
 
 
+def holds_strings(kind: pa.DataType) -> bool:
+    """Say whether columns of a type hold strings: as such, as bytes, in a dictionary, or nothing but nulls."""
+    if pa.types.is_dictionary(kind):
+        return holds_strings(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return holds_strings(kind.storage_type)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    return is_text or is_bytes or pa.types.is_binary_view(kind) or pa.types.is_null(kind)
+
+
 def as_bytes(array: pa.Array) -> pa.Array:
     """Return a column as binary, without checking UTF-8: Arrow checks only when binary is cast to strings."""
     if pa.types.is_dictionary(array.type):

@@ -85,6 +85,17 @@ def _in_one_line(text: str) -> str:
     return _ERRNO.sub("", " ".join(map(str.strip, text.splitlines())))
 
 
+def unusable(path: str, fault: str, reason: str) -> InputError:
+    """Return the error that `path` has a fault for a reason; a reason that begins with the path stands alone.
+
+    >>> str(unusable("a.csv", "cannot be read", "its quotes are odd"))
+    'a.csv cannot be read: its quotes are odd'
+    >>> str(unusable("a.csv", "cannot be read", "a.csv is locked"))
+    'a.csv is locked'
+    """
+    return InputError(reason if reason.startswith(f"{path} ") else f"{path} {fault}: {reason}")
+
+
 class ParameterError(InputError):
     """Parameters have values that cannot be used: `fault` says why.
 

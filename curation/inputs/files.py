@@ -30,7 +30,7 @@ from runtime import errors
 from runtime.arrow import gather
 from runtime.buckets import BUCKET_ROWS, MOST_BUCKETS, buckets_for
 from runtime.draws import draws
-from runtime.errors import InputError
+from runtime.errors import InputError, unusable
 from runtime.packages import hooks, usable_hooks
 from runtime.redaction import hidden
 from runtime.storage import listing
@@ -326,7 +326,7 @@ def checked_parts(file: Input, options: TableOptions) -> list[Input]:
     except InputError:
         raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # UnicodeDecodeError: in names of columns
-        raise InputError(f"{file.path} cannot be read as {file.format}: {error}") from error
+        raise unusable(file.path, f"cannot be read as {file.format}", str(error)) from error
     if format.is_split and file.size > SPLIT_BYTES:
         return _parts(file, seen.piece_bytes)
     return [replace(file, dialect=seen.dialect)]

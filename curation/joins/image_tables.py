@@ -23,7 +23,7 @@ from runtime.errors import InputError, quoted_names, require_several
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.listing import ListedFile, Version, files_at, looking_up, name_of
 from runtime.storage.own_files import OwnFile, compared, intact
-from runtime.storage.parquet import BoundedParquet
+from runtime.storage.parquet import BoundedParquet, unreadable
 from runtime.storage.paths import as_path, is_url, reachable
 from runtime.storage.remote import AS_ASKED
 
@@ -128,7 +128,7 @@ def opened_parquet(path: str, version: Version) -> Iterator[BoundedParquet]:
         with _content(path, version) as file:
             yield BoundedParquet(file)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} cannot be read as Parquet ({' '.join(str(error).split())})") from None
+        raise unreadable(path, error) from None
 
 
 def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> list[File]:

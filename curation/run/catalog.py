@@ -38,8 +38,8 @@ def copied_inputs(spark: SparkSession, table: str, columns: TableOptions, tables
     that this copy did not write are removed. InputError if Spark cannot read the table or the table has no such
     columns.
     """
-    folder = make_folder(tables / folder_of(table))
     rows, schema = _columns(_opened(spark, table), columns, f"{PREFIX}{table}")
+    folder = make_folder(tables / folder_of(table))
     written = map_batches(rows, lambda batches: _copy(batches, schema, folder), COPIED).collect()
     copied = {row["name"]: row["size"] for row in written}
     for path in files(folder):
@@ -55,6 +55,9 @@ def _opened(spark: SparkSession, table: str) -> DataFrame:
     try:
         return spark.table(table)
     except PySparkException as error:
+        if "TABLE_OR_VIEW_NOT_FOUND" in str(error):
+            remedy = "check the spelling, or name its catalog and database too, as in table:CATALOG.DATABASE.TABLE"
+            raise InputError(f"Spark's catalog has no table {table}; {remedy}") from None
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"{PREFIX}{table} is no table that Spark can read: {reason}") from None
 

@@ -8,7 +8,6 @@ it. Inputs may be added and exclusion lists may change; a folder that differs fr
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from contextlib import ExitStack, suppress
@@ -237,8 +236,11 @@ def require_output(path: str | PathLike[str], overwrite: bool = False) -> None:
         if not is_url(folder) and (folder.absolute().parent / RUN).exists():
             raise InputError(f"output {folder} is in the run {folder.absolute().parent}; give a folder outside of it")
         if not (is_url(folder) or os.access(place := existing(folder), os.W_OK)):
-            code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
-            raise PermissionError(code, os.strerror(code), str(place))
+            why = " (its file system is read-only)" if os.statvfs(place).f_flag & os.ST_RDONLY else ""
+            raise InputError(
+                f"output {folder} cannot be written, as {place} is not writable{why}; give another folder, or get the "
+                "right to write there"
+            )
 
 
 def _clear(path: Path) -> None:

@@ -26,7 +26,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
-from runtime.errors import InputError, listed, require_utf8
+from runtime.errors import InputError, listed, require_utf8, unusable
 from runtime.packages import missing_package
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.locks import WORK
@@ -102,6 +102,9 @@ class ListedFile:
         if isinstance(self._system, LocalFileSystem):
             try:
                 return open(self._inner, "rb")
+            except PermissionError as error:
+                remedy = "give yourself the right to read it, or leave it out"
+                raise PermissionError(f"{self.path} is not readable; {remedy}") from error
             except OSError as error:
                 raise OSError(f"{self.path} cannot be opened: {error}") from error
         return cast(BinaryIO, RemoteFile(self.path, self._begin, size, self._failed, reading))
@@ -164,7 +167,7 @@ def looking_up(path: str) -> Iterator[None]:
     except InputError:
         raise
     except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"{hidden(path)} cannot be looked up: {error}") from error
+        raise unusable(hidden(path), "cannot be looked up", str(error)) from error
 
 
 def files_at(path: str, expected: str, deep: bool = True) -> ListedFiles:

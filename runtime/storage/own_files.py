@@ -46,6 +46,24 @@ _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, Overfl
 _PART = 1 << 24  # bytes
 
 
+# What Arrow says of damaged files, and what a message says instead.
+_ARROW_WORDS = {
+    "Parquet magic bytes not found": "its end is missing or damaged",
+    "smaller than the minimum file footer": "its end is missing or damaged",
+    "eserialize thrift": "its footer or the head of a page is damaged",
+}
+
+
+def in_words(reason: object) -> str:
+    """Return the reason why a file cannot be read, in one line, and in plain words instead of Arrow's.
+
+    >>> in_words("Parquet magic bytes not found in footer. Either the file is corrupted or ...")
+    'its end is missing or damaged'
+    """
+    text = " ".join(str(reason).split())
+    return next((words for said, words in _ARROW_WORDS.items() if said in text), text)
+
+
 @dataclass(frozen=True)
 class OwnFile:
     """A file that this project wrote, its checksum, and what the user should do if the file is damaged."""
@@ -59,7 +77,7 @@ class OwnFile:
         shown = hidden(str(self.path))
         if isinstance(reason, FileNotFoundError):
             return InputError(f"{shown} is missing; {self.remedy}")
-        return InputError(f"{shown} is damaged ({' '.join(str(reason).split())}); {self.remedy}")
+        return InputError(f"{shown} is damaged ({in_words(reason)}); {self.remedy}")
 
     def require(self, content: mmap) -> None:
         """Raise an InputError if `content`, the mapped file, differs from the recorded checksum, if there is one."""

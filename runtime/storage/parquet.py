@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runtime.arrow import gather_rows
-from runtime.errors import InputError
+from runtime.errors import InputError, unusable
 from runtime.storage.arrays import open_arrow
-from runtime.storage.own_files import OwnFile, as_written, checksum_of, intact, is_of_arrow, refusing, whole
+from runtime.storage.own_files import OwnFile, as_written, checksum_of, in_words, intact, is_of_arrow, refusing, whole
 from runtime.storage.paths import in_threads, is_url
 from runtime.tallies import TaskResult
 
@@ -118,6 +118,14 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         file = path.open("rb", cache_type="none")  # type: ignore[call-overload]  # UPath passes it on to fsspec
         return pq.ParquetFile(file, pre_buffer=True, page_checksum_verification=True)
     return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def unreadable(path: str, error: Exception) -> InputError:
+    """Return the error for a user's Parquet file that Arrow cannot read."""
+    words = in_words(error)
+    has_no_remedy = is_of_arrow(error) and ";" not in words
+    remedy = "; copy or download it again, or leave it out" if has_no_remedy else ""
+    return unusable(path, "cannot be read as Parquet", f"{words}{remedy}")
 
 
 def batches(file: OwnFile, rows: int = 1 << 16, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:

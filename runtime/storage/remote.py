@@ -39,6 +39,10 @@ PASSING = frozenset(
 
 _RESET = re.compile(r";\s*t\s*=\s*(\d+)")  # the seconds in the header `ratelimit`
 
+_NO_CREDENTIALS = (
+    "there are no credentials; give them by AWS_PROFILE, ~/.aws, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
+
 Result = TypeVar("Result")
 
 
@@ -364,4 +368,5 @@ def _give_up(path: str, error: Exception, tries: int) -> NoReturn:
     kind = PermissionError if code in (401, 403) or isinstance(error, PermissionError) else OSError
     times = f", {tries} times in a row" if tries > 1 else ""
     last = [*_causes(error)][-1]
-    raise kind(redacted(f"{path} cannot be read{times}: {str(last) or type(last).__name__}")) from error
+    reason = _NO_CREDENTIALS if type(last).__name__ == "NoCredentialsError" else str(last) or type(last).__name__
+    raise kind(redacted(f"{path} cannot be read{times}: {reason}")) from error

@@ -121,6 +121,8 @@ def test_columns_of_any_type_are_compared(engine, tmp_path, kind):
     [
         ("statsu = 'success'", "column statsu of keep is in no table of images: .*results has uid, status, width"),
         ("width", "'width' of keep, where width of .*results is int64, is no condition but BIGINT; compare it to"),
+        ("status = success", r"has uid, status, width.*; if it is a text, put it into single quotes: 'success'"),
+        ("width > 2 && width < 9", "has &&; write AND between conditions"),
         ("width > 200 AND", "is no expression of DuckDB's SQL: syntax error at"),
         ("width >", "is no expression of DuckDB's SQL: syntax error at"),
         ("random() > 0.5", "with random, is not of one image alone"),
@@ -163,7 +165,7 @@ def test_a_path_that_is_no_table_of_images_is_refused(tmp_path):
     pq.write_table(pa.table({"uid": ["a"], "s__re": [1]}), tmp_path / "name.parquet")
     (tmp_path / "name.parquet").write_bytes((tmp_path / "name.parquet").read_bytes().replace(b"s__re", b"s\xff\xfere"))
     for path, sentence in (
-        (tmp_path / "name.parquet", r"cannot be read as Parquet \(the name of a column, .* is not UTF-8; rename it"),
+        (tmp_path / "name.parquet", r"cannot be read as Parquet: the name of a column, .* is not UTF-8; rename it"),
         (tmp_path / "gone", "does not exist"),
         (tmp_path / "empty", r"holds no file \*.parquet"),
         (tmp_path / "text.parquet", "cannot be read as Parquet"),

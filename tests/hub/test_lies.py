@@ -118,7 +118,7 @@ LIES = {
     "a negative size": (LISTING, of_files(size=-1), "malformed .*a.parquet has -1 bytes"),
     "a size in words": (LISTING, of_files(size="all"), "malformed .*a.parquet has all bytes"),
     "a size that is too large": (LISTING, of_files(size=10**9), "cannot be had from .* try again later"),
-    "a size that is too small": (LISTING, of_files(size=9), "cannot be read as parquet"),
+    "a size that is too small": (LISTING, of_files(size=9), "cannot be read as Parquet"),
     "a page that leads to itself": (LISTING, next_page(TREE + "a"), "malformed .*leads back to a page that was seen"),
     "pages that lead around": (LISTING, lambda hub, ask: PAGES[len(hub.requests) % 2](hub, ask), "leads back to"),
     "a page on another host": (LISTING, next_page("{hub.store}/more"), ANOTHER),

@@ -165,8 +165,8 @@ def test_a_url_that_cannot_be_opened_is_refused(url):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.parquet", b"no parquet", "cannot be read as parquet"),
-        ("a.parquet", b"", "cannot be read as parquet"),
+        ("a.parquet", b"no parquet", "cannot be read as Parquet"),
+        ("a.parquet", b"", "cannot be read as Parquet"),
         ("a.jsonl", b'{"url": 1}\n', "no column text"),
         ("a.jsonl.gz", b"no gzip at all", "no line that is a JSON object"),
         ("a.csv", b"one,two\n", "it has one, two"),
@@ -212,7 +212,7 @@ def test_a_file_that_cannot_be_opened_any_more_is_an_error_of_the_system(tmp_pat
         raise PermissionError("not yours")
 
     monkeypatch.setattr("builtins.open", refuse)  # a mode would not stop root
-    with pytest.raises(OSError, match=r"a\.jsonl cannot be opened: not yours"):
+    with pytest.raises(OSError, match=r"a\.jsonl is not readable; give yourself the right"):
         list(read(found))
 
 

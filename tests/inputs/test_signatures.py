@@ -82,8 +82,12 @@ def test_what_another_name_would_fit_is_read(tmp_path, name, content):
         ("a.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a pointer of Git LFS"),
         ("a.parquet", gzip.compress(parquet()), "is packed by gzip"),
         ("a.parquet", b"<html>busy</html>", "is a page in HTML"),
-        ("a.parquet", CSV, "cannot be read as parquet: it begins 'url,text"),
-        ("a.parquet", parquet()[:-9], "cannot be read as parquet"),
+        ("a.parquet", CSV, "cannot be read as Parquet: it begins 'url,text"),
+        (
+            "a.parquet",
+            parquet()[:-9],
+            "cannot be read as Parquet: its end is missing or damaged; copy or download it again",
+        ),
         ("a.csv", JSON_LINES, "holds JSON, not rows of fields; give it the ending .jsonl"),
         (
             "a.json",

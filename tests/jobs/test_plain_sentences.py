@@ -1,6 +1,9 @@
 """What commands say of small costs, of unknown languages and of long addresses."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -49,7 +52,7 @@ def test_texts_of_no_known_language_are_not_evaluated(rows, sentence, tmp_path, 
     ("name", "sentence"),
     [
         ("rand.csv", "it has bytes that are not text: name the right one for the url with --url-column"),
-        ("rand.parquet", "rand.parquet cannot be read as parquet: it begins 'bytes that are not text'"),
+        ("rand.parquet", "rand.parquet cannot be read as Parquet: it begins 'bytes that are not text'"),
     ],
 )
 def test_a_binary_file_is_not_shown_on_the_terminal(name, sentence, tmp_path, capsys):
@@ -79,3 +82,10 @@ def test_the_rest_of_a_long_text_is_behind_a_click():
     assert max(map(len, re.findall("[^<>]+", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)))) < 1500
     assert url in html
     assert entry in html
+
+
+def test_a_misspelt_command_of_the_job_is_named():
+    job = [sys.executable, str(Path(__file__).parents[2] / "jobs" / "run.py"), "export"]
+    done = subprocess.run(job, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "the first argument must be a command, and 'export' is none; did you mean clip-export?\n"

@@ -132,7 +132,7 @@ def test_tables_and_files_are_read_together(tmp_path, spark, metadata):
     ("given", "config", "sentence"),
     [
         ("table:", {}, "table: names no table; expected one of Spark's catalog"),
-        ("table:nowhere.pairs", {}, "table:nowhere.pairs is no table that Spark can read: "),
+        ("table:nowhere.pairs", {}, "Spark's catalog has no table nowhere.pairs; check the spelling"),
         ("table:a b", {}, "table:a b is no table that Spark can read: "),
         (
             "table:numbers",

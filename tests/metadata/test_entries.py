@@ -177,7 +177,7 @@ def test_a_list_is_read_as_it_is(tmp_path, content, entries):
 
 @pytest.mark.parametrize(
     ("content", "named"),
-    [(b"\xff\xfe", "not UTF-8"), (b"", "no entries"), (b"[]", "no entries"), (b"[1]", "strings only")],
+    [(b"\xff\xfe", "not UTF-8"), (b"", "no entries"), (b"[]", "no entries"), (b'["a", 1]', "entry 1 is 1, not")],
 )
 def test_a_file_that_is_no_list_is_refused(tmp_path, content, named):
     (tmp_path / "list").write_bytes(content)

@@ -60,7 +60,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_built(fresh, pairs, i
 def test_an_output_that_may_not_be_written_is_refused_before_anything_is_built(fresh, pairs, monkeypatch):
     real = pipeline.require_output.__globals__["os"].access
     monkeypatch.setattr("os.access", lambda path, mode: path != pairs / "other" and real(path, mode))
-    with pytest.raises(PermissionError):
+    with pytest.raises(InputError, match="out cannot be written, as .*other is not writable; give another folder"):
         curate(pairs / "pairs.jsonl", pairs / "other" / "out")
 
 

@@ -130,7 +130,10 @@ def test_it_says_what_is_asked_of_images(said, folder):
             "--keep 'width > 1' is over columns of tables of images; name them by --images",
             marks=of_gate,
         ),
-        (["--english-threshold", "0"], "--english-threshold is 0; it must be at least 1"),
+        (
+            ["--english-threshold", "0"],
+            "--english-threshold is 0; it must be at least 1 (to keep all images that match, give --no-balance",
+        ),
         (["--uid-column", "laion*=key"], "--uid-column is laion*=key, and no input is like laion*"),
     ],
 )

@@ -129,6 +129,7 @@ def test_a_file_of_arguments_that_cannot_be_used(refused, tmp_path, monkeypatch,
         (["pairs.csv"], "make: pairs.csv has no flag before it; give it as --output pairs.csv, or quotes around a"),
         (["--output", "my", "folder"], "make: folder has no flag before it; put its flag before it, or quotes"),
         (["--output=a", "b", "--seed", "3"], "make: b has no flag before it"),
+        (["make", "--output", "o"], "make: make is the name of this command already; leave it out"),
     ],
 )
 def test_a_value_without_its_flag_is_named(refused, words, sentence):

@@ -20,13 +20,13 @@ import pyarrow.csv as pa_csv
 
 from curation.image_ids import uid_bytes
 from curation.inputs.candidates import ROWS, from_columns
-from curation.inputs.tables.columns import FLAG, MOST_DOTS, Glance, TableOptions, named_columns
+from curation.inputs.tables.columns import FLAG, MOST_DOTS, REQUIRED, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import PARQUET, dialect_of, first_lines, lines, signature_of, unpack, unpacked_name
 from curation.inputs.tables.text import DelimitedRows
-from runtime.arrow import as_bytes, is_utf8
+from runtime.arrow import as_bytes, holds_strings, is_utf8
 from runtime.errors import QUOTED, InputError, quoted
 from runtime.storage.listing import ListedFiles, names_in, other_kind
-from runtime.storage.parquet import BoundedParquet
+from runtime.storage.parquet import BoundedParquet, unreadable
 
 # Kind of table → the subfolder that marks it, and a pattern for the names of files in this subfolder.
 MARKS = {
@@ -77,9 +77,9 @@ def _refusal(file: BinaryIO, path: str, error: pa.ArrowInvalid) -> InputError:
     signature, begin = signature_of(file), file.read(QUOTED).decode("utf-8", "replace")
     if signature is None:
         return InputError(
-            f"{path} cannot be read as parquet: it {f'begins {quoted(begin)!r}' if begin else 'is empty'}"
+            f"{path} cannot be read as Parquet: it {f'begins {quoted(begin)!r}' if begin else 'is empty'}"
         )
-    return InputError(f"{path} cannot be read as parquet: {error}") if signature is PARQUET else signature.refusal(path)
+    return unreadable(path, error) if signature is PARQUET else signature.refusal(path)
 
 
 def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
@@ -89,10 +89,11 @@ def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: 
     """
     members = dict(_members(schema))
     columns = named_columns([*schema.names, *members], options, path, naming)
-    for name in columns.values():
+    for field, name in columns.items():
         kind = members.get(name) or schema.field(name).type
-        if pa.types.is_nested(kind):
-            raise InputError(f"column {name} of {path} holds {kind}; expected strings: name another column")
+        if pa.types.is_nested(kind) or (field in REQUIRED and not holds_strings(kind)):
+            remedy = f"name another column for the {field} with {naming.format(field)}"
+            raise InputError(f"column {name} of {path} holds {kind}; expected strings: {remedy}")
     return columns
 
 

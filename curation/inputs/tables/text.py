@@ -19,10 +19,10 @@ import orjson
 import pyarrow as pa
 
 from curation.inputs.candidates import BYTES, FIRST_BAD, HTTP_URL, candidates_in_rows
-from curation.inputs.tables.columns import MOST_DOTS, Glance, TableOptions, named_columns
+from curation.inputs.tables.columns import MOST_DOTS, REQUIRED, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import DIALECTS, ESCAPED, LONGEST_LINE, PLAIN, Dialect, dialect_of, first_lines, lines
 from runtime.arrow import gather
-from runtime.errors import InputError
+from runtime.errors import NAMES, InputError, listed, quoted
 
 PROBED = 100  # objects searched for keys, as an object may leave out a key whose value is null
 _KEY_BYTES = 100  # memory of a key, besides its characters
@@ -187,6 +187,7 @@ def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, in
     if columns is None and first and first[0].startswith("{"):
         raise InputError(f"{path} holds JSON, not rows of fields; give it the ending .jsonl")
     if columns is None:
+        _require_header(first, options, path)
         return {field: first.index(name) for field, name in named_columns(first, options, path).items()}
     if first and max(columns.values()) >= len(first):
         raise InputError(
@@ -194,6 +195,19 @@ def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, in
             " choose others with --url-column and --text-column"
         )
     return columns
+
+
+def _require_header(first: list[str], options: TableOptions, path: str) -> None:
+    """Raise an InputError if the first row has a web address, and thus is a row of data, and no names are given."""
+    url = next((number for number, field in enumerate(first) if _WEB.match(field)), None)
+    if url is None or any(options.candidates(field, path) for field in REQUIRED):
+        return
+    text = 1 - url if len(first) == 2 else "N"
+    fields = listed([repr(quoted(field)) for field in first], NAMES)
+    raise InputError(
+        f"{path} has no line that names its columns: it begins with {fields}. Number the columns from 0: "
+        f"--url-column {url} --text-column {text}"
+    )
 
 
 def _of_width(data: Iterable[Fields], rows: DelimitedRows, tally: Counter[str]) -> Iterator[list[str]]:

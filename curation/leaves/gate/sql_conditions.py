@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from runtime.errors import InputError
+from runtime.errors import InputError, did_you_mean
 from runtime.packages import require_packages
 
 if TYPE_CHECKING:
@@ -300,6 +300,8 @@ def _parsed(expression: str) -> Node:
     try:
         node = _statement(expression)
     except ValueError as error:
+        if "&&" in _QUOTED.sub(" ", expression):
+            raise InputError(f"--keep {expression[:80]!r} has &&; write AND between conditions") from None
         raise InputError(f"--keep {expression[:80]!r} is no expression of DuckDB's SQL: {error}") from None
     parts, plain = node.get("select_list", ()), _statement("NULL")
     if (
@@ -431,7 +433,9 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
             raise InputError(f"{column} of --keep {_NOT_OF_ONE}")
         if not owners:
             listed = "; ".join(f"{name} has {', '.join(schema.names)}" for name, schema in tables.items())
-            raise InputError(f"column {column} of --keep is in no table of images: {listed}")
+            columns = [name for schema in tables.values() for name in schema.names]
+            advice = did_you_mean(column, columns, f"if it is a text, put it into single quotes: '{column}'")
+            raise InputError(f"column {column} of --keep is in no table of images: {listed}; {advice}")
         fields[owners[0][1].name] = owners[0]
     return fields
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.tables.columns import TableOptions, named_columns
+from curation.inputs.tables.parquet_tables import string_columns
 from curation.inputs.tables.text import check_delimited as check_csv
 from curation.inputs.tables.text import check_json
 from runtime.errors import InputError
@@ -240,11 +241,23 @@ def test_a_first_line_without_a_key_passes_if_another_has_it():
 
 
 def test_a_csv_without_header_is_refused_with_its_first_row():
-    with pytest.raises(InputError, match="it has a caption, https://.*a number from 0"):
+    with pytest.raises(
+        InputError,
+        match="begins with 'a caption', 'https://.*: --url-column 1 --text|begins with .*url_column 1 text_column 0",
+    ):
         check_csv(io.BytesIO(f"a caption,{URL}\n".encode()), "x.csv", TableOptions())
     with pytest.raises(InputError, match="x.csv is empty; expected a line that names the columns"):
         check_csv(io.BytesIO(b"\n"), "x.csv", TableOptions())
     check_csv(io.BytesIO(b""), "x.csv", TableOptions(0, 1))
+
+
+def test_a_column_of_numbers_is_refused_as_texts():
+    table = pa.schema([("url", pa.string()), ("text", pa.int64())])
+    with pytest.raises(InputError, match="column text of a holds int64; expected strings: name another column for the"):
+        string_columns(table, TableOptions(), "a")
+    string_columns(
+        pa.schema([("url", pa.null()), ("text", pa.dictionary(pa.int8(), pa.string()))]), TableOptions(), "a"
+    )
 
 
 def test_a_column_of_another_meaning_is_not_suggested():
