@@ -63,7 +63,11 @@ def status(tmp_path, words, monkeypatch):
             "1 bad_utf8): save the inputs as UTF-8",
         ),
         (csv, {"url": [], "text": []}, "the inputs hold no rows: give inputs"),
-        (parquet, {"url": [1, 2, 3], "text": TEXTS}, "3 not_http): URLs begin with http:// or https://; is another"),
+        (
+            parquet,
+            {"url": ["1", "2", "3"], "text": TEXTS},
+            "3 not_http): URLs begin with http:// or https://; is another",
+        ),
         (parquet, {"url": pa.nulls(3, pa.string()), "text": pa.nulls(3, pa.string())}, "3 empty_url): is another"),
         (parquet, {"url": URLS, "text": pa.nulls(3, pa.string())}, "3 empty_text): is another column meant by --text"),
         (parquet, {"url": URLS, "text": ["a bird"] * 3}, "none of 3 texts contains an entry: are the entries words"),

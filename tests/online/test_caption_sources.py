@@ -98,7 +98,11 @@ def test_captions_and_shares_that_do_not_belong_together_are_refused(made, capti
 
 @pytest.mark.parametrize(
     ("ratio", "fault"),
-    [({}, "some sources"), ({"a": 0.6, "b": 0.5}, "at most 1"), ({"a": -0.1}, "caption_ratio of a is -0.1")],
+    [
+        ({}, "is empty; give the share"),
+        ({"a": 0.6, "b": 0.5}, "at most 1"),
+        ({"a": -0.1}, "caption_ratio of a is -0.1"),
+    ],
 )
 def test_shares_that_are_none_are_refused(ratio, fault):
     with pytest.raises(InputError, match=fault):

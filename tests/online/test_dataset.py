@@ -216,7 +216,7 @@ def test_rates_that_do_not_belong_to_the_index_are_refused(made, needs_torch, tm
     ):
         with pytest.raises(InputError, match=message):
             online.BalancedDataset(where, rates)
-    with pytest.raises(InputError, match="other metadata"):
+    with pytest.raises(InputError, match="is not among the 2 entries with a count or rate"):
         list(online.BalancedDataset(made.index, [1.0, 0.5]))
 
 

@@ -130,7 +130,7 @@ def test_batches_by_entries_choose_among_repeats(made, given, weights, needs_tor
 
 
 def test_rates_of_other_metadata_are_refused_with_weights_too(made, weights):
-    with pytest.raises(InputError, match="other metadata"):
+    with pytest.raises(InputError, match="is not among the 2 entries with a count or rate"):
         Epoch(made.index, made.rates[:2], OnlineConfig(weights=weights), 0).kept(range(21))
 
 

@@ -283,12 +283,13 @@ def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
         return require_share(called, ratio)
     for name, share in ratio.items():
         require_share(f"{called} of {name}", share)
-    if not ratio or sum(ratio.values()) > 1 + 1e-9:
+    if not ratio:
+        raise ParameterError("is empty; give the share of at least one source", called)
+    total = sum(ratio.values())
+    if total > 1 + 1e-9:
         stated = " ".join(f"{name}={share}" for name, share in ratio.items())
         raise ParameterError(
-            f"is {stated or 'empty'}, whose shares add up to {sum(ratio.values()):.6g}; give at least one share, and "
-            "shares that add up to at most 1",
-            called,
+            f"is {stated}, whose shares add up to {total:.6g}; give shares that add up to at most 1", called
         )
     return None
 
