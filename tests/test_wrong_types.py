@@ -253,6 +253,8 @@ def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path,
             lambda: curation.keep_probability([[0]], [[0, 1], [1]]),
             "rates must be one number for each entry; got [[0, 1]",
         ),
+        (lambda: curation.keep_probability([[0]], [30, 2]), "rates hold integers, such as counts; give one rate"),
+        (lambda: curation.rates([3.0, float("nan")], 5), "counts hold nan at position 1; give whole numbers of texts"),
         (lambda: curation.keep_probability([[7]], [0.5]), "id 7 is not among the 1 entries with a count or rate; give"),
         (
             lambda: curation.tail_share(pd.DataFrame({"count": [2]}), 5),

@@ -173,6 +173,10 @@ def sums_by_language(columns: Mapping[str, pa.Array | pa.ChunkedArray | np.ndarr
 
 def _checked_rates(rates: ArrayLike, dimensions: tuple[int, ...]) -> np.ndarray:
     rates = numbers(rates, "rates")
+    if rates.size and rates.dtype.kind in "iu":
+        raise InputError(
+            "rates hold integers, such as counts; give one rate from 0 to 1 per entry, as rates(counts, t)"
+        )
     if rates.ndim not in dimensions or (rates.size and rates.dtype.kind != "f"):
         raise InputError(f"rates are {rates.dtype} of shape {rates.shape}; give one floating-point rate per entry")
     return rates

@@ -456,8 +456,11 @@ def _checked_counts(counts: ArrayLike) -> np.ndarray:
     array = numbers(counts, "counts")
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise InputError(f"counts are {array.dtype} of shape {array.shape}; give one row of non-negative integers")
-    if array.dtype.kind == "f" and not np.all(array == np.floor(array)):
-        raise InputError("counts hold fractions or NaN; give whole numbers of texts")
+    if array.dtype.kind == "f":
+        odd = np.flatnonzero(array != np.floor(array))
+        if len(odd):
+            fault = f"counts hold {array[odd[0]]} at position {odd[0]}"
+            raise InputError(f"{fault}; give whole numbers of texts, 0 for an entry that no text has")
     if len(array) and array.min() < 0:
         raise InputError(f"counts hold {array.min()}; a number of texts is at least 0")
     if array.sum(dtype=np.float64) >= 2**63:

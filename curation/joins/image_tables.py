@@ -79,7 +79,8 @@ class ImageTable:
         column_by_kind = {kind: column for kind, column in candidates if column is not None}
         if not column_by_kind:
             raise InputError(
-                f"{files[0][0]} has the columns {quoted_names(schema.names)}; a table of images has `uid`, or `url`"
+                f"{files[0][0]} has the columns {quoted_names(schema.names)}; a table of images has `uid`, or `url`: "
+                "add one of these columns, or rename the column that holds it"
             )
         if column not in (None, *schema.names):
             raise InputError(f"{name} has the columns {quoted_names(schema.names)}; expected {expected}")
