@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import threading
+import time
 from functools import partial
 from types import SimpleNamespace
 
@@ -156,9 +158,18 @@ LIES = {
 
 @pytest.fixture
 def sleeps(monkeypatch):
-    """The seconds that would have been slept."""
+    """The seconds that this thread would have slept; servers of other tests, in other threads, sleep as ever."""
     slept = []
-    monkeypatch.setattr("time.sleep", slept.append)
+    own_thread = threading.get_ident()
+    sleep = time.sleep
+
+    def sleep_elsewhere(seconds: float) -> None:
+        if threading.get_ident() == own_thread:
+            slept.append(seconds)
+        else:
+            sleep(seconds)
+
+    monkeypatch.setattr("time.sleep", sleep_elsewhere)
     monkeypatch.setattr(answers, "try_again", partial(try_again, sleep=slept.append))
     return slept
 
