@@ -36,7 +36,6 @@ KINDS = (*SOURCES, "frequencies")  # of sources
 CARD = "README.md"
 # Flags of --download, with their defaults.
 OF_DOWNLOADS: dict[str, Any] = {
-    "download_to": None,
     "mirror": None,
     "dump": Snapshot.dump,
     "content_current": False,
@@ -132,13 +131,12 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
             "--download asks Wikimedia's servers, whose policy is that programs say how to reach their users; give"
             " --contact with an e-mail address or a URL"
         )
-    folder = local_folder(args.download_to, "download_to") if args.download_to else output / DOWNLOADS
     manners = Manners(args.contact)
     snapshot = Snapshot(args.dump, args.content_current, tuple(args.download_wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = files_to_fetch(planned, manners)
     with ConsoleProgress().stage(f"download {len(downloads)} files", "MB of those begun"):
-        results = fetch(downloads, folder, manners, args.dry_run) + failed
+        results = fetch(downloads, output / DOWNLOADS, manners, args.dry_run) + failed
     write = print_result if args.dry_run else say
     write("\n".join(listing(results)))
     lost = 0 if args.dry_run else sum(result.outcome == "failed" for result in results)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, get_arg
 
 from runtime import run_flags, terminal
 from runtime.errors import InputError, did_you_mean, quoted, require_utf8
-from runtime.packages import PROJECT, __version__, table_rows
+from runtime.packages import PROJECT, __version__, has_table, table_rows
 from runtime.redaction import note, redacted
 from runtime.terminal import in_one_line
 
@@ -33,6 +33,7 @@ Config = TypeVar("Config", bound="DataclassInstance")
 FlagGroup = argparse._ArgumentGroup  # a group of flags in the help
 _OWN = 2  # groups that argparse makes itself: of arguments without a flag, and of flags in no other group
 
+REMOVED_FLAGS = "removed_flags.csv"
 _FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 _ENDING = {"-h", "--help", "--help-all", "--version"}  # flags that end a program before its values are looked at
 _ADVICE = {  # what argparse says, and what to do
@@ -84,12 +85,20 @@ class Parser(argparse.ArgumentParser):
             help="print the version of this program and exit",
         )
         self._runs = run_flags.add(self)
+        self.removed: dict[str, str] = {}  # flags of earlier versions, each with a sentence on what replaces it
 
     @classmethod
     def of(cls, name: str, package: str) -> "Parser":
-        """Return the parser of a command, with the description and examples in the table commands.csv of a package."""
+        """Return the parser of a command, with the description and examples in the table commands.csv of a package.
+
+        The package's table REMOVED_FLAGS, if it has one, says what replaces flags that earlier versions had.
+        """
         row = next(row for row in table_rows(package, "commands.csv") if row["command"] == name)
-        return cls(name, row["description"], row["examples"].split(" | "))
+        parser = cls(name, row["description"], row["examples"].split(" | "))
+        if has_table(package, REMOVED_FLAGS):
+            removed = table_rows(package, REMOVED_FLAGS)
+            parser.removed = {row["flag"]: row["instead"] for row in removed if row["command"] == name}
+        return parser
 
     def add_engine(self) -> None:
         """Add the flags of a command whose tasks run on processes of this machine, or on Spark."""
@@ -178,13 +187,19 @@ class Parser(argparse.ArgumentParser):
         before = arguments[: arguments.index("--") if "--" in arguments else None]
         for flag in filter(None, map(_FLAG.fullmatch, before)):
             if flag[1] not in actions:
-                advice = did_you_mean(flag[1], actions)
-                self.error("; ".join(filter(None, [f"unrecognized arguments: {flag[1]}", advice])))
+                self._refuse_unknown(flag[1])
         self._refuse_strays(before)
         values = super().parse_args(arguments, namespace)
         self.command_line = shlex.join([self.prog, *map(redacted, arguments)])
         run_flags.apply(values, self.error)
         return values
+
+    def _refuse_unknown(self, flag: str) -> NoReturn:
+        """End the program, with what replaces a removed flag, or with the flag that a misspelt one may stand for."""
+        if flag in self.removed:
+            self.error(f"{flag} is gone; {self.removed[flag]}")
+        advice = did_you_mean(flag, self._option_string_actions)
+        self.error("; ".join(filter(None, [f"unrecognized arguments: {flag}", advice])))
 
     def _refuse_strays(self, arguments: Sequence[str]) -> None:
         """End the program if a value has no flag before it, and is not one of the arguments without a flag."""

@@ -191,6 +191,11 @@ def table_rows(package: str, table: str) -> list[dict[str, str]]:
     return [*csv.DictReader(files(package).joinpath(table).read_text("utf-8").splitlines())]
 
 
+def has_table(package: str, table: str) -> bool:
+    """Return whether a package of this project has a CSV file of this name."""
+    return files(package).joinpath(table).is_file()
+
+
 # Package -> the extra of this project that brings the package; empty: the package is installed by its name.
 _EXTRAS = {row["package"]: row["extra"] for row in table_rows("runtime", "extras.csv")}
 

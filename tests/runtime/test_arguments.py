@@ -11,6 +11,8 @@ import pytest
 from runtime.arguments import Parser, absolute_path, add_fields, made, written_number
 from runtime.console import command
 from runtime.errors import InputError
+from runtime.packages import table_rows
+from tests.support.checkout import ROOT
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,20 @@ def test_a_file_of_arguments_that_cannot_be_used(refused, tmp_path, monkeypatch,
     if content is not None:
         (tmp_path / "run.args").write_bytes(content)
     assert sentence in refused("@run.args")
+
+
+def test_a_flag_of_an_earlier_version_is_answered_by_what_replaces_it(parser, refused):
+    parser.removed = {"--old": "give --size instead"}
+    assert refused("--old=3", "--output", "o").startswith("make: --old is gone; give --size instead (")
+
+
+@pytest.mark.parametrize("table", sorted(ROOT.glob("*/**/removed_flags.csv")), ids=str)
+def test_each_removed_flag_is_of_a_command_of_its_package(table):
+    package = ".".join(table.relative_to(ROOT).parent.parts)
+    commands = {row["command"] for row in table_rows(package, "commands.csv")}
+    removed = table_rows(package, table.name)
+    assert {row["command"] for row in removed} <= commands
+    assert all(row["flag"].startswith("--") and row["instead"] for row in removed)
 
 
 @pytest.mark.parametrize(
