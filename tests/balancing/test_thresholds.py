@@ -68,6 +68,15 @@ def test_shares_are_exact_where_floats_are_not():
     assert tail_share([2**62, 2**61], 2**62) == 1 / 3
 
 
+def test_counts_beyond_32_bits_have_the_shares_thresholds_and_rates_of_the_definition():
+    counts = [3, 2**31, 2**32 + 1, 2**40]
+    for t in (1, 5, 20_000, 2**32 + 1):
+        assert tail_share(counts, t) == float(naive_tail_share(counts, t))
+        assert rates(counts, t).tolist() == [float(np.float32(naive_rate(count, t))) for count in counts]
+    for p in (0.0, 0.25, 1.0):
+        assert threshold(counts, p) == naive_threshold(counts, Fraction(p))
+
+
 @pytest.mark.parametrize("counts", [[0, 0, 5], [0] * 98 + [3, 9]])
 def test_a_language_with_few_counts_does_not_vanish(counts):
     t = threshold(counts, ASSUMED_TAIL_SHARE)
