@@ -18,7 +18,6 @@ from curation.leaves.clustering.training import ClusterConfig
 from curation.leaves.export.soft_cap import SoftCap
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.online.batches import ByEntries, OnlineConfig, World
-from curation.leaves.online.mix import Mix
 from curation.leaves.scoring.scorer import ScoringConfig
 from curation.report.charts import counts_by_rank, cumulative_share
 from curation.run.request import Options
@@ -40,7 +39,6 @@ CONFIGS = {  # with what has no default
     TableOptions: {},
     MatchOptions: {},
     SoftCap: {"weights": {"score": 1.0}, "draws": 1},
-    Mix: {"weights": {"a": 1.0}},
     ByEntries: {"batch": 1},
     Choice: {"kept": {2: 5, 3: 5}, "coarse": (2,)},
 }
@@ -65,9 +63,7 @@ CASES = [(config, *field, value) for config in CONFIGS for field in numeric(conf
 
 
 def test_all_configs_with_numbers_are_looked_at():
-    assert {(SoftCap, "weights", True), (Mix, "weights", True), (CurationConfig, "min_language_scores", True)} < {
-        case[:3] for case in CASES
-    }
+    assert {(SoftCap, "weights", True), (CurationConfig, "min_language_scores", True)} < {case[:3] for case in CASES}
     assert len({case[:3] for case in CASES}) > 40
     for config, given in CONFIGS.items():
         assert is_dataclass(config)

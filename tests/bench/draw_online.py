@@ -1,8 +1,7 @@
 """Draw the figure of the page on balancing while training, from a finished run: `draw_online.py RUN FIGURE.svg`.
 
-Its panels: the entropy of entries of random batches, diverse ones and those of a target; the share of each source of
-captions in each epoch; and the share of a part among the first samples of a mix, dealt and as draws would give it.
-Prints the numbers of the first panel.
+Its panels: the entropy of entries of random batches, diverse ones and those of a target; and the share of each source
+of captions in each epoch. Prints the numbers of the first panel.
 """
 
 import sys
@@ -27,19 +26,16 @@ SUPER_BATCH = 3800
 PARTS = (2, 3, 5, 10, 20)  # a batch is one of so many parts of its super-batch
 SHARES = {"altogether": 0.3, "dfn": 0.2}
 EPOCHS = 20
-WEIGHTS = {"web": 0.8, "cc12m": 0.2}
-MIXED = 1000  # samples
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"
 
 
 def main(run: str, figure: str) -> None:
     """Draw the figure."""
     mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "online", "font.size": 9, "axes.spines.top": False}
     mpl.rcParams |= {"axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left"}
-    _, (batches, captions, mix) = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    _, (batches, captions) = plt.subplots(1, 2, figsize=(7.5, 3.2), layout="constrained")
     draw_batches(batches, Results.open(run))
     draw_captions(captions, pq.read_table(Path(run) / "curated", columns=["uid"])["uid"].combine_chunks())
-    draw_mix(mix)
     plt.savefig(figure, metadata={"Date": None})
 
 
@@ -94,21 +90,6 @@ def draw_captions(axes, uids: pa.Array) -> None:
     axes.set_ylim(0.15, 0.36)
     axes.set_title("Share of samples that show a source")
     axes.set_xlabel(f"epoch, {len(uids):,} samples each; bands: two standard deviations")
-
-
-def draw_mix(axes) -> None:
-    """Draw the share of the smaller part among the first samples of one reader."""
-    turns, share = online.Mix(WEIGHTS).turns({}), WEIGHTS["cc12m"]
-    dealt = np.array([next(turns) == "cc12m" for _ in range(MIXED)])
-    drawn = np.random.default_rng(1).random(MIXED) < share
-    samples = np.arange(1, MIXED + 1)
-    for name, own, colour in (("draws would give", drawn, GREY), ("dealt", dealt, GREEN)):
-        axes.plot(samples, np.cumsum(own) / samples, color=colour, label=name)
-    axes.set_xscale("log")
-    axes.set_ylim(0, 0.5)
-    axes.legend(frameon=False)
-    axes.set_title("Share of cc12m=0.2 in a mix")
-    axes.set_xlabel("among the first n samples of a reader")
 
 
 if __name__ == "__main__":

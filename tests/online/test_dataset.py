@@ -243,7 +243,6 @@ def test_numbers_that_make_no_sense_are_refused(made):
         (lambda: online.OnlineConfig(seed="1"), "seed is '1'; it must be an integer"),
         (lambda: online.World("0", "2"), "rank is '0'; it must be an integer"),
         (lambda: online.Expert("clusters.arrow", (2,)), "clusters is of type str; give Clusters.open"),
-        (lambda: online.Mix([0.8, 0.2]), "weights is of type list; give the weight of each part by its name"),
     ],
 )
 def test_parameters_of_another_type_are_refused_in_one_sentence(wrong, sentence):
@@ -252,17 +251,10 @@ def test_parameters_of_another_type_are_refused_in_one_sentence(wrong, sentence)
 
 
 def test_arguments_of_another_type_are_refused_in_one_sentence(made, needs_torch):
-    own = made.dataset()
     for wrong, sentence in (
         (lambda: made.dataset(captions=3), "captions is of type int; give a file that curation.captions builds"),
         (lambda: online.BalancedDataset(made.index, made.rates, {"seed": 1}), "config is of type dict; give an Onlin"),
         (lambda: online.BalancedDataset(made.index, made.rates, world=2), "world is of type int; give a World"),
-        (lambda: online.MixedDataset({"own": own}, {"own": 1}), "mix is of type dict; give a Mix"),
-        (
-            lambda: online.MixedDataset([own], online.Mix({"own": 1})),
-            "parts is of type list; give a BalancedDataset",
-        ),
-        (lambda: online.MixedDataset({"own": made.index}, online.Mix({"own": 1})), "the part own is of type Index"),
     ):
         with pytest.raises(InputError, match=re.escape(sentence)):
             wrong()

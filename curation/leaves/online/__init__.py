@@ -1,7 +1,7 @@
 """Balance during training: a PyTorch dataset that draws texts and images anew in each epoch.
 
-`build` makes the index that the dataset reads, from tars of all matched images. Only the datasets need PyTorch, which
-is imported on their first use; `build` can run on Spark.
+`build` makes the index that the dataset reads, from tars of all matched images. Only the dataset needs PyTorch, which
+is imported on its first use; `build` can run on Spark.
 """
 
 from importlib import import_module
@@ -15,7 +15,6 @@ from curation.leaves.online.building import Index, build
 
 if TYPE_CHECKING:
     from curation.leaves.online.dataset import BalancedDataset
-    from curation.leaves.online.mix import Mix, MixedDataset, common_rates
 
 __all__ = [
     "BalancedDataset",
@@ -24,20 +23,14 @@ __all__ = [
     "Clusters",
     "Expert",
     "Index",
-    "Mix",
-    "MixedDataset",
     "OnlineConfig",
     "Weights",
     "World",
     "build",
-    "common_rates",
 ]
 
 
-_MODULES = {"BalancedDataset": "dataset", "Mix": "mix", "MixedDataset": "mix", "common_rates": "mix"}
-
-
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name != "BalancedDataset":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return import_module(f"{__name__}.dataset").BalancedDataset

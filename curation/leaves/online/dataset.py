@@ -1,11 +1,7 @@
-"""A PyTorch dataset over the index of all matched images that draws texts and kept images anew in each epoch.
-
-`Resumable` is the base of datasets that continue from a saved state: each sample comes with the position after it.
-"""
+"""A PyTorch dataset over the index of all matched images that draws texts and kept images anew in each epoch."""
 
 import os
 import zlib
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -29,85 +25,10 @@ else:
     try:
         import torch
         from torch.utils.data import IterableDataset, get_worker_info
-    except ImportError:  # Resumable.__init__ says what to install
+    except ImportError:  # BalancedDataset.__init__ says what to install
         torch, IterableDataset = None, object
 
 File = Captions | str | PathLike[str]
-
-
-class Resumable(IterableDataset):
-    """The base of datasets over epochs of samples, which are yielded from any position on.
-
-    A position is a dataclass whose fields JSON can represent.
-    """
-
-    def __init__(self) -> None:
-        if torch is None:
-            raise InputError(f"balancing while training needs PyTorch; {missing('torch', 'torch')}")
-        super().__init__()
-        # In shared memory: workers that live on from one epoch to the next see it change.
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
-        self._position: Any = None
-        self._resumed: Any = None
-        self._loaded_in = 0  # the id of the process that loaded the state
-
-    @abstractmethod
-    def samples(self, position: Any) -> Iterator[tuple[Any, Any]]:
-        """Yield the samples of this worker that come after a position, each with the position after it."""
-
-    @abstractmethod
-    def beginning(self, epoch: int) -> Any:
-        """Return the position before the first sample of an epoch."""
-
-    @abstractmethod
-    def saved(self, position: dict) -> Any:
-        """Return the position that a state's dict describes."""
-
-    @abstractmethod
-    def layout(self) -> dict:
-        """Return, as JSON can represent it, all that must be unchanged for a saved position to be valid."""
-
-    @property
-    def epoch(self) -> int:
-        """The epoch that the next iteration draws."""
-        return int(self._epoch)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch (0, 1, …) that the next iteration draws; call this before each epoch."""
-        self._epoch.fill_(epoch)
-
-    def __iter__(self) -> Iterator[Any]:
-        resumed, self._resumed = self._resumed, None
-        if resumed and self._loaded_in != os.getpid():
-            raise InputError("a process has loaded a state of its own, not of its workers; use a StatefulDataLoader")
-        if resumed is None or resumed.epoch != self.epoch:  # another epoch was set
-            resumed = self.beginning(self.epoch)
-        self._position = resumed
-        return self._taken(resumed)
-
-    def _taken(self, position: Any) -> Iterator[Any]:
-        for sample, after in self.samples(position):
-            self._position = after
-            yield sample
-
-    def state_dict(self) -> dict:
-        """Return the layout and the position of this worker, for `load_state_dict` of the same worker."""
-        position = self._resumed or self._position or self.beginning(self.epoch)
-        return {"layout": self.layout(), "position": asdict(position)}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Let the next iteration continue after the last sample before `state` was taken.
-
-        If a later epoch is set, before or after this call, that epoch begins instead. InputError for a state of another
-        layout.
-        """
-        layout, taken = self.layout(), state.get("layout", {})
-        differing = [name for name in layout | taken if taken.get(name) != layout.get(name)]
-        if differing:
-            was, now = ({name: values.get(name) for name in differing} for values in (taken, layout))
-            raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
-        self._resumed, self._loaded_in = self.saved(state["position"]), os.getpid()
-        self._epoch.fill_(max(self.epoch, self._resumed.epoch))
 
 
 @dataclass(frozen=True)
@@ -119,7 +40,7 @@ class Position:
     taken: int = 0
 
 
-class BalancedDataset(Resumable):
+class BalancedDataset(IterableDataset):
     """The samples that an epoch keeps, as webdataset yields them: `__key__`, `jpg`, and the drawn text as `txt`.
 
     Each kept sample goes to exactly one worker of one rank. `rates` is the counts.parquet of a run of curate, or one
@@ -138,7 +59,14 @@ class BalancedDataset(Resumable):
         world: World | None = None,
         captions: File | Mapping[str, File] | None = None,
     ) -> None:
+        if torch is None:
+            raise InputError(f"balancing while training needs PyTorch; {missing('torch', 'torch')}")
         super().__init__()
+        # In shared memory: workers that live on from one epoch to the next see it change.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._position: Position | None = None
+        self._resumed: Position | None = None
+        self._loaded_in = 0  # the id of the process that loaded the state
         self.index = index if isinstance(index, Index) else Index.open(index)
         self.rates = read_rates(rates, self.index.metadata) if isinstance(rates, str | PathLike) else _checked(rates)
         self._rates_digest = zlib.crc32(np.ascontiguousarray(self.rates).data)
@@ -156,7 +84,8 @@ class BalancedDataset(Resumable):
         `workers` is the number of workers of each rank. Ranks get a few more or fewer samples than one another;
         processes that wait for each other need one number.
         """
-        return full_batches(self.shares(workers, batch_size), batch_size, self.world.size)
+        of_readers = np.array(self.shares(workers, batch_size)).reshape(-1, self.world.size)
+        return int((of_readers // batch_size).sum(axis=0).min())
 
     def shares(self, workers: int, batch_size: int = 1) -> list[int]:
         """Return the number of samples of each reader in this epoch: first worker 0 of every rank, then worker 1, ….
@@ -187,13 +116,47 @@ class BalancedDataset(Resumable):
         if self.config.batches is not None and dealt and not any_came and position == Position(position.epoch):
             self._sizes(position.epoch)  # refuses an epoch of which no reader gets any
 
-    def beginning(self, epoch: int) -> Position:
-        """Return the position before the first sample of an epoch."""
-        return Position(epoch)
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next iteration draws."""
+        return int(self._epoch)
 
-    def saved(self, position: dict) -> Position:
-        """Return the position that a state's dict describes."""
-        return Position(**position)
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch (0, 1, …) that the next iteration draws; call this before each epoch."""
+        self._epoch.fill_(epoch)
+
+    def __iter__(self) -> Iterator[Any]:
+        resumed, self._resumed = self._resumed, None
+        if resumed and self._loaded_in != os.getpid():
+            raise InputError("a process has loaded a state of its own, not of its workers; use a StatefulDataLoader")
+        if resumed is None or resumed.epoch != self.epoch:  # another epoch was set
+            resumed = Position(self.epoch)
+        self._position = resumed
+        return self._taken(resumed)
+
+    def _taken(self, position: Position) -> Iterator[Any]:
+        for sample, after in self.samples(position):
+            self._position = after
+            yield sample
+
+    def state_dict(self) -> dict:
+        """Return the layout and the position of this worker, for `load_state_dict` of the same worker."""
+        position = self._resumed or self._position or Position(self.epoch)
+        return {"layout": self.layout(), "position": asdict(position)}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Let the next iteration continue after the last sample before `state` was taken.
+
+        If a later epoch is set, before or after this call, that epoch begins instead. InputError for a state of another
+        layout.
+        """
+        layout, taken = self.layout(), state.get("layout", {})
+        differing = [name for name in layout | taken if taken.get(name) != layout.get(name)]
+        if differing:
+            was, now = ({name: values.get(name) for name in differing} for values in (taken, layout))
+            raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
+        self._resumed, self._loaded_in = Position(**state["position"]), os.getpid()
+        self._epoch.fill_(max(self.epoch, self._resumed.epoch))
 
     def _order(self, epoch: int) -> np.ndarray:
         return order_of_blocks(int(self.index.first_blocks[-1]), self.config.seed, epoch)
@@ -271,11 +234,6 @@ def _file(captions: File) -> Captions:
 def _digests(captions: Captions | Mapping[str, Captions]) -> Any:
     """Return the digest of the file of captions or, if there is a file for each source, the digests by source."""
     return captions.digest if isinstance(captions, Captions) else {name: file.digest for name, file in captions.items()}
-
-
-def full_batches(shares: Sequence[int], batch_size: int, ranks: int) -> int:
-    """Return the number of full batches that every rank has; `shares` has the number of samples of each reader."""
-    return int((np.array(shares).reshape(-1, ranks) // batch_size).sum(axis=0).min())
 
 
 def this_worker() -> tuple[int, int]:

@@ -1,29 +1,6 @@
-"""Choose samples: by weights of a mix, or by the gain for a batch.
-
-A batch is chosen sample by sample, each with the largest gain; a sample is a list of entry ids.
-"""
+"""Choose a batch sample by sample, each with the largest gain; a sample is a list of entry ids."""
 
 from runtime.kernels import inline, kernel
-
-
-@kernel
-def deal(weights, taken, out):
-    """Set out[i] to the part of a mix that gives sample i: the part furthest behind its share, the first of equals.
-
-    Of n samples a part should have weights[part] * n. `taken` has the number of samples of each part, and is updated.
-    """
-    number = 0
-    for part in range(len(taken)):
-        number += taken[part]
-    for i in range(len(out)):
-        number += 1
-        chosen, most = 0, weights[0] * number - taken[0]
-        for part in range(1, len(weights)):
-            behind = weights[part] * number - taken[part]
-            if behind > most:
-                chosen, most = part, behind
-        out[i] = chosen
-        taken[chosen] += 1
 
 
 @inline
