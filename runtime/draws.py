@@ -23,24 +23,16 @@ def draws(seed: int, purpose: str, uids: Strings, numbers: np.ndarray | None = N
     give related numbers for two keys; here no relation can be found, even if uids differ in one digit only.
 
     `numbers`, one integer from 0 per uid, distinguish several draws of one uid. Draw 0 equals the draw without
-    `numbers`; the others are made of the uid's hash by one step of mixing.
-    """
-    keys = draw_hashes(seed, purpose, uids)
-    if numbers is not None:
-        number_keys(keys, numbers.astype(np.uint64), keys)
-    return (keys >> np.uint64(11)) * 2.0**-53
-
-
-def draw_hashes(seed: int, purpose: str, uids: Strings) -> np.ndarray:
-    """Return a hash of each uid as uint64; the top 53 bits are the draw.
-
-    InputError if a uid is null, or if the seed is no integer.
+    `numbers`; the others are made of the uid's hash by one step of mixing. InputError if a uid is null, or if the seed
+    is no integer.
     """
     if not isinstance(seed, Integral):
         raise InputError(f"the seed is {seed!r}; it must be an integer")
     array = present_uids(uids)
     key = np.frombuffer(blake2b(f"{seed:d}/{purpose}".encode(), digest_size=16).digest(), "<u8")
     offsets, data = string_buffers(array)
-    out = np.empty(len(array), np.uint64)
-    siphash(data, offsets, *key, out)
-    return out
+    hashes = np.empty(len(array), np.uint64)
+    siphash(data, offsets, *key, hashes)
+    if numbers is not None:
+        number_keys(hashes, numbers.astype(np.uint64), hashes)
+    return (hashes >> np.uint64(11)) * 2.0**-53

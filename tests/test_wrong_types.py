@@ -17,7 +17,6 @@ import metadata
 from curation import CurationConfig, EntryCounts, GateOptions, Matcher, Matching, Options, Results, Thresholds
 from curation.dataframes import Balance, MatchOptions
 from curation.inputs.tables.columns import TableOptions
-from curation.leaves.export.soft_cap import SoftCap
 from curation.leaves.online.batches import ByEntries
 from metadata import Entries, InputError, MetadataConfig, Sources
 from tests.support.written_run import write_run
@@ -288,9 +287,6 @@ def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path,
             "the rates hold NaN, or a number below 0 or above 1",
         ),
         (lambda: CurationConfig(min_language_scores=[0.5]), "min_language_scores is of type list; give a mapping"),
-        (lambda: SoftCap(float("nan"), 5), "weights is of type float; give a mapping"),
-        (lambda: SoftCap({"clip": float("nan")}, 5), "the weight of clip is nan; it must be a number from"),
-        (lambda: SoftCap({"clip": "1"}, 5), "the weight of clip is '1'; it must be a number from"),
         (lambda: curation.draws(0, 3, ["a"]), "purpose is of type int; give a string"),
         (lambda: Matching.of(ENTRIES).find(["a", "b"], ["en"]), "1 languages came with 2 texts; give one for each"),
         (lambda: Matching.of(ENTRIES).find(pd.DataFrame({"text": ["a"]})), "got a DataFrame: give one of its columns"),

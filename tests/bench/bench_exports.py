@@ -2,10 +2,9 @@
 
     python tests/bench/bench_exports.py [--millions 1 4] [--turns 3] [PART ...]
 
-PART is huggingface, columns (captions and clusters), datacomp, expert (its uids), soft (as many draws by scores as
-there are images) or removal. The processor time of all processes on two cores, start-up (a run of 1,000 images) left
-out, and the most memory of a process. Images have texts of 40 characters, in files of 250,000; two of three have a
-caption, and each has a cluster and a score.
+PART is huggingface, columns (captions and clusters), datacomp, expert (its uids) or removal. The processor time of all
+processes on two cores, start-up (a run of 1,000 images) left out, and the most memory of a process. Images have texts
+of 40 characters, in files of 250,000; two of three have a caption, and each has a cluster.
 """
 
 import argparse
@@ -38,7 +37,6 @@ PARTS = {
     "columns": ["clip-export", "--format", "huggingface", *TABLES],
     "datacomp": ["clip-export", "--format", "datacomp"],
     "expert": ["clip-export", "--format", "datacomp", *TABLES[2:], "--expert", "1", "--outsiders", "0.1"],
-    "soft": ["clip-export", "--format", "datacomp", "--scores", "scores", "--weights", "score=2", "@draws.txt"],
     "removal": ["clip-remove", "--exclude", "list.txt"],
 }
 
@@ -62,14 +60,13 @@ def make(folder: Path, images: int) -> Path:
     removal = {"removed": 0, "reasons": {}, "exclusion": "", "from": "", "versions": {}}
     facts = run.run_json | {"removals": [removal]}
     (folder / "run" / "run.json").write_text(json.dumps(facts))
-    (folder / "draws.txt").write_text(f"--draws {images}\n")
     listed = pq.read_table(folder / "captions" / "00000.parquet", columns=["uid"])["uid"].to_pylist()[:1000]
     (folder / "list.txt").write_text("".join(f"{uid}\n" for uid in listed) + "7.example\n")
     return folder
 
 
 def write(folder: Path, name: str, uids: pa.Array) -> None:
-    """Write a file of the manifest, of captions, of clusters and of scores."""
+    """Write a file of the manifest, of captions and of clusters."""
     numbers = np.arange(len(uids))
     entries = np.column_stack([numbers % 2, np.full(len(uids), 2), np.full(len(uids), 4)]).astype(np.int32)
     columns = {
@@ -85,12 +82,10 @@ def write(folder: Path, name: str, uids: pa.Array) -> None:
     own = uids.filter(pa.array(numbers % 3 > 0))
     captions = {"uid": own, "caption": joined("a picture of ", pc.utf8_slice_codeunits(own, 0, 25))}
     clusters = {"uid": uids, "coarse": (numbers % 10).astype(np.int32)}
-    scores = {"uid": uids, "score": np.random.default_rng(len(uids)).normal(size=len(uids))}
     tables = (
         ("run/curated", pa.table(columns, CURATED)),
         ("captions", pa.table(captions)),
         ("clusters", pa.table(clusters)),
-        ("scores", pa.table(scores)),
     )
     for part, table in tables:
         (folder / part).mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,6 @@ import pytest
 
 from metadata import Entries
 from tests.support.checkout import ROOT, of_a_user
-from tests.support.online_run import Made
-from tests.support.stand_ins import needed
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"^( *)```(?:(\w+)(?: title=\"([^\"\n]*)\")?)?\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
@@ -40,7 +38,6 @@ RUN_BY = {  # the test that runs the examples of a page
     "docs/how-to/library.md": "setup.cfg",
     "docs/how-to/near-copies.md": "tests/docs/test_examples.py",
     "docs/how-to/online-balancing.md": "tests/online/test_training.py",
-    "docs/how-to/soft-cap.md": "tests/docs/test_examples.py",
     "docs/start/crawl-to-training.md": "tests/feeds/test_chain.py",
     "docs/start/first-manifest.md": "tests/jobs/test_starter.py",
     "docs/start/new-language.md": "tests/docs/test_docs.py",
@@ -129,22 +126,3 @@ def test_the_whole_run_as_a_function_keeps_images(sample, tmp_path):
     kept = pq.read_table(tmp_path / "curated" / "curated")["url"].to_pylist()
     assert int(done.stdout) == len(kept) > 5
     assert "http://a.example/0.jpg" not in kept
-
-
-@pytest.mark.feeds
-def test_the_example_of_the_soft_cap_shows_each_image_as_often_as_its_weight_says(tmp_path, monkeypatch, capsys):
-    needed("torch")
-    (example,) = examples("how-to/soft-cap.md")
-    monkeypatch.chdir(tmp_path)
-    made = Made(tmp_path)
-    (tmp_path / "run").rename(tmp_path / "out")
-    made.index.folder.rename(tmp_path / "images-index")
-    weights = {row["uid"]: number % 3 for number, row in enumerate(made.there)}
-    (tmp_path / "drawn" / "weights").mkdir(parents=True)
-    table = {"uid": [*weights], "weight": pa.array([*weights.values()], pa.float64())}
-    pq.write_table(pa.table(table), tmp_path / "drawn" / "weights" / "00000.parquet")
-    names: dict = {"pair": lambda sample: sample["__uid__"]}
-    exec(example, names)
-    shown = [*names["dataset"]]
-    assert {uid: shown.count(uid) for uid in weights} == weights
-    assert int(capsys.readouterr().out) == 100

@@ -92,6 +92,7 @@ def test_the_examples_of_the_page_on_online_balancing_run(patches, monkeypatch):
     sources = ["altogether", "dfn"] * 20
     pq.write_table(pa.table({"uid": uids[:40], "caption": ["a patch"] * 40, "source": sources}), "captions.parquet")
     write_folder(patches / "clusters", cluster_rows(uids))
+    pq.write_table(pa.table({"uid": uids, "weight": np.arange(len(uids)) % 3}), "weights.parquet")
     for example in PAGE.read_text(encoding="utf-8").split("```python\n")[1:]:
         exec(example.partition("```")[0], names)
     assert names["index"].matched == 320

@@ -34,7 +34,6 @@ from tests.support.written_run import write_run
 
 RUN, MADE = "run", "made"  # what is read, and what is written
 TARS, CAPTIONS, CLUSTERS = "tars", "captions.parquet", "clusters.parquet"
-SCORES = "scores.parquet"
 _TEXTS = (("a dog", "en", [0, 1]), ("a", "en", [0]), ("犬", "ja", [2]))
 _IMAGES = [[_TEXTS[number % 3], *_TEXTS[number % 2 + 1 : 2]] for number in range(24)]
 _UIDS = [md5(str(number).encode()).hexdigest() for number in range(len(_IMAGES))]
@@ -56,7 +55,6 @@ class OverRun(Kind):
             write_tar(folder / TARS / f"{number:05}.tar", rows)
         captions = [f"caption {uid}" for uid in _UIDS[::2]]
         pq.write_table(pa.table({"uid": _UIDS[::2], "caption": captions}), folder / CAPTIONS)
-        pq.write_table(pa.table({"uid": _UIDS, "score": [number % 7 / 7 for number in range(24)]}), folder / SCORES)
         coarse = pa.array([number % 3 for number in range(len(_UIDS))], pa.int32())
         pq.write_table(pa.table({"uid": _UIDS, "coarse": coarse}), folder / CLUSTERS)
 
@@ -154,10 +152,6 @@ def _webdataset(folder: Path) -> Form:
     return WebDataset([folder / TARS], [folder / CAPTIONS], caption_ratio=0.5)
 
 
-def _drawn(folder: Path) -> Form:
-    return datacomp.DataComp(scores=[folder / SCORES], weights=["score=2"], draws=30)
-
-
 EXPORTS = (
     Export("huggingface", lambda folder: HuggingFace("run"), f"{MADE}/README.md"),
     Export("huggingface with columns", _columns, f"{MADE}/README.md"),
@@ -165,7 +159,6 @@ EXPORTS = (
     Export("metaclip of tars", _loaders, f"{MADE}/names.csv"),
     Export("webdataset", _webdataset, f"{MADE}/sizes.json"),
     Subset("datacomp", lambda folder: datacomp.DataComp(), f"{MADE}/uids.npy"),
-    Subset("datacomp by scores", _drawn, f"{MADE}/uids.npy"),
 )
 REMOVALS = (Removal(),)
 

@@ -1,6 +1,6 @@
 """Read weights of images, the times that an epoch shows each, from tables, and sort them into one file by uid.
 
-A table has the columns `uid` (or `url`) and `weight`, as exports that draw by scores write it. A row with a weight of
+A table has the columns `uid` (or `url`) and `weight`. A row with a weight of
 null or 0 is ignored. `lift` computes weights that show rare entries or small clusters more often.
 """
 

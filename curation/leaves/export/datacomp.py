@@ -1,7 +1,4 @@
-"""Export `datacomp`: one .npy file of uids in DataComp's subset format, each uid as two 64-bit numbers, sorted.
-
-With scores, a uid is written as many times as soft cap sampling draws its image (`soft_cap`).
-"""
+"""Export `datacomp`: one .npy file of uids in DataComp's subset format, each uid as two 64-bit numbers, sorted."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,114 +12,76 @@ import pyarrow as pa
 from curation.joins.uid_join import Join, images_in
 from curation.leaves.annotations.clusters import CLUSTER, Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
-from curation.leaves.export.soft_cap import CLOCKS, WEIGHED, SoftCap, score_tables, weights_of
 from curation.outputs.derived import Derived
 from curation.run.finished_run import FinishedRun, curated_files
-from runtime.arguments import helps
 from runtime.arrow import hex_numbers
 from runtime.buckets import group_buckets
 from runtime.cogroup import Grouping, Rows, RowStream, Side, cogroup
 from runtime.engine import Engine
-from runtime.errors import InputError
 from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, checksum_of, intact, whole, written_files
 from runtime.storage.parquet import batches, row_count, write_rows
 from runtime.tallies import Tallies, TaskResult
-from runtime.warming import compile_kernels
 from runtime.wording import counted
 
 UIDS = "uids.npy"
 SUBSET = np.dtype("u8,u8")  # the first and the last 16 of a uid's 32 hexadecimal digits
 HALVES = pa.schema([pa.field("first", pa.uint64()), pa.field("last", pa.uint64())])
-WEIGHTED = HALVES.append(WEIGHED.field("weight"))  # number of times that the uid is written
 CHOSEN = pa.schema([pa.field("uid", pa.string())])
 BATCH_ROWS = 1 << 16
-WRITTEN_ROWS = 1 << 20  # rows in memory at a time
 
 
 @dataclass(frozen=True)
 class DataComp(Form):
-    """The export format `datacomp`: a file of uids of all images, of chosen clusters, or of images drawn by scores."""
+    """The export format `datacomp`: a file of uids of all images, or of chosen clusters."""
 
     clusters: ByCluster = ALL
-    scores: Sequence[str | Path] = ()
-    weights: Sequence[str] = ()
-    draws: int | None = None
-    penalty: float = SoftCap.penalty
-    seed: int = SoftCap.seed
 
     writes = "DataComp's file of uids"
-    flags = ("images drawn by scores, for datacomp", helps(__package__, "datacomp"))
     whole_by = UIDS
-    elsewhere = "images are drawn by scores for datacomp alone; leave out {flags}, or give --format datacomp"
 
     def __post_init__(self) -> None:
         self.clusters.require_choice("datacomp")
-        are_given = bool(self.scores), bool(self.weights), self.draws is not None
-        if any(are_given) != all(are_given) or (self.penalty != SoftCap.penalty and not any(are_given)):
-            raise InputError(
-                "images are drawn by scores where tables of scores, weights of their columns and a number of draws are "
-                "given (--scores, --weights, --draws); give all three"
-            )
-        _ = self.soft_cap  # checks the numbers of the options
-
-    @property
-    def soft_cap(self) -> SoftCap | None:
-        """The soft cap sampling that the options ask for, or None."""
-        if self.draws is None:
-            return None
-        return SoftCap(weights_of(self.weights), self.draws, self.penalty, self.seed)
 
     def write(self, run: FinishedRun, folder: Derived) -> str:
         """Write uids.npy for a run's manifest; return a description of the result."""
-        soft_cap = self.soft_cap
-        scores = score_tables(self.scores, sorted(soft_cap.weights)) if soft_cap else []  # before any task starts
-        compile_kernels(CLOCKS if soft_cap else {}, folder.progress)
         files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
         if beside.choice:
             files = _chosen(files, folder, beside)
-        drawn = soft_cap.draw(files, scores, folder) if soft_cap else None
-        if drawn:
-            files = drawn.files
         with folder.progress.stage(f"sort the uids of {counted(len(files), 'file')}"):
-            pieces = sorted_pieces(folder.engine, files, folder.parts.begin("pieces"), WEIGHTED if drawn else HALVES)
+            pieces = sorted_pieces(folder.engine, files, folder.parts.begin("pieces"))
         with folder.progress.stage("write the uids", "pieces"):
             rows = write_subset(pieces, folder.path / UIDS)
-        return f"{UIDS} with {counted(rows, 'uid')}{drawn or ''}{beside}"
+        return f"{UIDS} with {counted(rows, 'uid')}{beside}"
 
 
-def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path, schema: pa.Schema = HALVES) -> list[OwnFile]:
+def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path) -> list[OwnFile]:
     """Sort the uids in Parquet files; return files of pairs of numbers, which are sorted if read one after another.
 
-    A task sorts the uids that begin with some bits: a quarter of a million if uids are MD5s or otherwise spread. With
-    the schema WEIGHTED, `files` have a column `weight`, the number of times that a uid is written.
+    A task sorts the uids that begin with some bits: a quarter of a million if uids are MD5s or otherwise spread.
     """
     rows = sum(map(row_count, files))
-    sorting = Grouping(schema, _first, _write_uids, *group_buckets(rows), more=(schema, folder))
-    return written_files(folder, cogroup(engine, [Side(files, _read_uids, rows, more=(schema,))], sorting).files)
+    sorting = Grouping(HALVES, _first, _write_uids, *group_buckets(rows), more=(folder,))
+    return written_files(folder, cogroup(engine, [Side(files, _read_uids, rows)], sorting).files)
 
 
-def _read_uids(_: int, file: OwnFile, tallies: Tallies, schema: pa.Schema) -> Rows:
-    """Yield the uids in a file as pairs of numbers, and their weights if `schema` has them."""
-    more = schema.names[len(HALVES) :]
-    for batch in advancing(batches(file, BATCH_ROWS, [*CHOSEN.names, *more])):
+def _read_uids(_: int, file: OwnFile, tallies: Tallies) -> Rows:
+    """Yield the uids in a file as pairs of numbers."""
+    for batch in advancing(batches(file, BATCH_ROWS, CHOSEN.names)):
         numbers = hex_numbers(batch["uid"])
-        columns = [*map(pa.array, numbers.T.copy()), *(batch[name] for name in more)]
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+        yield pa.RecordBatch.from_arrays([*map(pa.array, numbers.T.copy())], schema=HALVES)
 
 
-def _write_uids(task: int, buckets: Iterator[Rows], result: TaskResult, schema: pa.Schema, folder: Path) -> None:
-    """Write the uids of a task to one file, sorted, each as often as its weight says."""
+def _write_uids(task: int, buckets: Iterator[Rows], result: TaskResult, folder: Path) -> None:
+    """Write the uids of a task to one file, sorted."""
     path = folder / f"{task:05d}.uids"
     with whole(path) as local:
         with local.open("wb") as out:
             for rows in buckets:
-                table = pa.Table.from_batches(rows, schema)
-                first, last, *weight = (column.to_numpy() for column in table.columns)
+                table = pa.Table.from_batches(rows, HALVES)
+                first, last = (column.to_numpy() for column in table.columns)
                 order = np.lexsort((last, first))
-                uids = np.stack([first[order], last[order]], axis=1)
-                for some in _repeated(uids, weight[0][order]) if weight else [uids]:
-                    some.tofile(out)
+                np.stack([first[order], last[order]], axis=1).tofile(out)
         result.files[path.name] = checksum_of(local)
 
 
@@ -159,14 +118,6 @@ def _write_chosen(
         for batch, columns in stream.beside(number, batches(file, BATCH_ROWS, CHOSEN.names), CLUSTER)
     )
     return write_rows(folder / file.path.name, CHOSEN, BATCH_ROWS, (batch.select(CHOSEN.names) for batch in rows))
-
-
-def _repeated(rows: np.ndarray, weights: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the rows, each repeated as its weight says, WRITTEN_ROWS at a time."""
-    ends = np.cumsum(weights)
-    for begin in range(0, int(weights.sum()), WRITTEN_ROWS):
-        places = np.arange(begin, min(begin + WRITTEN_ROWS, ends[-1]))
-        yield rows[np.searchsorted(ends, places, "right")]
 
 
 def _first(rows: pa.RecordBatch) -> np.ndarray:

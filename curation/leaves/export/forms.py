@@ -60,8 +60,8 @@ class Form(Protocol):
 
     A form is a dataclass whose fields have the names of its command-line flags. The field `clusters` is a ByCluster;
     `answers` maps names of questions to texts. Forms may share the fields `tars`, `captions`, `caption_sources`,
-    `clusters`, `answers` and `seed`. No output may overwrite the paths given as `tars`, `captions`, `clusters`,
-    `scores` and `status`.
+    `clusters`, `answers` and `seed`. No output may overwrite the paths given as `tars`, `captions`, `clusters`
+    and `status`.
 
     Other packages name forms in entry points of the group `clip_curation.export_forms`.
     """
@@ -216,7 +216,7 @@ def export(
     from curation.run.results import Results  # here, as few forms need figures of the run
 
     run = Results.open(absolute(source))
-    paths = [path for name in ("tars", "captions", "scores", "status") for path in getattr(form, name, ())]
+    paths = [path for name in ("tars", "captions", "status") for path in getattr(form, name, ())]
     paths += getattr(form, "clusters", ALL).tables
     wanted = Derivation(_description(run, form, paths), form.whole_by, [run.path, *paths], overwrite, then)
     try:
