@@ -28,6 +28,7 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
+from evaluate_languages import evaluate_witnesses
 from language_texts import cc3m
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,6 @@ from metadata.wikipedia import articles
 from metadata.wikipedia import dump_files as files
 from runtime.arrow import gather_rows
 from runtime.tallies import TaskResult
-from tools.evaluate_languages import evaluate_witnesses
 
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 WORDS = 3_000  # of each language's wordnet
@@ -132,7 +132,7 @@ def witnesses(rows: list[tuple[str, str, str]]) -> None:
         pages = [code if random.random() < TRANSLATED else "en" for code in languages]
         stated = replace(stated, pages=pa.array(pages))
         columns = pa.array(texts, pa.large_string()), pa.array(languages)
-        found = evaluate_witnesses(*columns, Identifier.open(), LanguageRules(witnesses=asked), stated).to_pylist()
+        found = evaluate_witnesses(*columns, Identifier.open(), LanguageRules(witnesses=asked), stated)
         before = {row["language"]: row for row in found if not row["witnesses"]}
         print(f"\n{kind}: {len(texts):,} texts")
         for row in found:

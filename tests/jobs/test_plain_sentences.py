@@ -16,7 +16,6 @@ from metadata.languages import language
 from runtime.errors import InputError
 from tests.report.runs import finished, row
 from tests.support.refusals import refusal
-from tools import evaluate_languages
 
 
 @pytest.mark.parametrize(
@@ -31,21 +30,6 @@ def test_other_languages_are_no_advice_for_an_unknown_code():
     with pytest.raises(InputError) as error:
         language("xx")
     assert "did you mean" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("rows", "sentence"),
-    [
-        ("a dog\txx\nein Hund\tyy\n", "names no metadata language, but xx, yy"),
-        ("\ten\n", "has no row with a text and a language"),
-    ],
-)
-def test_texts_of_no_known_language_are_not_evaluated(rows, sentence, tmp_path, capsys):
-    (tmp_path / "gold.tsv").write_text(f"text\tlanguage\n{rows}")
-    with pytest.raises(SystemExit, match="2"):
-        evaluate_languages.main(["--gold", str(tmp_path / "gold.tsv"), "--output", str(tmp_path / "out")])
-    assert sentence in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
