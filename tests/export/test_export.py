@@ -184,15 +184,6 @@ def test_tars_are_never_written_over(run, tmp_path):
     assert (tmp_path / "tars" / "00000.tar").read_text() == "images"
 
 
-def test_a_damaged_file_is_refused(run, tmp_path):
-    file = run.path / "curated" / "00000.parquet"
-    content = bytearray(file.read_bytes())
-    content[40:60] = b"\xff" * 20
-    file.write_bytes(content)
-    with pytest.raises(InputError, match=r"00000.parquet is damaged .*curate again"):
-        export(in_turn(), run.path, tmp_path / "out", DataComp())
-
-
 @pytest.fixture
 def refused(capsys):
     """Run the command; return the sentence with which it refused."""

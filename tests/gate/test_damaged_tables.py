@@ -1,9 +1,6 @@
 """Tables that our own commands wrote are compared with the checksums that these recorded; those of others are not."""
 
 import json
-import random
-from pathlib import Path
-from shutil import copytree
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,61 +10,11 @@ from curation.joins.image_tables import ImageTable
 from curation.outputs.checkpoints import recorded
 from metadata import Entries
 from runtime.errors import InputError
-from runtime.storage.own_files import checksum_of, write_json
+from runtime.storage.own_files import write_json
 from tests.support import own_tables
-from tests.support.cluster_tables import cluster_rows, write_folder
-from tests.support.flips import SILENT, Kind, flip, outcomes
-from tests.support.online_run import images
-from tests.support.written_run import write_run
 
 FLIPS = 20
 ENTRIES = Entries.build({"en": ["a", "dog"]})
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A folder with hashes, scores, clusters and embeddings."""
-    folder = tmp_path_factory.mktemp("made")
-    tars = own_tables.write_tars(folder / "images")
-    own_tables.write_hashes(tars, folder / "hashes")
-    own_tables.write_scores(tars, folder / "scores")
-    write_folder(folder / "clustered", cluster_rows(row["uid"] for row in images(60)))
-    run = write_run(folder / "run", ENTRIES, [[("a dog", "en", [0, 1])]] * 90, t=10)
-    with pytest.MonkeyPatch.context() as patch:
-        own_tables.write_embeddings(run, folder / "embeddings", patch)
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("name", "answer"),
-    [
-        ("hashes", own_tables.rows_of),
-        ("hashes", own_tables.evaluation_of),
-        ("scores", own_tables.rows_of),
-        ("clustered", lambda folder: own_tables.rows_of(folder / "clusters")),
-        ("embeddings", own_tables.vectors_of),
-        ("run", lambda folder: own_tables.rows_of(folder / "curated")),
-    ],
-)
-def test_no_flipped_bit_of_a_table_of_ours_changes_what_is_read(made, tmp_path, name, answer):
-    kind = Kind(name, "**/*", answer)
-    found = outcomes(made / name, kind, FLIPS, tmp_path)
-    assert (found.total(), found[SILENT]) == (FLIPS, 0)
-
-
-def test_every_file_of_ours_has_a_recorded_checksum(made):
-    for name in ("hashes", "scores", "clustered/clusters", "embeddings", "run/curated", "run/matched"):
-        files = sorted(map(str, (made / name).glob("*.parquet")))
-        assert recorded(files) == {path: checksum_of(Path(path)) for path in files}
-        assert files
-
-
-def test_a_damaged_table_is_named_with_what_to_do(made, tmp_path):
-    copytree(made / "hashes", tmp_path / "hashes")
-    path = min((tmp_path / "hashes").glob("*.parquet"))
-    flip(path, random.Random(0))
-    with pytest.raises(InputError, match=rf"{path} is damaged \(its checksum differs\); delete it and run"):
-        own_tables.rows_of(tmp_path / "hashes")
 
 
 def test_tables_of_others_are_read_whatever_lies_beside_them(tmp_path):

@@ -164,12 +164,3 @@ def test_sets_that_cannot_be_told_apart_and_distances_of_no_copies_are_refused(t
         EvaluationSets.read(paths, 17)
     with pytest.raises(InputError, match="does not exist"):
         EvaluationSets.read([tmp_path / "none"], 4)
-
-
-def test_saved_sets_that_are_damaged_are_refused(tables, tmp_path):
-    path = tmp_path / "saved"
-    EvaluationSets.read(tables[1], 4).save(path)
-    file = path / "phash_words.npy"
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match="damaged"):
-        EvaluationSets.open(path)

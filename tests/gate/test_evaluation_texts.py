@@ -75,13 +75,10 @@ def test_every_kind_of_file_gives_the_same_texts(tmp_path):
         assert found.tolist() == EvaluationTexts.of(texts).kinds["text"].keys.tolist()
 
 
-def test_saved_texts_are_opened_again_and_damaged_ones_refused(tmp_path):
+def test_saved_texts_are_opened_again(tmp_path):
     texts = EvaluationTexts.of(["a dog", "犬"])
     again = EvaluationTexts.open(texts.save(tmp_path / "saved"))
     assert again.fails(pa.array(["A DOG", "cat", "犬"])).tolist() == [True, False, True]
-    (tmp_path / "saved" / "text_keys.npy").write_bytes(b"")
-    with pytest.raises(InputError, match="holds no readable|damaged"):
-        EvaluationTexts.open(tmp_path / "saved")
 
 
 def test_files_without_texts_are_refused(tmp_path):

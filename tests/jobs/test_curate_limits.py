@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +14,6 @@ from curation.matching import open_matchers
 from runtime import shipping
 from runtime.engine.local import Local
 from tests.naive.exclusion import naive_excluded
-from tests.support.flips import flip
 
 
 @pytest.fixture(scope="module")
@@ -105,18 +103,6 @@ def test_texts_are_cut_before_they_are_matched(job, command, first, kind, tmp_pa
     assert facts(tmp_path / "out")["cut_text"] > 100
     assert facts(first)["cut_text"] == 0
     assert facts(tmp_path / "out")["rows"]["pairs"] == facts(first)["rows"]["pairs"]
-
-
-def test_damage_of_what_inputs_gave_is_made_again(job, command, first, kind, tmp_path):
-    for number, part in enumerate(["matched" if kind else "pairs"] * 3):
-        output = shutil.copytree(first, tmp_path / f"out{number}")
-        flip(Random(number).choice(sorted((output / part).glob("[0-9a-f]*"))), Random(number))
-        (output / "matched" / "_made_from.json").unlink()  # as where inputs are added
-        assert job(*command, output, *kind) == 0
-        for name in ("matched/*.parquet", "curated/*", "counts.parquet"):
-            assert [path.read_bytes() for path in sorted(output.glob(name))] == [
-                path.read_bytes() for path in sorted(first.glob(name))
-            ]
 
 
 def test_progress_counts_pairs_and_no_tallies(first):

@@ -103,14 +103,6 @@ def test_a_metadata_json_of_another_program_is_left_alone(sample, tmp_path, caps
     assert (tmp_path / "metadata.json").read_text() == content
 
 
-def test_damaged_metadata_are_built_again(built):
-    command, output = built
-    before = (output / "metadata.json").read_bytes()
-    (output / "metadata.json").write_bytes(before.replace(b"wordnet", b"wordnot", 1))
-    commands.main(command)
-    assert (output / "metadata.json").read_bytes() == before
-
-
 def test_metadata_are_built_again_beside_what_someone_has_put_there(sample, tmp_path):
     for _ in range(2):
         commands.main(["--wordnet", str(sample / "wordnet"), "--output", str(tmp_path / "out")])

@@ -14,7 +14,7 @@ from metadata.sources import Sources
 from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wikipedia.dumps import Span
-from runtime.storage.own_files import Parts, checksum_of
+from runtime.storage.own_files import Parts
 from runtime.tallies import TaskResult
 from tests.support import dumps as pages
 
@@ -84,18 +84,6 @@ def test_titles_are_counted_anew_once_a_dump_changes_unless_a_list_replaces_its_
     assert not planned(tmp_path, dump).has(planned(tmp_path, dump).titles())
     listed = planned(tmp_path, dump, lists={"de": ["Hund"]})
     assert listed.has(listed.titles())
-
-
-@pytest.mark.parametrize("damage", [lambda file: file.write_text("other"), Path.unlink])
-def test_a_part_of_which_a_file_is_damaged_or_gone_is_counted_anew(tmp_path, damage):
-    own = planned(tmp_path, dump_of(tmp_path / "a.xml"))
-    (own.parts.begin("titles") / "de.parquet").write_text("rows")
-    checksum = checksum_of(own.parts.work / "titles" / "de.parquet")
-    stamp = {"made_from": own.titles().made_from, "tallies": [], "checksums": {"de.parquet": checksum}}
-    own.parts.finish("titles", stamp)
-    assert own.has(own.titles())
-    damage(own.parts.folder / "titles" / "de.parquet")
-    assert not own.has(own.titles())
 
 
 def test_languages_are_counted_in_rounds_that_end_once_their_dumps_are_large(tmp_path, monkeypatch):

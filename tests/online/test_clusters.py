@@ -122,20 +122,6 @@ def test_tables_that_are_of_no_use_are_refused(run, tmp_path, change, fault):
     assert not list(tmp_path.glob("*store*"))
 
 
-def test_a_damaged_folder_of_clusters_is_refused(run, tmp_path):
-    folder = write_folder(tmp_path / "clusters", cluster_rows(uids_of(run)))
-    path = tmp_path / "clusters" / "clusters" / "00001.parquet"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    for damage, fault in (
-        (lambda: path.write_bytes(content), "damaged .*; delete it and run the command that wrote it again"),
-        (path.unlink, "missing; run the same command of clip-cluster again"),
-    ):
-        damage()
-        with pytest.raises(InputError, match=rf"00001.parquet is {fault}"):
-            module.build([folder], run, tmp_path / "store")
-
-
 def test_what_is_no_file_of_clusters_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"x does not exist; give a file of clusters, or build them again with cur"):
         Clusters.open(tmp_path / "x")

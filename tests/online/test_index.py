@@ -161,21 +161,11 @@ def test_another_index_or_other_files_in_the_folder_are_refused(made, tmp_path):
         build(made.folder / "tars", made.folder / "run", tmp_path)
 
 
-def test_a_damaged_index_is_refused(tmp_path):
-    write_run(tmp_path / "run", images(4))
-    write_tar(tmp_path / "a.tar", images(4))
-    folder = tmp_path / "index"
-    index = build(tmp_path / "a.tar", tmp_path / "run", folder)
-    (folder / "00000.arrow").write_bytes((folder / "00000.arrow").read_bytes()[:-100])
-    with pytest.raises(InputError, match="again"):
-        index.rows(0)
-    for damage in ('{"version": 9}', '{"version": 1}', "{", None):
-        if damage is None:
-            (folder / "index.json").unlink()
-        else:
-            (folder / "index.json").write_text(damage)
-        with pytest.raises(InputError, match=r"index\.json|again"):
-            online.Index.open(folder)
+@pytest.mark.parametrize("content", ['{"version": 9}', '{"version": 1}'])
+def test_an_index_of_another_version_is_refused(made, tmp_path, content):
+    (tmp_path / "index.json").write_text(content)
+    with pytest.raises(InputError, match=r"index\.json|again"):
+        online.Index.open(tmp_path)
 
 
 def test_tars_that_cannot_be_used_are_refused_by_name(tmp_path):

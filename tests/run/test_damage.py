@@ -1,147 +1,148 @@
-"""A damaged file of a finished run is refused or changes nothing, and `clip-verify` names it."""
+"""Harm to a folder that a command wrote is refused in a sentence or changes no result, and clip-verify finds it.
 
-import json
-import random
+Of each kind of file, bits are flipped, one is cut, and one is missing. `make soak` flips more bits, and prints what
+became of them.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from curation.commands.clip_verify import main
-from curation.inputs.tables.columns import FOLDER
-from curation.leaves.export.forms import export
-from curation.leaves.export.metaclip import MetaClip
-from curation.outputs.checkpoints import Stamps
-from curation.run.results import Results
+from curation.outputs.checkpoints import recorded
 from curation.run.verify import verify
-from curation.schemas import PAIRS
-from metadata import Entries, InputError
-from runtime.buckets import write_blocks
-from runtime.storage.own_files import STAMP, content_digest, write_json
-from runtime.storage.paths import files
-from runtime.tallies import TaskResult
-from tests.support.flips import SILENT, Kind, everything, flip, found_by_verify, outcomes
-from tests.support.in_turn import in_turn
-from tests.support.written_run import write_run
+from runtime.errors import InputError
+from runtime.storage.own_files import checksum_of
+from tests.support import folders
+from tests.support.flips import CRASHED, NO_MATTER, READ_WITHOUT, SILENT, Kind, outcomes, printed
+from tests.support.folders import BROKEN_OFF, Folders, gone_on, made_again
+from tests.support.kept_work import DERIVED, KEPT, TABLES
+from tests.support.online_run import FORKS
 
-ENTRIES = Entries.build({"en": ["a", "dog"], "ja": ["犬"]})
-IMAGES = [[("a dog", "en", [0, 1])], [("a", "en", [0]), ("犬", "ja", [2])], [("犬", "ja", [2])]] * 20
-KINDS = ["run.json", "thresholds.json", "times.json", "report.html", "counts.parquet", "curated/*",
-         "matched/*.parquet", "matched/_made_from.json"]  # fmt: skip
+FLIPS = [2, pytest.param(50, marks=pytest.mark.soak)]
+
+AGAIN = "run the same command of curate again"
+REMOVE_AGAIN = "remove again from the run that it came from"
+NO_RUN = "give the output folder of a finished run|which is in the folder of every finished run"
+METADATA = "build the metadata again|give a folder of clip-metadata"
+TABLE = "delete it and run the command that wrote it again"
+OF_TABLE = "delete what is not of this folder, and run the command that made it again"
+CLUSTERED = "run clip-cluster again with --overwrite"
+ONCE_MORE = f"make the folder again, under another name or with|{AGAIN}"
+GO_ON = "run the same command again to go on"
+MADE = "build it again"
+
+
+def of(made: str, files: str, answer: Callable[[Path, Folders], object], *said: str, **more: object) -> tuple:
+    """Return a line of the table: a folder, its files, what reads it, what reader and clip-verify say."""
+    return made, Kind(f"{made}: {files.partition(' ')[0]}, {answer.__name__}", files, answer, *said, **more)
+
+
+everything, of_removed = folders.everything, folders.of_removed
+TABLE_OF_KINDS = [
+    of("run", "run.json", everything, f"{AGAIN}|{NO_RUN}", AGAIN),
+    of("run", "thresholds.json", everything, AGAIN, f"thresholds.json is .*{AGAIN}", missing=READ_WITHOUT),
+    of("run", "times.json", everything, "", f"times.json is .*{AGAIN}"),
+    of("run", "report.html", everything, "", f"report.html is .*{AGAIN}"),
+    of("run", "counts.parquet", everything, f"{AGAIN}|{NO_RUN}", f"counts.parquet is .*{AGAIN}"),
+    of("run", "curated/*", everything, f"curated/00000.parquet is .*{AGAIN}", f"curated/00000.parquet is .*{AGAIN}"),
+    of("run", "curated/*", folders.rows_of_curated, f"{TABLE}|expected a table of images", AGAIN),
+    of("run", "matched/*.parquet", everything, rf"delete \S*matched and {AGAIN}", f"delete matched/ and {AGAIN}"),
+    of("run", "matched/_made_from.json", everything, "", f"delete matched/ and {AGAIN}"),
+    of("removed", "run.json", of_removed, f"{AGAIN}|{NO_RUN}", AGAIN),
+    of("removed", "curated/*", of_removed, REMOVE_AGAIN, AGAIN),
+    of("removed", "counts.parquet", of_removed, f"{AGAIN}|{NO_RUN}", AGAIN),
+    of("removed", "thresholds.json", of_removed, REMOVE_AGAIN, AGAIN, missing=READ_WITHOUT),
+    of("gated", "gated/*", everything, f"gated/00000.parquet is .*{AGAIN}", AGAIN),
+    of(
+        "curated", "matched/*.parquet", gone_on(t=20), rf"delete \S*matched and {GO_ON}", f"delete matched/ and {AGAIN}"
+    ),
+    of("curated", "matched/_made_from.json", gone_on(t=20), "", AGAIN),
+    of(
+        "curated", "pairs/*.arrows.zst", gone_on(inputs=3), "", rf"pairs/\w*.arrows.zst is .*{AGAIN}", missing=NO_MATTER
+    ),
+    of("curated", "pairs/*.json", gone_on(inputs=3), "", rf"pairs/\w*.json is .*{AGAIN}", missing=NO_MATTER),
+    of("curated", "counts.parquet thresholds.json curated/*", gone_on(), "", AGAIN),
+    of("unique", "matched/*.parquet", gone_on(t=20, unique_images=True), rf"delete \S*matched and {GO_ON}", AGAIN),
+    of("unique", "matched/_*.json", gone_on(t=20, unique_images=True), "", AGAIN, missing=NO_MATTER),
+    of("metadata", "entries.parquet", folders.entries_of, METADATA, METADATA),
+    of("metadata", "metadata.json", folders.entries_of, METADATA, METADATA),
+    of("built", "metadata.json", folders.built_again, "", METADATA),
+    of("built", "sources/*/**/*.parquet", folders.built_again, "", METADATA),
+    of("built", "sources/**/_made_from.json", folders.built_again, "", METADATA, missing=NO_MATTER),
+    of("hashes", "*.parquet", folders.rows_of, TABLE, OF_TABLE, missing=READ_WITHOUT),
+    of("hashes", "*.parquet", folders.evaluation_of, TABLE, OF_TABLE, missing=READ_WITHOUT),
+    of("hashes", "_*.json", folders.rows_of, "", OF_TABLE, missing=NO_MATTER),
+    of("scores", "*.parquet", folders.rows_of, TABLE, OF_TABLE, missing=READ_WITHOUT),
+    of("scores", "_*.json", folders.rows_of, "", OF_TABLE, missing=NO_MATTER),
+    of("embeddings", "*.parquet", folders.vectors_of, TABLE, OF_TABLE, missing=READ_WITHOUT),
+    of("embeddings", "_*.json", folders.vectors_of, "", OF_TABLE, missing=NO_MATTER),
+    of("clustered", "clusters/*.parquet", folders.rows_of_clusters, TABLE, CLUSTERED, missing=READ_WITHOUT),
+    of("clustered", "clusters/*.parquet", folders.built_clusters, f"{TABLE}|of clip-cluster again", CLUSTERED),
+    of("clustered", "clusters.json", folders.built_clusters, "of clip-cluster again|a table of images has", CLUSTERED),
+    of("keyed", "captions/*.arrow", folders.captions_of, "build them again with curation.captions.build", alone=True),
+    of("keyed", "captions/*.json", folders.captions_of, "copy both files, or build them again", alone=True),
+    of("keyed", "clusters/*.arrow", folders.clusters_of, "build them again with curation.clusters.build", alone=True),
+    of("keyed", "clusters/*.json", folders.clusters_of, "copy both files, or build them again", alone=True),
+    of("online", "index/*.arrow", folders.online_epoch, "build", alone=True),
+    of("online", "index/index.json", folders.online_epoch, "build it with curation.leaves.online.build", alone=True),
+    of("online", "run/counts.parquet", folders.online_epoch, f"{AGAIN}|{NO_RUN}", alone=True),
+    of("matchers", "**/*", folders.found_by_matchers, f"{MADE}: delete .* and {GO_ON}", alone=True),
+    of("exclusion", "*", folders.excluded, MADE, alone=True),
+    of("model", "*", folders.digest_of_model, "download it again|give the path of a fastText model"),
+    of("sets", "*", folders.of_sets, MADE, alone=True),
+    of("texts", "*", folders.of_texts, MADE, alone=True),
+    of("centres", "*", folders.of_centres, MADE, alone=True),
+    of("array", "*", folders.shipped, GO_ON, alone=True),
+    *[of(name, "*.parquet", made_again(name), "", OF_TABLE) for name in TABLES],
+    *[of(name, "_*.json", made_again(name), "empty or new folder", OF_TABLE, missing=NO_MATTER) for name in TABLES],
+    *[of(name, "**/*", folders.nothing, "", ONCE_MORE) for name in DERIVED],
+    *[of(f"{BROKEN_OFF}{name}", KEPT, made_again(name), "is damaged") for name in DERIVED],
+]
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, sample) -> Folders:
+    return Folders(tmp_path_factory.mktemp("folders"), sample)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return write_run(tmp_path_factory.mktemp("run") / "out", ENTRIES, IMAGES, t=10)
+def found():
+    by_kind: dict[str, Counter] = {}
+    yield by_kind
+    print(printed(by_kind))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_flipped_bit_of_a_finished_run_changes_what_is_read_or_passes_verify(run, tmp_path, kind):
-    found = outcomes(run, Kind(kind, kind, everything), 8, tmp_path, found_by_verify)
-    assert (found.total(), found[SILENT]) == (8, 0)
+def marked(name: str, kind: Kind) -> object:
+    """Return a line of the table as parameters of a test."""
+    goes_on = any(each in kind.name for each in ("gone_on", "again", "everything"))
+    return pytest.param(name, kind, marks=[pytest.mark.slow] * goes_on, id=kind.name)
 
 
-def test_a_finished_run_that_nobody_touched_passes(run):
-    assert verify(run) == f"{run}: all 9 files are as they were written"
+@FORKS
+@pytest.mark.parametrize("flips", FLIPS)
+@pytest.mark.parametrize(("name", "kind"), [marked(*line) for line in TABLE_OF_KINDS])
+def test_harm_is_refused_in_a_sentence_or_does_none(made, found, tmp_path, name, kind, flips):
+    folder = made.of(name)
+    with_folders = replace(kind, answer=lambda copy: kind.answer(copy, made))
+    found[kind.name] = outcomes(folder, with_folders, flips, tmp_path)
+    assert (found[kind.name][SILENT], found[kind.name][CRASHED]) == (0, 0)
 
 
-@pytest.mark.parametrize("name", ["curated/00000.parquet", "matched/00001.parquet", "report.html", "times.json"])
-def test_what_is_missing_is_named(tmp_path, name):
-    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    (run / name).unlink()
-    with pytest.raises(InputError, match=f"out is not as it was written: {name} is missing; delete .* curate again"):
-        verify(run)
+def test_every_table_of_ours_has_a_recorded_checksum(made):
+    places = ("hashes", "scores", "clustered/clusters", "embeddings", "run/curated", "run/matched")
+    for name, _, part in (place.partition("/") for place in places):
+        files = sorted(map(str, (made.of(name) / part).glob("*.parquet")))
+        assert recorded(files) == {path: checksum_of(Path(path)) for path in files}
+        assert files
 
 
-def test_files_that_the_run_did_not_write_are_named_and_not_read(tmp_path):
-    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    (run / "curated" / "00000.parquet").rename(run / "curated" / "00001.parquet")
-    (run / "matched" / "notes.txt").write_text("mine")
-    with pytest.raises(
-        InputError, match=r"00000.parquet is missing, curated/00001.parquet is not of this run, matched/n"
-    ):
-        verify(run)
-    (run / "curated" / "00000.parquet").write_bytes((run / "curated" / "00001.parquet").read_bytes())
-    with pytest.raises(InputError, match=r"00001.parquet is no file of this run; delete it"):
-        Results.open(run).kept()
-
-
-def test_a_folder_that_no_command_has_finished_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is empty; give a folder that a command of this project has finished"):
-        verify(tmp_path)
-
-
-def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
-    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    flip(run / "matched" / "00000.parquet", random.Random(0))
-    with pytest.raises(InputError, match=r"00000.parquet is damaged \(.*\); delete \S*matched and run the same"):
-        export(in_turn(), run, tmp_path / "new", MetaClip())
-    assert not (tmp_path / "new").exists()
-
-
-def test_what_stamps_and_names_say_of_files_is_verified(tmp_path):
-    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    pairs, tables = run / "pairs", run / FOLDER / "mine"
-    pairs.mkdir()
-    tables.mkdir(parents=True)
-    write_json(pairs / STAMP, {})
-    write_blocks(pairs / "task.arrows.zst", PAIRS, [])
-    Stamps(pairs, "").write([], TaskResult(files={"task.arrows.zst": "00000000"}))
-    (tables / "part").write_text("rows")
-    (tables / "part").rename(table := tables / f"00000-{content_digest(tables / 'part')}.parquet")
-    assert verify(run).endswith("all 12 files are as they were written")
-    for file in (*files(pairs, ".zst"), *(each for each in files(pairs, ".json") if each.name != STAMP), table):
-        whole = file.read_bytes()
-        file.write_bytes(whole.replace(b":", b": ") if file.suffix == ".json" else whole[:-1])
-        with pytest.raises(InputError, match=f"written: {file.relative_to(run)} is damaged; delete what is damaged or"):
-            verify(run)
-        file.write_bytes(whole)
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("run.json", r"run.json is damaged \(other programs"), ("times.json", "times.json is damaged; delete what is")],
-)
-def test_what_another_program_wrote_anew_is_not_as_it_was_written(tmp_path, name, said):
-    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    (run / name).write_text(json.dumps(json.loads((run / name).read_text("utf-8"))), "utf-8")
-    with pytest.raises(InputError, match=said):
-        verify(run)
-
-
-def test_a_name_that_is_damaged_is_not_taken_for_the_file_of_another_program(tmp_path):
-    run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    text = (run / "run.json").read_text("utf-8")
-    for damaged in (text.replace('"checksum":', '"checksun":'), text.replace('"checksums":', '"checksumt":')):
-        (run / "run.json").write_text(damaged, "utf-8")
-        with pytest.raises(InputError, match="run.json is damaged"):
-            Results.open(run)
-
-
-def test_a_run_at_a_url_is_verified(s3_folder):
-    run = write_run(s3_folder / "out", ENTRIES, IMAGES, t=10)
-    assert verify(str(run)).endswith("all 9 files are as they were written")
-    file = run / "curated" / "00000.parquet"
-    file.write_bytes(file.read_bytes()[:-1] + b"2")
-    with pytest.raises(InputError, match="curated/00000.parquet is damaged"):
-        verify(str(run))
-
-
-def test_metadata_is_verified_with_what_was_counted_for_it(tmp_path):
-    ENTRIES.save(tmp_path / "metadata")
-    part = tmp_path / "metadata" / "sources" / "ngrams" / "en"
-    part.mkdir(parents=True)
-    write_json(part / STAMP, {"made_from": {}, "checksums": {"unigrams.parquet": "00000000"}})
-    (part / "unigrams.parquet").touch()
-    assert verify(tmp_path / "metadata").endswith("all 4 files are as they were written")
-    (part / "unigrams.parquet").write_text("rows")
-    with pytest.raises(InputError, match="sources/ngrams/en/unigrams.parquet is damaged; build the metadata again"):
-        verify(tmp_path / "metadata")
-
-
-def test_the_command_verifies_a_folder(run, tmp_path, capsys):
-    main([str(run)])
-    assert capsys.readouterr().out == f"{run}: all 9 files are as they were written\n"
-    with pytest.raises(SystemExit) as done:
-        main([str(tmp_path)])
-    assert done.value.code == 2
-    assert capsys.readouterr().err.startswith(f"clip-verify: {tmp_path} is empty; give a folder")
+def test_files_that_are_not_of_a_folder_are_named_with_what_to_do(made, tmp_path):
+    for name, said in (("webdataset", "make the folder again"), ("hashes", "delete what is not of")):
+        copy = shutil.copytree(made.of(name), tmp_path / name)
+        shutil.copy(next(copy.glob("[0-9a-f]*")), copy / "mine.parquet")
+        with pytest.raises(InputError, match=f"mine.parquet is not of this run; {said}"):
+            verify(copy)

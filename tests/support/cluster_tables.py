@@ -1,6 +1,5 @@
 """Tables of clusters, and the folder that clip-cluster writes."""
 
-import json
 from pathlib import Path
 from random import Random
 
@@ -8,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.schemas import CLUSTERS
-from runtime.storage.own_files import checksum_of
+from runtime.storage.own_files import checksum_of, write_json
 
 
 def cluster_rows(uids, coarse: int = 4, fine: int = 3, without: float = 0.1, seed: int = 0) -> list[dict]:
@@ -41,5 +40,5 @@ def write_folder(folder: Path, rows: list[dict], files: int = 2) -> str:
         write_table(folder / "clusters" / f"{number:05d}.parquet", rows[number::files])
     pq.write_table(pa.table({"fine": [0], "centre": [[0.0]]}), folder / "centres.parquet")
     checksums = {f"clusters/{path.name}": checksum_of(path) for path in (folder / "clusters").iterdir()}
-    (folder / "clusters.json").write_text(json.dumps({"images": len(rows), "checksums": checksums}))
+    write_json(folder / "clusters.json", {"images": len(rows), "checksums": checksums})
     return str(folder)

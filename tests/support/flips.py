@@ -1,7 +1,8 @@
-"""Flip bits of files that a run leaves, and see what those who read them make of it."""
+"""Harm files of folders that commands wrote, and see what those who read the folders make of it."""
 
 import os
 import random
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,34 +11,30 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from curation import online
-from curation.exclusion import Exclusion
-from curation.leaves.export.forms import export
-from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove_from_manifest
-from curation.leaves.online.batches import OnlineConfig
-from curation.leaves.online.dataset import read_rates
-from curation.leaves.online.epochs import Epoch
-from curation.run.results import Results
 from curation.run.verify import verify
 from runtime.console import sentence_for
 from runtime.errors import InputError
 from runtime.storage.own_files import checksum_of
-from tests.support.in_turn import in_turn
 
 REFUSED, HARMLESS, SILENT, CRASHED = OUTCOMES = "refused", "harmless", "silent", "crashed"
+# A missing file is found by its reader and by clip-verify, found by clip-verify alone, or makes no difference.
+FOUND, READ_WITHOUT, NO_MATTER = "found", "read without", "no matter"
+UNKNOWN = "give a folder that a command of this project has finished"  # where the file by which it is known is missing
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Files of a folder, and what is made of the folder: an answer that can be compared."""
+    """Files of a folder that a command wrote, and what is made of the folder."""
 
     name: str
-    files: str  # a pattern below the folder
-    answer: Callable[[Path], object]
-    alone: bool = False  # in a process of its own, which may crash
+    files: str  # patterns below the folder
+    answer: Callable[[Path], object]  # what its reader makes of the folder, which can be compared
+    said: str = ""  # a pattern in the sentence with which the reader refuses harm; empty if it never does
+    verify: str = ""  # a pattern in what clip-verify says; empty if it knows no such folder
+    missing: str = FOUND  # what a missing file means
+    alone: bool = False  # whether another process answers, which may crash
 
 
 def flip(path: Path, chance: random.Random) -> None:
@@ -48,33 +45,50 @@ def flip(path: Path, chance: random.Random) -> None:
     path.write_bytes(data)
 
 
-def outcomes(
-    folder: Path, kind: Kind, flips: int, scratch: Path, each: Callable[[Path], None] | None = None
-) -> Counter:
-    """Return how often a flipped bit is refused, harmless and silent; `each` is called with each damaged copy."""
+def cut(path: Path, chance: random.Random) -> None:
+    """Cut the end of a file off."""
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[: chance.randrange(len(data))])
+
+
+def remove(path: Path, _: random.Random) -> None:
+    """Remove a file."""
+    path.unlink()
+
+
+def outcomes(folder: Path, kind: Kind, flips: int, scratch: Path) -> Counter:
+    """Return how often harm to a folder is refused, harmless and silent: flipped bits, a cut and a missing file."""
     right = kind.answer(_copy(folder, scratch / "right"))
-    files = sorted(path.relative_to(folder) for path in folder.glob(kind.files) if path.is_file())
+    patterns = kind.files.split(" ")
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    files = sorted(path.relative_to(folder) for path in found)
+    harms = [*([flip] * flips * len(patterns)), cut, remove]
 
     def judge(number: int) -> str:
         copy = _copy(folder, scratch / "copy")
-        flip(copy / files[number % len(files)], random.Random(f"{kind.name} {number}"))
-        if each:
-            each(copy)
-        return outcome(kind.answer, copy, right)
+        file, harm = files[number % len(files)], harms[number]
+        harm(copy / file, random.Random(f"{kind.name} {number}"))
+        if kind.verify and not (harm is remove and kind.missing == NO_MATTER):
+            with pytest.raises(InputError, match=f"{kind.verify}|{UNKNOWN}"):
+                verify(copy)
+        if harm is remove and kind.missing == READ_WITHOUT:
+            return HARMLESS
+        return outcome(kind, copy, right)
 
-    return Counter(_alone(judge, flips) if kind.alone else map(judge, range(flips)))
+    return Counter(_alone(judge, len(harms)) if kind.alone else map(judge, range(len(harms))))
 
 
-def _alone(judge: Callable[[int], str], flips: int) -> Iterator[str]:
-    """Yield what another process says of flips; where it crashes, a new one goes on behind that flip."""
+def _alone(judge: Callable[[int], str], number: int) -> Iterator[str]:
+    """Yield what another process says of harm; where it crashes, a new one goes on behind that."""
     done = 0
-    while done < flips:
+    while done < number:
         reading, writing = os.pipe()
         child = os.fork()
         if not child:
             with open(writing, "w", encoding="utf-8") as pipe:
-                for number in range(done, flips):
-                    print(_judged(judge, number), file=pipe, flush=True)
+                for each in range(done, number):
+                    print(_judged(judge, each), file=pipe, flush=True)
             os._exit(0)
         os.close(writing)
         with open(reading, encoding="utf-8") as pipe:
@@ -92,62 +106,24 @@ def _judged(judge: Callable[[int], str], number: int) -> str:
         return repr(error)
 
 
-def none_silent(
-    folder: Path, kind: Kind, flips: int, scratch: Path, each: Callable[[Path], None] | None = None
-) -> Counter:
-    """Return how often flipped bits have which outcome; fail if one is silent, or crashes."""
-    found = outcomes(folder, kind, flips, scratch, each)
-    assert (found.total(), found[SILENT], found[CRASHED]) == (flips, 0, 0), f"{kind.name}: {found}"
-    return found
+def outcome(kind: Kind, copy: Path, right: object) -> str:
+    """Return what became of a harmed copy; an error that is not the refusal of the table is raised."""
+    try:
+        return HARMLESS if kind.answer(copy) == right else SILENT
+    except Exception as error:
+        found = sentence_for(error)
+        if found is None or found[1] != 2 or "\n" in found[0] or not kind.said:
+            raise
+        assert re.search(kind.said, found[0]), found[0]
+        return REFUSED
 
 
 def printed(found: dict[str, Counter]) -> str:
     """Return a table of outcomes by kind of file."""
-    lines = [f"{'file':<52}{'flips':>7}" + "".join(f"{name:>10}" for name in OUTCOMES)]
+    lines = [f"{'file':<52}" + "".join(f"{name:>10}" for name in OUTCOMES)]
     for kind, each in found.items():
-        lines.append(f"{kind:<52}{each.total():>7}" + "".join(f"{each[name]:>10}" for name in OUTCOMES))
+        lines.append(f"{kind:<52}" + "".join(f"{each[name]:>10}" for name in OUTCOMES))
     return "\n".join(["", *lines])
-
-
-def outcome(answer: Callable[[Path], object], copy: Path, right: object) -> str:
-    """Return what became of a damaged copy; an error that is no refusal in one sentence is raised."""
-    try:
-        return HARMLESS if answer(copy) == right else SILENT
-    except Exception as error:
-        found = sentence_for(error)
-        if found is None or found[1] != 2 or "\n" in found[0]:
-            raise
-        return REFUSED
-
-
-def found_by_verify(copy: Path) -> None:
-    """Fail unless clip-verify notices."""
-    try:
-        said = verify(copy)
-    except InputError:
-        return
-    raise AssertionError(said)
-
-
-def everything(folder: Path) -> object:
-    """Return what the readers of a finished run make of it: figures, images, exports and a removal."""
-    run = Results.open(folder)
-    figures = run.counts.tolist(), run.rates.tolist(), run.languages, run.kept().to_pylist(), run.kept_counts().tolist()
-    images = pa.Table.from_batches(run.matched(None)).to_pylist(), run.examples(range(len(run.counts)), None)
-    made = folder.parent / "made"
-    shutil.rmtree(made, ignore_errors=True)
-    for name, form in (("huggingface", HuggingFace("run")), ("metaclip", MetaClip())):
-        export(in_turn(), folder, made / name, form)
-    remove_from_manifest(in_turn(), folder, Exclusion.of(domains=["no.example"]), made / "removed")
-    written = bytes_of(made, without=("run.json",))
-    return figures, images, run.facts["rows"], written
-
-
-def online_epoch(folder: Path) -> object:
-    """Return what an epoch of training keeps, of a folder with an index, its tars, and a run."""
-    index = online.Index.open(folder / "index", folder / "tars")
-    rates = read_rates(folder / "run" / "counts.parquet", index.metadata)
-    return Epoch(index, rates, OnlineConfig(), 1).kept(range(int(index.first_blocks[-1]))).to_pylist()
 
 
 def bytes_of(folder: Path, without: Iterable[str] = ()) -> dict[str, str]:

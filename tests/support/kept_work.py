@@ -11,7 +11,6 @@ import pytest
 
 from curation import online
 from curation.exclusion import Exclusion
-from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
@@ -22,7 +21,7 @@ from tests.support.finished_run import FinishedRun, finished_run, image
 from tests.support.in_turn import in_turn, killed_at
 from tests.support.online_run import write_tar
 
-FILES = [".work/*/*", "*.tar", "*.arrow", "*.npy", "text_*/*/*", "keys.parquet"]  # that a command may keep
+KEPT = ".work/*/* *.tar *.arrow *.npy text_*/*/* keys.parquet"  # files that a command may keep
 
 
 class Inputs:
@@ -35,10 +34,8 @@ class Inputs:
         for number in range(3):
             write_tar(self.tars / f"{number:05}.tar", self.run.images[number::3])
         captions = {"uid": uids[::2], "caption": [f"of {uid}" for uid in uids[::2]]}
-        scores = {"uid": uids, "clip": [float(number % 7) for number in range(60)]}
-        self.captions, self.scores = folder / "captions.parquet", folder / "scores.parquet"
-        for path, columns in ((self.captions, captions), (self.scores, scores)):
-            pq.write_table(pa.table(columns), path)
+        self.captions = folder / "captions.parquet"
+        pq.write_table(pa.table(captions), self.captions)
         self.pictures = own_tables.write_tars(folder / "pictures")
 
     def form(self, name: str) -> object:
@@ -49,7 +46,6 @@ class Inputs:
             "metaclip": MetaClip,
             "metaclip --tars": lambda: MetaClip([self.tars]),
             "webdataset": lambda: WebDataset([self.tars]),
-            "datacomp --scores": lambda: DataComp(scores=[self.scores], weights=["clip=1"], draws=90),
         }[name]()
 
     def make(self, name: str, session: object, out: Path) -> None:
@@ -69,8 +65,7 @@ class Inputs:
             export(session, self.run.path, out, self.form(name))
 
 
-EXPORTS = ["huggingface", "huggingface --captions", "metaclip", "metaclip --tars", "webdataset",
-           "datacomp --scores"]  # fmt: skip
+EXPORTS = ["huggingface", "huggingface --captions", "metaclip", "metaclip --tars", "webdataset"]
 DERIVED = [*EXPORTS, "removal", "index"]
 TABLES = ["hashes", "scores", "embeddings"]  # which are gone on with when they are whole, too
 
