@@ -20,7 +20,7 @@ from runtime.arguments import FlagGroup, Parser, absolute_path, add_fields, add_
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError, flag
-from runtime.packages import UPLOADS, modules
+from runtime.packages import UPLOADS, load_own
 from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
 from runtime.storage.locks import require_apart
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> None:
     """Fetch the sources that the flags name, build all entries, and print the number of entries from each source."""
     original = followed_recipe(args) if args.recipe else None
-    config, uploads = made(MetadataConfig, args), modules(*UPLOADS)
+    config, uploads = made(MetadataConfig, args), load_own(UPLOADS).values()
     output = output_of(local_folder(args.output))
     for module in uploads:
         module.require(args)
@@ -159,7 +159,7 @@ def command_line() -> Parser:
     add_flags(parser.add_argument_group("sources"), helps(__package__, "sources"))
     _add_downloads(parser.add_argument_group("downloads"))
     add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, helps(__package__, "numbers"))
-    for module in modules(*UPLOADS):
+    for module in load_own(UPLOADS).values():
         module.add(parser)
     parser.add_engine()
     parser.take_defaults(MetadataConfig)

@@ -24,7 +24,7 @@ from runtime import hook_providers
 from runtime.errors import InputError
 
 PROJECT = "clip-curation"
-UPLOADS = "clip_curation.uploads", "add", "require", "upload"  # the hook of uploads, and the functions of its modules
+UPLOADS = "clip_curation.uploads"  # the hook of modules that upload what commands have written
 
 try:
     __version__ = version(PROJECT)
@@ -121,12 +121,6 @@ def hooks(group: str, taken: Container[str] = ()) -> dict[str, Hook]:
     return hook_by_name
 
 
-def modules(group: str, *functions: str) -> list[Any]:
-    """Return the modules on a hook; InputError for another package's without these functions."""
-    expected = f"a module with the functions {' and '.join(functions)}"
-    return [hook.load(has(*functions), expected) for hook in hooks(group).values()]
-
-
 @contextmanager
 def named_in_errors(group: str, name: str) -> Iterator[None]:
     """Raise an InputError that names what is on a hook, if it is another package's and fails in the block.
@@ -173,9 +167,9 @@ def own_hooks(group: str) -> dict[str, str]:
     return hooks_of_group
 
 
-def load_own(group: str, name: str) -> Any:
-    """Import and return this project's object of a name on a hook."""
-    return EntryPoint(name, own_hooks(group)[name], group).load()
+def load_own(group: str) -> dict[str, Any]:
+    """Import and return this project's objects on a hook, by name."""
+    return {name: EntryPoint(name, where, group).load() for name, where in own_hooks(group).items()}
 
 
 def _takes_one(function: Any) -> bool:

@@ -22,7 +22,7 @@ from runtime.arrow import numbers, parts, require
 from runtime.cogroup import Rows
 from runtime.draws import draws
 from runtime.errors import InputError
-from runtime.packages import hooks
+from runtime.packages import load_own
 from runtime.progress import advance
 from runtime.tallies import Tallies
 
@@ -86,7 +86,7 @@ def sample_batch(
     if RECORD in extra:
         columns[RECORD] = texts.field(RECORD).take(pa.array(chosen[kept]))
     if JUDGEMENT in extra:
-        judgement = hooks("clip_curation.extra_columns")[JUDGEMENT].load(callable, "a function of texts and images")
+        judgement = load_own("clip_curation.extra_columns")[JUDGEMENT]
         columns[JUDGEMENT] = judgement(texts.take(pa.array(chosen[kept])), kept, all_columns)
     return pa.RecordBatch.from_pydict(columns, schema=schema)
 

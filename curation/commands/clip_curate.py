@@ -6,7 +6,7 @@ The defaults of flags come from the config classes.
 import sys
 from argparse import Namespace, _ActionsContainer
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from curation.commands.flags import add_exclude, add_language_rules
 from curation.config import CurationConfig
@@ -22,27 +22,18 @@ from metadata.entries import Entries, read_lists
 from runtime.arguments import Parser, absolute_path, add_fields, add_flags, helps, made
 from runtime.console import FAILED, command
 from runtime.engine import engine_for
-from runtime.packages import modules
+from runtime.packages import load_own
 from runtime.progress import ConsoleProgress
 from runtime.terminal import print_result, say
 
 NAME = "clip-curate"
+FLAGS = "clip_curation.curate_flags"  # the hook of modules that add flags to this command
 IDENTITY = {
     "--unique-images": "the inputs state each image once: nothing is brought together by image, which is faster",
     "--model FILE": "fastText language identification model (default: lid.176.ftz)",
     "--exclude-bits K": "bits in which the PDQ of an image may differ from one that an --exclude list names (default: "
     f"{PDQ_NEAR})",
 }
-
-
-class FlagsHook(Protocol):
-    """Flags that an optional feature (a leaf), or another package, adds to clip-curate."""
-
-    def add(self, parser: Parser) -> None:
-        """Add the flags to the parser; flags that most runs do not need go into a group of their own."""
-
-    def options(self, args: Namespace) -> dict[str, Any]:
-        """Return the fields of `Options` that these flags set, by name."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -89,7 +80,7 @@ def called(args: Namespace) -> dict[str, Any]:
 def options_of(args: Namespace) -> Options:
     """Return the Options that a command line sets."""
     values = vars(args) | {"columns": made(TableOptions, args)}
-    for flags in _hooked():
+    for flags in load_own(FLAGS).values():
         values |= flags.options(args)
     return made(Options, Namespace(**values))
 
@@ -109,7 +100,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     ablations = parser.add_argument_group("ablations of the papers (docs/how-to/ablations.md)")
     add_fields(ablations, CurationConfig, helps(__package__, "ablations"))
     add_flags(ablations, helps(__package__, "no_balance"), dest="balance", action="store_false")
-    for flags in _hooked():
+    for flags in load_own(FLAGS).values():
         flags.add(parser)
     parser.add_engine()
     parser.take_defaults(Options)
@@ -117,10 +108,6 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     args = parser.parse_args(argv)
     args.command_line = parser.command_line
     return args
-
-
-def _hooked() -> list[FlagsHook]:
-    return modules("clip_curation.curate_flags", "add", "options")
 
 
 def _add_main(parser: Parser) -> None:

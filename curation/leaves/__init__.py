@@ -1,20 +1,23 @@
 """Optional features, called leaves: each has its own folder, with its command, flags and templates.
 
 The rest of the package imports no leaf. A leaf adds to a run through hooks: HOOKS, of hooks.csv, lists the modules,
-functions and classes on each hook, and other packages add theirs by entry points of the same names. To remove a leaf,
-remove its folder and the lines that name it, as tests/test_leaves.py does. `annotations`, `near_duplicates`, `domains`
-and `tars` are shared by leaves.
+functions and classes on each hook. To remove a leaf, remove its folder and the lines that name it, as
+tests/test_leaves.py does. `annotations`, `near_duplicates`, `domains` and `tars` are shared by leaves.
 
-The hooks, with what is on each:
+Other packages add theirs to three of the hooks, by entry points of the same names (docs/how-to/extending.md):
 
-- `curate_flags`, flags of clip-curate: modules as `commands.clip_curate.FlagsHook`, in the order of the help
 - `report_sections`, who observes a run, by the name under which run.json has what was seen: functions of Options that
   return a `run.request.Observer`, or None if it is not asked for, in the order of the report
 - `gate_steps`, steps of the gate, in their order: functions of GateOptions that return a `gate.step.Step`, or None if
   it is not asked for
+- `export_forms`, formats of exports: classes as `export.forms.Form`
+
+The others are of this project alone:
+
+- `curate_flags`, flags of clip-curate: modules with the functions `add`, which adds flags to the parser, and `options`,
+  which returns the fields of Options that they set, by name; in the order of the help
 - `extra_columns`, columns of the manifest that a leaf makes: functions of texts, the row of each text's image, and a
   MATCHED batch
-- `export_forms`, formats of exports: classes as `export.forms.Form`
 - `file_systems`, by protocol of URLs: classes of fsspec. One with the method `pinned` turns names that may move into
   names that do not
 - `uploads` of what commands have written: modules with the functions `add`, `require` and `upload`

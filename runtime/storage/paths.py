@@ -95,7 +95,7 @@ def use_own_system(protocol: str) -> None:
         )
     if protocol in own_hooks(SYSTEMS):
         try:
-            fsspec.register_implementation(protocol, load_own(SYSTEMS, protocol), clobber=True)
+            fsspec.register_implementation(protocol, load_own(SYSTEMS)[protocol], clobber=True)
         except ImportError as error:
             raise InputError(f"{protocol}://: {missing_package(str(error)) or error}") from None
 

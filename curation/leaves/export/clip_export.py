@@ -11,7 +11,7 @@ from runtime.arguments import Parser, add_fields, add_flags, helps
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError, flag
-from runtime.packages import UPLOADS, modules, table_rows
+from runtime.packages import UPLOADS, load_own, table_rows
 from runtime.progress import ConsoleProgress
 from runtime.terminal import print_result
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args = parse(argv, usable, unusable)
         if args.format in unusable:
             raise InputError(unusable[args.format])
-        form, engine, uploads = form_of(args, usable), engine_for(args, "export"), modules(*UPLOADS)
+        form, engine, uploads = form_of(args, usable), engine_for(args, "export"), load_own(UPLOADS).values()
         for module in uploads:
             module.require(args)
 
@@ -78,7 +78,7 @@ def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Ite
     add_fields(parser.add_argument_group("what is drawn"), ByCluster, helps(__package__, "drawn"))
     for form in usable.values():
         form.add_flags(parser)
-    for module in modules(*UPLOADS):
+    for module in load_own(UPLOADS).values():
         module.add(parser)
     parser.add_engine()
     return parser.parse_args(argv)
