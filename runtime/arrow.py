@@ -1,7 +1,7 @@
 """Convert between Arrow and NumPy arrays, gather batches into larger ones, and turn uids into keys of 16 bytes.
 
-The key of a uid of 32 hexadecimal digits is the 16 bytes that the digits spell; the key of any other uid (from the
-input) is its BLAKE2b. So no string per image is needed.
+The key of a uid of 32 hexadecimal digits is the 16 bytes that the digits spell. An input may also have other uids; the
+key of such a uid is its BLAKE2b hash. With keys, no stage has to hold a string for each image.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,9 +21,9 @@ from runtime.kernels.hashes import EITHER_CASE, LOWER_CASE, read_digits
 Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
-
 # These settings keep freed memory in the process. Memory that is returned to the system and needed again a moment later
-# is mapped page by page: a fifth of a worker's time. The first is for Arrow's allocator, the others for NumPy's.
+# is mapped page by page, which takes a fifth of a worker's time. The first is for Arrow's allocator, the others are for
+# NumPy's.
 ALLOCATORS = {
     "MIMALLOC_PURGE_DELAY": "-1",
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
@@ -36,7 +36,7 @@ Item = TypeVar("Item")
 def string_array(values: Strings, what: str) -> pa.Array:
     """Return strings, given as a sequence or an Arrow array, as one array of type large_string; nulls stay nulls.
 
-    InputError for values of any other type; `what` names the values in its message.
+    Values of any other type raise an InputError; `what` names the values in its message.
     """
     require_several(what, values)
     if hasattr(values, "columns"):
@@ -59,7 +59,7 @@ def string_array(values: Strings, what: str) -> pa.Array:
 
 
 def present_uids(uids: Strings) -> pa.Array:
-    """Return uids as `string_array` does; InputError if one is null."""
+    """Return uids as an array of type large_string; a null uid raises an InputError."""
     array = string_array(uids, "uids")
     if array.null_count:
         first = pc.index(pc.is_null(array), True).as_py()
@@ -71,7 +71,7 @@ def present_uids(uids: Strings) -> pa.Array:
 
 
 def numbers(values: ArrayLike, what: str) -> np.ndarray:
-    """Return numbers, given as any sequence, as an array; InputError for a table, and for lists of unequal length."""
+    """Return a sequence of numbers as an array; a table, or lists of unequal length, raise an InputError."""
     if hasattr(values, "columns"):
         raise InputError(f"{what} must be numbers; got a {type(values).__name__}: give one of its columns")
     try:
@@ -83,16 +83,20 @@ def numbers(values: ArrayLike, what: str) -> np.ndarray:
 def string_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return offsets (int64[length + 1]) and UTF-8 bytes (uint8) of a string array; a null becomes an empty string.
 
-    Both arrays are read-only, as most of Arrow's buffers are: Numba would compile kernels again for writable arrays.
+    Both arrays are read-only, like most of Arrow's buffers. For writable arrays, Numba would compile each kernel again.
     """
     array = _large(array)
     if array.null_count:
         array = array.fill_null("")
     _, offsets, data = array.buffers()
-    is_empty = offsets is None or len(array) == 0
-    ends = np.zeros(1, np.int64) if is_empty else np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
-    content = np.zeros(0, np.uint8) if is_empty or data is None else np.frombuffer(data, np.uint8)
-    ends.flags.writeable = content.flags.writeable = False
+    ends = np.zeros(1, np.int64)
+    content = np.zeros(0, np.uint8)
+    if offsets is not None and len(array):
+        ends = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
+        if data is not None:
+            content = np.frombuffer(data, np.uint8)
+    ends.flags.writeable = False
+    content.flags.writeable = False
     return ends, content
 
 
@@ -113,7 +117,7 @@ def one_batch(rows: pa.Table) -> pa.RecordBatch:
 def list_array(offsets: np.ndarray, ids: np.ndarray, like: pa.Array) -> pa.Array:
     """Return a list<int32> array with ids[offsets[k]:offsets[k + 1]] in row k; a row is null if `like` is null there.
 
-    InputError if there are more ids than offsets of 32 bits can count.
+    More ids than offsets of 32 bits can count raise an InputError.
     """
     if offsets[-1] > np.iinfo(np.int32).max:
         raise InputError(f"{offsets[-1]:,} matches in one batch are too many for one Arrow array: pass smaller batches")
@@ -126,7 +130,8 @@ def parts(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
     A null list is empty.
     """
-    if lists.null_count:  # a null list may have items in the array; only flatten() leaves them out
+    if lists.null_count:
+        # A null list may still have items in the array; only flatten() leaves these out.
         lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
         return lists.flatten(), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     offsets = lists.offsets.to_numpy().astype(np.int64)
@@ -134,7 +139,7 @@ def parts(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
 
 def require(rows: Rows, schema: pa.Schema) -> Rows:
-    """Return `rows` with exactly the columns of `schema`, cast to its types; InputError if columns are missing."""
+    """Return `rows` with exactly the columns of `schema`, cast to its types; a missing column raises an InputError."""
     missing = [name for name in schema.names if name not in rows.schema.names]
     if missing:
         raise InputError(f"missing columns {missing}; got {rows.schema.names}")
@@ -144,20 +149,22 @@ def require(rows: Rows, schema: pa.Schema) -> Rows:
 def gather(
     items: Iterable[Item], size_of: Callable[[Item], int], size: float, number: int = maxsize
 ) -> Iterator[list[Item]]:
-    """Yield the items in lists: a list ends once the sizes of its items reach `size`, or it has `number` items.
+    """Yield the items in lists: a list ends once the sizes of its items add up to `size`, or it has `number` items.
 
     The last list has the remaining items.
 
     >>> list(gather(["a", "bcd", "", "e", "f", "g"], len, size=3, number=3))
     [['a', 'bcd'], ['', 'e', 'f'], ['g']]
     """
-    held, total = [], 0
+    held = []
+    total = 0
     for item in items:
         held.append(item)
         total += size_of(item)
         if total >= size or len(held) == number:
             yield held
-            held, total = [], 0
+            held = []
+            total = 0
     if held:
         yield held
 
@@ -167,8 +174,8 @@ def gather_rows(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of `batches` in larger batches: a batch ends once it has `rows` rows or `size` bytes.
 
-    The last batch has the remaining rows. The given batches are not split, unless `exact`: then no batch has more than
-    `rows` rows.
+    The last batch has the remaining rows. The given batches are split only if `exact` is True; then no batch has more
+    than `rows` rows.
 
     >>> batches = [pa.RecordBatch.from_pydict({"n": list(range(rows))}) for rows in (2, 3, 0, 1, 7)]
     >>> [batch.num_rows for batch in gather_rows(batches, rows=4, size=1000)]
@@ -182,7 +189,9 @@ def gather_rows(
         while exact and count + batch.num_rows > rows:
             yield _joined([*held, batch.slice(0, rows - count)])
             batch = batch.slice(rows - count)
-            held, count, total = [], 0, 0
+            held = []
+            count = 0
+            total = 0
         if not batch.num_rows:
             continue
         held.append(batch)
@@ -190,7 +199,9 @@ def gather_rows(
         total += batch.nbytes
         if count >= rows or total >= size:
             yield _joined(held)
-            held, count, total = [], 0, 0
+            held = []
+            count = 0
+            total = 0
     if held:
         yield _joined(held)
 
@@ -202,11 +213,10 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def gather_reduced(
     batches: Iterable[pa.RecordBatch], reduce: Callable[[list[pa.RecordBatch]], pa.RecordBatch], size: int
 ) -> list[pa.RecordBatch]:
-    """Return few batches for which `reduce` gives the same result as for all `batches`.
+    """Return a few batches for which `reduce` gives the same result as for all `batches`.
 
-    Batches are held in memory, and replaced by `reduce(held)` once they take more than `size` bytes. From then on, they
-    are replaced once they take more than twice the bytes of the last result. So memory holds little more than `size`,
-    or twice the result.
+    Batches are held in memory. Once they take more than `size` bytes, or twice the bytes of the last result if that is
+    more, `reduce(held)` replaces them. So memory never holds much more than that.
 
     >>> batches = [pa.RecordBatch.from_pydict({"n": [number]}) for number in range(9)]
     >>> last = lambda held: held[-1]
@@ -214,7 +224,8 @@ def gather_reduced(
     [8]
     """
     held: list[pa.RecordBatch] = []
-    total, limit = 0, size
+    total = 0
+    limit = size
     for batch in batches:
         held.append(batch)
         total += batch.nbytes
@@ -226,9 +237,9 @@ def gather_reduced(
 
 
 def hex_numbers(uids: Strings) -> np.ndarray:
-    """Return the number that each uid spells, as uint64[uid, 2]; InputError if a uid is not 32 hexadecimal digits.
+    """Return the 128-bit number that each uid spells, as uint64[uid, 2].
 
-    The digits may be in either case.
+    A uid is 32 hexadecimal digits in either case; any other uid raises an InputError.
 
     >>> hex_numbers(["000000000000000100000000000000ff"]).tolist()
     [[1, 255]]
@@ -248,7 +259,7 @@ def uid_numbers(uids: Strings) -> np.ndarray:
     """Return the key of each uid as uint64[uid, 2].
 
     The key of 32 hexadecimal digits, in either case, is the number that they spell; the key of any other uid is its
-    BLAKE2b.
+    BLAKE2b hash.
 
     >>> uid_numbers(["000000000000000100000000000000FF"]).tolist()
     [[1, 255]]
@@ -257,15 +268,15 @@ def uid_numbers(uids: Strings) -> np.ndarray:
 
 
 def exact_numbers(uids: Strings) -> np.ndarray:
-    """Return a key of each uid as int64[uid, 2]; two uids that differ only in case also have different keys.
+    """Return a key of each uid as int64[uid, 2]; two uids that differ only in case have different keys.
 
-    InputError if a uid is null.
+    A null uid raises an InputError.
     """
     return _all_numbers(present_uids(uids), LOWER_CASE).view(np.int64)
 
 
 def _all_numbers(uids: pa.Array, digits: np.ndarray) -> np.ndarray:
-    """Return uint64[uid, 2]: the 128 bits that a uid spells in hexadecimal, or the BLAKE2b of any other uid.
+    """Return uint64[uid, 2]: the 128 bits that a uid spells in hexadecimal, or the BLAKE2b hash of any other uid.
 
     `digits` is LOWER_CASE or EITHER_CASE.
     """
@@ -277,11 +288,12 @@ def _all_numbers(uids: pa.Array, digits: np.ndarray) -> np.ndarray:
 
 
 def _numbers(uids: pa.Array, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 128 bits that each uid spells, as uint64[uid, 2], and a mask: True for 32 hexadecimal digits.
+    """Return the 128 bits that each uid spells, as uint64[uid, 2], and a mask of the uids of 32 hexadecimal digits.
 
-    `digits` is LOWER_CASE or EITHER_CASE. Rows of other uids are undefined.
+    `digits` is LOWER_CASE or EITHER_CASE. Where the mask is False, the bits are undefined.
     """
-    numbers, is_read = np.empty((len(uids), 2), np.uint64), np.empty(len(uids), bool)
+    numbers = np.empty((len(uids), 2), np.uint64)
+    is_read = np.empty(len(uids), bool)
     offsets, data = string_buffers(uids)
     read_digits(data, offsets, digits, numbers, is_read)
     return numbers, is_read
@@ -295,7 +307,7 @@ def differs(values: np.ndarray) -> np.ndarray:
 
 
 def holds_strings(kind: pa.DataType) -> bool:
-    """Say whether columns of a type hold strings: as such, as bytes, in a dictionary, or nothing but nulls."""
+    """Say whether a column of this type can hold strings: as strings, as bytes, in a dictionary, or as nulls only."""
     if pa.types.is_dictionary(kind):
         return holds_strings(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
@@ -306,7 +318,7 @@ def holds_strings(kind: pa.DataType) -> bool:
 
 
 def as_bytes(array: pa.Array) -> pa.Array:
-    """Return a column as binary, without checking UTF-8: Arrow checks only when binary is cast to strings."""
+    """Return a column as binary, without a check of UTF-8, which Arrow makes only when it casts binary to strings."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if isinstance(array, pa.ExtensionArray):  # such as UUIDs

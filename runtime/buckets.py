@@ -1,8 +1,9 @@
 """Pack rows as blocks, write and read files of blocks, and group rows by bucket: a range of keys.
 
-A block is an Arrow record batch as an IPC message, compressed with zstd as a whole. For a hundred rows, that takes a
-quarter of the time of compressing each buffer, as Arrow's own files do. Engines (`runtime.engine`) move blocks from
-task to task. `group_buckets` and `items_by_task` choose numbers of buckets, of tasks, and of files that a task reads.
+A block is an Arrow record batch as an IPC message, which zstd compresses in one piece. For a hundred rows, this takes a
+quarter of the time that Arrow's own files need, in which each buffer is compressed separately. Engines
+(`runtime.engine`) move blocks from task to task. `group_buckets` and `items_by_task` choose the numbers of buckets, of
+tasks, and of files that a task reads.
 """
 
 from __future__ import annotations
@@ -23,37 +24,37 @@ from runtime.kernel_caches import scratch_folder
 from runtime.storage.own_files import checksum_of, whole
 from runtime.storage.paths import is_url, room
 
-ENDING = ".arrows.zst"
-READ_BYTES = 16 << 20  # that are read from a file at a time
-_CODEC = pa.Codec("zstd", compression_level=1)  # a third smaller than lz4 for 0.25 µs a row
-_END = pa.py_buffer(b"\xff\xff\xff\xff\x00\x00\x00\x00")  # the end of an Arrow IPC stream
+BLOCKS_ENDING = ".arrows.zst"
+READ_BYTES = 16 << 20  # A file is read in pieces of this size.
+_CODEC = pa.Codec("zstd", compression_level=1)  # Its output is a third smaller than that of lz4, for 0.25 µs a row.
+_END_OF_STREAM = pa.py_buffer(b"\xff\xff\xff\xff\x00\x00\x00\x00")  # the end of an Arrow IPC stream
 _SKIPPABLE = 0x184D2A50  # zstd skips frames that begin with this number
 _HEAD = np.dtype(
     [(name, "<u4") for name in ("magic", "length", "bucket", "buckets", "unpacked", "size", "checksum")]
-)  # a skippable frame: magic number and length, and then five numbers that describe the next frame
+)  # A skippable frame has a magic number and its length, and then five numbers that describe the next frame.
 
-MOST_ROWS = 8192  # of a block, so that it stays in the processor's cache
-FEWEST_ROWS = 1 << 10  # of a block on average: each block costs as much as some hundred rows
-WAITING_BYTES = 128 << 20  # of rows that wait in a Packer; while they are sorted, they take twice as much
-HELD_BYTES = 64 << 20  # of blocks that a store holds in memory
-BUCKET_BYTES = 256 << 20  # of rows in memory at once: a larger bucket is split
-FEWEST_BYTES = 1 << 20  # up to which small buckets are joined: a bucket costs as much as some thousand rows
+MAX_BLOCK_ROWS = 8192  # A block of at most this many rows stays in the processor's cache.
+MIN_BLOCK_ROWS = 1 << 10  # Blocks have this many rows on average, as each block costs as much as some hundred rows.
+WAITING_BYTES = 128 << 20  # The rows that wait in a Packer; while they are sorted, they take twice as much.
+STORE_BYTES = 64 << 20  # The blocks that a Store holds in memory.
+BUCKET_BYTES = 256 << 20  # The rows of a bucket that memory may hold: a larger bucket is split.
+MIN_BUCKET_BYTES = 1 << 20  # Smaller buckets are joined, as each bucket costs as much as some thousand rows.
 
-BUCKET_ROWS = 1 << 18  # pairs of a bucket, grouped in memory: some 250 MB
-MOST_BUCKETS = 1 << 13  # buckets a task sends to: with more, its blocks would be too small
-BLOCK_ROWS = 100  # rows each block should have; a task takes several inputs if one has too few
-TASK_ROWS = 1 << 20  # pairs that a task groups, one bucket after another
-FEW_TASKS = 1 << 8  # up to this number of tasks, each takes one bucket, so that no core is idle
-TURNS = 4  # the fewest tasks per core, so that cores end at about the same time
+BUCKET_ROWS = 1 << 18  # The pairs of a bucket, which are grouped in memory; they take some 250 MB.
+MOST_BUCKETS = 1 << 13  # The buckets that a task sends rows to; with more, its blocks would be too small.
+BLOCK_ROWS = 100  # The rows that each block should have; a task takes several inputs if one input has too few.
+TASK_ROWS = 1 << 20  # The pairs that a task groups, one bucket after another.
+ONE_BUCKET_TASKS = 1 << 8  # Up to this number of tasks, each task takes one bucket, so that no core is idle.
+MIN_TASKS_PER_CORE = 4  # With as many tasks, all cores end at about the same time.
 
 Item = TypeVar("Item")
-Keys = Callable[[pa.RecordBatch], np.ndarray]  # returns the uint64 key of each row
+Keys = Callable[[pa.RecordBatch], np.ndarray]  # Such a function returns the uint64 key of each row.
 
 
 class Block(NamedTuple):
-    """A packed batch of rows of one bucket, behind a header that states the bucket and the number of buckets.
+    """A packed batch of rows of one bucket, after a header that states the bucket and the number of buckets.
 
-    If `buckets` is 0, the block holds no rows, but a schema or the end of a stream.
+    If `buckets` is 0, the block holds a schema or the end of a stream instead of rows.
     """
 
     bucket: int
@@ -80,7 +81,7 @@ class Block(NamedTuple):
 
 
 def packed(content: pa.Buffer, bucket: int = 0, buckets: int = 0) -> Block:
-    """Return an Arrow IPC message, compressed behind a header, as a block of the bucket `bucket` of `buckets`.
+    """Return an Arrow IPC message, compressed and with a header, as a block of the bucket `bucket` of `buckets`.
 
     The defaults are for a schema or the end of a stream, which have no rows.
     """
@@ -91,7 +92,7 @@ def packed(content: pa.Buffer, bucket: int = 0, buckets: int = 0) -> Block:
 
 
 def rows_of_block(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the rows of a block, given its bytes and the schema of the rows; ValueError if the checksum differs."""
+    """Return the rows of a block, given its bytes and the schema of the rows; a wrong checksum raises a ValueError."""
     head = np.frombuffer(data, _HEAD, 1)[0]
     packed = pa.py_buffer(data).slice(_HEAD.itemsize)
     if _checksum(head, packed) != head["checksum"]:
@@ -103,9 +104,9 @@ def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> str:
     """Write blocks to a file that gets its name once it is complete; return the file's checksum.
 
     The file is the Arrow IPC stream of the rows, compressed with zstd (`.arrows.zst`): any program with both libraries
-    can read it. A skippable zstd frame before each block states the block's bucket and checksum. The last skippable
-    frame, before the end of the stream, states instead of a bucket the checksum of all checksums before it, so that a
-    missing or repeated frame is found.
+    can read it. A skippable zstd frame before each block states the block's bucket and checksum. In the last skippable
+    frame, before the end of the stream, the checksum of all checksums before it is written in place of a bucket, so
+    that a missing or repeated frame is found.
     """
     with whole(path) as partial:
         with partial.open("wb") as file:
@@ -113,21 +114,22 @@ def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> str:
             for block in chain([packed(schema.serialize())], blocks):
                 file.write(block.data)
                 passed = _passed(block, passed)
-            file.write(packed(_END, passed).data)
+            file.write(packed(_END_OF_STREAM, passed).data)
         return checksum_of(partial)
 
 
 def read_blocks(path: Path, schema: pa.Schema | None) -> Iterator[Block]:
-    """Yield the blocks of a file; InputError if the file is damaged, or its schema is not `schema` (None: any schema).
+    """Yield the blocks of a file.
 
-    If the server behind a URL fails, an OSError is raised instead: the file may be whole.
+    A damaged file, or a file whose schema is not `schema`, raises an InputError; with `schema` None, any schema will
+    do. If the server behind a URL fails, its OSError is raised, because the file may be complete.
     """
     try:
         with path.open("rb", buffering=READ_BYTES) as file:
             yield from _in_sequence(_frames(file), schema)
     except (ValueError, pa.ArrowException, OSError, MemoryError) as error:
         if is_url(path) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            raise  # the file may be whole, and the server busy or forbidding
+            raise
         raise low_limit(error) or InputError(
             f"{path} is damaged ({error}); delete it and its .json, and run again"
         ) from None
@@ -143,23 +145,28 @@ def _passed(frame: Block, before: int) -> int:
 
 
 def _in_sequence(frames: Iterator[Block], schema: pa.Schema | None) -> Iterator[Block]:
-    """Yield the frames with rows; ValueError for another schema, or if a frame is missing, repeated or misplaced."""
+    """Yield the frames with rows.
+
+    Another schema, or a frame that is missing, repeated or out of sequence, raises a ValueError.
+    """
     last = next(frames, None)
     if last is None:
         raise ValueError("it is cut off")
     if schema is not None and last != packed(schema.serialize()):
         raise ValueError("its columns are others")
-    before, passed = 0, _passed(last, 0)
+    before = 0
+    passed = _passed(last, 0)
     for last in frames:
-        before, passed = passed, _passed(last, passed)
+        before = passed
+        passed = _passed(last, passed)
         if last.buckets:
             yield last
-    if last != packed(_END, before):
+    if last != packed(_END_OF_STREAM, before):
         raise ValueError("it is cut off, or its parts are not in sequence")
 
 
 def _frames(file: IO[bytes]) -> Iterator[Block]:
-    """Yield all frames of a file, each after its checksum is compared; ValueError if one is damaged or cut off."""
+    """Yield all frames of a file, each after its checksum is verified; a damaged or cut frame raises a ValueError."""
     while data := file.read(_HEAD.itemsize):
         if len(data) < _HEAD.itemsize:
             raise ValueError("it is cut off")
@@ -175,7 +182,7 @@ def _frames(file: IO[bytes]) -> Iterator[Block]:
 
 
 def buckets_for(size: float, bucket_size: int) -> int:
-    """Return the smallest power of two of buckets for which `size / buckets` is at most `bucket_size`.
+    """Return the smallest power of two, as the number of buckets, with `size / buckets` of at most `bucket_size`.
 
     >>> buckets_for(1_000_000, 1 << 18)
     4
@@ -190,7 +197,7 @@ def group_buckets(rows: float) -> tuple[int, int]:
     ((4, 4), (256, 256), (4096, 1024), (524288, 8192))
     """
     number = buckets_for(rows, BUCKET_ROWS)
-    tasks = max(min(number, FEW_TASKS), buckets_for(rows, TASK_ROWS))
+    tasks = max(min(number, ONE_BUCKET_TASKS), buckets_for(rows, TASK_ROWS))
     return number, min(tasks, MOST_BUCKETS)
 
 
@@ -203,7 +210,7 @@ def items_by_task(items: Sequence[Item], rows: float, buckets: int) -> list[list
     >>> items_by_task("abcdef", 1e6, 4), [len(files) for files in items_by_task([""] * 4000, 1e9, 8192)][:2]
     ([['a'], ['b'], ['c'], ['d'], ['e'], ['f']], [34, 34])
     """
-    tasks = max(1, int(rows / (FEWEST_ROWS * min(buckets, MOST_BUCKETS))))
+    tasks = max(1, int(rows / (MIN_BLOCK_ROWS * min(buckets, MOST_BUCKETS))))
     per_task = max(1, -(-len(items) // tasks))
     return [list(items[begin : begin + per_task]) for begin in range(0, len(items), per_task)]
 
@@ -211,7 +218,8 @@ def items_by_task(items: Sequence[Item], rows: float, buckets: int) -> list[list
 def bucket_of(keys: np.ndarray, buckets: int) -> np.ndarray:
     """Return the int64 bucket of each uint64 key, if `buckets` equal ranges hold all keys.
 
-    A power of two takes the first bits of a key, any other number its first 53 bits as a fraction.
+    If `buckets` is a power of two, the first bits of a key are its bucket; otherwise, the first 53 bits are a fraction,
+    which is multiplied by `buckets`.
     """
     if buckets & (buckets - 1):
         return ((keys >> np.uint64(11)) * 2.0**-53 * buckets).astype(np.int64)
@@ -245,17 +253,17 @@ def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: K
 def by_bucket(
     blocks: Iterable[bytes], number: int, schema: pa.Schema, keys: Keys, is_dealt_out: bool = False
 ) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Yield an iterator over the batches of each bucket, in the order of buckets; small neighbouring buckets share one.
+    """Yield an iterator over the batches of each of `number` buckets, in the order of buckets.
 
-    `number` is the number of buckets. All blocks are kept in a Store first. A bucket of more than BUCKET_BYTES is split
-    once into smaller buckets. `is_dealt_out` is True for the buckets after this split: they are not split again, as a
-    bucket that is still too large has a single key.
+    Small neighbouring buckets share an iterator. All blocks are kept in a Store first. A bucket of more than
+    BUCKET_BYTES is split once into smaller buckets. `is_dealt_out` is True for the buckets after this split. They are
+    not split again: a bucket that is still too large has a single key.
     """
     with Store() as store:
         for block in in_buckets(map(Block.of, blocks), number, schema, keys):
             store.add(block.scaled(number), block.data, block.unpacked)
         for buckets, size in _together(store.unpacked):
-            taken = (data for bucket in buckets for data in store.take(bucket))
+            taken = chain.from_iterable(map(store.take, buckets))
             if size > BUCKET_BYTES and not is_dealt_out:
                 parts = 1 << (2 * size // BUCKET_BYTES).bit_length()
                 yield from by_bucket(taken, number * parts, schema, keys, is_dealt_out=True)
@@ -266,14 +274,15 @@ def by_bucket(
 def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:
     """Group neighbouring buckets; yield the buckets of each group and their size in bytes.
 
-    `sizes` has the bytes of each bucket. A group has up to FEWEST_BYTES, or is one larger bucket.
+    `sizes` has the bytes of each bucket. A group has up to MIN_BUCKET_BYTES, or is one larger bucket.
     """
     held: list[int] = []
     total = 0
     for bucket, size in sizes.items():
-        if held and total + size > FEWEST_BYTES:
+        if held and total + size > MIN_BUCKET_BYTES:
             yield held, total
-            held, total = [], 0
+            held = []
+            total = 0
         held.append(bucket)
         total += size
     if held:
@@ -294,11 +303,12 @@ class Packer:
         Rows are added only when the result is iterated over.
         """
         if rows.num_rows:
-            short = buckets.astype(np.min_scalar_type(self._buckets))  # numbers of few bytes are sorted faster
+            # NumPy sorts numbers faster if each has fewer bytes.
+            short = buckets.astype(np.min_scalar_type(self._buckets))
             self._waiting.append((rows, short))
         self._rows += rows.num_rows
         self._bytes += rows.nbytes
-        if self._rows >= FEWEST_ROWS * self._buckets or self._bytes > WAITING_BYTES:
+        if self._rows >= MIN_BLOCK_ROWS * self._buckets or self._bytes > WAITING_BYTES:
             yield from self.finish()
 
     def deal(self, rows: pa.RecordBatch, keys: np.ndarray) -> Iterator[Block]:
@@ -309,31 +319,38 @@ class Packer:
         """Yield blocks of all rows that still wait."""
         if not self._waiting:
             return
-        schema, buckets = self._waiting[0][0].schema, np.concatenate([numbers for _, numbers in self._waiting])
-        waiting, columns = [[*chunks] for chunks in zip(*(rows.columns for rows, _ in self._waiting), strict=True)], []
-        self._waiting, self._rows, self._bytes = [], 0, 0
+        schema = self._waiting[0][0].schema
+        buckets = np.concatenate([numbers for _, numbers in self._waiting])
+        waiting = []
+        for column in range(len(schema)):
+            waiting.append([rows.column(column) for rows, _ in self._waiting])
+        columns = []
+        self._waiting = []
+        self._rows = 0
+        self._bytes = 0
         order = np.argsort(buckets, kind="stable")
         buckets = buckets[order]
-        while waiting:  # a column at a time, so that memory never holds all columns twice
+        # Columns are sorted and freed one at a time, so that memory never holds all columns twice.
+        while waiting:
             columns.append(pa.concat_arrays(waiting.pop(0)).take(pa.array(order)))
         rows = pa.RecordBatch.from_arrays(columns, schema=schema)
         bounds = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1], [True]])).tolist()
         for begin, end in zip(bounds, bounds[1:], strict=False):
-            for at in range(begin, end, MOST_ROWS):
-                some = rows.slice(at, min(MOST_ROWS, end - at))
-                yield packed(some.serialize(), int(buckets[at]), self._buckets)
+            for row in range(begin, end, MAX_BLOCK_ROWS):
+                block = rows.slice(row, min(MAX_BLOCK_ROWS, end - row))
+                yield packed(block.serialize(), int(buckets[row]), self._buckets)
 
 
 class Store:
-    """Keeps blocks by bucket in memory, or beyond HELD_BYTES in a temporary file, until its context ends."""
+    """Keeps blocks by bucket until its context ends: in memory, or in a temporary file if they exceed STORE_BYTES."""
 
     def __init__(self, folder: Path | None = None):
         self._folder = folder or scratch_folder()
-        self._places: dict[int, list[tuple[int, int]]] = {}
+        self._extents: dict[int, list[tuple[int, int]]] = {}
         self._unpacked: dict[int, int] = {}
 
     def __enter__(self) -> Store:
-        self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(self._folder))
+        self._file = tempfile.SpooledTemporaryFile(STORE_BYTES, dir=str(self._folder))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -350,11 +367,11 @@ class Store:
         with room(self._folder):
             self._file.write(data)
             self._file.flush()
-        self._places.setdefault(bucket, []).append((begin, len(data)))
+        self._extents.setdefault(bucket, []).append((begin, len(data)))
         self._unpacked[bucket] = self._unpacked.get(bucket, 0) + unpacked
 
     def take(self, bucket: int) -> Iterator[bytes]:
         """Yield the blocks of a bucket; each can be taken only once."""
-        for begin, size in self._places.pop(bucket, []):
+        for begin, size in self._extents.pop(bucket, []):
             self._file.seek(begin)
             yield self._file.read(size)

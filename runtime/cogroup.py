@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from sys import maxsize
 from typing import Any
@@ -23,29 +24,28 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from runtime.buckets import FEWEST_ROWS, MOST_BUCKETS, Block, Keys, Packer, by_bucket, items_by_task, rows_of_block
+from runtime.buckets import MIN_BLOCK_ROWS, MOST_BUCKETS, Block, Keys, Packer, by_bucket, items_by_task, rows_of_block
 from runtime.engine import Engine, Stage
 from runtime.tallies import TaskResult
 
 SIDE = pa.field("side", pa.int8())  # the number of the side that a row is from
 PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # the number of a file, and of a row in it
-_TAKEN = 1 << 16  # rows in a batch of a RowStream
-
+_STREAM_BATCH_ROWS = 1 << 16
 
 Rows = Iterator[pa.RecordBatch]
 Read = Callable[..., Iterator[pa.RecordBatch] | Iterator[Block]]
 Function = Callable[..., Iterable[pa.RecordBatch] | None]
-Write = Callable[..., TaskResult]  # of the number of a file, a RowStream, and more
+Write = Callable[..., TaskResult]  # Such a function takes the number of a file, a RowStream, and more.
 
 
 @dataclass(frozen=True)
 class Side:
     """Files whose rows take part: `read(number, file, result, *more)` yields rows of a file, or blocks of such rows.
 
-    The rows have columns of the first stage's schema, in any order; a column that a side lacks is null, and SIDE, if
-    the schema has it, is the side's number. `rows` is the estimated number of rows in all files: the fewer there are,
-    the more files a task reads. If it is None, each file has a task of its own. `combine`, if given, takes all rows
-    that a task reads, and yields fewer.
+    The rows have columns of the first stage's schema, in any order. A column that a side lacks is null; the column SIDE
+    of the schema, if there is one, becomes the side's number. `rows` is the estimated number of rows in all files: the
+    fewer there are, the more files a task reads. If `rows` is None, each file has its own task. `combine`, if given,
+    takes all rows that a task reads, and yields fewer.
     """
 
     files: Sequence[Any]
@@ -60,8 +60,8 @@ class Grouping:
     """Tasks to which rows of `schema` are dealt by key, in `buckets` ranges of keys; a task takes neighbouring ranges.
 
     `keys(rows)` returns uint64 keys. `function(task, buckets, result, *more)` takes the rows of each bucket, as an
-    iterator over batches, and yields rows for the next stage, if there is one. Small buckets come together, and large
-    ones in parts, but all rows of a key come at once. `tasks` divides `buckets`.
+    iterator over batches, and yields rows for the next stage, if there is one. Small buckets are joined and large
+    buckets are split, but all rows of a key are in one iterator. `buckets` is a multiple of `tasks`.
     """
 
     schema: pa.Schema
@@ -74,7 +74,7 @@ class Grouping:
     def packed(self, rows: Iterable[pa.RecordBatch] | Iterable[Block]) -> Iterator[Block]:
         """Yield rows as blocks of one bucket each; blocks that were packed for fewer buckets than tasks are repacked.
 
-        At most MOST_BUCKETS are told apart: the tasks that receive the blocks split these further.
+        Rows are dealt to at most about MOST_BUCKETS buckets; the tasks that receive the blocks split these further.
         """
         packer = Packer(min(self.buckets, self.tasks * max(1, MOST_BUCKETS // self.tasks)))
         for batch in rows:
@@ -95,57 +95,56 @@ class Grouping:
 def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> TaskResult:
     """Take the rows of all sides through the stages; return the sum of the results of all tasks."""
     first = stages[0]
-    items = [
-        [(side, number, of_side.files[number]) for number in numbers]
-        for side, of_side in enumerate(sides)
-        for numbers in _shares(of_side, first.buckets)
-    ]
-    send = _Send(tuple(replace(side, files=()) for side in sides), first)
-    after_each = [*stages[1:], None]
-    running = [Stage(_RunStage(stage, after), stage.tasks) for stage, after in zip(stages, after_each, strict=True)]
+    items: list[list[tuple[int, int, Any]]] = []
+    for number_of_side, side in enumerate(sides):
+        for share in _shares(side, first.buckets):
+            items.append([(number_of_side, number, side.files[number]) for number in share])
+    without_files = tuple(replace(side, files=()) for side in sides)
+    send = partial(_send, sides=without_files, stage=first)
+    running = []
+    for stage, after in zip(stages, [*stages[1:], None], strict=True):
+        running.append(Stage(partial(_run_stage, stage=stage, after=after), stage.tasks))
     return engine.exchange(items, send, running)
 
 
 def _shares(side: Side, buckets: int) -> list[list[int]]:
+    """Return the numbers of a side's files, in one list for each task that reads them."""
     numbers = range(len(side.files))
-    return [[number] for number in numbers] if side.rows is None else items_by_task(numbers, side.rows, buckets)
+    if side.rows is None:
+        return [[number] for number in numbers]
+    return items_by_task(numbers, side.rows, buckets)
 
 
-@dataclass(frozen=True)
-class _Send:
-    """Reads files of one side, and yields their rows in blocks for a stage."""
-
-    sides: Sequence[Side]
-    stage: Grouping
-
-    def __call__(self, _: int, files: list[tuple[int, int, Any]], result: TaskResult) -> Iterator[Block]:
-        number_of_side = files[0][0]
-        side = self.sides[number_of_side]
-        rows: Any = chain.from_iterable(side.read(number, file, result, *side.more) for _, number, file in files)
-        rows = side.combine(rows) if side.combine else rows
-        return self.stage.packed(_completed(batch, self.stage.schema, number_of_side) for batch in rows)
+def _send(
+    _: int, files: list[tuple[int, int, Any]], result: TaskResult, *, sides: Sequence[Side], stage: Grouping
+) -> Iterator[Block]:
+    """Read files of one side, and yield their rows in blocks for a stage."""
+    number_of_side = files[0][0]
+    side = sides[number_of_side]
+    rows: Any = chain.from_iterable(side.read(number, file, result, *side.more) for _, number, file in files)
+    if side.combine:
+        rows = side.combine(rows)
+    return stage.packed(_completed(batch, stage.schema, number_of_side) for batch in rows)
 
 
-@dataclass(frozen=True)
-class _RunStage:
-    """Runs a task of a stage, and yields its rows in blocks for the stage `after` it; rows of the last go nowhere."""
-
-    stage: Grouping
-    after: Grouping | None
-
-    def __call__(self, task: int, blocks: Iterable[bytes], result: TaskResult) -> Iterator[Block]:
-        rows = self.stage.run(task, blocks, result)
-        if self.after:
-            yield from self.after.packed(rows)
-        else:
-            deque(rows, maxlen=0)
+def _run_stage(
+    task: int, blocks: Iterable[bytes], result: TaskResult, *, stage: Grouping, after: Grouping | None
+) -> Iterator[Block]:
+    """Run a task of a stage, and yield its rows in blocks for the stage `after` it; the last stage yields no rows."""
+    rows = stage.run(task, blocks, result)
+    if after:
+        yield from after.packed(rows)
+    else:
+        deque(rows, maxlen=0)
 
 
 def _completed(rows: pa.RecordBatch | Block, schema: pa.Schema, side: int) -> pa.RecordBatch | Block:
-    """Return rows of a side with all columns of `schema`: SIDE is the side's number, others are null."""
+    """Return rows of a side with all columns of `schema`: missing columns are null, except SIDE, the side's number."""
     if isinstance(rows, Block) or rows.schema.names == schema.names:
         return rows
-    columns = {SIDE.name: pa.repeat(pa.scalar(side, SIDE.type), rows.num_rows)} if SIDE.name in schema.names else {}
+    columns = {}
+    if SIDE.name in schema.names:
+        columns[SIDE.name] = pa.repeat(pa.scalar(side, SIDE.type), rows.num_rows)
     columns |= zip(rows.schema.names, rows.columns, strict=True)
     missing = (field for field in schema if field.name not in columns)
     columns |= {field.name: pa.nulls(rows.num_rows, field.type) for field in missing}
@@ -166,7 +165,7 @@ class RowStream:
         self._begin = 0
 
     def files(self) -> Iterator[int]:
-        """Yield the number of each file that has rows; take all rows about it before asking for the next."""
+        """Yield the number of each file that has rows; all rows about a file must be taken before the next is asked."""
         while (held := self._peek()) is not None:
             yield held["file"][0].as_py()
 
@@ -177,7 +176,7 @@ class RowStream:
     def take(self, file: int, begin: int, end: int) -> pa.RecordBatch | None:
         """Return the rows about the rows `begin` to `end` - 1 of a file, or None if there are none.
 
-        All rows about earlier ones must have been taken.
+        All rows about earlier rows of the file must have been taken.
         """
         taken = [*self.rest_of(file, end)]
         return pa.concat_batches(taken) if taken else None
@@ -185,7 +184,7 @@ class RowStream:
     def beside(
         self, file: int, batches: Iterable[pa.RecordBatch], fields: Sequence[pa.Field]
     ) -> Iterator[tuple[pa.RecordBatch, list[pa.Array]]]:
-        """Yield the batches of all rows of a file, each with `fields` as columns; null where there is no row."""
+        """Yield each batch of a file's rows with the columns `fields` of the rows about it, null where none is."""
         end = 0
         for batch in batches:
             begin, end = end, end + batch.num_rows
@@ -195,8 +194,8 @@ class RowStream:
     def rest_of(self, file: int, end: int = maxsize) -> Iterator[pa.RecordBatch]:
         """Yield the rows about a file, up to its row `end` - 1, that have not been taken."""
         while (held := self._peek()) is not None:
-            is_own = (held["file"].to_numpy() == file) & (held["row"].to_numpy() < end)
-            rows = int(np.argmin(np.append(is_own, False)))
+            is_taken = (held["file"].to_numpy() == file) & (held["row"].to_numpy() < end)
+            rows = int(np.argmin(np.append(is_taken, False)))
             self._begin += rows
             if rows:
                 yield held.slice(0, rows)
@@ -206,7 +205,8 @@ class RowStream:
     def _peek(self) -> pa.RecordBatch | None:
         """Return the rest of the current batch, at least one row, without taking its rows; None at the end."""
         while self._held is None or self._begin == self._held.num_rows:
-            self._held, self._begin = next(self._batches, None), 0
+            self._held = next(self._batches, None)
+            self._begin = 0
             if self._held is None:
                 return None
         return self._held.slice(self._begin)
@@ -216,9 +216,9 @@ def filled(rows: pa.RecordBatch | None, begin: int, end: int, field: pa.Field) -
     """Return a column of `rows` with a value for each row `begin` to `end` - 1 of a file; null where there is none."""
     if rows is None:
         return pa.nulls(end - begin, field.type)
-    at = np.full(end - begin, -1)
-    at[rows["row"].to_numpy() - begin] = np.arange(rows.num_rows)
-    return rows[field.name].take(pa.array(at, mask=at < 0))
+    indices = np.full(end - begin, -1)
+    indices[rows["row"].to_numpy() - begin] = np.arange(rows.num_rows)
+    return rows[field.name].take(pa.array(indices, mask=indices < 0))
 
 
 @dataclass(frozen=True)
@@ -226,21 +226,22 @@ class Places:
     """How rows with a PLACE are dealt to the tasks of files."""
 
     files: int
-    file_bits: int  # of the number of a file
+    file_bits: int  # the bits that the number of a file needs
     tasks: int  # a power of two; if there are fewer tasks than files, a task takes several files in turn
-    row_bits: int  # of the largest row number in a file
-    rows: int  # rows in all files
+    row_bits: int  # the bits that the largest row number in a file needs
+    rows: int  # the number of rows in all files
 
     @classmethod
     def of(cls, sizes: Sequence[int], most_tasks: int = MOST_BUCKETS) -> Places:
         """Return the layout for files with these numbers of rows, in at most about `most_tasks` tasks."""
-        file_bits, task_bits = (max(1, (number - 1).bit_length()) for number in (len(sizes), most_tasks))
+        file_bits = max(1, (len(sizes) - 1).bit_length())
+        task_bits = max(1, (most_tasks - 1).bit_length())
         row_bits = max(1, max(sizes, default=0).bit_length())
         return cls(len(sizes), file_bits, 1 << min(file_bits, task_bits), row_bits, sum(sizes))
 
     def tasks_before(self, tasks: int) -> int:
-        """Return the number of tasks of the stage before: `tasks`, or fewer if their blocks would be tiny."""
-        return min(tasks, 1 << (self.rows // (FEWEST_ROWS * self.tasks)).bit_length())
+        """Return the number of tasks for the stage before: `tasks`, or fewer if their blocks would be tiny."""
+        return min(tasks, 1 << (self.rows // (MIN_BLOCK_ROWS * self.tasks)).bit_length())
 
     def files_of(self, task: int) -> range:
         """Return the numbers of the files that a task writes."""
@@ -250,7 +251,8 @@ class Places:
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
         """Return a sort key, uint64, of each row, made of its PLACE: the file in the highest bits, then the row."""
         free = 64 - self.file_bits
-        file, row = rows["file"].to_numpy().astype(np.uint64), rows["row"].to_numpy().astype(np.uint64)
+        file = rows["file"].to_numpy().astype(np.uint64)
+        row = rows["row"].to_numpy().astype(np.uint64)
         return file << np.uint64(free) | row << np.uint64(free - self.row_bits)
 
     def grouping(self, schema: pa.Schema, function: Function, *more: Any) -> Grouping:
@@ -278,4 +280,4 @@ def rows_by_place(buckets: Iterable[Rows]) -> RowStream:
 def _sorted(bucket: Rows) -> Rows:
     rows = pa.concat_batches([*bucket])
     rows = rows.take(pa.array(np.lexsort((rows["row"].to_numpy(), rows["file"].to_numpy()))))
-    return (rows.slice(begin, _TAKEN) for begin in range(0, rows.num_rows, _TAKEN))
+    return (rows.slice(begin, _STREAM_BATCH_ROWS) for begin in range(0, rows.num_rows, _STREAM_BATCH_ROWS))

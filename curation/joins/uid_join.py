@@ -17,7 +17,7 @@ from curation.image_ids import KEY, KEY_NAMES, key_columns
 from curation.outputs.derived import Derived, Task, WorkItem, items_of
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, one_batch
-from runtime.buckets import BUCKET_BYTES, MOST_BUCKETS, TURNS, group_buckets
+from runtime.buckets import BUCKET_BYTES, MIN_TASKS_PER_CORE, MOST_BUCKETS, group_buckets
 from runtime.cogroup import PLACE, SIDE, Grouping, Places, Rows, RowStream, Side, Write, cogroup, place_columns
 from runtime.engine import Engine
 from runtime.storage.own_files import OwnFile
@@ -152,7 +152,7 @@ class Join:
         The stream has PLACE and the fields of all tables, for the images that at least one table has. The tally
         REPEATED is the number of rows that are not joined, as another row of their table is about the same image.
         """
-        wanted = max(self.images.rows // FILE_ROWS, TURNS * engine.cores)
+        wanted = max(self.images.rows // FILE_ROWS, MIN_TASKS_PER_CORE * engine.cores)
         places, (buckets, tasks) = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS)), self._cut
         joining = Grouping(self.schema, spread_keys, self._alone.joined, buckets, places.tasks_before(tasks))
         return cogroup(engine, self._sides, joining, places.stage(pa.schema([*PLACE, *self.fields]), write, *more))

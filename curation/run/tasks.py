@@ -33,7 +33,16 @@ from curation.run import warm
 from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED, with_extra
 from metadata.entries import Entries, EntriesOnDisk
 from runtime.arrow import gather_rows, parts
-from runtime.buckets import BLOCK_ROWS, ENDING, MOST_BUCKETS, TASK_ROWS, TURNS, Block, read_blocks, write_blocks
+from runtime.buckets import (
+    BLOCK_ROWS,
+    BLOCKS_ENDING,
+    MIN_TASKS_PER_CORE,
+    MOST_BUCKETS,
+    TASK_ROWS,
+    Block,
+    read_blocks,
+    write_blocks,
+)
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
@@ -188,7 +197,7 @@ def tally_expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -
 
     `rates` is a saved array, [entry id, candidate]; the tally of candidate i is `size.i`.
     """
-    return engine.run(files, partial(_expected_sizes, rates=rates), TURNS)
+    return engine.run(files, partial(_expected_sizes, rates=rates), MIN_TASKS_PER_CORE)
 
 
 def sample_pairs(engine: Engine, files: list[OwnFile], sampling: Sampling) -> TaskResult:
@@ -202,7 +211,7 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
     batches_read = (batch for source in task for batch in _read(source, columns, plan, result))
     candidates = plan.candidates(batches_read, result)
     if buckets:
-        file = f"{name}{ENDING}"
+        file = f"{name}{BLOCKS_ENDING}"
         blocks = pack_pairs(candidates, plan.open(), plan.config.max_texts, buckets, result)
         result.files[file] = write_blocks(stamps.folder / file, PAIRS, blocks)
     else:

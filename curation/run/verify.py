@@ -11,7 +11,7 @@ from curation.outputs.checkpoints import STAMP_NAME, checksums_of, stamp_of
 from curation.outputs.derived import CHECKSUMS
 from curation.run.finished_run import RERUN
 from metadata.entries import FACTS
-from runtime.buckets import ENDING, read_blocks
+from runtime.buckets import BLOCKS_ENDING, read_blocks
 from runtime.errors import InputError, listed
 from runtime.storage.listing import described
 from runtime.storage.own_files import (
@@ -102,7 +102,7 @@ def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
         if file.name not in (STAMP, EARLIER)
     ]
     jsons = [FolderCheck(name, path / name, _require_json) for name in checked]
-    pairs = [FolderCheck(f"pairs/{file.name}", file, _require_blocks) for file in files(path / "pairs", ENDING)]
+    pairs = [FolderCheck(f"pairs/{file.name}", file, _require_blocks) for file in files(path / "pairs", BLOCKS_ENDING)]
     return [*jsons, *pairs, *_of_tables(path)]
 
 

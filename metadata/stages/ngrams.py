@@ -31,7 +31,7 @@ from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wikipedia.pageviews import spaced_titles
 from metadata.words import COUNTS, RATED, by_language, count_batches
 from runtime.arrow import one_batch
-from runtime.buckets import ENDING, Block, read_blocks, write_blocks
+from runtime.buckets import BLOCKS_ENDING, Block, read_blocks, write_blocks
 from runtime.cogroup import Function, Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
@@ -56,7 +56,7 @@ SCORED = pa.schema([LANGUAGE, *[*RATED][1:]])
 GROUPED = {"entry": SCORED, "first": NGRAMS, "second": HALF_KNOWN}
 # The endings of files: words are rows of RATED with the count as the score, pairs are blocks of HALF_KNOWN with all
 # words and pairs, mutual are rows of MUTUAL.
-FILES = {"words": ".parquet", "pairs": ENDING, "mutual": ".parquet"}
+FILES = {"words": ".parquet", "pairs": BLOCKS_ENDING, "mutual": ".parquet"}
 
 _TITLE_ROWS = 1 << 16  # of a row group
 _ROWS = 1 << 18  # of a row group of words or pairs

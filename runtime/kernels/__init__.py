@@ -3,9 +3,10 @@
 from runtime.kernel_caches import cached
 
 kernel = cached(nogil=True)
-inline = cached(nogil=True, inline="always")  # array arguments would cost reference counts in a call
-# For kernels that allocate nothing: no reference counts at all, where `inline` leaves some in loops with branches.
+# Numba copies the code of an `inline` function into its callers. A call would count references of array arguments.
+inline = cached(nogil=True, inline="always")
+# A `lean` kernel allocates nothing, so Numba counts no references. `inline` counts some in loops with branches.
 lean = cached(nogil=True, _nrt=False)
-# For long functions that allocate nothing: LLVM inlines them, and types are inferred once. With `inline`, Numba infers
-# them again in each function that calls them, which takes most of the time of compiling.
+# LLVM inlines a `part`, a long function that allocates nothing, and Numba infers its types once. With `inline`, Numba
+# would infer them again in each caller, which takes most of the time of compiling.
 part = cached(nogil=True, _nrt=False, forceinline=True)

@@ -12,26 +12,39 @@ from runtime.kernels import inline, kernel, lean, part
 from runtime.kernels.machine import HALF, at, instruction, load_word, lowest
 
 LANES = 16
-_BLOCK = 64  # bytes that MD5's 64 steps take in
-_END = 0x80  # the byte that follows a string's own; then come zeros
-_PADDING = 9  # bytes at least: _END, and eight bytes with the string's length in bits, which end the last block
-_A, _B, _C, _D = (np.uint32(word) for word in (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476))
-_SINES = [int(2**32 * abs(math.sin(step + 1))) for step in range(64)]
-_SHIFTS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
-_WORDS = ((1, 0), (5, 1), (3, 5), (7, 0))  # (m, n) of each round: step k takes word m * k + n of a block, modulo 16
+_MD5_BLOCK = 64  # bytes that MD5's 64 steps take in
+_MD5_END = 0x80  # the byte that follows a string's own bytes; zeros follow it
+_MD5_PADDING = 9  # the fewest bytes of padding: _MD5_END, and the string's length in bits, the last block's last eight
+_MD5_A, _MD5_B, _MD5_C, _MD5_D = (np.uint32(word) for word in (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476))
+_MD5_SINES = [int(2**32 * abs(math.sin(step + 1))) for step in range(64)]
+_MD5_SHIFTS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
+_MD5_WORDS = ((1, 0), (5, 1), (3, 5), (7, 0))  # (m, n) of each round: step k takes word m * k + n of a block, modulo 16
 _VECTOR = ir.VectorType(HALF, LANES)
-
-# Constants of `hex_digits`: spread eight half bytes over 64 bits, the higher of a byte first, and make each a digit.
 U = np.uint64
-_PAIRS, _BYTES, _DIGITS = U(0x0000FFFF0000FFFF), U(0x00FF00FF00FF00FF), U(0x0F0F0F0F0F0F0F0F)
-_SIXES, _ONES, _ZEROS, _TO_LETTER = U(0x0606060606060606), U(0x0101010101010101), U(0x3030303030303030), U(39)
 
-INITIAL_0, INITIAL_1 = U(0x736F6D6570736575), U(0x646F72616E646F6D)
-INITIAL_2, INITIAL_3 = U(0x6C7967656E657261), U(0x7465646279746573)
-FINAL = U(0xFF)
-PRIME_1, PRIME_2 = U(0x9E3779B185EBCA87), U(0xC2B2AE3D27D4EB4F)
-PRIME_3, PRIME_4, PRIME_5 = U(0x165667B19E3779F9), U(0x85EBCA77C2B2AE63), U(0x27D4EB2F165667C5)
-DIGITS, NO_DIGIT = 32, 16
+# With these constants, `hex_digits` spreads eight half bytes over 64 bits, the higher half of a byte first, and makes
+# each half byte a digit.
+_PAIRS = U(0x0000FFFF0000FFFF)
+_BYTES = U(0x00FF00FF00FF00FF)
+_DIGITS = U(0x0F0F0F0F0F0F0F0F)
+_SIXES = U(0x0606060606060606)
+_ONES = U(0x0101010101010101)
+_ZEROS = U(0x3030303030303030)
+_TO_LETTER = U(39)
+
+# SipHash starts from these four words, and mixes the fifth into its state at the end.
+SIP_INITIAL_0 = U(0x736F6D6570736575)
+SIP_INITIAL_1 = U(0x646F72616E646F6D)
+SIP_INITIAL_2 = U(0x6C7967656E657261)
+SIP_INITIAL_3 = U(0x7465646279746573)
+SIP_FINAL = U(0xFF)
+XXH_PRIME_1 = U(0x9E3779B185EBCA87)
+XXH_PRIME_2 = U(0xC2B2AE3D27D4EB4F)
+XXH_PRIME_3 = U(0x165667B19E3779F9)
+XXH_PRIME_4 = U(0x85EBCA77C2B2AE63)
+XXH_PRIME_5 = U(0x27D4EB2F165667C5)
+UID_DIGITS = 32
+NO_DIGIT = 16  # the value of bytes that are not hexadecimal digits
 
 
 @inline
@@ -74,7 +87,10 @@ def last_word(data, start, stop, length):
 def siphash(data, offsets, key_0, key_1, out):
     """out[row] = SipHash-2-4 of the bytes data[offsets[row]:offsets[row + 1]]; both halves of the key are uint64."""
     for row in range(len(out)):
-        v0, v1, v2, v3 = key_0 ^ INITIAL_0, key_1 ^ INITIAL_1, key_0 ^ INITIAL_2, key_1 ^ INITIAL_3
+        v0 = key_0 ^ SIP_INITIAL_0
+        v1 = key_1 ^ SIP_INITIAL_1
+        v2 = key_0 ^ SIP_INITIAL_2
+        v3 = key_1 ^ SIP_INITIAL_3
         start, stop = offsets[row], offsets[row + 1]
         whole = start + (stop - start) // 8 * 8
         for i in range(start, whole, 8):
@@ -88,7 +104,7 @@ def siphash(data, offsets, key_0, key_1, out):
         v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
         v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
         v0 ^= word
-        v2 ^= FINAL
+        v2 ^= SIP_FINAL
         for _ in range(4):
             v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
         out[row] = v0 ^ v1 ^ v2 ^ v3
@@ -97,12 +113,12 @@ def siphash(data, offsets, key_0, key_1, out):
 @part
 def next_lane(lane, word):
     """Return the state of an XXH64 lane after the lane's round for `word`."""
-    return rotated(lane + word * PRIME_2, U(31)) * PRIME_1
+    return rotated(lane + word * XXH_PRIME_2, U(31)) * XXH_PRIME_1
 
 
 @inline
 def merged_lane(total, lane):
-    return (total ^ next_lane(U(0), lane)) * PRIME_1 + PRIME_4
+    return (total ^ next_lane(U(0), lane)) * XXH_PRIME_1 + XXH_PRIME_4
 
 
 @inline
@@ -111,10 +127,15 @@ def total_of_stripes(data, start, stop, seed):
 
     Each stripe has four words, one for each of XXH64's four lanes.
     """
-    a, b, c, d = seed + PRIME_1 + PRIME_2, seed + PRIME_2, seed, seed - PRIME_1
+    a = seed + XXH_PRIME_1 + XXH_PRIME_2
+    b = seed + XXH_PRIME_2
+    c = seed
+    d = seed - XXH_PRIME_1
     for i in range(start, stop, 32):
-        a, b = next_lane(a, word_at(data, i)), next_lane(b, word_at(data, i + 8))
-        c, d = next_lane(c, word_at(data, i + 16)), next_lane(d, word_at(data, i + 24))
+        a = next_lane(a, word_at(data, i))
+        b = next_lane(b, word_at(data, i + 8))
+        c = next_lane(c, word_at(data, i + 16))
+        d = next_lane(d, word_at(data, i + 24))
     total = rotated(a, U(1)) + rotated(b, U(7)) + rotated(c, U(12)) + rotated(d, U(18))
     return merged_lane(merged_lane(merged_lane(merged_lane(total, a), b), c), d)
 
@@ -123,14 +144,14 @@ def total_of_stripes(data, start, stop, seed):
 def with_rest(data, i, stop, total):
     """Return the XXH64 total after the rest, data[i:stop], is added: whole words, a half word, then single bytes."""
     while i + 8 <= stop:
-        total = rotated(total ^ next_lane(U(0), word_at(data, i)), U(27)) * PRIME_1 + PRIME_4
+        total = rotated(total ^ next_lane(U(0), word_at(data, i)), U(27)) * XXH_PRIME_1 + XXH_PRIME_4
         i += 8
     if i + 4 <= stop:
         half = U(data[i]) | U(data[i + 1]) << U(8) | U(data[i + 2]) << U(16) | U(data[i + 3]) << U(24)
-        total = rotated(total ^ half * PRIME_1, U(23)) * PRIME_2 + PRIME_3
+        total = rotated(total ^ half * XXH_PRIME_1, U(23)) * XXH_PRIME_2 + XXH_PRIME_3
         i += 4
     while i < stop:
-        total = rotated(total ^ U(data[i]) * PRIME_5, U(11)) * PRIME_1
+        total = rotated(total ^ U(data[i]) * XXH_PRIME_5, U(11)) * XXH_PRIME_1
         i += 1
     return total
 
@@ -138,8 +159,8 @@ def with_rest(data, i, stop, total):
 @inline
 def spread_bits(total):
     """Return `total` after XXH64's last steps, in which each bit is mixed with all others."""
-    total = (total ^ total >> U(33)) * PRIME_2
-    total = (total ^ total >> U(29)) * PRIME_3
+    total = (total ^ total >> U(33)) * XXH_PRIME_2
+    total = (total ^ total >> U(29)) * XXH_PRIME_3
     return total ^ total >> U(32)
 
 
@@ -147,14 +168,14 @@ def spread_bits(total):
 def numbered(key, number):
     """Return item `number` of the pseudo-random sequence with the seed `key`.
 
-    It is made as SplitMix64 (Steele and others, 2014) is, but with a constant and the end (`spread_bits`) of XXH64.
+    The sequence is SplitMix64 (Steele and others, 2014) with a constant and the last steps (`spread_bits`) of XXH64.
     """
-    return spread_bits(key + U(number) * PRIME_1)
+    return spread_bits(key + U(number) * XXH_PRIME_1)
 
 
 @kernel
 def number_keys(keys, numbers, out):
-    """out[row] = numbered(keys[row], numbers[row]), all uint64; number 0 gives the key itself."""
+    """out[row] = numbered(keys[row], numbers[row]), or keys[row] if the number is 0; all are uint64."""
     for row in range(len(out)):
         out[row] = numbered(keys[row], numbers[row]) if numbers[row] else keys[row]
 
@@ -169,12 +190,12 @@ def xxhash(data, offsets, seeds, out):
         if size >= 32:
             total = total_of_stripes(data, start, whole, seeds[row])
         else:
-            total = seeds[row] + PRIME_5
+            total = seeds[row] + XXH_PRIME_5
         out[row] = spread_bits(with_rest(data, whole, stop, total + U(size)))
 
 
 def _values(digits):
-    """Return the value of each byte (0 to 255) as a digit, NO_DIGIT for other bytes; `digits` lists all spellings."""
+    """Return the value of each byte (0 to 255) as a digit; NO_DIGIT for the bytes that are not in `digits`."""
     values = np.full(256, NO_DIGIT, np.uint8)
     values[list(digits.encode())] = [int(digit, 16) for digit in digits]
     return values
@@ -188,12 +209,12 @@ EITHER_CASE = _values("0123456789abcdefABCDEF")
 def read_digits(data, offsets, values, out, read):
     """Read strings of 32 digits: out[row, 0:2] = the 128 bits that data[offsets[row]:offsets[row + 1]] spells.
 
-    read[row] becomes True if the string is 32 bytes that all have a digit in `values`, a table of 256; else out[row]
-    means nothing. `out` is uint64.
+    `values` has the value of each byte as a digit. read[row] becomes True if the string is 32 bytes that are all
+    digits; otherwise, out[row] is undefined. `out` is uint64.
     """
     for row in range(len(out)):
         begin = offsets[row]
-        read[row] = offsets[row + 1] - begin == DIGITS
+        read[row] = offsets[row + 1] - begin == UID_DIGITS
         if not read[row]:
             continue
         seen = np.uint8(0)
@@ -217,12 +238,21 @@ def _transposed(builder, rows):
     Squares with sides of 1, 2, 4, then 8 elements are swapped.
     """
     for bit in (1, 2, 4, 8):
-        upper = [k - bit + LANES if k & bit else k for k in range(LANES)]
-        lower = [k + LANES if k & bit else k + bit for k in range(LANES)]
-        masks = [ir.Constant(_VECTOR, places) for places in (upper, lower)]
-        for i in (i for i in range(LANES) if not i & bit):
-            pair = rows[i], rows[i + bit]
-            rows[i], rows[i + bit] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        upper = [*range(LANES)]
+        lower = [*range(LANES)]
+        for k in range(LANES):
+            if k & bit:
+                upper[k] = k - bit + LANES
+                lower[k] = k + LANES
+            else:
+                lower[k] = k + bit
+        upper_mask = ir.Constant(_VECTOR, upper)
+        lower_mask = ir.Constant(_VECTOR, lower)
+        for i in range(LANES):
+            if not i & bit:
+                first, second = rows[i], rows[i + bit]
+                rows[i] = builder.shuffle_vector(first, second, upper_mask)
+                rows[i + bit] = builder.shuffle_vector(first, second, lower_mask)
     return rows
 
 
@@ -241,11 +271,12 @@ def _chosen(builder, turn, b, c, d):
 
 
 def _stepped(builder, step, state, words):
+    """Return the four words of MD5's state after a step; `words` has the block's sixteen words."""
     a, b, c, d = state
     turn = step // 16
-    factor, first = _WORDS[turn]
-    shift = _SHIFTS[turn][step % 4]
-    added = builder.add(words[(factor * step + first) % 16], _every(_SINES[step]))
+    factor, first = _MD5_WORDS[turn]
+    shift = _MD5_SHIFTS[turn][step % 4]
+    added = builder.add(words[(factor * step + first) % 16], _every(_MD5_SINES[step]))
     total = builder.add(builder.add(a, added), _chosen(builder, turn, b, c, d))
     rotated = builder.or_(builder.shl(total, _every(shift)), builder.lshr(total, _every(32 - shift)))
     return d, builder.add(b, rotated), b, c
@@ -266,21 +297,18 @@ def compress(builder, blocks, states):
 
 @part
 def fill_block(data, i, begin, stop, blocks, lane):
-    """Fill blocks[lane] with 64 bytes of the string data[begin:stop], from data[i] on.
-
-    MD5's padding follows the end of the string.
-    """
+    """Fill blocks[lane] with the 64 bytes from data[i] on of the string data[begin:stop] and MD5's padding after it."""
     left = stop - i
-    if i + _BLOCK <= len(data):
+    if i + _MD5_BLOCK <= len(data):
         for k in range(8):
             blocks[lane, k] = load_word(data, i + 8 * k) & lowest(8 * min(max(left - 8 * k, 0), 8))
     else:
         blocks[lane] = 0
         for k in range(left):
             blocks[lane, k >> 3] |= np.int64(data[i + k]) << 8 * (k & 7)
-    if 0 <= left < _BLOCK:
-        blocks[lane, left >> 3] |= _END << 8 * (left & 7)
-    if left + _PADDING <= _BLOCK:
+    if 0 <= left < _MD5_BLOCK:
+        blocks[lane, left >> 3] |= _MD5_END << 8 * (left & 7)
+    if left + _MD5_PADDING <= _MD5_BLOCK:
         blocks[lane, 7] = 8 * (stop - begin)
 
 
@@ -288,32 +316,37 @@ def fill_block(data, i, begin, stop, blocks, lane):
 def md5(data, offsets, out):
     """out[row, 0:4] = MD5 of the bytes data[offsets[row]:offsets[row + 1]], as four uint32, the first byte lowest.
 
-    Each step of MD5 waits for the step before, so a single string leaves most of the processor idle. So sixteen strings
-    go through the steps together, each in one lane of vectors of 32-bit words, until the longest ends.
+    Each step of MD5 waits for the step before, so a single string leaves most of the processor idle. Therefore, sixteen
+    strings go through the steps together, each in one lane of vectors of 32-bit words, until the longest string ends.
     """
-    blocks, states = np.empty((LANES, 8), np.int64), np.empty((4, LANES), np.uint32)
+    blocks = np.empty((LANES, 8), np.int64)
+    states = np.empty((4, LANES), np.uint32)
     for first in range(0, len(out), LANES):
         rows = min(LANES, len(out) - first)
-        states[0], states[1], states[2], states[3] = _A, _B, _C, _D
-        taken, running = 0, True
+        states[0] = _MD5_A
+        states[1] = _MD5_B
+        states[2] = _MD5_C
+        states[3] = _MD5_D
+        taken = 0
+        running = True
         while running:
             running = False
             for lane in range(rows):
                 begin, stop = offsets[first + lane], offsets[first + lane + 1]
                 fill_block(data, begin + taken, begin, stop, blocks, lane)
             compress(blocks, states)
-            taken += _BLOCK
+            taken += _MD5_BLOCK
             for lane in range(rows):
-                needed = offsets[first + lane + 1] - offsets[first + lane] + _PADDING
+                needed = offsets[first + lane + 1] - offsets[first + lane] + _MD5_PADDING
                 running |= needed > taken
-                if taken - _BLOCK < needed <= taken:
+                if taken - _MD5_BLOCK < needed <= taken:
                     for k in range(4):
                         out[first + lane, k] = states[k, lane]
 
 
 @kernel
 def hex_digits(words, out):
-    """out[i] = eight lower-case hexadecimal digits in ASCII, of the bytes of words[i]; words is uint32, out uint64."""
+    """out[i] = the bytes of words[i] (uint32) as eight lower-case hexadecimal digits in ASCII, in one uint64."""
     for i in range(len(out)):
         x = U(words[i])
         x = (x | x << U(16)) & _PAIRS

@@ -1,8 +1,8 @@
 """Processor instructions that Numba does not expose: loading words from memory, bit masks, prefetching.
 
 Bounds are never checked, not even under NUMBA_BOUNDSCHECK: the caller makes sure that all bytes exist. Plain Numba
-reads one byte at a time, each with a test for a negative index. Ten words of English are seventy bytes; at a nanosecond
-per byte, reading them alone would take a sixth of the time allowed for a text.
+reads one byte at a time, and tests each index for being negative. Ten words of English are seventy bytes; at a
+nanosecond per byte, just reading them would take a sixth of the time allowed for a text.
 """
 
 from inspect import signature
@@ -12,7 +12,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-BYTE, HALF, WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+BYTE = ir.IntType(8)
+HALF = ir.IntType(32)
+WORD = ir.IntType(64)
 _LINE = ir.VectorType(WORD, 8)
 _IDS = ir.VectorType(HALF, 32)
 
@@ -20,15 +22,15 @@ _IDS = ir.VectorType(HALF, 32)
 def instruction(results, of=types.int64):
     """Return a decorator that turns a function that emits LLVM code into an instruction for kernels.
 
-    The function gets LLVM's builder, which the kernel's call leaves out, and the arguments of the call: int64, or the
-    address of an array's first element. It returns `results` values of type `of`: nothing if 0, one value if 1, else a
-    list.
+    The function takes LLVM's builder and the arguments of the kernel's call, each an int64 or the address of an array's
+    first element. It returns `results` values of type `of`: nothing if `results` is 0, one value if it is 1, and a list
+    otherwise.
     """
     result = {0: types.none, 1: of}.get(results) or types.UniTuple(of, results)
 
     def decorated(emit):
         def typed(typingctx, *arguments):
-            kinds = [argument if isinstance(argument, types.Array) else types.int64 for argument in arguments]
+            kinds = [_kind(argument) for argument in arguments]
 
             def generate(context, builder, signature, args):
                 values = emit(builder, *map(_value(context, builder), signature.args, args))
@@ -38,7 +40,9 @@ def instruction(results, of=types.int64):
 
             return result(*kinds), generate
 
-        typed.__name__, typed.__doc__, typed.__signature__ = emit.__name__, emit.__doc__, signature(emit)
+        typed.__name__ = emit.__name__
+        typed.__doc__ = emit.__doc__
+        typed.__signature__ = signature(emit)
         return intrinsic(typed)
 
     return decorated
@@ -51,8 +55,12 @@ def pointer(context, builder, array_type, array, i, to):
 
 def at(builder, data, i, to):
     """Return the address of data[i] as a pointer to the type `to`; `data` is an address, `i` may be a Python int."""
-    place = ir.Constant(WORD, i) if isinstance(i, int) else i
-    return builder.bitcast(builder.gep(data, [place]), to.as_pointer())
+    index = ir.Constant(WORD, i) if isinstance(i, int) else i
+    return builder.bitcast(builder.gep(data, [index]), to.as_pointer())
+
+
+def _kind(argument):
+    return argument if isinstance(argument, types.Array) else types.int64
 
 
 def _value(context, builder):
@@ -90,7 +98,8 @@ def product(builder, a, b):
 @instruction(results=1)
 def lowest(builder, count):
     """Return an int64 in which only the lowest `count` bits, 0 to 64, are set."""
-    one, every = ir.Constant(WORD, 1), ir.Constant(WORD, -1)
+    one = ir.Constant(WORD, 1)
+    every = ir.Constant(WORD, -1)
     bits = builder.sub(builder.shl(one, count), one)
     return builder.select(builder.icmp_signed("<", count, ir.Constant(WORD, 64)), bits, every)
 
@@ -140,14 +149,14 @@ def matches(builder, table, i, even, odd):
     """Return an int64 whose bit k, 0 to 7, is set if table[i + k] equals `even` for even k, or `odd` for odd k."""
     line = builder.load(at(builder, table, i, _LINE), align=8)
     pattern = ir.Constant(_LINE, ir.Undefined)
-    for place in range(8):
-        pattern = builder.insert_element(pattern, (even, odd)[place % 2], ir.Constant(HALF, place))
+    for k in range(8):
+        pattern = builder.insert_element(pattern, odd if k % 2 else even, ir.Constant(HALF, k))
     return builder.zext(builder.bitcast(builder.icmp_signed("==", line, pattern), BYTE), WORD)
 
 
 @instruction(results=0)
 def prefetch(builder, array, i):
-    """Ask for the cache line of array[i], of a one-dimensional array, without waiting for it."""
+    """Make the processor load the cache line of array[i] without waiting for it; the array has one dimension."""
     address = at(builder, array, i, BYTE)
     kind = ir.FunctionType(ir.VoidType(), [address.type, HALF, HALF, HALF])
     function = builder.module.declare_intrinsic("llvm.prefetch", [address.type], kind)

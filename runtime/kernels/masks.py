@@ -9,9 +9,9 @@ from numba.core import cgutils
 from runtime.kernels import lean, machine
 from runtime.kernels.machine import BYTE, WORD, at, every, instruction, load_word, lowest
 
-WINDOW = 64  # bytes looked at in one step
-SLACK = WINDOW + 2  # bytes after the last one that may be read, or written in an output
-# Ranges of first bytes in UTF-8 whose characters normalising never changes, whatever characters are beside them.
+WINDOW = 64  # the bytes that one step classifies
+SLACK = WINDOW + 2  # the bytes after the last byte that a kernel may read, or may write in an output
+# Normalising never changes characters whose first byte in UTF-8 is in these ranges, whatever is beside them.
 PLAIN_LEADS = ((0xC3, 0xC3), (0xD0, 0xD1), (0xE4, 0xE9), (0xEB, 0xEC))
 
 _BYTES = ir.VectorType(BYTE, WINDOW)
@@ -19,9 +19,9 @@ _BYTES = ir.VectorType(BYTE, WINDOW)
 
 @instruction(results=3)
 def ascii_masks(builder, data, i):
-    """Return three int64 whose bit k is set if data[i + k] is an ASCII letter or digit, an ASCII mark, or not ASCII.
+    """Return three masks as int64: of ASCII letters and digits, of ASCII marks, and of bytes that are not ASCII.
 
-    ASCII marks are all other visible ASCII characters.
+    Bit k is for data[i + k]. Marks are all visible characters that are neither letters nor digits.
     """
     text = _window(builder, data, i)
     word = builder.or_(
@@ -36,8 +36,8 @@ def ascii_masks(builder, data, i):
 def mask_of_leads(builder, data, i):
     """Return an int64 whose bit k is set if data[i + k] begins a character that normalising may change.
 
-    Not set are ASCII, bytes inside characters, letters from U+00C0 and U+0400, Han from U+4000 and Hangul syllables,
-    which normalising never changes.
+    The bit is not set for bytes inside characters, and for characters that normalising never changes: ASCII, letters
+    from U+00C0 and U+0400 on, Han from U+4000 on, and Hangul syllables.
     """
     text = _window(builder, data, i)
     plain = _within(builder, text, 0x00, 0xBF)
@@ -48,11 +48,11 @@ def mask_of_leads(builder, data, i):
 
 @instruction(results=1)
 def triples(builder, data, i):
-    """Return how many characters of three bytes of UTF-8 follow each other from data[i] on, at most 21."""
+    """Return how many characters in a row, from data[i] on, have three bytes of UTF-8 each; at most 21."""
     text = _window(builder, data, i)
     leads = builder.bitcast(_within(builder, text, 0xE0, 0xEF), WORD)
     others = builder.bitcast(_within(builder, text, 0x80, 0xBF), WORD)
-    first = ir.Constant(WORD, sum(1 << place for place in range(0, 63, 3)))
+    first = ir.Constant(WORD, sum(1 << bit for bit in range(0, 63, 3)))
     wrong = builder.or_(builder.xor(leads, first), builder.xor(others, builder.not_(first)))
     wrong = builder.or_(wrong, ir.Constant(WORD, 1 << 63))
     return builder.udiv(builder.cttz(wrong, cgutils.false_bit), ir.Constant(WORD, 3))
@@ -60,9 +60,9 @@ def triples(builder, data, i):
 
 @instruction(results=2)
 def meta_masks(builder, data, i):
-    """Return two int64 masks: of the bytes that end a word under the `meta` rules, and of the marks among them.
+    """Return two int64 masks: of the bytes that end a word under the `meta` rules, and of the marks among these bytes.
 
-    Bit k is for data[i + k]. Marks are ,.:;?! and the backtick. White space ends a word, too.
+    Bit k is for data[i + k]. White space and marks end a word. Marks are ,.:;?! and the backtick.
     """
     text = _window(builder, data, i)
     wrapped = _one_of(builder, text, b",.:;?!`")
@@ -79,10 +79,10 @@ def separator_mask(builder, data, i):
 
 @instruction(results=1)
 def string_stops(builder, data, i):
-    """Return an int64 whose bit k is set if data[i + k] is a quote, a control, or a backslash not before a slash.
+    """Return an int64 whose bit k is set if data[i + k] is a quote, a control byte, or a backslash not before a slash.
 
-    A control is a byte below 32. WAT files write every slash as a backslash and a slash, which must be decoded only if
-    the string is wanted.
+    A control byte is below 32. WAT files write every slash as a backslash and a slash; only strings that are needed are
+    decoded, so a string need not stop there.
     """
     text, after = (_window(builder, data, i, ahead) for ahead in (0, 1))
     backslash = builder.and_(_one_of(builder, text, b"\\"), builder.not_(_one_of(builder, after, b"/")))
@@ -100,8 +100,8 @@ def backslashes(builder, data, i):
 def odd_space(builder, data, i):
     """Return an int64 whose bit k is set if a control character, or non-ASCII white space, begins at data[i + k].
 
-    The data must be valid UTF-8. The bit is also set for some other characters; among those from U+2000 to U+202F, none
-    is frequent in texts.
+    The data must be valid UTF-8. The bit is also set for some other characters from U+2000 to U+202F, which are rare in
+    texts.
     """
     first, second, third = (_window(builder, data, i, ahead) for ahead in (0, 1, 2))
 
@@ -134,14 +134,14 @@ def copy_window(builder, data, i, out, k):
 
 
 @instruction(results=1)
-def places_of_two(builder, data, i, word):
+def mask_of_pair(builder, data, i, word):
     """Return an int64 whose bit k is set if data[i + k:i + k + 2] equals the two lowest bytes of `word`."""
     return _two(builder, data, i, word, 0)
 
 
 @instruction(results=1)
-def places_of_letters(builder, data, i, word):
-    """Return the mask of `places_of_two` for two lower-case letters in `word`; the data's case is ignored."""
+def mask_of_letters(builder, data, i, word):
+    """Return the mask of `mask_of_pair` for two lower-case letters in `word`; the case of the data is ignored."""
     return _two(builder, data, i, word, 0x20)
 
 
@@ -149,8 +149,8 @@ def places_of_letters(builder, data, i, word):
 def license_mask(builder, data, i):
     """Return an int64 whose bit k is set if `lice` or `licd`, or one of a few similar words, begins at data[i + k].
 
-    Letters match in either case. Only the first, third and fourth letters are compared, and of the last two not the
-    lowest bit: this is twice as fast as to compare all four letters.
+    Letters match in either case. Only the first, third and fourth letters are compared, the last two without their
+    lowest bit, which is twice as fast as comparing all four letters.
     """
     differing = _splat(0)
     for ahead, letter, ignored in ((0, "l", 0x20), (2, "c", 0x21), (3, "e", 0x21)):
@@ -166,14 +166,14 @@ def find_bytes(data, begin, end, word, size):
     The bytes are the `size` lowest bytes, 3 to 8, of `word`. SLACK bytes must follow data[:end].
     """
     for i in range(begin, end, WINDOW):
-        places = places_of_two(data, i, word)
-        while places != 0:
-            place = i + machine.trailing_zeros(places)
-            if place + size > end:
+        found = mask_of_pair(data, i, word)
+        while found != 0:
+            start = i + machine.trailing_zeros(found)
+            if start + size > end:
                 return -1
-            if (load_word(data, place) ^ word) & lowest(8 * size) == 0:
-                return place
-            places = machine.without_lowest(places)
+            if (load_word(data, start) ^ word) & lowest(8 * size) == 0:
+                return start
+            found = machine.without_lowest(found)
     return -1
 
 
@@ -197,10 +197,10 @@ def _one_of(builder, text, characters):
 
 
 def _two(builder, data, i, word, added):
-    """Return the mask of `places_of_two` for data whose bytes each have the bits `added` set before comparison."""
-    places = []
+    """Return the mask of `mask_of_pair`; in each byte of the data, the bits `added` are set before the comparison."""
+    matches = []
     for ahead in (0, 1):
         text = builder.or_(_window(builder, data, i, ahead), _splat(added))
         byte = builder.trunc(builder.lshr(word, ir.Constant(WORD, 8 * ahead)), BYTE)
-        places.append(builder.icmp_unsigned("==", text, every(builder, _BYTES, byte)))
-    return builder.bitcast(builder.and_(*places), WORD)
+        matches.append(builder.icmp_unsigned("==", text, every(builder, _BYTES, byte)))
+    return builder.bitcast(builder.and_(*matches), WORD)

@@ -109,8 +109,8 @@ def test_short_runs_and_small_blocks_that_do_not_stay_in_memory_change_nothing(t
     rows = images(300)
     few, tallies = drawn(rows, 2)
     expected = curated(tmp_path, few, 2)
-    monkeypatch.setattr(packing, "FEWEST_ROWS", 1)
-    monkeypatch.setattr(packing, "HELD_BYTES", 1000)
+    monkeypatch.setattr(packing, "MIN_BLOCK_ROWS", 1)
+    monkeypatch.setattr(packing, "STORE_BYTES", 1000)
     blocks, of_blocks = drawn(rows, 2, tasks=2)
     assert len(blocks) > 2 * len(few)
     assert curated(tmp_path, blocks, 2) == expected

@@ -39,7 +39,7 @@ from curation.matching import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan, Sampling
 from metadata.entries import Entries
 from runtime.arrow import parts
-from runtime.buckets import ENDING, Packer, bucket_of, read_blocks, rows_of_block, write_blocks
+from runtime.buckets import BLOCKS_ENDING, Packer, bucket_of, read_blocks, rows_of_block, write_blocks
 from runtime.session import ALLOCATORS
 from runtime.shipping import Shipped, opened_itself
 from runtime.storage.arrays import save_array
@@ -141,7 +141,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
         blocks += own("write pairs", lambda rows=found, buckets=buckets: list(packer.add(rows, buckets)))
         floor("pack", lambda rows=found: CODEC.compress(rows.serialize()))
     blocks += own("write pairs", lambda: list(packer.finish()))
-    pairs = folder / f"pairs{ENDING}"
+    pairs = folder / f"pairs{BLOCKS_ENDING}"
     own("write pairs", lambda: write_blocks(pairs, schemas.PAIRS, blocks))
     blocks = own("read pairs", lambda: list(read_blocks(pairs, schemas.PAIRS)))
     images = []

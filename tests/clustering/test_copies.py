@@ -86,7 +86,7 @@ def test_copies_are_those_of_the_naive_twin_in_the_same_bytes_however_embeddings
     a, b = tmp_path / "a", tmp_path / "b"
     cluster(engine, ClusterRequest(str(run.path), str(a), CONFIG, [one]))
     with monkeypatch.context() as patched:
-        patched.setattr(module, "TURNS", 1)  # fewer tasks that compare
+        patched.setattr(module, "MIN_TASKS_PER_CORE", 1)  # fewer tasks that compare
         patched.setattr(module, "SENT_BYTES", 100)
         patched.setattr(module, "COMPARED_BYTES", 12 * 4 * 7)
         cluster(engine, ClusterRequest(str(run.path), str(b), CONFIG, [many]))

@@ -99,7 +99,7 @@ def test_what_the_input_states_stays_and_each_row_is_one_copy():
 def test_images_are_those_of_the_definition_however_candidates_are_packed_and_dealt_out(
     tmp_path, monkeypatch, partitions, number, fewest, buckets, max_texts
 ):
-    monkeypatch.setattr(packing, "FEWEST_BYTES", fewest)
+    monkeypatch.setattr(packing, "MIN_BUCKET_BYTES", fewest)
     rows = shuffled(random_candidates(Random(number), 500), Random(0))
     blocks, tallies = [], TaskResult()
     for task, part in enumerate(cut(rows, Random(2), 4)):
@@ -125,7 +125,7 @@ def test_buckets_of_too_many_bytes_are_dealt_out_and_give_the_same_images(tmp_pa
     expected, tallies = written(tmp_path, blocks, number=2)
     largest = watched(monkeypatch, "group_images")
     monkeypatch.setattr(packing, "BUCKET_BYTES", most)
-    monkeypatch.setattr(packing, "FEWEST_BYTES", min(most, packing.FEWEST_BYTES))
+    monkeypatch.setattr(packing, "MIN_BUCKET_BYTES", min(most, packing.MIN_BUCKET_BYTES))
     found, again = written(tmp_path, blocks, number=2)
     assert found == expected
     assert sums(again) == sums(tallies)
@@ -145,8 +145,8 @@ def test_short_runs_many_blocks_and_combining_on_the_way_change_nothing(tmp_path
     blocks, tallies = packed(rows, max_texts=3)
     expected, more = written(tmp_path, blocks, max_texts=3)
     monkeypatch.setattr(module, "RUN_ROWS", 5)
-    monkeypatch.setattr(packing, "FEWEST_ROWS", 1)
-    monkeypatch.setattr(packing, "HELD_BYTES", held)
+    monkeypatch.setattr(packing, "MIN_BLOCK_ROWS", 1)
+    monkeypatch.setattr(packing, "STORE_BYTES", held)
     short, of_short = packed(rows, max_texts=3, parts=90)
     assert len(short) > 10 * len(blocks)
     found, more_of_short = written(tmp_path, short, number=16, max_texts=3, partitions=2)
@@ -168,7 +168,7 @@ def test_runs_are_of_whole_batches_until_they_have_rows_or_bytes_enough(monkeypa
 
 def test_memory_holds_little_more_than_what_stays_of_an_image_that_is_everywhere(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RUN_ROWS", 10)
-    monkeypatch.setattr(packing, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(packing, "MIN_BLOCK_ROWS", 1)
     rows = [{"url": "http://logo", "text": f"dog {number}"} for number in range(1000)]
     blocks, _ = packed(candidates(*rows), max_texts=5, parts=200)
     first = rows_of_block(blocks[0].data, PAIRS)
@@ -204,7 +204,7 @@ def test_a_damaged_block_of_pairs_is_refused_and_no_images_are_written(tmp_path,
 @pytest.mark.parametrize("wanted", [1, 2, 8, 64])
 @pytest.mark.parametrize("buckets", [1, 4, 16])
 def test_blocks_of_fewer_buckets_are_split_and_those_of_more_are_left_as_they_are(monkeypatch, buckets, wanted):
-    monkeypatch.setattr(packing, "FEWEST_ROWS", 5)
+    monkeypatch.setattr(packing, "MIN_BLOCK_ROWS", 5)
     blocks, _ = packed(random_candidates(Random(8), 300, images=200), buckets)
     found = list(in_buckets(blocks, wanted, PAIRS, key_of))
     if buckets >= wanted:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from runtime.buckets import ENDING
+from runtime.buckets import BLOCKS_ENDING
 from tests.support.checkout import ROOT
 from tests.support.cluster import can_mount, executor_of, kill, mapped, running
 from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing
@@ -80,7 +80,7 @@ def test_an_executor_that_is_killed_while_pairs_come_together_costs_no_byte_and_
     kill(executor_of(worker))
     assert ended(job)[0] == 0
     assert curated(output) == whole
-    assert len([name for name in before if name.endswith(ENDING)]) > 1
+    assert len([name for name in before if name.endswith(BLOCKS_ENDING)]) > 1
     assert written(output / "pairs") == before
 
 

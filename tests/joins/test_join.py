@@ -93,10 +93,10 @@ def test_files_get_what_a_dictionary_gives_them(engine, tmp_path, monkeypatch, i
     flags = [[(uid, uid % 2 == 0) for uid in range(30, 60)]]
     if is_small and isinstance(engine, Spark):  # whose tasks run here
         monkeypatch.setattr(buckets, "BUCKET_BYTES", 400)
-        for name, rows in (("BUCKET_ROWS", 16), ("MOST_BUCKETS", 4), ("FEWEST_ROWS", 8)):
+        for name, rows in (("BUCKET_ROWS", 16), ("MOST_BUCKETS", 4), ("MIN_BLOCK_ROWS", 8)):
             monkeypatch.setattr(buckets, name, rows)
         monkeypatch.setattr(join, "FILE_ROWS", 1 << 30)
-        monkeypatch.setattr(join, "TURNS", 1)
+        monkeypatch.setattr(join, "MIN_TASKS_PER_CORE", 1)
         monkeypatch.setattr(join, "FOUND_ROWS", 3)
     sizes = [*map(len, files)]
     tables = [

@@ -22,9 +22,9 @@ from tests.support.small_blocks import BUCKETS, ROWS, by_bucket, rows_of, small,
 @pytest.mark.parametrize("waiting", [0, 5000, 1 << 30])
 @pytest.mark.parametrize("most", [7, 8192])
 def test_rows_of_every_type_come_back_by_bucket_from_slices(monkeypatch, buckets, fewest, waiting, most):
-    monkeypatch.setattr(module, "FEWEST_ROWS", fewest)
+    monkeypatch.setattr(module, "MIN_BLOCK_ROWS", fewest)
     monkeypatch.setattr(module, "WAITING_BYTES", waiting)
-    monkeypatch.setattr(module, "MOST_ROWS", most)
+    monkeypatch.setattr(module, "MAX_BLOCK_ROWS", most)
     random = Random(buckets)
     rows = random_pairs(random, 300)
     numbers = np.array([random.randrange(buckets) for _ in range(300)])
@@ -46,7 +46,7 @@ def test_rows_of_every_type_come_back_by_bucket_from_slices(monkeypatch, buckets
 
 
 def test_few_rows_wait_for_more_of_their_bucket(monkeypatch):
-    monkeypatch.setattr(module, "FEWEST_ROWS", 3)
+    monkeypatch.setattr(module, "MIN_BLOCK_ROWS", 3)
     packer, full = Packer(2), []
     for number in range(7):
         full += packer.add(small((number, "a"), (number, "b")), np.array([0, 1]))
@@ -58,7 +58,7 @@ def test_few_rows_wait_for_more_of_their_bucket(monkeypatch):
 
 def test_rows_do_not_wait_where_too_much_would_be_held(monkeypatch):
     rows = small((1, "a"), (2, "b"))
-    monkeypatch.setattr(module, "FEWEST_ROWS", 512)
+    monkeypatch.setattr(module, "MIN_BLOCK_ROWS", 512)
     monkeypatch.setattr(module, "WAITING_BYTES", 2 * rows.nbytes)
     packer = Packer(2)
     given = [[len(rows_of(block.data)) for block in packer.add(rows, np.array([0, 1]))] for _ in range(7)]
@@ -68,7 +68,7 @@ def test_rows_do_not_wait_where_too_much_would_be_held(monkeypatch):
 
 @pytest.mark.parametrize("most", [1, 2, 3, 1000])
 def test_blocks_of_any_size_hold_the_same_rows(monkeypatch, most):
-    monkeypatch.setattr(module, "MOST_ROWS", most)
+    monkeypatch.setattr(module, "MAX_BLOCK_ROWS", most)
     blocks = small_blocks()
     assert by_bucket(blocks) == sorted(ROWS, key=lambda row: row[0])
     assert {len(rows_of(block.data)) for block in blocks} == ({1} if most == 1 else {2})
@@ -123,7 +123,7 @@ def of_each(store: Store, buckets: int) -> list[list[bytes]]:
 
 @pytest.mark.parametrize("held", [1, 100, 1 << 20])
 def test_a_store_gives_the_blocks_of_each_bucket_once(tmp_path, monkeypatch, held):
-    monkeypatch.setattr(module, "HELD_BYTES", held)
+    monkeypatch.setattr(module, "STORE_BYTES", held)
     random, expected = Random(held), [[] for _ in range(5)]
     with Store(tmp_path) as store:
         for _ in range(200):
@@ -136,7 +136,7 @@ def test_a_store_gives_the_blocks_of_each_bucket_once(tmp_path, monkeypatch, hel
 
 
 def test_a_store_takes_blocks_while_it_gives_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "HELD_BYTES", 3)
+    monkeypatch.setattr(module, "STORE_BYTES", 3)
     with Store(tmp_path) as store:
         for number in range(10):
             store.add(0, b"0%d" % number, 1)
@@ -151,7 +151,7 @@ def test_a_store_takes_blocks_while_it_gives_others(tmp_path, monkeypatch):
 
 def is_written(folder: Path, monkeypatch, held: int) -> bool:
     """Say whether a store has a file that is given ten bytes and may hold so many."""
-    monkeypatch.setattr(module, "HELD_BYTES", held)
+    monkeypatch.setattr(module, "STORE_BYTES", held)
     with Store(folder) as store:
         for _ in range(10):
             store.add(0, b"x", 1)

@@ -99,7 +99,7 @@ def test_rows_of_all_sides_meet_as_in_a_dictionary(engine, tmp_path, sides, rows
 @pytest.mark.parametrize("engine", ["here", "stand-in"], indirect=True)  # whose tasks run in this process
 @pytest.mark.parametrize("sides", SIDES)
 def test_small_memory_changes_nothing(engine, tmp_path, monkeypatch, sides):
-    for name, number in (("BUCKET_BYTES", 300), ("FEWEST_BYTES", 50), ("WAITING_BYTES", 100), ("HELD_BYTES", 10)):
+    for name, number in (("BUCKET_BYTES", 300), ("MIN_BUCKET_BYTES", 50), ("WAITING_BYTES", 100), ("STORE_BYTES", 10)):
         monkeypatch.setattr(buckets, name, number)
     monkeypatch.setattr(sizes, "MOST_BUCKETS", 4)
     assert summed(engine, SIDES[sides], tmp_path / "sums", 1e9)[0] == naive_sums(SIDES[sides])

@@ -21,7 +21,7 @@ SORTED = sorted(ROWS, key=lambda row: row[0])
 @pytest.fixture(autouse=True)
 def rows_do_not_wait(monkeypatch):
     """Let each bucket of a batch be a block, so that a file of few rows has several."""
-    monkeypatch.setattr(buckets, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(buckets, "MIN_BLOCK_ROWS", 1)
 
 
 def is_refused(path, schema: pa.Schema = SMALL) -> bool:

@@ -26,7 +26,7 @@ from curation.kernels.wat.tokens import (
 )
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros, without_lowest
-from runtime.kernels.masks import WINDOW, backslashes, copy_window, places_of_letters, places_of_two
+from runtime.kernels.masks import WINDOW, backslashes, copy_window, mask_of_letters, mask_of_pair
 
 # Modes of a page: its images are left out; each of its links needs a look; the prefixes of its links are known.
 LEFT_OUT, LOOKED_AT, PREFIXED = 0, 1, 2
@@ -65,7 +65,9 @@ def append_rows(data, images, pages, link, url_strings, text_strings, rows, coun
     modes, prefixes, bounds = pages
     urls, url_ends = url_strings
     texts, text_ends = text_strings
-    count, used, written = 0, 0, np.int64(0)
+    count = 0
+    used = 0
+    written = np.int64(0)
     url_ends[0] = text_ends[0] = 0
     for image in range(len(images)):
         record = images[image, RECORD]
@@ -87,11 +89,14 @@ def append_rows(data, images, pages, link, url_strings, text_strings, rows, coun
                 continue
             used = write_url(prefixes, bounds, record, way, link, size, urls, used)
             written = end
-            rows[count, ROW_RECORD], rows[count, ROW_KIND] = record, kind
-            rows[count, ROW_ODD_LINK], rows[count, ROW_ODD_TEXT] = way >= _BY_LOOKING, odd
+            rows[count, ROW_RECORD] = record
+            rows[count, ROW_KIND] = kind
+            rows[count, ROW_ODD_LINK] = way >= _BY_LOOKING
+            rows[count, ROW_ODD_TEXT] = odd
             rows[count, ROW_IMAGE] = image
             count += 1
-            url_ends[count], text_ends[count] = used, written
+            url_ends[count] = used
+            text_ends[count] = written
     return count
 
 
@@ -196,7 +201,8 @@ def way_of(link, size):
 @inline
 def scheme_of(link, size):
     """Return 0 if a link has no scheme, 2 for http or https, 1 for any other, and the index of the colon behind it."""
-    i, scheme = 0, 0
+    i = 0
+    scheme = 0
     while i < size and is_of_scheme(byte_at(link, i), i):
         i += 1
     if 0 < i < size and byte_at(link, i) == _COLON:
@@ -215,7 +221,8 @@ def is_of_scheme(byte, i):
 @inline
 def is_plain_host(link, i, size):
     """Return whether a host begins at link[i] that is surely valid: ASCII, and not in brackets."""
-    begin, byte = i, byte_at(link, i)
+    begin = i
+    byte = byte_at(link, i)
     while i < size and byte < 128 and byte not in (_SLASH, _QUESTION, ord("#"), ord("["), ord("]")):
         i += 1
         byte = byte_at(link, i)
@@ -227,7 +234,9 @@ def way_of_relative(link, size):
     """Return the way of a link without scheme: its prefix, or _BY_LOOKING if joining may alter it, as in `Links`."""
     first, last = byte_at(link, 0), byte_at(link, size - 1)
     odd = first == _QUESTION or first == _SPACE or last == _QUESTION or last == _DOT or last == _SPACE
-    slash, colon, high = first == _SLASH, False, False
+    slash = first == _SLASH
+    colon = False
+    high = False
     for i in range(size):
         byte = byte_at(link, i)
         after = byte_at(link, i + 1) if i + 1 < size else 0
@@ -264,7 +273,8 @@ def read_pages(data, pages, modes, urls, url_ends, prefixes):
             if directory > 0:
                 modes[record] = PREFIXED
                 for k, stop in enumerate((directory, root, scheme)):
-                    prefixes[record, 2 * k], prefixes[record, 2 * k + 1] = at, stop
+                    prefixes[record, 2 * k] = at
+                    prefixes[record, 2 * k + 1] = stop
                 at = end
         url_ends[record + 1] = at
 
@@ -332,8 +342,8 @@ def mark_signals(data, stops, page):
 def may_signal(data, begin, end):
     """Return whether data[begin:end] may hold a usage signal: letters of one, or an escape of any letter."""
     for i in range(begin, end, WINDOW):
-        places = places_of_letters(data, i, _NOAI) | places_of_letters(data, i, _TDM)
-        places |= places_of_letters(data, i, _USAG) | places_of_two(data, i, _ESCAPE)
+        places = mask_of_letters(data, i, _NOAI) | mask_of_letters(data, i, _TDM)
+        places |= mask_of_letters(data, i, _USAG) | mask_of_pair(data, i, _ESCAPE)
         places &= lowest(min(end - i, 64))
         while places != 0:
             word = load_word(data, i + trailing_zeros(places)) & _4_BYTES
@@ -354,7 +364,10 @@ def find_metas(data, begin, end, stops):
     """
     if not may_signal(data, begin, end):
         return np.int64(-1), np.int64(-1)
-    i, at, first, last = np.int64(begin + 1), np.int64(0), np.int64(-1), np.int64(-1)
+    i = np.int64(begin + 1)
+    at = np.int64(0)
+    first = np.int64(-1)
+    last = np.int64(-1)
     while byte_at(data, i) == _OPEN and byte_at(data, i + 1) == QUOTE:
         behind, at = after_strings(data, i, stops, at, True)
         if behind < 0 or byte_at(data, behind) != _CLOSE:

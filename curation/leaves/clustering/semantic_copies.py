@@ -28,7 +28,7 @@ from curation.leaves.clustering.training import TrainedClusters
 from curation.leaves.near_duplicates.vectors import MeaningLeaders, scaled
 from curation.schemas import COSINE, SEMANTIC_COPIES
 from runtime.arrow import differs, one_array, one_batch
-from runtime.buckets import MOST_BUCKETS, TURNS, buckets_for
+from runtime.buckets import MIN_TASKS_PER_CORE, MOST_BUCKETS, buckets_for
 from runtime.cogroup import PLACE, Grouping, Places, Rows, RowStream, Side, cogroup, rows_by_place
 from runtime.draws import draws
 from runtime.engine import Engine
@@ -137,7 +137,7 @@ def write_copies(engine: Engine, chosen: Sequence[OwnFile], how: MeaningComparis
     that counts for each image.
     """
     size = sum(row_counts(chosen)) * how.embeddings.dimension * 4
-    wanted = max(size // TASK_BYTES, TURNS * engine.cores)
+    wanted = max(size // TASK_BYTES, MIN_TASKS_PER_CORE * engine.cores)
     tasks = min(1 << how.bits, buckets_for(wanted, 1), MOST_BUCKETS)
     reading = how.rows.grouping(_SENT, how.with_vectors)
     comparing = Grouping(how.schema, how.keys, how.compared, 1 << how.bits, tasks)

@@ -21,7 +21,7 @@ from curation.image_ids import uid_hashes
 from curation.leaves.domains.kernels.host_groups import copy_spans, group_hosts
 from curation.outputs.checkpoints import digest_of
 from runtime.arrow import gather_reduced, one_batch, string_buffers
-from runtime.buckets import BUCKET_BYTES, FEW_TASKS, group_buckets
+from runtime.buckets import BUCKET_BYTES, ONE_BUCKET_TASKS, group_buckets
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
 from runtime.packages import table_rows
@@ -59,7 +59,7 @@ class DomainCounts:
 def count_domains(engine: Engine, files: Sequence[OwnFile], column: str, folder: Path) -> DomainCounts:
     """Count the rows of files by the registered domain of the URLs in `column`; tasks write to the empty `folder`."""
     rows = sum(row_counts(files))
-    tasks = min(FEW_TASKS, group_buckets(rows)[1])
+    tasks = min(ONE_BUCKET_TASKS, group_buckets(rows)[1])
     of_domains = Grouping(COUNTED, _keys_of_names, _of_domains, tasks, tasks)
     writing = Grouping(COUNTED, _keys_of_names, _write_domains, tasks, tasks, (folder,))
     tallies = cogroup(engine, [Side(files, _read_hosts, rows, _sums, (column,))], of_domains, writing)
@@ -90,7 +90,8 @@ def host_counts(urls: pa.Array) -> pa.RecordBatch:
     """Return the number of URLs with each spelling of a host, as rows of COUNTED; null URLs are left out."""
     offsets, data = string_buffers(urls)
     table = np.zeros(1 << len(urls).bit_length(), np.int32)
-    spans, counts = np.empty((len(urls), 2), np.int64), np.empty(len(urls), np.int64)
+    spans = np.empty((len(urls), 2), np.int64)
+    counts = np.empty(len(urls), np.int64)
     hosts = group_hosts(data, offsets, table, spans, counts)
     bounds = np.append(0, np.cumsum(spans[:hosts, 1] - spans[:hosts, 0]))
     out = np.empty(bounds[-1], np.uint8)

@@ -25,7 +25,7 @@ from curation.leaves.gate.step import BatchStart, Gone, Rewriting, Step, StepFol
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE
 from runtime.arrow import parts
-from runtime.buckets import TURNS
+from runtime.buckets import MIN_TASKS_PER_CORE
 from runtime.cogroup import filled
 from runtime.errors import InputError
 from runtime.redaction import hidden
@@ -62,7 +62,7 @@ class CaptionStep(Step):
         """Return the step with a digest of the bytes of the table's files."""
         context.match_plan()  # a stage of its own
         with context.progress.stage("read captions"):
-            digests = context.engine.run(list(self.table.files), _digest, TURNS).noted("digest")
+            digests = context.engine.run(list(self.table.files), _digest, MIN_TASKS_PER_CORE).noted("digest")
         named = (f"{number:09d} {digest}" for number, digest in enumerate(digests))
         return replace(self, digest=blake2b("".join(named).encode(), digest_size=16).hexdigest())
 
