@@ -38,6 +38,7 @@ RUN_BY = {  # the test that runs the examples of a page
     "docs/how-to/library.md": "setup.cfg",
     "docs/how-to/near-copies.md": "tests/docs/test_examples.py",
     "docs/how-to/online-balancing.md": "tests/online/test_training.py",
+    "docs/how-to/weights.md": "tests/online/test_training.py",
     "docs/start/crawl-to-training.md": "tests/feeds/test_chain.py",
     "docs/start/first-manifest.md": "tests/jobs/test_starter.py",
     "docs/start/new-language.md": "tests/docs/test_docs.py",

@@ -16,7 +16,7 @@ from tests.support.online_run import FORKS, build, pairs
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, batches_of, decoded, falls, tiny_clip, trained
 
-PAGE = ROOT / "docs" / "how-to" / "online-balancing.md"
+PAGES = [ROOT / "docs" / "how-to" / name for name in ("online-balancing.md", "weights.md")]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset leaves tars open
@@ -93,8 +93,9 @@ def test_the_examples_of_the_page_on_online_balancing_run(patches, monkeypatch):
     pq.write_table(pa.table({"uid": uids[:40], "caption": ["a patch"] * 40, "source": sources}), "captions.parquet")
     write_folder(patches / "clusters", cluster_rows(uids))
     pq.write_table(pa.table({"uid": uids, "weight": np.arange(len(uids)) % 3}), "weights.parquet")
-    for example in PAGE.read_text(encoding="utf-8").split("```python\n")[1:]:
-        exec(example.partition("```")[0], names)
+    for page in PAGES:
+        for example in page.read_text(encoding="utf-8").split("```python\n")[1:]:
+            exec(example.partition("```")[0], names)
     assert names["index"].matched == 320
     assert 0 < len(names["found"].clusters) < 320
     assert len(batches) == names["done"] > 0
