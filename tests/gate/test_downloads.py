@@ -81,7 +81,7 @@ def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_r
         pq.write_table(pa.table({"uid": [uid], name: [1]}), tmp_path / f"{name}.parquet")
     for name, sentence in (
         ("others", "others.parquet has none of the matched images: its uids are not those of this run"),
-        ("own", r"no matched image meets all conditions \(failed: 4 own > 1\)"),
+        ("own", r"no matched image meets all conditions \(failed: 4 \(own > 1\)\)"),
     ):
         (tmp_path / name).mkdir()
         plan = downloaded(images=[[str(tmp_path / f"{name}.parquet")]], keep=f"{name} > 1")

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any
@@ -61,7 +60,6 @@ _KINDS = frozenset(  # classes of nodes that depend on nothing but a row
 _FAIL = ("BETWEEN", "COMPARISON", "FUNCTION")  # nodes that may end in an error
 _ARITHMETIC = ("+", "-", "*", "/", "%")
 _OF_A_RUN = re.compile("age|current_.*|getvariable")  # which not all versions call so; age(x) is until today
-_PLACE = ("query_location", "query_location_length")
 _NOT_OF_ONE = (
     "is not of one image alone; leave out aggregates, windows, subqueries, chance, and what another run has otherwise: "
     "the time of day, settings, the version"
@@ -73,8 +71,7 @@ _NULL_FOR_ALL = (
     "The condition would be null for every image: compare values of one type, and write dates and times in full"
 )
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")  # strings and quoted names
-_AND = re.compile(rb"\bAND\b", re.IGNORECASE)
-_SELECT, _NOWHERE = "SELECT ", 1 << 63  # what precedes an expression; the place of what DuckDB adds
+_SELECT = "SELECT "  # precedes an expression
 
 Node = dict[str, Any]
 
@@ -83,13 +80,12 @@ Node = dict[str, Any]
 class Condition:
     """One of the conditions that AND joins in an expression.
 
-    `sql` is what is evaluated: where the text would end in an error, or in NaN, it is null. In `stated`, which is only
-    tried, an error stays an error. `what` names the condition, with the types of its columns, in messages.
+    `text` is the condition as DuckDB spells it, and only tried. `sql` is evaluated: where `text` would end in an error,
+    or in NaN, it is null. `what` names the condition, with the types of its columns, in messages.
     """
 
     text: str
     sql: str
-    stated: str
     what: str
 
 
@@ -114,11 +110,11 @@ class Conditions:
             )
         try:
             with _bounded(f"--keep {expression[:80]!r}"):
-                parts = [*_conjuncts(_parsed(expression), expression)]
-                names = [name for text, node in parts for name in _checked(node, text)]
-                fields = _fields(names, tables)
+                tree = _parsed(expression)
+                fields = _fields([*_checked(tree)], tables)
                 schema = pa.schema([field for _, field in fields.values()])
-                conditions = [_condition(node, text, schema, fields) for text, node in parts]
+                parts = tree["children"] if tree["type"] == "CONJUNCTION_AND" else [tree]
+                conditions = [_condition(part, schema, fields) for part in parts]
         except (RecursionError, InputError) as error:
             if not isinstance(error, RecursionError) and " depth " not in str(error):
                 raise InputError("; ".join(filter(None, [str(error), _to_quote(expression, tables)]))) from None
@@ -169,9 +165,9 @@ class Conditions:
         return ""
 
     def _error(self, condition: Condition, row: pa.RecordBatch) -> str:
-        """Return the sentence about the error in which a condition ends as it is stated; "" if it ends in none."""
+        """Return the sentence about the error in which the text of a condition ends; "" if it ends in none."""
         try:
-            self._selected(f"({condition.stated})", row, condition.what)
+            self._selected(f"({condition.text})", row, condition.what)
         except InputError as error:
             if _FAULT not in str(error):  # it takes too much
                 raise
@@ -304,51 +300,9 @@ def _parsed(expression: str) -> Node:
             raise InputError(f"--keep {expression[:80]!r} has &&; write AND between conditions") from None
         raise InputError(f"--keep {expression[:80]!r} is no expression of DuckDB's SQL: {error}") from None
     parts, plain = node.get("select_list", ()), _statement("NULL")
-    if (
-        len(parts) != 1
-        or parts[0]["alias"]
-        or _unplaced(node | {"select_list": 0}) != _unplaced(plain | {"select_list": 0})
-    ):
+    if len(parts) != 1 or parts[0]["alias"] or node | {"select_list": 0} != plain | {"select_list": 0}:
         raise InputError(f"--keep {expression[:80]!r} is no single condition: leave out what follows it")
     return parts[0]
-
-
-def _unplaced(node: Any) -> Any:
-    """Return a tree without the places of its nodes in the text."""
-    if isinstance(node, dict):
-        return {name: _unplaced(value) for name, value in node.items() if name not in _PLACE}
-    return [*map(_unplaced, node)] if isinstance(node, list) else node
-
-
-def _conjuncts(node: Node, expression: str) -> Iterator[tuple[str, Node]]:
-    """Yield the text and the tree of each part that AND joins in an expression, in order."""
-    parts = node["children"] if node["type"] == "CONJUNCTION_AND" else [node]
-    text, begin = expression.encode(), 0
-    for part, after in zip_longest(parts, parts[1:]):
-        places = [at for node, _ in _nodes(after or {}) if (at := node.get(_PLACE[0], _NOWHERE)) < _NOWHERE]
-        last = min(places) - len(_SELECT) if places else len(text)
-        cut = max((match.span() for match in _AND.finditer(text, begin, last)), default=(last, last))
-        piece = text[begin : cut[0] if after else last].decode(errors="replace").strip()
-        begin = cut[1]
-        yield _spelled(piece, part), part
-
-
-def _spelled(text: str, part: Node) -> str:
-    """Return a part's text without brackets around it; if `text` is not that of the part, how DuckDB writes it."""
-    for spelling in (text, text.lstrip("( \n"), text.rstrip(") \n")):
-        if _is_written(spelling, part):
-            while spelling[:1] == "(" and spelling[-1:] == ")" and _is_written(spelling[1:-1], part):
-                spelling = spelling[1:-1].strip()
-            return spelling
-    return _written(part)
-
-
-def _is_written(text: str, node: Node) -> bool:
-    """Say whether a text is that of a tree."""
-    try:
-        return _unplaced(_parsed(text)) == _unplaced(node)
-    except InputError:
-        return False
 
 
 def _written(node: Node) -> str:
@@ -370,13 +324,13 @@ def _nodes(tree: Any, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Nod
         yield from _nodes(branch, bound)
 
 
-def _checked(part: Node, text: str) -> Iterator[str]:
+def _checked(tree: Node) -> Iterator[str]:
     """Yield the names of the columns in a tree; InputError for a part that does not depend on one row alone."""
-    for node, bound in _nodes(part):
+    for node, bound in _nodes(tree):
         name = node.get("function_name", "").lower()
         if node["class"] not in _KINDS or node["type"] == "GROUPING_FUNCTION" or name in _refused():
             what = name or node["class"].lower().replace("_", " ")
-            raise InputError(f"condition {text!r} of --keep, with {what}, {_NOT_OF_ONE}")
+            raise InputError(f"--keep has {what}, which {_NOT_OF_ONE}")
         if node["class"] == "COLUMN_REF" and node["column_names"][0] not in bound:
             yield node["column_names"][0]
 
@@ -457,21 +411,21 @@ def _to_quote(expression: str, tables: Mapping[str, pa.Schema]) -> str:
     return ""
 
 
-def _condition(node: Node, text: str, schema: pa.Schema, fields: Mapping[str, tuple[str, pa.Field]]) -> Condition:
-    """Return the condition of this tree and text; InputError if it is not true or false."""
-    named = {name.lower() for name in _checked(node, text)}
+def _condition(node: Node, schema: pa.Schema, fields: Mapping[str, tuple[str, pa.Field]]) -> Condition:
+    """Return the condition of this tree; InputError if it is not true or false."""
+    text = _written(node)
+    named = {name.lower() for name in _checked(node)}
     types = [
         f"{field.name} of {table} is {field.type}" for table, field in fields.values() if field.name.lower() in named
     ]
     what = f"condition {text!r} of --keep, where {', '.join(types) or 'no column is named'},"
     with _over(schema.empty_table().append_column(_ROWS, pa.array([], pa.null()))) as connection, _bounded(what):
-        stated = _written(node)
-        (kind,) = connection.sql(f"SELECT ({stated}) FROM {_ROWS}").types
+        (kind,) = connection.sql(f"SELECT ({text}) FROM {_ROWS}").types
         sql = _written(_without_errors(node))
         connection.sql(f"SELECT {sql} FROM {_ROWS}")
     if str(kind) != "BOOLEAN":
         raise InputError(f"{what} is no condition but {kind}; compare it to a value")
-    return Condition(text, sql, stated, what)
+    return Condition(text, sql, what)
 
 
 def _without_errors(tree: Any, is_within: bool = False) -> Any:
