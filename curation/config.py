@@ -109,7 +109,7 @@ class CurationConfig:
 
     def __post_init__(self) -> None:
         if self.english_threshold == 0 and not isinstance(self.english_threshold, bool):
-            fault = "is 0; it must be at least 1 (to keep all images that match, give --no-balance instead)"
+            fault = "is 0; it must be at least 1 (to keep all images that match, give --set balance=false instead)"
             raise ParameterError(fault, "english_threshold")
         require_integer("english_threshold", self.english_threshold, 1, MOST_ROWS)
         for name in ("max_texts", "max_text_length", "rows_per_file", "row_group_rows"):

@@ -16,7 +16,7 @@ from metadata.languages import named
 from metadata.pipeline import DOWNLOADS
 from metadata.rules import RULES
 from metadata.sources import Sources, read_recipe, require_entries, require_sources
-from runtime.arguments import FlagGroup, Parser, absolute_path, add_fields, add_flags, helps, made
+from runtime.arguments import FlagGroup, Parser, absolute_path, add_flags, helps, made
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError, flag
@@ -158,7 +158,6 @@ def command_line() -> Parser:
     _add_main(parser)
     add_flags(parser.add_argument_group("sources"), helps(__package__, "sources"))
     _add_downloads(parser.add_argument_group("downloads"))
-    add_fields(parser.add_argument_group("what becomes an entry"), MetadataConfig, helps(__package__, "numbers"))
     for module in load_own(UPLOADS).values():
         module.add(parser)
     parser.add_engine()

@@ -12,15 +12,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, fields
-from decimal import Decimal, InvalidOperation
 from io import StringIO
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_type_hints
 
-from runtime import run_flags, terminal
-from runtime.errors import InputError, did_you_mean, quoted, require_utf8
+from runtime import run_flags, settings, terminal
+from runtime.errors import InputError, did_you_mean, name_settings, quoted, require_utf8
 from runtime.packages import PROJECT, __version__, has_table, table_rows
 from runtime.redaction import note, redacted
 from runtime.terminal import in_one_line
@@ -34,7 +33,7 @@ FlagGroup = argparse._ArgumentGroup  # a group of flags in the help
 _OWN = 2  # groups that argparse makes itself: of arguments without a flag, and of flags in no other group
 
 REMOVED_FLAGS = "removed_flags.csv"
-_FLAG = re.compile(r"(--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
+_FLAG = re.compile(r"(--set [^=]*|--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 _ENDING = {"-h", "--help", "--help-all", "--version"}  # flags that end a program before its values are looked at
 _ADVICE = {  # what argparse says, and what to do
     "not allowed with argument": "give one of them",
@@ -73,9 +72,12 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._positionals.title, self._optionals.title = "without a flag", "flags"
-        self.register("type", int, integer)
-        self.register("type", float, written_number)
+        self.register("type", int, settings.integer)
+        self.register("type", float, settings.written_number)
+        self.register("type", bool, settings.boolean)
+        self.register("type", dict, settings.named_number)
         self.register("action", None, Stored)
+        self.register("action", "numbers", _Numbers)
         hidden = argparse.SUPPRESS  # the end of --help names this flag if it shows more
         self.add_argument("--help-all", action=_HelpAll, nargs=0, dest=hidden, default=hidden, help=hidden)
         self.add_argument(
@@ -84,7 +86,8 @@ class Parser(argparse.ArgumentParser):
             version=f"{PROJECT} {__version__}",
             help="print the version of this program and exit",
         )
-        self._runs = run_flags.add(self)
+        self._last = [run_flags.add(self)]  # groups that the help shows after all others
+        self.settings: dict[str, type] = {}  # fields of configs that have no flag, each with its config
         self.removed: dict[str, str] = {}  # flags of earlier versions, each with a sentence on what replaces it
 
     @classmethod
@@ -103,12 +106,12 @@ class Parser(argparse.ArgumentParser):
     def add_engine(self) -> None:
         """Add the flags of a command whose tasks run on processes of this machine, or on Spark."""
         cores = "number of processes that work at once (default: one for each core)"
-        self._runs.add_argument("--cores", type=run_flags.cores, metavar="N", help=cores)
+        self._last[-1].add_argument("--cores", type=run_flags.cores, metavar="N", help=cores)
         master = "run all tasks on Spark, such as spark://host:7077, or local[*] for a Spark on this machine "
         master += "(default: run them in processes of this machine, which needs no Spark)"
-        self._runs.add_argument("--master", type=run_flags.master, metavar="URL", help=master)
+        self._last[-1].add_argument("--master", type=run_flags.master, metavar="URL", help=master)
         memory = "memory of the Java of a Spark that this command starts, such as 8g (default: 1g)"
-        self._runs.add_argument("--memory", type=run_flags.memory, metavar="SIZE", help=memory)
+        self._last[-1].add_argument("--memory", type=run_flags.memory, metavar="SIZE", help=memory)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Return the arguments in one line of a file of arguments; InputError if its quotes are not closed.
@@ -130,14 +133,18 @@ class Parser(argparse.ArgumentParser):
         return arguments
 
     def _expanded(self, typed: Sequence[str]) -> list[str]:
-        """Return a command line with the arguments in its files, without flags of one value that it gives itself."""
+        """Return a command line with the arguments in its files, without flags of one value that it gives itself.
+
+        Each `--set` and the setting after it are one argument.
+        """
+        typed = settings.joined(typed)
         single = {action for action in map(self._action_of, typed) if action and action.nargs is None}
         arguments: list[str] = []
         for word in typed:
             if not word.startswith("@"):
                 arguments.append(word)
                 continue
-            words = iter(self._in_file(word))
+            words = iter(settings.joined(self._in_file(word)))
             for inner in words:
                 if self._action_of(inner) not in single:
                     arguments.append(inner)
@@ -171,7 +178,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """Return the values of a command line, and apply the shared flags to this process.
 
-        Unknown flags are reported before any other error. The attribute `command_line` then has the line itself,
+        Unknown flags are reported before any other error. Their attribute `command_line` has the line itself,
         without secrets, and with the arguments of files in their place.
         """
         try:
@@ -185,19 +192,31 @@ class Parser(argparse.ArgumentParser):
         self.collected: dict[str, Any] = {}  # the values of one command line so far
         actions = self._option_string_actions
         before = arguments[: arguments.index("--") if "--" in arguments else None]
-        for flag in filter(None, map(_FLAG.fullmatch, before)):
-            if flag[1] not in actions:
-                self._refuse_unknown(flag[1])
+        for number, flag in enumerate(map(_FLAG.fullmatch, before)):
+            if flag and (flag[1] not in actions or settings.is_without_value(flag[0])):
+                self._refuse_unknown(flag, before[number + 1 :])
         self._refuse_strays(before)
         values = super().parse_args(arguments, namespace)
-        self.command_line = shlex.join([self.prog, *map(redacted, arguments)])
+        values.command_line = shlex.join([self.prog, *map(redacted, settings.parted(arguments))])
+        name_settings(self.settings)
         run_flags.apply(values, self.error)
         return values
 
-    def _refuse_unknown(self, flag: str) -> NoReturn:
-        """End the program, with what replaces a removed flag, or with the flag that a misspelt one may stand for."""
+    def _refuse_unknown(self, found: re.Match, following: Sequence[str]) -> NoReturn:
+        """End the program, with what replaces a removed flag, or with the name that a misspelt one may stand for.
+
+        `following` are the arguments after the flag.
+        """
+        flag = found[1]
+        setting = settings.PREFIX + flag.removeprefix("--").replace("-", "_")
         if flag in self.removed:
             self.error(f"{flag} is gone; {self.removed[flag]}")
+        if flag.startswith(settings.PREFIX):
+            self.error(settings.refusal(self, found[0].removeprefix(settings.PREFIX)))
+        if action := self._option_string_actions.get(setting):
+            usual = "true" if action.type is bool else next(iter(following), "VALUE")
+            value = found[2] or f"={usual}"
+            self.error(f"{flag} is a setting now; give {setting}{value}")
         advice = did_you_mean(flag, self._option_string_actions)
         self.error("; ".join(filter(None, [f"unrecognized arguments: {flag}", advice])))
 
@@ -260,7 +279,7 @@ class Parser(argparse.ArgumentParser):
         """Return the help of the flags that most runs need, or of all flags if `everything` is True."""
         shown = copy(self)
         shown.usage = self._usage()
-        shown._action_groups = [*(group for group in self._action_groups if group is not self._runs), self._runs]
+        shown._action_groups = [*(group for group in self._action_groups if group not in self._last), *self._last]
         if self._more and not everything:
             shown._action_groups = [_in_short(group) for group in self._action_groups[:_OWN]]
             shown.epilog = f"--help-all says more about these flags, and shows {self._more} others. {self.epilog}"
@@ -271,7 +290,7 @@ class Parser(argparse.ArgumentParser):
     def _more(self) -> int:
         """The number of flags in groups, which --help hides; 0 if the only group is that of the shared flags."""
         groups = self._action_groups[_OWN:]
-        return 0 if groups == [self._runs] else sum(len(group._group_actions) for group in groups)
+        return 0 if groups == self._last[-1:] else sum(len(group._group_actions) for group in groups)
 
     def _usage(self) -> str:
         """Return the command line with required arguments only; those without a flag come first.
@@ -288,12 +307,16 @@ class Parser(argparse.ArgumentParser):
         return wrapped.removeprefix("usage: ").replace("\xa0", " ").replace("%", "%%")
 
     def take_defaults(self, config: type) -> None:
-        """Give each flag the default of the field of `config` that has the flag's name, and state it in the help."""
+        """Give each flag the default of the field of `config` that has the flag's name, and state it in the help.
+
+        Fields without a flag become settings.
+        """
         defaults = _defaults(config)
         for action in self._actions:
             if action.dest in defaults and action.default is None:
                 action.help = _with_default(str(action.help), defaults[action.dest])
         self.set_defaults(**defaults)
+        settings.add(self, config, defaults)
 
 
 def _in_short(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
@@ -321,16 +344,12 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
         if hints[name] is bool:
             group.add_argument(flag, action="store_true", help=help)
             continue
-        alternatives = get_args(hints[name]) or (hints[name],)  # as in `int | None`
-        words = alternatives[0] if get_origin(hints[name]) is Sequence else hints[name]
         group.add_argument(
             flag,
-            type=next((kind for kind in (str, int, float) if kind in alternatives), str),
-            choices=get_args(words) if get_origin(words) is Literal else None,
-            nargs="+" if any(get_origin(kind) is Sequence for kind in (hints[name], *alternatives)) else None,
             default=defaults[name],
             metavar=metavar or None,
             help=_with_default(help, defaults[name]),
+            **settings.how_given(hints[name]) or {},
         )
 
 
@@ -366,42 +385,25 @@ class Stored(argparse._StoreAction):
         setattr(namespace, self.dest, parser.collected[self.dest])
 
 
+class _Numbers(Stored):
+    """Stores numbers by name, given as NAME=NUMBER, as a dictionary."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        """Store the numbers; ArgumentError for two different numbers of a name."""
+        super().__call__(parser, namespace, values)
+        numbers: dict[str, float] = {}
+        for name, number in getattr(namespace, self.dest):
+            if numbers.setdefault(name, number) != number:
+                raise argparse.ArgumentError(self, f"two numbers for {name}; give one")
+        setattr(namespace, self.dest, numbers)
+
+
 class _HelpAll(argparse.Action):
     """Prints the help of all flags as soon as --help-all is parsed, even if required flags are missing."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, *_: Any) -> None:
         print(parser.format_help(everything=True), end="")
         parser.exit()
-
-
-def integer(text: str) -> int:
-    """Return the integer that a person has written; ArgumentTypeError for any other text.
-
-    >>> integer("20000"), integer("20,000"), integer("20_000"), integer("1e4"), integer("1.5e6"), integer("-1")
-    (20000, 20000, 20000, 10000, 1500000, -1)
-    """
-    if re.fullmatch(r"[+-]?(\d+(_\d+)*|\d{1,3}(,\d{3})+)", text.strip()):
-        return int(text.replace(",", ""))
-    value = Decimal(text) if re.fullmatch(r"[+-]?\d+(\.\d+)?[eE]\+?\d{1,2}", text.strip()) else None
-    if value is None or value != value.to_integral_value():
-        raise argparse.ArgumentTypeError(f"{text!r} is no integer; write one as 20000, 20,000 or 2e4")
-    return int(value)
-
-
-def written_number(text: str) -> float:
-    """Return the number that a person has written, perhaps in percent; ArgumentTypeError for any other text.
-
-    >>> written_number("0.5"), written_number("1%"), written_number("1e-3"), written_number("-5")
-    (0.5, 0.01, 0.001, -5.0)
-    """
-    stated, percent, rest = text.strip().partition("%")
-    try:
-        value = math.nan if rest else float(Decimal(stated.strip()) / (100 if percent else 1))
-    except InvalidOperation:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number; write one as 0.01 or 1%")
-    return value
 
 
 def _defaults(config: type) -> dict[str, Any]:

@@ -55,11 +55,10 @@ MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewe
 MOST_CORES = 10_000  # processes of one machine
 # A flag of this package in a message, and words before it that say that the flag is of a command.
 _FLAG = re.compile(r"(?P<command>\b(?:clip|spark)-[\w-]+(?: [\w-]+)* )?(?<![^\s(])--(?P<name>[a-z][a-z-]*)(?![\w-])")
-_PARAMETERS = {"gate_step": "steps", "pool_share": "pool_shares", "no_balance": "balance=False"} | {
-    switch: f"{switch}=True" for switch in ("overwrite", "skip_unreadable")
-}
-_FLAGS = {"steps": "--gate-step", "pool_shares": "--pool-share", "min_language_scores": "--min-language-score"}
-_FLAGS["balance"] = "--no-balance"  # parameters whose flags have other names
+_PARAMETERS = {"gate_step": "steps"} | {switch: f"{switch}=True" for switch in ("overwrite", "skip_unreadable")}
+FLAGS = {"steps": "--gate-step", "min_language_scores": "--min-language-score"}  # of parameters of other names
+_settings: Collection[str] = ()  # parameters of the command of this process that have no flag
+_SETTING = re.compile(r"--set (\w+)(?:=(true|false)\b)?")  # a setting in a message
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")  # of the system, before its words
 _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
@@ -69,8 +68,8 @@ class InputError(ValueError):
 
     Messages are written with flags. Python code reads names of parameters instead, unless `name_flags` was called.
 
-    >>> str(InputError("https://me:word@a.org/b?token=0f does not exist; leave out --max-texts"))
-    'https://a.org/b does not exist; leave out max_texts'
+    >>> str(InputError("https://me:word@a.org/b?token=0f does not exist; leave out --target-size"))
+    'https://a.org/b does not exist; leave out target_size'
     """
 
     def __init__(self, *args: Any):
@@ -112,12 +111,12 @@ class ParameterError(InputError):
 
 
 def flag(name: str) -> str:
-    """Return the flag of the parameter `name`.
+    """Return the flag of the parameter `name`, or `--set` with the name of a parameter that has no flag.
 
-    >>> flag("english_threshold"), flag("pool_shares")
-    ('--english-threshold', '--pool-share')
+    >>> flag("english_threshold"), flag("steps")
+    ('--english-threshold', '--gate-step')
     """
-    return _FLAGS.get(name) or f"--{name.replace('_', '-')}"
+    return f"--set {name}" if name in _settings else FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
 def name_flags(does: bool = True) -> None:
@@ -126,13 +125,27 @@ def name_flags(does: bool = True) -> None:
     _names_flags = does
 
 
+def name_settings(names: Collection[str]) -> None:
+    """Let messages name these parameters, which have no flag in the command of this process, as settings."""
+    global _settings
+    _settings = names
+
+
 def _spelled(message: str) -> str:
     """Return a message with the parameter of each flag in it, or unchanged if this process names flags.
 
     >>> _spelled("curate again with --overwrite, or by clip-cluster --same-meaning")
     'curate again with overwrite=True, or by clip-cluster --same-meaning'
+
+    >>> _spelled("allow more with --set max_texts=3, or give --set balance=false")
+    'allow more with max_texts=3, or give balance=False'
     """
-    return message if _names_flags else _FLAG.sub(_parameter, message)
+    return message if _names_flags else _FLAG.sub(_parameter, _SETTING.sub(_field, message))
+
+
+def _field(setting: re.Match) -> str:
+    name, switch = setting.groups()
+    return f"{name}={switch.title()}" if switch else name
 
 
 def _parameter(flag: re.Match) -> str:

@@ -97,17 +97,12 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     matching = parser.add_argument_group("how texts are matched")
     add_fields(matching, CurationConfig, helps(__package__, "matching"))
     add_language_rules(matching)
-    ablations = parser.add_argument_group("ablations of the papers (docs/how-to/ablations.md)")
-    add_fields(ablations, CurationConfig, helps(__package__, "ablations"))
-    add_flags(ablations, helps(__package__, "no_balance"), dest="balance", action="store_false")
     for flags in load_own(FLAGS).values():
         flags.add(parser)
     parser.add_engine()
     parser.take_defaults(Options)
     parser.take_defaults(CurationConfig)
-    args = parser.parse_args(argv)
-    args.command_line = parser.command_line
-    return args
+    return parser.parse_args(argv)
 
 
 def _add_main(parser: Parser) -> None:
@@ -129,4 +124,3 @@ def _add_inputs(group: _ActionsContainer) -> None:
     add_flags(group, helps(__package__, "dialect"), choices=DIALECTS)
     add_fields(group, TableOptions, helps(__package__, "inputs"))
     add_fields(group, Options, IDENTITY)
-    add_fields(group, CurationConfig, helps(__package__, "read"))

@@ -4,7 +4,7 @@ from argparse import ArgumentError, Namespace, _ActionsContainer
 from typing import Any
 
 from curation.config import WITNESSES, CurationConfig
-from runtime.arguments import Stored, add_fields, add_flags, helps
+from runtime.arguments import Stored, add_flags, helps
 
 NOBODY = "none"  # the value of --witnesses that means no witness
 
@@ -17,11 +17,9 @@ def add_exclude(group: _ActionsContainer, **options: Any) -> None:
 def add_language_rules(group: _ActionsContainer) -> None:
     """Add the flags that decide when a text counts as written in the language of its label."""
     add_flags(group, helps(__package__, "scores"), action=_Scores, nargs="+")
-    add_fields(group, CurationConfig, helps(__package__, "language"))
     choices, usual = (*WITNESSES, NOBODY), CurationConfig.witnesses
     told = {flag: help.format(usual=" ".join(usual)) for flag, help in helps(__package__, "witnesses").items()}
     add_flags(group, told, action=_Witnesses, nargs="+", choices=choices, default=usual)
-    add_flags(group, helps(__package__, "shares"), action=_Scores, nargs="+")
 
 
 class _Witnesses(Stored):
@@ -53,7 +51,5 @@ class _Scores(Stored):
                 ) from None
             if scores.setdefault(code if equals else None, number) != number:
                 raise ArgumentError(self, f"two numbers for {code or 'all languages'}; give one")
-        if None in scores and parser.get_default(self.dest) is None:
-            raise ArgumentError(self, f"expected a language and a number as da=0.6; got {scores[None]:g}")
         setattr(namespace, self.dest, scores.pop(None, parser.get_default(self.dest)))
         setattr(namespace, f"{self.dest}s", scores)

@@ -80,7 +80,7 @@ def _require(what: str, reasons: tuple[str, ...], total: float, read: TaskResult
         where = ", ".join(f"{path} ({value:,}{_first_line(line)})" for path, (value, line) in worst)
         raise InputError(
             f"{bad:,} of {total:,} {what} are damaged ({why}), most in {where or 'no one input'}; "
-            f"mend or leave out these, or allow more with --max-bad-{what} {rounded_up(bad / max(total, bad))}"
+            f"mend or leave out these, or allow more with --set max_bad_{what}={rounded_up(bad / max(total, bad))}"
         )
 
 
@@ -96,7 +96,7 @@ def _require_own_uids(read: TaskResult, limit: float) -> None:
         raise InputError(
             f"{shared:,} of {images:,} uids are given to several URLs, such as {example}; "
             "expected one image a uid: name another column with --uid-column, or none with --uid-column none, or allow "
-            f"more with --max-shared-uids {rounded_up(shared / images)}"
+            f"more with --set max_shared_uids={rounded_up(shared / images)}"
         )
 
 

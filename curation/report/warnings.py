@@ -308,7 +308,7 @@ def _of_thresholds(facts: dict[str, Any]) -> Iterator[Finding]:
     )
     remedy = (
         "Add inputs in these languages, raise --english-threshold, or give all languages the same threshold by "
-        "--threshold-per-language same."
+        "--set threshold_per_language=same."
     )
     yield Finding(rows, matter, remedy)
 

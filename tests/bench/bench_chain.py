@@ -242,7 +242,7 @@ def _job(args, files: list[Path], master: str) -> usage.Usage:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         command = [
             *("spark-submit", "--master", master, str(ROOT / "jobs/curate.py"), "--input", *map(str, files)),
-            *("--metadata", args.entries, "--tail-share", str(TAIL_SHARE), "--output", folder),
+            *("--metadata", args.entries, "--set", f"tail_share={TAIL_SHARE}", "--output", folder),
         ]
         here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": here, "PYSPARK_PYTHON": sys.executable}

@@ -90,7 +90,7 @@ def _candidates(args, number: int) -> Iterator[pa.RecordBatch]:
 def job(args, pairs: Path, out: str) -> usage.Usage:
     """Run the job."""
     command = ["spark-submit", "--master", "local[2]", str(ROOT / "jobs/curate.py"), "--input", str(pairs)]
-    command += ["--metadata", args.entries, "--tail-share", str(TAIL_SHARE), "--output", out]
+    command += ["--metadata", args.entries, "--set", f"tail_share={TAIL_SHARE}", "--output", out]
     return usage.run(command, cwd=ROOT, env=_environment())
 
 

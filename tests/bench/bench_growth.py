@@ -115,7 +115,7 @@ def _print_row(args, title: str, folder: Path, job: list[str]) -> None:
 
 
 def _run(args, folder: Path, job: list[str], output: Path) -> usage.Usage:
-    given = ["--input", str(folder), "--metadata", args.entries, "--tail-share", "0.06"]
+    given = ["--input", str(folder), "--metadata", args.entries, "--set", "tail_share=0.06"]
     return _submit([*job, *given, "--output", str(output)])
 
 

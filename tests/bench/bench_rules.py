@@ -97,7 +97,7 @@ def _job(args: argparse.Namespace, inputs: list[str], flags: list[str]) -> float
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell"}
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, str(ROOT / "jobs/curate.py"), "--input", *inputs, "--metadata", args.entries]
-        command += ["--tail-share", "0.06", "--output", output + "/run", *flags]
+        command += ["--set", "tail_share=0.06", "--output", output + "/run", *flags]
         return sum(usage.run(command, cwd=ROOT, env=environment).cpu.values())
 
 

@@ -295,7 +295,7 @@ def make_runs(folder: Path) -> None:
     removed = np.random.default_rng(len(passed)).choice(every, len(every) - len(passed), replace=False)
     pq.write_table(pa.table({"uid": removed}), folder / "removed.parquet")
     curate("thinned", 10, "--exclude", str(folder / "removed.parquet"))
-    curate("merged", 10, "--merge-languages")
+    curate("merged", 10, "--set", "merge_languages=true")
     for pool in ("run", "gated", "thinned", "merged"):
         online.build(folder / "images", folder / pool, folder / f"{pool}-index")
 

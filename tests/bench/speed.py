@@ -138,7 +138,7 @@ def _curate(folder: Path, inputs: Iterable[Path], *flags: str) -> float:
 
 def _curating(folder: Path, inputs: Iterable[Path]) -> list[str]:
     """Return the command of a run, which takes the place of the one before it."""
-    given = ["--input", *map(str, inputs), "--metadata", str(folder / "metadata"), "--tail-share", "0.06"]
+    given = ["--input", *map(str, inputs), "--metadata", str(folder / "metadata"), "--set", "tail_share=0.06"]
     return [str(HERE / "clip-curate"), *given, "--output", str(folder / "run"), "--overwrite"]
 
 

@@ -26,7 +26,7 @@ def run(sample, lists, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ablations")
 
     def curate_sample(name: str, *switches) -> Path:
-        if "--no-balance" not in switches:
+        if "balance=false" not in switches:
             switches = (*switches, "--english-threshold", T)
         entries = [f"{code}={path}" for code, path in lists.items()]
         output = folder / name
@@ -46,16 +46,16 @@ def rows_of(output: Path, part: str) -> list[dict]:
     ("switches", "variant", "words"),
     [
         pytest.param(
-            ("--metadata-of", "en"),
+            ("--set", "metadata_of=en"),
             {"metadata_of": "en"},
             "every text against the entries of en",
             marks=pytest.mark.soak,  # takes the same way as the other
         ),
-        (("--merge-languages",), {"merge_languages": True}, "one list of all entries"),
+        (("--set", "merge_languages=true"), {"merge_languages": True}, "one list of all entries"),
     ],
 )
 def test_texts_of_all_languages_are_matched_against_one_list(run, lists, switches, variant, words):
-    output = run(switches[0].strip("-"), *switches)
+    output = run(switches[1], *switches)
     counts = pq.read_table(output / "counts.parquet").to_pylist()
     assert len({row["language"] for row in counts}) == 1
     entries = {row["id"]: row["entry"] for row in counts}
@@ -78,10 +78,10 @@ def test_the_same_threshold_and_no_balance_start_from_what_is_matched(run):
     plain = run("own lists")
     kept = curated(plain)
     before = (plain / "matched" / "_made_from.json").stat().st_mtime_ns
-    same = facts(run("own lists", "--threshold-per-language", "same"))
+    same = facts(run("own lists", "--set", "threshold_per_language=same"))
     assert {row["t"] for row in same["languages"].values() if row["entries"]} == {T}
     assert same["parameters"]["threshold_per_language"] == "same"
-    everything = facts(run("own lists", "--no-balance"))
+    everything = facts(run("own lists", "--set", "balance=false"))
     assert everything["rows"]["kept"] == everything["rows"]["matched"]
     assert everything["expected"]["kept"] == pytest.approx(everything["rows"]["kept"])
     assert set(pq.read_table(plain / "counts.parquet")["rate"].to_pylist()) == {1.0}

@@ -97,7 +97,7 @@ def reversed_lists(lists: list) -> list:
 
 
 def test_texts_are_cut_before_they_are_matched(job, command, first, kind, tmp_path):
-    assert job(*command, tmp_path / "out", *kind, "--max-text-length", 12) == 0
+    assert job(*command, tmp_path / "out", *kind, "--set", "max_text_length=12") == 0
     texts = [text["text"] for row in matched(tmp_path / "out").values() for text in row["candidates"]]
     assert max(map(len, texts)) == 12
     assert facts(tmp_path / "out")["cut_text"] > 100
@@ -121,7 +121,7 @@ def test_a_run_of_broken_files_stops_before_anything_looks_whole(job, command, k
     assert "2 of 2 files are damaged (2 bad_file)" in sentence
     assert f"{folder}/zwei ü.wat.gz (1)" in sentence
     assert {path.name for path in output.iterdir()} <= {"pairs", ".work"}
-    assert job(*broken, output, *kind, "--max-bad-files", 1, "--allow-empty") == 0
+    assert job(*broken, output, *kind, "--set", "max_bad_files=1", "--allow-empty") == 0
     assert facts(output)["damaged"] == {f"{folder}/one.wat.gz": 1, f"{folder}/zwei ü.wat.gz": 1}
 
 
@@ -140,7 +140,7 @@ def test_uids_of_several_urls_are_named_and_many_of_them_end_the_run_in_a_senten
     assert job(*command, tmp_path / "urls", "--uid-column", "none") == 0
     facts = json.loads((tmp_path / "urls" / "run.json").read_text())
     assert (facts["rows"]["images"], "shared_uids" in facts) == (8, False)
-    assert job(*command, tmp_path / "refused", "--max-shared-uids", 1) == 0
+    assert job(*command, tmp_path / "refused", "--set", "max_shared_uids=1") == 0
     facts = json.loads((tmp_path / "refused" / "run.json").read_text())
     assert (facts["rows"]["images"], facts["shared_uids"]["uids"]) == (4, 4)
     assert any("given to several URLs: 4, such as" in warning for warning in facts["warnings"])

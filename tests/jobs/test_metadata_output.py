@@ -44,7 +44,7 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(sample, tm
 OTHER_BUILDS = {
     "languages": ["--languages", "en"],
     "rules": ["--rules", "meta"],
-    "title_limit": ["--title-limit", "5"],
+    "title_limit": ["--set", "title_limit=5"],
     "lists": ["--entries", "en={list}"],
     "wordnet": ["--wordnet", "{wordnet}"],
 }

@@ -70,21 +70,21 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
     [
         (["--english-threshold", "0"], "--english-threshold is 0"),
         (["--target-size", "0"], "--target-size is 0"),
-        (["--tail-share", "1.5"], "--tail-share is 1.5"),
-        (["--tail-share", "0.1", "--target-size", "10"], "--target-size and --tail-share"),
-        (["--metadata-of", "en", "--merge-languages"], "--metadata-of and --merge-languages"),
-        (["--metadata-of", "ja"], "there are no entries of ja; there are those of en"),
-        (["--no-balance", "--target-size", "10"], "--target-size is for balancing"),
-        (["--no-balance", "--english-threshold", "10"], "--english-threshold is for balancing"),
-        (["--max-texts", "0"], "--max-texts is 0"),
-        (["--max-text-length", "0"], "--max-text-length is 0"),
-        (["--max-bad-files", "2"], "--max-bad-files is 2; it must be a number from 0 to 1"),
-        (["--max-bad-records", "-0.1"], "--max-bad-records is -0.1"),
+        (["--set", "tail_share=1.5"], "--set tail_share is 1.5"),
+        (["--set", "tail_share=0.1", "--target-size", "10"], "--target-size and --set tail_share are both"),
+        (["--set", "metadata_of=en", "--set", "merge_languages=true"], "--set metadata_of and --set merge_languages"),
+        (["--set", "metadata_of=ja"], "there are no entries of ja; there are those of en"),
+        (["--set", "balance=false", "--target-size", "10"], "--target-size is for balancing"),
+        (["--set", "balance=false", "--english-threshold", "10"], "--english-threshold is for balancing"),
+        (["--set", "max_texts=0"], "--set max_texts is 0; it must be at least 1"),
+        (["--set", "max_text_length=0"], "--set max_text_length is 0"),
+        (["--set", "max_bad_files=2"], "--set max_bad_files is 2; it must be a number from 0 to 1"),
+        (["--set", "max_bad_records=-0.1"], "--set max_bad_records is -0.1"),
         (["--sample-files", "0"], "--sample-files is 0"),
         (["--english-threshold", "many"], "'many' is no integer; write one as"),
         (["--rules", "loose"], "'loose' is no choice; give unicode or meta"),
-        (["--matcher", "tire"], "argument --matcher: 'tire' is no choice; did you mean trie?"),
-        (["--metadata-of", "germann"], "'germann' is no metadata language; did you mean de?"),
+        (["--set", "matcher=tire"], "argument --set matcher: 'tire' is no choice; did you mean trie?"),
+        (["--set", "metadata_of=germann"], "'germann' is no metadata language; did you mean de?"),
         (["--policy", "htlm"], "'htlm' is no rule; did you mean html?"),
         (["--policy", "min_wods:3"], "'min_wods:3' is no rule; did you mean min_words?"),
         (["--policy", "license:cc-bye"], ",other,rsl; did you mean cc-by?"),
@@ -95,7 +95,7 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--text-column", "txt"], "; did you mean text?"),
         (["--keep-removed", "20"], "--keep-removed is 20; it is a share of images, above 0 and at most 1, as 0.01"),
         (["--keep-removed", "nan", "--keep-removed", "nan"], "argument --keep-removed: 'nan' is no number; write one"),
-        (["--max-bad-files", "inf"], "argument --max-bad-files: 'inf' is no number; write one as 0.01 or 1%"),
+        (["--set", "max_bad_files=inf"], "argument --set max_bad_files: 'inf' is no number; write one as 0.01 or 1%"),
         (["--no-such-flag"], "unrecognized arguments: --no-such-flag"),
     ],
 )
@@ -157,7 +157,7 @@ def test_more_damage_than_is_allowed_in_images_matched_before(refused, words, pa
     read = TaskResult(facts={DAMAGED: [["/data/ü.wat.gz", 1, 0]]})
     read.count({"files": 4, "dropped.truncated": 1})
     monkeypatch.setattr(Output, "matched_result", lambda self: read)
-    arguments = ("--input", pairs, "--entries", f"en={words}", "--output", output, "--max-bad-files", "0.2")
+    arguments = ("--input", pairs, "--entries", f"en={words}", "--output", output, "--set", "max_bad_files=0.2")
     assert "1 of 4 files are damaged (1 truncated), most in /data/ü.wat.gz (1)" in refused(*arguments)
     assert {path.name for path in output.iterdir()} == {".work"}
 

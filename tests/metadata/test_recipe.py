@@ -87,7 +87,14 @@ def built(tmp_path):
     (tmp_path / "words" / "wn-data-dan.tab").write_text("# Dan\tdan\n00001740-n\tdan:lemma\thund\n", "utf-8")
     (tmp_path / "en.txt").write_text("dog\ncat\n")
     run(
-        tmp_path, "out", "--wordnet", tmp_path / "words", "--entries", f"en={tmp_path / 'en.txt'}", "--unigram-limit", 9
+        tmp_path,
+        "out",
+        "--wordnet",
+        tmp_path / "words",
+        "--entries",
+        f"en={tmp_path / 'en.txt'}",
+        "--set",
+        "unigram_limit=9",
     )
     return tmp_path
 
@@ -149,7 +156,7 @@ def test_a_source_that_differs_is_named(built, capsys, change):
 
 def test_numbers_beside_a_recipe_are_refused(built, capsys):
     with pytest.raises(SystemExit):
-        again(built, "--unigram-limit", 5)
+        again(built, "--set", "unigram_limit=5")
     assert "--recipe says which numbers" in capsys.readouterr().err
 
 

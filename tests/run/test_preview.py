@@ -99,7 +99,7 @@ def test_a_target_size_that_cannot_be_met_is_not_said_to_be(said, size, line):
 def test_what_lists_exclude_is_not_matched_and_long_texts_are_cut(said, folder):
     (folder / "list").write_text("https://example.org/0/\u202e" + "x" * 100 + ".jpg\n")
     assert "with a match (58.3 %)" in said("--exclude", folder / "list")[1]
-    assert "with a match (50.0 %)" in said("--max-text-length", 5)[1]
+    assert "with a match (50.0 %)" in said("--set", "max_text_length=5")[1]
 
 
 def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):
@@ -132,7 +132,7 @@ def test_it_says_what_is_asked_of_images(said, folder):
         ),
         (
             ["--english-threshold", "0"],
-            "--english-threshold is 0; it must be at least 1 (to keep all images that match, give --no-balance",
+            "--english-threshold is 0; it must be at least 1 (to keep all images that match, give --set balance=false",
         ),
         (["--uid-column", "laion*=key"], "--uid-column is laion*=key, and no input is like laion*"),
     ],

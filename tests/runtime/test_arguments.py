@@ -8,10 +8,11 @@ from typing import Literal
 
 import pytest
 
-from runtime.arguments import Parser, absolute_path, add_fields, made, written_number
+from runtime.arguments import Parser, absolute_path, add_fields, made
 from runtime.console import command
 from runtime.errors import InputError
 from runtime.packages import table_rows
+from runtime.settings import written_number
 from tests.support.checkout import ROOT
 
 
@@ -394,5 +395,5 @@ def test_a_number_of_processes_that_no_machine_runs_is_refused(cores, capsys):
 
 def test_the_command_line_is_known_with_the_arguments_of_files_and_without_secrets(parser, tmp_path):
     (tmp_path / "run.args").write_text("--input 'my crawl' https://me:word@a.example/b?sig=0f1e2d3c&part=1\n")
-    parser.parse_args([f"@{tmp_path / 'run.args'}", "--output", "out"])
-    assert parser.command_line == f"{parser.prog} --input 'my crawl' 'https://a.example/b?part=1' --output out"
+    args = parser.parse_args([f"@{tmp_path / 'run.args'}", "--output", "out"])
+    assert args.command_line == f"{parser.prog} --input 'my crawl' 'https://a.example/b?part=1' --output out"

@@ -93,14 +93,14 @@ def test_what_nobody_foresaw_keeps_its_trace():
     ("error", "flags", "parameters"),
     [
         (
-            ParameterError("are both given; leave out --seed", "target_size", "tail_share"),
-            "--target-size and --tail-share are both given; leave out --seed",
-            "target_size and tail_share are both given; leave out seed",
+            ParameterError("are both given; leave out --seed", "target_size", "english_threshold"),
+            "--target-size and --english-threshold are both given; leave out --seed",
+            "target_size and english_threshold are both given; leave out seed",
         ),
         (
-            InputError("allow more (--max-bad-files 0.3), or replace it by --overwrite"),
-            "allow more (--max-bad-files 0.3), or replace it by --overwrite",
-            "allow more (max_bad_files 0.3), or replace it by overwrite=True",
+            InputError("allow more (--set max_bad_files=0.3), or replace it by --overwrite"),
+            "allow more (--set max_bad_files=0.3), or replace it by --overwrite",
+            "allow more (max_bad_files=0.3), or replace it by overwrite=True",
         ),
         (
             InputError("a.tar is cut; run clip-hash again with --overwrite, or img2dataset with --compute_hash"),

@@ -103,7 +103,7 @@ def script(tmp_path, monkeypatch, capsys):
 def test_bash_completes_flags_and_their_words(script):
     written = script("bash")
     assert completed(written, "clip-curate --english-t") == ["--english-threshold"]
-    assert completed(written, "clip-curate --matcher ''") == ["trie", "ahocorasick"]
+    assert completed(written, "clip-curate --evidence ''") == ["any", "letters"]
     assert "--log-format" in completed(written, "clip-curate --")
 
 

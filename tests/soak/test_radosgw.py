@@ -96,7 +96,7 @@ STAMPING = ("curation.outputs.checkpoints", "Stamps.write")  # a task has writte
 def finished(bucket, sample, tmp_path_factory) -> Path:
     """A run of several files, which is in the bucket, too, and tars of some of its images."""
     folder = tmp_path_factory.mktemp("finished")
-    status, last = ended(begin("local[2]", *curate_arguments(sample, folder / "run"), "--rows-per-file", 3000))
+    status, last = ended(begin("local[2]", *curate_arguments(sample, folder / "run"), "--set", "rows_per_file=3000"))
     assert status == 0, last
     bucket.fs.put(str(folder / "run"), (bucket / "run").path, recursive=True)
     (folder / "tars").mkdir()

@@ -226,6 +226,6 @@ def require_own_rows(
         raise InputError(
             f"{table.name} has several rows of {differing:,} of {facts['found']:,} images, such as "
             f"{facts['example']}, that differ in {', '.join(columns)}; expected one image a "
-            f"{table.identity}: leave one row of each, or allow more with --max-shared-uids "
+            f"{table.identity}: leave one row of each, or allow more with --set max_shared_uids="
             f"{rounded_up(differing / facts['found'])}"
         )

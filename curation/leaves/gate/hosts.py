@@ -155,7 +155,7 @@ def find(options: GateOptions) -> Hosts | None:
     if options.robots:
         return Hosts(HostFiles.find(options.robots), robots_agents(options.robots_agents))
     if options.robots_agents:
-        raise InputError("--robots-agents names agents of robots.txt; give files of robots.txt by --robots")
+        raise InputError("--set robots_agents names agents of robots.txt; give files of robots.txt by --robots")
     if unfed := [rule for rule in OF_HOSTS if rule in options.policy]:
         raise InputError(f"the rule {unfed[0]} is about what hosts say; give files of robots.txt by --robots")
     return None
