@@ -62,7 +62,8 @@ class CurationConfig:
       min_language_score: texts with a lower language score count as `other`.
       min_language_scores: scores of single languages, as {"da": 0.6}, that replace min_language_score.
       no_language: the language of file names, addresses, HTML and texts without letters: `other`, or `keep` the label.
-      wrong_script: likewise for texts whose letters are all of scripts in which the label's language is not written.
+      wrong_script: the language of texts whose letters are all of scripts in which the label's language is not written:
+        `other`, or `keep` the label.
       witnesses: sources that are asked in turn for the language of a doubtful text, until one names it: Han
         characters and kana in the text (`han`), the other texts of its page, host and file (`pool`), its WARC page
         (`page`).

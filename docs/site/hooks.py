@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import inspect
 import os
 import posixpath
 import re
@@ -159,12 +160,14 @@ def command_page(name: str, parser: argparse.ArgumentParser) -> str:
     parser.prog = name
     usage = parser._usage().replace("%%", "%")
     parts = [f"# {name}", parser.description, f"```\n{usage}\n```"]
-    for group in parser._action_groups:
+    for group in sorted(parser._action_groups, key=lambda group: group in parser._last):
         shown = [each for each in group._group_actions if each.help != argparse.SUPPRESS]
         if shown:
             title = {"flags": "flags that most runs need"}.get(group.title, group.title).partition(" (docs/")[0]
             parts.append(f"## {title[0].upper()}{title[1:]}")
             parts.extend(argument(parser, each) for each in shown)
+        if group.title == "settings":
+            parts.extend(setting(parser, name, config) for name, config in parser.settings.items())
     parts.append(parser.epilog)
     return "\n\n".join(parts) + "\n"
 
@@ -179,6 +182,48 @@ def argument(parser, action) -> str:
     help = (action.help or "") % {**vars(action), "prog": parser.prog}
     help = re.sub(r"docs/([\w-]+)/([\w-]+)\.md", r"[\2](../../\1/\2.md)", escaped(help))
     return f'<h3 class="flag" id="{anchor}">{term}</h3>\n\n{help[:1].upper()}{help[1:]}'
+
+
+def setting(parser, name: str, config: type) -> str:
+    """Return a setting as a heading, and what its config says of it, with the default and the source of the default."""
+    meanings, sources = described(config)
+    default = parser.get_default(name)
+    if isinstance(default, bool):
+        default = str(default).lower()
+    stated = [] if default in (None, [], {}) else [f"default: {default}"]
+    stated += [sources[name]] if name in sources else []
+    about = f" ({'; '.join(stated)})" if stated else ""
+    help = escaped(meanings[name].rstrip(".") + about)
+    return f'<h3 class="flag" id="{name}"><code>--set {name}=VALUE</code></h3>\n\n{help[:1].upper()}{help[1:]}'
+
+
+@cache
+def described(config: type) -> tuple[dict[str, str], dict[str, str]]:
+    """Return by field what the docstring of a config says of it, and the comment behind its default.
+
+    Papers that they cite by number are named as the docstring of the module names them.
+    """
+    meanings: dict[str, str] = {}
+    names: list[str] = []
+    for line in inspect.getdoc(config).splitlines():
+        found = re.fullmatch(r" *(\w+(?:, \w+)*): (.+)", line)
+        if found:
+            names = found[1].split(", ")
+        elif line.endswith(":"):  # a heading
+            names = []
+        for name in names:
+            meanings[name] = f"{meanings.get(name, '')} {(found[2] if found else line).strip()}".strip()
+    sources = dict(re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(config), re.MULTILINE))
+    papers = dict(re.findall(r'\[(\d)\] (?:is )?"([^"]+)"', sys.modules[config.__module__].__doc__))
+    for texts in (meanings, sources):
+        for name, text in texts.items():
+            texts[name] = re.sub(r"\[(\d[^]]*)\]", lambda found: named_papers(found[1], papers), text)
+    return meanings, sources
+
+
+def named_papers(cited: str, papers: dict[str, str]) -> str:
+    """Return what stands in brackets, such as `2, appendix`, with the names of papers in place of their numbers."""
+    return re.sub(r"\b\d\b", lambda number: f"“{papers[number[0]]}”", cited)
 
 
 def escaped(text: str) -> str:
