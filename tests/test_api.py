@@ -80,7 +80,7 @@ def test_rules_that_do_not_exist_are_refused_before_a_text_is_matched():
         lambda: find("pictures/"),
         lambda: Options(exclude="opt-outs.txt"),
         lambda: Options(classes="en=imagenet.json"),
-        lambda: GateOptions(captions="captions.parquet"),
+        lambda: GateOptions(match_captions="captions.parquet"),
         lambda: captions.build("captions.parquet", Results(Path("run"), {}), "captions"),
         lambda: weights.build(Path("weights.parquet"), Results(Path("run"), {}), "weights"),
         lambda: GateOptions(images=["scores.parquet"]),
@@ -134,9 +134,9 @@ def test_paths_of_a_gate_may_be_paths(tmp_path):
 
     def found(kind) -> Gate:
         given, names = [kind(tables)], [kind(lists)]
-        asked = dict(status=given, only=names, images=[[kind(scores)]], keep="score > 0", captions=given)
+        asked = dict(status=given, only=names, images=[[kind(scores)]], keep="score > 0", match_captions=given)
         asked |= {"policy": ["junk:50"], "judge": kind(tmp_path / "judge.json")}
-        return GateOptions(**asked, match_captions=True, decontaminate=given, decontaminate_texts=names).find()
+        return GateOptions(**asked, decontaminate=given, decontaminate_texts=names).find()
 
     by_paths, by_strings = found(Path), found(str)
     assert by_paths.lines() == by_strings.lines()

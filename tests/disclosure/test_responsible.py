@@ -98,14 +98,14 @@ def test_answers_that_croissant_cannot_state_are_refused(form, answers, sentence
 
 def test_croissant_names_what_is_open_and_states_what_was_answered(runs, tmp_path):
     answers = {name: f"{name} of Ada" for name in QUESTIONS} | {"hasSyntheticData": "false"}
-    given = {"license": "cc-by-4.0", "dataset_version": "1.0.0", "date": "2026-11-25"}
+    answers |= {"license": "cc-by-4.0", "datePublished": "2026-11-25"}
     limits = {}
-    for name, form in {"bare": HuggingFace(), "full": HuggingFace(answers=answers, **given)}.items():
+    for name, form in {"bare": HuggingFace(), "full": HuggingFace(answers=answers)}.items():
         export(in_turn(), runs["tables"], tmp_path / name, form)
         limits[name] = [each for each in rai(tmp_path / name)["dataLimitations"] if "publisher has not stated" in each]
     assert limits["full"] == []
     (said,) = limits["bare"]
-    assert said.split(": ")[1] == f"--license, --dataset-version, --date, {', '.join(QUESTIONS)}."
+    assert said.split(": ")[1] == f"{', '.join(QUESTIONS)}."
     stated = json.loads((tmp_path / "full" / "croissant.json").read_text("utf-8"))
     assert stated["creator"] == {"@type": "Organization", "name": "creator of Ada"}
     assert (stated["url"], stated["rai:hasSyntheticData"]) == ("url of Ada", False)
@@ -159,8 +159,8 @@ def test_captions_are_synthetic_data(runs, tmp_path):
 
 @pytest.mark.parametrize("kind", ["gate", "tables", "removed"])
 def test_the_card_of_a_run_is_that_of_its_export_without_what_is_about_files(runs, folders, tmp_path, kind):
-    export(in_turn(), runs[kind], tmp_path / "card", Card(dataset_name="pairs"))
-    export(in_turn(), runs[kind], tmp_path / "out", HuggingFace(dataset_name="pairs"))
+    export(in_turn(), runs[kind], tmp_path / "card", Card({"name": "pairs"}))
+    export(in_turn(), runs[kind], tmp_path / "out", HuggingFace({"name": "pairs"}))
     alone, beside = ((tmp_path / each / "README.md").read_text("utf-8") for each in ("card", "out"))
     assert sorted(path.name for path in (tmp_path / "card").iterdir() if not path.name.startswith(".")) == [
         "README.md",

@@ -129,6 +129,8 @@ def test_a_dataset_for_hugging_face_has_a_column_of_each_source(run, rows, capti
         (["dfn=nan"], "caption_sources of dfn is nan; it must be a number from 0 to 1"),
         (["dfn=0.7", "b=0.7"], "caption_sources is dfn=0.7 b=0.7, whose shares add up to 1.4; .* at most 1"),
         (["dfn", "dfn"], "no source of its own"),
+        (["any=0.1", "dfn"], "any stands for all sources of captions; give it alone"),
+        (["any=2"], "caption_sources of any is 2; it must be a number from 0 to 1"),
         (["a b"], "no source of its own; .* with other characters needs another name"),
         (["a/b", "a--b"], "no source of its own"),
         (["score"], "no source of its own"),
@@ -146,5 +148,3 @@ def test_sources_without_captions_or_of_no_image_are_refused(run, captions, tmp_
         HuggingFace(captions=["a"], caption_sources=["dfn=0.1"])
     with pytest.raises(InputError, match="has no captions of the source nobody; it has those of "):
         export(in_turn(), run.path, tmp_path / "out", HuggingFace(captions=[captions], caption_sources=["nobody"]))
-    with pytest.raises(InputError, match="give no caption_ratio"):
-        WebDataset(["0.tar"], ["captions"], ["dfn"], caption_ratio=0.2)

@@ -282,10 +282,10 @@ def test_one_thing_is_no_plural(facts):
 
 def test_the_card_has_what_was_stated_and_leaves_out_the_rest(facts):
     bare = page(facts)
-    stated = card(facts, HuggingFace(license="cc-by-4.0", cite="Ada: Pairs,\n  2026"), "Paare für alle")
+    stated = card(facts, HuggingFace({"license": "cc-by-4.0", "citeAs": "Ada: Pairs,\n  2026"}), "Paare für alle")
     assert "\nlicense:" not in bare
-    assert "**Open** (`--license`)" in bare
-    assert "**Open** (`--license`)" not in stated
+    assert "**Open** (`license`)" in bare
+    assert "**Open** (`license`)" not in stated
     assert "Citation" not in bare
     assert 'license: "cc-by-4.0"\n' in stated
     assert 'pretty_name: "Paare für alle"\n' in stated
@@ -314,7 +314,9 @@ def named(text: str, facts: dict) -> dict:
 @pytest.mark.slow
 @pytest.mark.parametrize("text", EVERY, ids=range(len(EVERY)))
 def test_nothing_that_users_or_tables_name_acts_in_the_card(facts, text):
-    written, usual = (card(named(each, facts), HuggingFace(license=each, cite=each), each) for each in (text, "a name"))
+    written, usual = (
+        card(named(each, facts), HuggingFace({"license": each, "citeAs": each}), each) for each in (text, "a name")
+    )
     _, front, body = written.split("---\n", 2)
     stated = yaml.safe_load(front)
     assert (stated["pretty_name"], stated["license"]) == (text, text)

@@ -26,7 +26,7 @@ from tests.support.in_turn import in_turn
 from tests.support.refusals import refusal
 
 
-@pytest.mark.parametrize("form", [DataComp(), HuggingFace("pairs"), MetaClip()])
+@pytest.mark.parametrize("form", [DataComp(), HuggingFace({"name": "pairs"}), MetaClip()])
 def test_the_same_run_gives_the_same_bytes(run, tmp_path, form):
     for name in ("one", "two"):
         export(in_turn(), run.path, tmp_path / name, form)
@@ -41,7 +41,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path):
 
 
 def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
-    export(in_turn(), run.path, tmp_path / "out", HuggingFace("pairs"))
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
     with pytest.raises(
         InputError, match="out is not empty; give a new or empty folder, or replace it by overwrite=True"
     ):
@@ -55,7 +55,7 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
 def test_files_that_no_export_wrote_are_never_deleted(run, tmp_path, name, is_export):
     output = tmp_path / "out"
     if is_export:
-        export(in_turn(), run.path, output, HuggingFace("pairs"))
+        export(in_turn(), run.path, output, HuggingFace({"name": "pairs"}))
     (output / name).parent.mkdir(parents=True, exist_ok=True)
     (output / name).write_text("dear to someone")
     before = all_bytes(output)
@@ -68,7 +68,7 @@ def test_files_that_no_export_wrote_are_never_deleted(run, tmp_path, name, is_ex
 
 
 def test_a_folder_that_is_being_emptied_is_emptied_by_the_next_command(run, tmp_path, monkeypatch):
-    export(in_turn(), run.path, tmp_path / "out", HuggingFace("pairs"))
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
 
     def end(parts: Claimed) -> None:
         (parts.folder / ".checksums.json").unlink()
@@ -95,10 +95,10 @@ def test_an_export_that_is_repeated_says_that_it_is_complete_and_writes_nothing(
 
 @pytest.mark.parametrize("change", ["option", "missing file"])
 def test_an_export_that_is_not_the_same_or_lacks_a_file_is_refused(run, tmp_path, change):
-    export(in_turn(), run.path, tmp_path / "out", HuggingFace("pairs"))
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
     if change == "missing file":
         next((tmp_path / "out").rglob("*.parquet")).unlink()
-    form = HuggingFace("other" if change == "option" else "pairs")
+    form = HuggingFace({"name": "other" if change == "option" else "pairs"})
     with pytest.raises(InputError, match="out is not empty; give a new or empty folder"):
         export(in_turn(), run.path, tmp_path / "out", form)
 
@@ -110,10 +110,14 @@ def with_columns(folder: Path, run: FinishedRun) -> HuggingFace:
     pq.write_table(pa.table({"uid": uids[::2], "caption": [f"of {uid}" for uid in uids[::2]]}), captions)
     coarse = pa.array([number % 3 for number in range(len(uids) - 5)], pa.int32())
     pq.write_table(pa.table({"uid": uids[5:], "coarse": coarse}), clusters)
-    return HuggingFace("pairs", captions=[captions], clusters=ByCluster([clusters], [0, 1], outsiders=0.1))
+    return HuggingFace({"name": "pairs"}, captions=[captions], clusters=ByCluster([clusters], [0, 1], outsiders=0.1))
 
 
-FORMS = {"huggingface": lambda *_: HuggingFace("pairs"), "columns": with_columns, "datacomp": lambda *_: DataComp()}
+FORMS = {
+    "huggingface": lambda *_: HuggingFace({"name": "pairs"}),
+    "columns": with_columns,
+    "datacomp": lambda *_: DataComp(),
+}
 
 
 @pytest.mark.slow
@@ -149,9 +153,9 @@ def test_another_export_goes_on_with_nothing_and_replaces_it_only_when_told(run,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export(in_turn(end), run.path, tmp_path / "out", HuggingFace("pairs"))
+        export(in_turn(end), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
     with pytest.raises(InputError, match="out holds what another command began, .* run that one again, or give"):
-        export(in_turn(), run.path, tmp_path / "out", HuggingFace("others"))
+        export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "others"}))
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
     assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
 
@@ -208,5 +212,8 @@ def test_a_folder_without_a_run_is_refused_in_one_line(refused, tmp_path):
 
 
 def test_what_a_card_says_is_refused_where_there_is_no_card(refused, run, tmp_path):
-    sentence = refused(run.path, "--output", tmp_path / "o", "--format", "datacomp", "--license", "mit")
-    assert sentence == "clip-export: --license would be said on a dataset card; --format datacomp writes none"
+    (tmp_path / "about.json").write_text('{"license": "mit"}')
+    sentence = refused(
+        run.path, "--output", tmp_path / "o", "--format", "datacomp", "--answers", tmp_path / "about.json"
+    )
+    assert sentence == "clip-export: answers are for the formats huggingface, card and summary; datacomp asks for none"

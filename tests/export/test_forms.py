@@ -47,7 +47,6 @@ def test_a_form_of_another_package_writes_a_file_for_each_of_the_run(urls, run, 
             ["--tars", "x"],
             "tars are for the formats metaclip and webdataset; urls is written without them",
         ),
-        ("urls", ["--license", "mit"], "--license would be said on a dataset card; --format urls writes none"),
         ("datacomp", ["--ending", "csv"], "--ending cannot be given with --format datacomp"),
     ],
 )

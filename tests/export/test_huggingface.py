@@ -53,21 +53,21 @@ def test_languages_have_iso_639_codes_and_norwegian_is_no_truth_value(run):
 
 @pytest.mark.parametrize("date", ["yesterday", "2026-13-01", "20261125", "2026-1-5"])
 def test_a_date_that_is_none_is_refused(date):
-    with pytest.raises(InputError, match=f"the date is '{date}'"):
-        HuggingFace(date=date)
+    with pytest.raises(InputError, match=f"the answer datePublished is '{date}'"):
+        HuggingFace({"datePublished": date})
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         ("CC-BY 4.0", "did you mean cc-by-4.0?"),
-        ("mine", "give its identifier, or other (--license)"),
+        ("mine", "give its identifier, or other (--answers)"),
         ("cc-by-4.0", ""),
     ],
 )
 @pytest.mark.parametrize("form", [Card, HuggingFace])
 def test_a_licence_that_is_not_known_is_warned_of(run, tmp_path, caplog, form, given, sentence):
-    export(in_turn(), run.path, tmp_path / "out", form(license=given))
+    export(in_turn(), run.path, tmp_path / "out", form({"license": given}))
     assert sentence in caplog.text
     assert (f"the licence {given!r} is none of" in caplog.text) == bool(sentence)
 

@@ -25,7 +25,7 @@ from tests.support.finished_run import image
 from tests.support.in_turn import in_turn, killed_at
 from tests.support.online_run import add, write_tar
 
-RATIO, SEED, EPOCH = 0.4, 3, 2
+RATIO, SEED = 0.4, 3
 
 
 def samples_in(tar: Path) -> dict[str, dict[str, bytes]]:
@@ -70,13 +70,13 @@ def test_a_tar_has_the_curated_samples_in_its_order_with_the_curated_text(run, t
     }
 
 
-def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, captions, tmp_path, capsys):
-    draw = ["--caption-ratio", str(RATIO), "--seed", str(SEED), "--epoch", str(EPOCH)]
+def test_captions_stand_where_the_draw_for_seed_and_uid_says(run, tars, captions, tmp_path, capsys):
+    draw = ["--caption-sources", f"any={RATIO}", "--seed", str(SEED)]
     paths = [str(run.path), "--output", str(tmp_path / "out"), "--tars", str(tars), "--captions", captions]
     main([*paths, "--format", "webdataset", *draw])
     texts = {row["uid"]: row["text"] for row in run.kept}
     captioned = (row["uid"] for row in run.images[::2])
-    drawn = {uid: f"説明 {uid}" for uid in captioned if naive_draw(SEED, f"caption in epoch {EPOCH}", uid) < RATIO}
+    drawn = {uid: f"説明 {uid}" for uid in captioned if naive_draw(SEED, "caption", uid) < RATIO}
     for tar in tars.iterdir():
         assert samples_in(tmp_path / "out" / tar.name) == naive_samples(tar, texts, drawn)
     stand = len(drawn.keys() & texts.keys())
@@ -87,7 +87,7 @@ def test_captions_stand_where_the_draw_for_seed_epoch_and_uid_says(run, tars, ca
 
 @pytest.mark.slow
 def test_an_export_that_is_killed_before_any_task_is_gone_on_with_to_the_same_bytes(run, tars, captions, tmp_path):
-    form, number = WebDataset([tars], captions=[captions], caption_ratio=RATIO), 0
+    form, number = WebDataset([tars], captions=[captions], caption_sources=[f"any={RATIO}"]), 0
     export(in_turn(), run.path, tmp_path / "whole", form)
     while True:
         try:
@@ -107,7 +107,7 @@ def checksums_in(files: dict[str, bytes]) -> dict[str, str]:
 
 
 FORMS = {
-    "webdataset": lambda tars, captions: WebDataset([str(tars)], captions=[captions], caption_ratio=RATIO),
+    "webdataset": lambda tars, captions: WebDataset([str(tars)], captions=[captions], caption_sources=[f"any={RATIO}"]),
     "metaclip of tars": lambda tars, _: MetaClip([str(tars)]),
     "metaclip": lambda *_: MetaClip(),
 }
@@ -143,7 +143,7 @@ def test_relative_paths_mean_the_same_to_tasks_in_another_folder(run, tars, capt
 
 def test_what_was_written_can_be_written_anew_with_other_captions(run, tars, captions, tmp_path):
     written(run, tars, tmp_path / "plain")
-    written(run, tars, tmp_path / "first", captions=[captions], caption_ratio=1.0)
+    written(run, tars, tmp_path / "first", captions=[captions], caption_sources=["any=1"])
     written(run, tmp_path / "first", tmp_path / "again")
     plain, again = all_bytes(tmp_path / "plain"), all_bytes(tmp_path / "again")
     assert checksums_in(plain) == checksums_in(again)
@@ -200,7 +200,7 @@ def test_a_sample_without_json_is_passed_over_and_counted(run, tmp_path, caplog)
         ({"tars": "others"}, "none of the samples in 1 tar is in the manifest of"),
         ({"tars": "twice"}, "2 tars are called 00000.tar; give tars of one download"),
         ({"tars": "compressed"}, "is no uncompressed tar"),
-        ({"tars": "images", "caption_ratio": 0.5}, r"give captions \(captions\), or .*\(caption_ratio, epoch\)"),
+        ({"tars": "images", "caption_sources": ["any=0.5"]}, r"give tables of captions \(captions\)"),
     ],
 )
 def test_what_cannot_be_written_is_refused(run, tars, tmp_path, given, fault):
@@ -216,8 +216,3 @@ def test_what_cannot_be_written_is_refused(run, tars, tmp_path, given, fault):
     with pytest.raises(InputError, match=fault):
         export(in_turn(), run.path, tmp_path / "out", WebDataset(**given))
     assert not (tmp_path / "out").exists()
-
-
-def test_a_ratio_that_is_no_share_is_refused():
-    with pytest.raises(InputError, match="caption_ratio"):
-        WebDataset(["images"], ["captions.parquet"], caption_ratio=1.5)

@@ -186,7 +186,7 @@ def test_datasets_loads_the_manifest(chain, tmp_path, monkeypatch):
     for name, value in (("HF_HOME", str(tmp_path / "hub")), ("HF_HUB_OFFLINE", "1"), ("HF_DATASETS_OFFLINE", "1")):
         monkeypatch.setenv(name, value)
     datasets = needed("datasets")
-    folder = exported(chain, tmp_path / "pairs", "huggingface", "--license", "cc-by-4.0")
+    folder = exported(chain, tmp_path / "pairs", "huggingface")
     pairs = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
     assert pairs.to_list() == pq.read_table(chain / "out" / "curated").to_pylist()
 

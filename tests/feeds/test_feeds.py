@@ -32,7 +32,15 @@ from tests.support.training import arguments
 PAGE = ROOT / "docs" / "how-to" / "feeding-training.md"
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
 JPEG = b"\xff\xd8\xff"
-ABOUT = HuggingFace("Pairs é", "cc-by-4.0", "1.0.0", "2026-11-25", "Ada: Pairs, 2026")
+ABOUT = HuggingFace(
+    {
+        "name": "Pairs é",
+        "license": "cc-by-4.0",
+        "version": "1.0.0",
+        "datePublished": "2026-11-25",
+        "citeAs": "Ada: Pairs, 2026",
+    }
+)
 
 
 @pytest.fixture
@@ -186,7 +194,7 @@ def test_open_clip_reads_batches_with_captions_of_what_was_curated_and_downloade
     paths = ["--input", tmp_path / "pairs.parquet", "--output", tmp_path / "out"]
     curated = submit("jobs/curate.py", *paths, "--entries", f"en={tmp_path / 'words.txt'}", "--english-threshold", 20)
     assert curated.returncode == 0, curated.stderr
-    form = WebDataset([download("matched")], [str(tmp_path / "captions.parquet")], caption_ratio=0.5)
+    form = WebDataset([download("matched")], [str(tmp_path / "captions.parquet")], caption_sources=["any=0.5"])
     export(in_turn(), tmp_path / "out", tmp_path / "tars", form)
     sizes = json.loads((tmp_path / "tars" / "sizes.json").read_text("utf-8"))
     args = arguments(train_data=str(tmp_path / "tars" / "00000.tar"), train_num_samples=None)

@@ -17,7 +17,8 @@ IMAGES = [[("a photo of a dog", "en", [0, 1])], [("ein Hund", "de", [2])], [("a 
 def kept(hub, tmp_path):  # noqa: F811
     """The rows of a run that has been exported and uploaded, for all to see."""
     run = write_run(tmp_path / "run", Entries.build({"en": ["dog", "photo"], "de": ["Hund"]}), IMAGES, 20)
-    to_hub = ["--upload", "o/made", "--public", "--license", "cc-by-4.0"]
+    (tmp_path / "about.json").write_text('{"license": "cc-by-4.0"}')
+    to_hub = ["--upload", "o/made", "--public", "--answers", str(tmp_path / "about.json")]
     command.main([str(run), "--format", "huggingface", "--output", str(tmp_path / "out"), *to_hub])
     return pq.read_table(run / "curated").to_pylist()
 

@@ -97,7 +97,7 @@ def shards(folder, call) -> Path:
         write_tar(folder / "images" / f"{number:05}.tar", rows, **without)
     captions = [{"uid": row["uid"], "caption": f"説明 {row['uid']}"} for row in kept[::2]]
     pq.write_table(pa.Table.from_pylist(captions), folder / "captions.parquet")
-    form = WebDataset([folder / "images"], [folder / "captions.parquet"], caption_ratio=0.5)
+    form = WebDataset([folder / "images"], [folder / "captions.parquet"], caption_sources=["any=0.5"])
     export(in_turn(), run.path, folder / "tars", form)
     call("follow", recipe("Shards in MDS format"))
     return folder / "shards"

@@ -44,7 +44,7 @@ REFUSED = [
     ([*PAIRS, "--exclude", "no_list.txt"], "no_list.txt, line 1: 'no domain'"),
     ([*PAIRS, "--decontaminate", "no_key.parquet"], "no_key.parquet"),
     ([*PAIRS, "--decontaminate-texts", "none.txt"], "none.txt"),
-    ([*PAIRS, "--captions", "no_word.parquet", "--match-captions"], "no_word.parquet"),
+    ([*PAIRS, "--match-captions", "no_word.parquet"], "no_word.parquet"),
     ([*PAIRS, "--same-meaning", "no_word.parquet"], "no_word.parquet"),
     ([*PAIRS, "--same-image", "phash:4", "--images", "pairs.parquet"], "column phash of --same-image is in no table"),
     ([*PAIRS, "--policy", "min_wrods:3"], "'min_wrods:3' is no rule"),

@@ -72,7 +72,7 @@ _WITH_ENTRIES = [*_CURATE, "--entries", "en={top}/words.txt"]
 OF_TABLES = {
     "status": ("curate", [*_WITH_ENTRIES, "--status", "{given}"]),
     "images": ("curate", [*_WITH_ENTRIES, "--images", "{given}", "--keep", "a > 1"]),
-    "captions": ("curate", [*_WITH_ENTRIES, "--captions", "{given}", "--match-captions"]),
+    "captions": ("curate", [*_WITH_ENTRIES, "--match-captions", "{given}"]),
     "decontaminate": ("curate", [*_WITH_ENTRIES, "--images", "{given}", "--decontaminate", "{given}"]),
     "input": ("curate", ["--input", "{given}", "--entries", "en={top}/words.txt", "--output", "{out}"]),
     "tars": ("export", ["{top}/run", "--format", "webdataset", "--tars", "{given}", "--output", "{out}"]),

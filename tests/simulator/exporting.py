@@ -141,7 +141,7 @@ def _clusters(folder: Path, *coarse: int) -> ByCluster:
 
 
 def _columns(folder: Path) -> Form:
-    return HuggingFace("run", captions=[folder / CAPTIONS], clusters=_clusters(folder))
+    return HuggingFace({"name": "run"}, captions=[folder / CAPTIONS], clusters=_clusters(folder))
 
 
 def _loaders(folder: Path) -> Form:
@@ -153,7 +153,7 @@ def _webdataset(folder: Path) -> Form:
 
 
 EXPORTS = (
-    Export("huggingface", lambda folder: HuggingFace("run"), f"{MADE}/README.md"),
+    Export("huggingface", lambda folder: HuggingFace({"name": "run"}), f"{MADE}/README.md"),
     Export("huggingface with columns", _columns, f"{MADE}/README.md"),
     Export("metaclip", lambda folder: MetaClip(), f"{MADE}/index.json"),
     Export("metaclip of tars", _loaders, f"{MADE}/names.csv"),

@@ -171,7 +171,7 @@ def everything(folder: Path, _: Folders) -> object:
     run = Results.open(folder)
     figures = run.counts.tolist(), run.rates.tolist(), run.languages, run.kept().to_pylist(), run.kept_counts().tolist()
     images = pa.Table.from_batches(run.matched(None)).to_pylist(), run.examples(range(len(run.counts)), None)
-    return figures, images, run.facts["rows"], derived(folder, HuggingFace("run"), MetaClip())
+    return figures, images, run.facts["rows"], derived(folder, HuggingFace({"name": "run"}), MetaClip())
 
 
 def nothing(folder: Path, _: Folders) -> None:
@@ -180,7 +180,7 @@ def nothing(folder: Path, _: Folders) -> None:
 
 def of_removed(folder: Path, _: Folders) -> object:
     found = Results.open(folder)
-    return found.counts.tolist(), found.kept().to_pylist(), derived(folder, HuggingFace("run"), DataComp())
+    return found.counts.tolist(), found.kept().to_pylist(), derived(folder, HuggingFace({"name": "run"}), DataComp())
 
 
 def derived(folder: Path, *forms: object) -> dict[str, str]:

@@ -41,8 +41,8 @@ class Inputs:
     def form(self, name: str) -> object:
         """Return the form of an export by its name here."""
         return {
-            "huggingface": lambda: HuggingFace("pairs"),
-            "huggingface --captions": lambda: HuggingFace("pairs", captions=[self.captions]),
+            "huggingface": lambda: HuggingFace({"name": "pairs"}),
+            "huggingface --captions": lambda: HuggingFace({"name": "pairs"}, captions=[self.captions]),
             "metaclip": MetaClip,
             "metaclip --tars": lambda: MetaClip([self.tars]),
             "webdataset": lambda: WebDataset([self.tars]),

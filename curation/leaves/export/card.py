@@ -22,7 +22,6 @@ from curation.report.facts import of_licenses
 from curation.report.page import code, environment, templates
 from curation.report.warnings import starter
 from metadata.languages import language, named
-from runtime.errors import flag
 from runtime.packages import table_rows, versions
 from runtime.wording import counted, number
 
@@ -39,13 +38,9 @@ ISO_639 = {row["metadata"]: row["iso_639"] for row in table_rows(__package__, "h
 LICENSES = files(__package__).joinpath("hub_licenses.txt").read_text("utf-8").split()
 # Of the columns beside those of the manifest.
 MEANINGS = {row["column"]: row["meaning"] for row in table_rows(__package__, "column_meanings.csv")}
-# What only the publisher states: by a flag, or as an answer under the name of a property of Croissant, or of its part.
-FLAGS = {
-    "license": "Which licence has the manifest?",
-    "dataset_version": "Which version is this?",
-    "date": "When was it published?",
-}
+# What only the publisher states, as an answer under the name of a property of Croissant, or of its part.
 QUESTIONS = {row["name"]: row["question"] for row in table_rows(__package__, "questions.csv")}
+UNASKED = ("name", "citeAs")  # answers that a card has, if they are given, without asking for them
 
 OF_SOURCE = "The caption of the image by the source in the name of the column; null if there is none."
 
@@ -84,18 +79,15 @@ def croissant(
     facts: dict[str, Any], about: Card, name: str, digests: dict[str, str], columns: Sequence[pa.Field] = ()
 ) -> dict[str, Any]:
     """Return the content of croissant.json, given that of run.json; `digests` has the SHA-256 of files by path."""
-    creator = about.answers.get("creator")
+    answers = about.answers
+    creator = answers.get("creator")
     rendered = _rendered(
         "croissant.json",
         name=name,
         description=description(facts),
         balanced=is_balanced(facts),
         stated={
-            "license": about.license,
-            "version": about.dataset_version,
-            "datePublished": about.date,
-            "citeAs": about.cite,
-            "url": about.answers.get("url"),
+            **{name: answers.get(name) for name in ("license", "version", "datePublished", "citeAs", "url")},
             "creator": None if creator is None else {"@type": "Organization", "name": creator},
         },
         digests=digests,
@@ -105,9 +97,8 @@ def croissant(
 
 
 def questions(about: Card) -> list[tuple[str, str, str | None]]:
-    """Return a triple for each question to the publisher: its flag or name, the question, and the answer or None."""
-    flags = [(flag(name), question, getattr(about, name)) for name, question in FLAGS.items()]
-    return flags + [(name, question, about.answers.get(name)) for name, question in QUESTIONS.items()]
+    """Return a triple for each question to the publisher: its name, the question, and the answer or None."""
+    return [(name, question, about.answers.get(name)) for name, question in QUESTIONS.items()]
 
 
 def funnel_figure(facts: dict[str, Any]) -> str:

@@ -158,6 +158,7 @@ def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> 
         raise InputError("sources are chosen without captions; give tables of captions (--captions)")
 
 
+ANY = "any"  # in place of a source of captions: an image has the best caption of all sources
 _SOURCE_NAME = (
     "with a NAME of letters, digits, '_', '.', '-' and '/' that is not score or source; a source with other characters "
     "needs another name in the tables"
@@ -167,8 +168,8 @@ _SOURCE_NAME = (
 def source_shares(sources: Sequence[str]) -> dict[str, float]:
     """Return for each source the share of samples whose text its captions replace, sorted by the source's name.
 
-    A source is given as NAME or NAME=SHARE; without SHARE, the share is 0. InputError for an invalid or repeated name,
-    or a share that is not from 0 to 1.
+    A source is given as NAME or NAME=SHARE; without SHARE, the share is 0. The name ANY stands for all sources.
+    InputError for an invalid or repeated name, or a share that is not from 0 to 1.
     """
     shares: dict[str, float] = {}
     for item in sources:
@@ -180,9 +181,16 @@ def source_shares(sources: Sequence[str]) -> dict[str, float]:
             shares[name] = float(share or 0)
         except ValueError:
             raise InputError(f"the share of {name} is {share}; give a number from 0 to 1") from None
+    if ANY in shares and len(shares) > 1:
+        raise InputError(f"{ANY} stands for all sources of captions; give it alone, or name sources")
     if shares:
         require_ratio(shares, "caption_sources")
     return dict(sorted(shares.items()))
+
+
+def single_sources(sources: Sequence[str]) -> list[str]:
+    """Return the names of sources, without ANY; `sources` are given as `source_shares` takes them."""
+    return [name for name in source_shares(sources) if name != ANY]
 
 
 def forms() -> tuple[dict[str, type[Form]], dict[str, str]]:

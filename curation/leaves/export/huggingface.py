@@ -26,7 +26,6 @@ from curation.outputs.derived import Derived, Made
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED
-from runtime.arguments import helps
 from runtime.arrow import require
 from runtime.cogroup import RowStream
 from runtime.errors import AGAIN, InputError, did_you_mean
@@ -46,23 +45,18 @@ FUNNEL = "funnel.svg"
 
 @dataclass(frozen=True)
 class Card(forms.Form):
-    """The export format `card`: a dataset card alone, with what the publisher says; the card asks for what is None."""
+    """The export format `card`: a dataset card alone, with what the publisher answers; the card asks for the rest."""
 
-    dataset_name: str | None = None
-    license: str | None = None  # licence of the manifest; texts and images belong to their authors
-    dataset_version: str | None = None
-    date: str | None = None  # date of publication
-    cite: str | None = None
-    answers: Mapping[str, str] = field(default_factory=dict)  # by the names of QUESTIONS
+    answers: Mapping[str, str] = field(default_factory=dict)  # by the names in QUESTIONS and UNASKED
 
     writes = "its card alone"
     whole_by = "README.md"
-    elsewhere = "{flags} would be said on a dataset card; --format {form} writes none"
 
     def __post_init__(self) -> None:
-        if self.date is not None and not _is_date(self.date):
-            raise InputError(f"the date is {self.date!r}; give one such as 2026-11-25")
-        forms.require_questions(self.answers, cards.QUESTIONS)
+        forms.require_questions(self.answers, [*cards.QUESTIONS, *cards.UNASKED])
+        date = self.answers.get("datePublished")
+        if date is not None and not _is_date(date):
+            raise InputError(f"the answer datePublished is {date!r}; give a date such as 2026-11-25 (--answers)")
         if (said := self.answers.get("hasSyntheticData", "true")) not in cards.IS_SYNTHETIC:
             raise InputError(f"the answer hasSyntheticData is {said!r}; give true or false (--answers)")
 
@@ -75,14 +69,15 @@ class Card(forms.Form):
 
     def warn_of_license(self) -> None:
         """Log a warning if no card on Hugging Face may state the licence."""
-        if self.license is not None and self.license not in cards.LICENSES:
-            near = did_you_mean(self.license, cards.LICENSES, "give its identifier, or other")
+        license = self.answers.get("license")
+        if license is not None and license not in cards.LICENSES:
+            near = did_you_mean(license, cards.LICENSES, "give its identifier, or other")
             fault = "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s"
-            _log.warning(f"{fault} (--license)", self.license, near)
+            _log.warning(f"{fault} (--answers)", license, near)
 
     def name_of(self, run: Results) -> str:
         """Return the name of the dataset: the given one or, without, the name of the run's folder."""
-        return self.dataset_name or (run.path if is_url(run.path) else run.path.resolve()).name
+        return self.answers.get("name") or (run.path if is_url(run.path) else run.path.resolve()).name
 
 
 @dataclass(frozen=True)
@@ -95,10 +90,6 @@ class HuggingFace(Card):
     hub_name: str | None = None  # OWNER/NAME of the dataset on the Hub, which the card's examples load
 
     writes = "a folder for Hugging Face with data, card and Croissant"
-    flags = (
-        "the dataset card, for huggingface and card; what is not given is named as open",
-        helps(__package__, "huggingface"),
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,8 +107,10 @@ class HuggingFace(Card):
         counts = run.file("counts.parquet").path
         if CountedEntries.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
             raise InputError(f"{counts} and the run.json beside it are of two runs; curate again with --overwrite")
-        files, sources = curated_files(run), [*forms.source_shares(self.caption_sources)]
-        beside = forms.Beside.of(folder.engine, run, self.captions, self.clusters, sources)
+        files = curated_files(run)
+        beside = forms.Beside.of(
+            folder.engine, run, self.captions, self.clusters, forms.single_sources(self.caption_sources)
+        )
         if beside.tables:
             write = partial(_write_rows, schema=run.schema, fields=beside.fields, choice=beside.choice)
             result = each_joined(folder, "write the rows", files, beside.tables, write, DATA)

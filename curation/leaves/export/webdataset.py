@@ -16,13 +16,22 @@ import pyarrow.compute as pc
 
 from curation.leaves.annotations.captions import OF_SOURCE, RATIO, CaptionDraw
 from curation.leaves.annotations.clusters import Choice
-from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen, require_captions, source_shares
+from curation.leaves.export.forms import (
+    ALL,
+    ANY,
+    Beside,
+    ByCluster,
+    Form,
+    chosen,
+    require_captions,
+    single_sources,
+    source_shares,
+)
 from curation.leaves.tars.headers import adding_files, regular_files
 from curation.leaves.tars.joined import TEXT, Numbered, Scan, curated_images, each_tar, require_samples
 from curation.leaves.tars.samples import by_key, distinct_tars, image_of, opened_tar, tar_name
 from curation.outputs.derived import Derived, Made
 from curation.run.results import Results
-from runtime.arguments import helps
 from runtime.errors import InputError
 from runtime.storage.own_files import write_text
 from runtime.tallies import Tallies
@@ -57,34 +66,24 @@ class WebDataset(Form):
     tars: Sequence[str | Path] = ()
     captions: Sequence[str | Path] = ()
     caption_sources: Sequence[str] = ()
-    caption_ratio: float = RATIO
-    epoch: int = CaptionDraw.epoch
     seed: int = CaptionDraw.seed
     clusters: ByCluster = ALL
 
     writes = "tars of the curated pairs"
-    flags = ("captions in place of texts, for webdataset", helps(__package__, "webdataset"))
     whole_by = SIZES
 
     def __post_init__(self) -> None:
         if not self.tars:
             raise InputError("the format webdataset is written of tars; give those of img2dataset (--tars)")
-        if not self.captions and (self.caption_ratio, self.epoch) != (RATIO, CaptionDraw.epoch):
-            raise InputError(
-                "captions are drawn where there are some; give captions (--captions), or neither a ratio nor an epoch "
-                "(--caption-ratio, --epoch)"
-            )
         require_captions(self.captions, self.caption_sources)
-        if self.caption_sources and self.caption_ratio != RATIO:
-            raise InputError("of captions by source each has a share of its own: NAME=SHARE; give no --caption-ratio")
         _ = self._draw  # checks the numbers of the options
         self.clusters.require_choice("webdataset")
 
     def write(self, run: Results, folder: Derived) -> str:
         """Write the samples; return a description. InputError if no sample is in the manifest."""
         tars = distinct_tars(self.tars)
-        beside = Beside.of(folder.engine, run, self.captions, self.clusters, [*source_shares(self.caption_sources)])
-        make = CuratedTars(beside.choice, self._draw, bool(self.caption_sources))
+        beside = Beside.of(folder.engine, run, self.captions, self.clusters, single_sources(self.caption_sources))
+        make = CuratedTars(beside.choice, self._draw, bool(single_sources(self.caption_sources)))
         result = each_tar(folder, "write the samples", tars, [curated_images(run), *beside.tables], make)
         samples, captions = (int(result[name]) for name in (SAMPLES, CAPTIONS))
         require_samples(folder, samples, tars, f"in the manifest of {run.path}{beside}")
@@ -96,7 +95,8 @@ class WebDataset(Form):
 
     @property
     def _draw(self) -> CaptionDraw:
-        return CaptionDraw(source_shares(self.caption_sources) or self.caption_ratio, self.seed, self.epoch)
+        shares = source_shares(self.caption_sources)
+        return CaptionDraw(shares.get(ANY, shares or RATIO), self.seed)
 
 
 @dataclass(frozen=True)

@@ -96,16 +96,8 @@ class CaptionStep(Step):
 
 
 def find(options: GateOptions) -> CaptionStep | None:
-    """Return the step, or None without captions; InputError if only one of --captions and --match-captions is given."""
-    if options.match_captions and not options.captions:
-        raise InputError("--match-captions balances by captions; name tables of them by --captions")
-    if options.captions and not options.match_captions:
-        raise InputError(
-            f"--captions {options.captions[0]} changes nothing where alt texts are balanced; give --match-captions to "
-            "balance by captions, or give the captions to clip-export and BalancedDataset, which put them beside "
-            "texts"
-        )
-    return CaptionStep(find_captions(options.captions)) if options.captions else None
+    """Return the step, or None without captions."""
+    return CaptionStep(find_captions(options.match_captions)) if options.match_captions else None
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ class GateOptions:
     decontaminate_texts: files of texts of evaluation sets, which are removed.
     same_image: a column of images or status, as sha256 or phash:4: of images alike in that column, one stays.
     same_meaning: a table of semantic copies, with uid and copy_of: an image goes if the one in copy_of stays.
-    captions: a table of captions, by uid or url.
-    match_captions: balance images by their captions; an image without a caption by its alt texts.
+    match_captions: a table of captions, by uid or url, which take the place of alt texts; an image without a caption
+        keeps its alt texts.
     steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
     keep_removed: the share of removed images whose texts are written to gate_removed/; None: of none.
     """
@@ -80,8 +80,7 @@ class GateOptions:
     decontaminate_texts: Paths = ()
     same_image: str | None = None
     same_meaning: Paths = ()
-    captions: Paths = ()
-    match_captions: bool = False
+    match_captions: Paths = ()
     steps: Sequence[str] = ()
     keep_removed: float | None = None
 
