@@ -21,6 +21,7 @@ from runtime.errors import (
 
 ENGLISH = "en"  # the thresholds of all other languages follow from that of English [2, Algorithm 1]
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; used if a run has no English match
+MAX_TEXT_LENGTH = 8_192  # characters, to which texts are cut; hardly one in a million captions of a crawl is longer
 SIZE_PROBES = 15  # thresholds tried per pass over the data for a target size: 16 ranges, so a pass gives 4 bits of t
 DOUBTFUL_SCORE = 0.5  # a lower language score is a sign that the text is in no language, or in another one
 SURE_SCORE = 0.75  # from this language score on, texts count for the languages around other texts
@@ -50,7 +51,6 @@ class CurationConfig:
     What is read:
       sample_files: number of files to read, chosen by the seed; None: all files.
       max_texts: most texts of one image; those with the smallest hashes are taken.
-      max_text_length: most characters of a text; longer texts are cut.
       max_bad_files, max_bad_records: share of damaged files or records above which a run stops.
       max_shared_uids: a run stops if the uids of more than this share of images are shared by several URLs, or if more
         than this share of the images in a table of the gate have rows that contradict each other.
@@ -71,7 +71,6 @@ class CurationConfig:
         around a text.
     How the manifest is cut into files:
       rows_per_file: matched images for each curated file, which holds those that are kept.
-      row_group_rows: rows of a row group in a curated file.
       extra_columns: further columns: `license`, the licence that pages of the image state for themselves; `record`,
         file and offset of the page's record in its crawl; `judgement`, how probably the text is junk, and a headline.
     Ablations of the papers:
@@ -90,7 +89,6 @@ class CurationConfig:
     matcher: MatcherName = "trie"
     evidence: Evidence = "any"  # as in [1, 2]
     max_texts: int = 64  # a spacer image has millions
-    max_text_length: int = 8_192  # hardly one in a million captions of a crawl is longer
     max_bad_files: float = 0.5  # a few broken files are usual, more than half are a mistake
     max_bad_records: float = 0.2  # in Common Crawl far less than one in a thousand
     max_shared_uids: float = 0.01  # our choice; the share is 0 if uids are right
@@ -101,7 +99,6 @@ class CurationConfig:
     witnesses: Sequence[Witness] = ("han", "page")  # no language got worse by these two; [2] has no witnesses
     pool_shares: dict[str, float] = field(default_factory=dict)
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
-    row_group_rows: int = 100_000
     extra_columns: Sequence[ExtraColumn] = ()
     metadata_of: str | None = None  # [2, ablation]
     merge_languages: bool = False  # [2, ablation]
@@ -113,7 +110,7 @@ class CurationConfig:
             fault = "is 0; it must be at least 1 (to keep all images that match, give --set balance=false instead)"
             raise ParameterError(fault, "english_threshold")
         require_integer("english_threshold", self.english_threshold, 1, MOST_ROWS)
-        for name in ("max_texts", "max_text_length", "rows_per_file", "row_group_rows"):
+        for name in ("max_texts", "rows_per_file"):
             require_integer(name, getattr(self, name), minimum=1)
         if self.sample_files is not None:
             require_integer("sample_files", self.sample_files, minimum=1)

@@ -91,12 +91,3 @@ def test_the_charts_of_any_threshold_can_be_drawn(t):
     CurationConfig(english_threshold=t)
     for chart in (counts_by_rank, cumulative_share):
         assert np.isfinite(np.array(chart(counts, counts // 2, t).border or [(0, 0)])).all()
-
-
-def test_bits_are_refused_by_the_name_that_was_given():
-    with pytest.raises(InputError, match="^exclude_bits is -1; it must be at least 0"):
-        Options(exclude_bits=-1)
-    with pytest.raises(InputError, match="^exclude_bits is 65; of 256 bits at most 64"):
-        Options(exclude_bits=65)
-    with pytest.raises(InputError, match="^decontaminate_within is 17; of 64 bits at most 16"):
-        GateOptions(decontaminate_within=17)

@@ -270,7 +270,6 @@ def test_what_is_of_no_type_that_is_asked_for_is_refused(package, run, tmp_path,
         (lambda: Options(gate="x"), "gate is of type str; give GateOptions or None"),
         (lambda: Options(columns="url"), "columns is of type str; give TableOptions"),
         (lambda: GateOptions(images=["a"]), "each table of images must be a sequence of strings; got one, 'a'"),
-        (lambda: GateOptions(decontaminate_within="4"), "decontaminate_within is '4'; it must be an integer"),
         (lambda: CurationConfig(balance="x"), "balance is of type str; give True or False"),
         (
             lambda: CurationConfig(rules=np.array(["meta", "meta"])),

@@ -16,7 +16,7 @@ from curation.report import warnings
 from curation.report.page import summary
 from curation.run.pipeline import curate
 from curation.run.preview import preview, preview_text
-from curation.run.request import PDQ_NEAR, Options
+from curation.run.request import Options
 from curation.run.results import Results
 from metadata.entries import Entries, read_lists
 from runtime.arguments import Parser, absolute_path, add_fields, add_flags, helps, made
@@ -31,8 +31,6 @@ FLAGS = "clip_curation.curate_flags"  # the hook of modules that add flags to th
 IDENTITY = {
     "--unique-images": "the inputs state each image once: nothing is brought together by image, which is faster",
     "--model FILE": "fastText language identification model (default: lid.176.ftz)",
-    "--exclude-bits K": "bits in which the PDQ of an image may differ from one that an --exclude list names (default: "
-    f"{PDQ_NEAR})",
 }
 
 

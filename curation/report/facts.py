@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from curation.balancing.thresholds import Distribution, EntryCounts, SizedThreshold, Thresholds
-from curation.config import LICENSE, CurationConfig
+from curation.config import LICENSE, MAX_TEXT_LENGTH, CurationConfig
 from curation.inputs.candidates import UNKNOWN_LANGUAGE
 from curation.inputs.limits import CUT, SHARED, SHARED_UIDS, damage
 from curation.licences import NONE, TALLY, licenses_in
@@ -212,7 +212,7 @@ class Run:
             notes.append(self._note_on_size(self.sized, self.config.target_size))
         notes += of_licenses(self._licenses())
         if cut := self.matched[CUT]:
-            notes.append(f"Texts longer than {self.config.max_text_length:,} characters were cut: {cut:,}.")
+            notes.append(f"Texts longer than {MAX_TEXT_LENGTH:,} characters were cut: {cut:,}.")
         if retries := self.matched["retries"]:
             notes.append(f"Servers had to be asked once more: {retries:,} times.")
         return notes

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from curation.balancing.manifest import keep_probability
 from curation.balancing.thresholds import Distribution, EntryCounts, rates_of, thresholds_at
-from curation.config import CurationConfig
+from curation.config import MAX_TEXT_LENGTH, CurationConfig
 from curation.inputs.files import InputSample, formats, samples
 from curation.inputs.limits import cut
 from curation.language.judging import LanguageRules
@@ -206,7 +206,7 @@ def _matching(request: Request) -> Matching:
 
 def _sampled(sample: InputSample, request: Request, matching: Matching) -> SampledInputs:
     batches = iter([one_batch(sample.rows)])
-    kept = cut(request.exclusion.out_of(batches, Tallies()), request.config.max_text_length, Tallies())
+    kept = cut(request.exclusion.out_of(batches, Tallies()), MAX_TEXT_LENGTH, Tallies())
     rows = one_batch(pa.Table.from_batches(list(kept), CANDIDATES))
     return SampledInputs(sample, rows, matching.find(rows["text"], rows["language"]))
 

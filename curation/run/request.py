@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from curation.config import RECORD, CurationConfig, require_distance
+from curation.config import RECORD, CurationConfig
 from curation.exclusion import Exclusion
 from curation.inputs import files
 from curation.inputs.tables.columns import PREFIX, TableOptions, is_crawl, is_table, table_name
@@ -35,12 +35,9 @@ from runtime.tallies import TaskResult
 from runtime.warming import Call, compile_kernels
 
 OBSERVERS = "clip_curation.report_sections"  # the hook of observers
-PDQ, PDQ_BITS = "pdq", 256
 # Numbers of the config on which matched images depend, as made_from names them.
-_OF_MATCHING = (
-    *("max_texts", "max_text_length", "min_language_score", "min_language_scores", "no_language", "wrong_script"),
-)
-PDQ_NEAR = 31  # bits; what the authors of PDQ recommend
+_OF_MATCHING = (*("max_texts", "min_language_score", "min_language_scores", "no_language", "wrong_script"),)
+PDQ_NEAR = 31  # of 256 bits of a PDQ, those in which copies may differ, as its authors recommend
 
 
 @typed
@@ -51,7 +48,6 @@ class Options:
     columns: the columns that hold the pairs, if their names are not recognised.
     unique_images: the inputs state each image once, so pairs are not grouped by image.
     exclude: paths of exclusion lists.
-    exclude_bits: the number of bits in which an image's PDQ hash may differ from a listed hash; None: PDQ_NEAR.
     gate: the conditions on images.
     classes: {"en": FILE}, classes of an evaluation set in each language, whose alignment the report shows.
     templates: {"en": FILE}, the templates in which the names of classes are looked for.
@@ -69,7 +65,6 @@ class Options:
     columns: TableOptions = field(default_factory=TableOptions)
     unique_images: bool = False
     exclude: Sequence[str] = ()
-    exclude_bits: int | None = None
     gate: GateOptionsHook | None = None
     classes: FilesOfLanguages = ()
     templates: FilesOfLanguages = ()
@@ -81,17 +76,11 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("exclude", "classes", "templates"):
             require_several(name, getattr(self, name))
-        require_distance(self.near, PDQ_BITS, "exclude_bits")
 
     def kernels(self, inputs: Iterable[Input]) -> dict[Call, int]:
         """Return the functions whose kernels a run over these inputs needs, with the number of kernels of each."""
         hashes = [name.partition("=")[0] for name in self.exclude]
         return warm.needed(inputs) | (self.gate.kernels(hashes) if self.gate else {})
-
-    @property
-    def near(self) -> int:
-        """The number of bits in which an image's PDQ hash may differ from a listed hash."""
-        return PDQ_NEAR if self.exclude_bits is None else self.exclude_bits
 
 
 @dataclass(frozen=True)
@@ -155,11 +144,6 @@ class Request:
         the entries without `metadata`, are built.
         """
         exclusion = Exclusion.read(options.exclude)
-        if options.exclude_bits is not None and PDQ not in exclusion.hashes:
-            raise InputError(
-                f"exclude_bits is {options.exclude_bits}, and no list names PDQ hashes that images could be near to; "
-                f"leave it out, or give such a list as {PDQ}=FILE"
-            )
         gate = _gate(options, exclusion)
         watching = observers(options)
         given = None if metadata is None else entries_for(config, metadata)
@@ -184,7 +168,7 @@ class Request:
         exclusion = self.exclusion
         if exclusion.hashes and self.gate is not None:
             files = self.gate.hashes.files()
-            return digest_of({"lists": exclusion.lists_digest, "bits": self.options.near, "files": files})
+            return digest_of({"lists": exclusion.lists_digest, "bits": PDQ_NEAR, "files": files})
         return exclusion.lists_digest if len(exclusion) else None
 
     def made_from(self) -> dict:

@@ -34,7 +34,7 @@ from curation.outputs.checkpoints import Ledger
 from curation.report.facts import Observed, Run
 from curation.run import tasks
 from curation.run.output_folder import Output
-from curation.run.request import OBSERVERS, Context, GateHook, Observation, Request
+from curation.run.request import OBSERVERS, PDQ_NEAR, Context, GateHook, Observation, Request
 from metadata.rules import have_letters
 from runtime.engine import Engine
 from runtime.errors import AGAIN
@@ -136,8 +136,8 @@ class Steps:
         with self.progress.stage(f"sample, and write {counted(number, 'file')}"):
             shipped = self.engine.ship(save_array(output.artefacts / "rates.npy", rates))
             lettered = self.engine.ship(save_array(output.artefacts / "counted.npy", self._lettered_of(counts)))
-            to = (number, curated, config.row_group_rows, config.extra_columns)
-            result = tasks.sample_pairs(self.engine, images.files, tasks.Sampling(shipped, lettered, config.seed, *to))
+            sampling = tasks.Sampling(shipped, lettered, config.seed, number, curated, extra=config.extra_columns)
+            result = tasks.sample_pairs(self.engine, images.files, sampling)
         self._complete(own_files(curated, result.files, AGAIN), int(result["kept"]))
         output.finish("curated", result.files)
         return result
@@ -237,12 +237,12 @@ class Steps:
 
     def _exclusion(self, work: Path) -> Exclusion:
         """Return the exclusion of the request, extended by the images with listed hashes in the hash tables."""
-        exclusion, gate, bits = self.request.exclusion, self.request.gate, self.request.options.near
+        exclusion, gate = self.request.exclusion, self.request.gate
         if not exclusion.hashes or gate is None:
             return exclusion
         hashes = [listed.hashes for listed in exclusion.by_list]
         with self.progress.stage("look up listed hashes"):
-            return exclusion.without(gate.hashes.find(self.engine, hashes, bits, work))
+            return exclusion.without(gate.hashes.find(self.engine, hashes, PDQ_NEAR, work))
 
     def _lettered_of(self, counts: EntryCounts) -> np.ndarray:
         """Return a mask, bool[entry]: which of the counted entries have letters."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 from curation.balancing import manifest
 from curation.balancing.manifest import kept_probabilities, needed_by
 from curation.balancing.thresholds import SEEN, EntryCounts
-from curation.config import RECORD, CurationConfig, ExtraColumn
+from curation.config import MAX_TEXT_LENGTH, RECORD, CurationConfig, ExtraColumn
 from curation.exclusion import Exclusion
 from curation.exclusion.lists import hosts
 from curation.images.grouping import RUN_BYTES, ImageGrouping, pack_pairs, write_unique
@@ -55,20 +55,19 @@ from runtime.warming import compile_kernels
 
 ROWS = 131_072  # rows weighed together, to bound memory; a host's pages are adjacent, or in random order
 BYTES = 128 << 20
+ROW_GROUP_ROWS = 100_000  # of a curated file; our choice, some 30 MB
 OF_MATCHED, OF_CURATED = "candidates.list.element.entries", "entries"  # the columns of entries in files of images
 
 
-def with_pool_languages(
-    batches: Iterable[pa.RecordBatch], identifier: Identifier, max_text_length: int
-) -> Iterator[pa.RecordBatch]:
+def with_pool_languages(batches: Iterable[pa.RecordBatch], identifier: Identifier) -> Iterator[pa.RecordBatch]:
     """Yield one input's rows, with the schema CANDIDATES and the columns LABELS, after filling in `pool_language`.
 
     A text is weighed by the texts of its page, of its page's host and of the file, among up to ROWS rows at a time.
     Hosts of images do not count: such a server serves many sites. LABELS are the model's answers for the texts as they
-    are matched, cut to `max_text_length`.
+    are matched, cut to MAX_TEXT_LENGTH.
     """
     for rows in gather_rows(batches, ROWS, BYTES):
-        texts, _ = shorter(rows["text"], max_text_length)
+        texts, _ = shorter(rows["text"], MAX_TEXT_LENGTH)
         labelled = identifier.predict(texts)
         pages = rows["page_url"].dictionary_encode()  # a page has many images
         sites = hosts(pages.dictionary, str.lower).take(pages.indices)
@@ -123,7 +122,7 @@ class MatchPlan:
             batches = (_without(batch, "page_language") for batch in batches)
         if self.artefacts.exclusion is not None:
             batches = self.artefacts.exclusion.opened(Exclusion.open).out_of(batches, tallies)
-        return limits.cut(batches, self.config.max_text_length, tallies)
+        return limits.cut(batches, MAX_TEXT_LENGTH, tallies)
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class Sampling:
     seed: int
     files: int
     folder: Path
-    row_group_rows: int
+    row_group_rows: int = ROW_GROUP_ROWS
     extra: Sequence[ExtraColumn] = ()
 
     @property
@@ -231,7 +230,7 @@ def _read(source: Input, columns: TableOptions, plan: MatchPlan, result: TaskRes
         batches_read = (_without(batch, "record") for batch in batches_read)
     if "pool" in plan.config.witnesses and not plan.config.pool_shares:
         identifier = Identifier.open(plan.artefacts.model.path())
-        batches_read = with_pool_languages(batches_read, identifier, plan.config.max_text_length)
+        batches_read = with_pool_languages(batches_read, identifier)
     for batch in batches_read:
         advance(rows=batch.num_rows)
         yield batch

@@ -235,7 +235,6 @@ def test_defaults_of_a_curation_are_those_of_the_paper():
         ("max_texts", 0),
         ("min_language_score", -0.1),
         ("rows_per_file", 0),
-        ("row_group_rows", 0),
     ],
 )
 def test_a_parameter_out_of_range_is_refused_by_name(name, value):

@@ -19,7 +19,7 @@ from curation.dataframes import Balance, MatchOptions
 from curation.inputs.tables.columns import TableOptions
 from metadata import Entries, InputError
 
-CONFIG = CurationConfig(english_threshold=20, seed=3, max_texts=16, max_text_length=2000)
+CONFIG = CurationConfig(english_threshold=20, seed=3, max_texts=16)
 SETTINGS = {"spark.sql.shuffle.partitions": "5", "spark.sql.execution.arrow.maxRecordsPerBatch": "997"}
 
 

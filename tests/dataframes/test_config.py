@@ -45,7 +45,6 @@ HONOURED = {  # a value with which other rows are kept, or the same ones with ot
     "matcher": "ahocorasick",
     "evidence": "letters",
     "max_texts": 1,
-    "max_text_length": 40,
     "min_language_score": 0.75,
     "min_language_scores": {"ja": 1.0, "de": 0.999},
     "no_language": "other",
@@ -66,7 +65,6 @@ REFUSED = {
     "max_bad_records": 0.1,
     "max_shared_uids": 0.1,
     "rows_per_file": 5,
-    "row_group_rows": 5,
     "extra_columns": ["license"],
 }
 

@@ -34,7 +34,7 @@ def pairs(folder: Path, rows: int, has_pages: bool) -> Path:
 def curated(folder: Path, name: str, has_pages: bool, policy: tuple[str, ...] = ()) -> Path:
     inputs = [pairs(folder / f"laion-{name}", 400, has_pages)]
     options = Options(gate=GateOptions(policy=policy) if policy else None)
-    config = CurationConfig(english_threshold=30, rows_per_file=100, row_group_rows=50)
+    config = CurationConfig(english_threshold=30, rows_per_file=100)
     entries = Entries.build({"en": ["dog", "cat", "a"], "de": ["hund"]})
     curate(inputs, folder / name, metadata=entries, config=config, options=options, engine=in_turn())
     return folder / name

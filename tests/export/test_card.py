@@ -30,7 +30,6 @@ PARAMETERS = {
     "rules": ("meta", "rules `meta`"),
     "evidence": ("letters", "A text was matched only if it contains an entry with two letters."),
     "max_texts": (3, "At most 3 texts of an image were matched, drawn by hash."),
-    "max_text_length": (99, "Longer texts were cut to 99 characters."),
     "min_language_score": (0.5, "Texts whose language is less certain than 0.5 count as texts in other languages."),
     "min_language_scores": ({"da": 0.6, "no": 0.5}, "in other languages: below 0.6 in Danish, 0.5 in Norwegian."),
     "no_language": ("other", "Texts without letters, names of files, addresses and HTML count as texts in other"),
@@ -49,7 +48,6 @@ DECIDE_NOTHING = {
     "max_bad_records": 0.9,
     "max_shared_uids": 0.9,
     "rows_per_file": 9,
-    "row_group_rows": 9,
     "extra_columns": ["license", "record"],
 }
 # Of each option of a gate values of all that it needs, and what the card then says.
@@ -73,10 +71,6 @@ OPTIONS = {
     "decontaminate": (
         {"images": [["hashes.parquet"]], "decontaminate": ["pets.parquet"]},
         "`not in evaluation set pets",
-    ),
-    "decontaminate_within": (
-        {"images": [["hashes.parquet"]], "decontaminate": ["pets.parquet"], "decontaminate_within": 2},
-        "An image is in an evaluation set if its pHash is within 2 bits of that of one of its pictures.",
     ),
     "decontaminate_cosine": (
         {"images": [["hashes.parquet"]], "decontaminate": ["pets.parquet"], "decontaminate_cosine": 0.9},

@@ -15,7 +15,6 @@ from curation.leaves.gate.given_tables import GivenTables
 from curation.leaves.gate.listed_hashes import HashTables, ListedHashes
 from metadata.entries import Entries
 from runtime.errors import InputError
-from tests.support.asked import request_of
 
 BITS = 31
 
@@ -125,16 +124,6 @@ def test_hashes_that_no_table_has_are_refused(tmp_path):
     assert [path for path, _ in plan.hashes.files()] == [str(tmp_path / "hashes.parquet")]
     with pytest.raises(InputError, match="no keep says which of them stay"):
         GateOptions(images=table).find()
-    with pytest.raises(InputError, match="of 256 bits at most 64"):
-        Options(exclude_bits=65)
-
-
-def test_bits_without_a_list_of_pdq_are_refused(tmp_path):
-    (tmp_path / "pairs.jsonl").write_text('{"url": "http://a.example/a.jpg", "text": "a dog"}\n')
-    (tmp_path / "urls.txt").write_text("http://a.example/b.jpg\n")
-    options = Options(exclude=[str(tmp_path / "urls.txt")], exclude_bits=31)
-    with pytest.raises(InputError, match=r"exclude_bits is 31, and no list names PDQ hashes .* pdq=FILE"):
-        request_of(CurationConfig(), [tmp_path / "pairs.jsonl"], Entries.build({"en": ["dog"]}), options)
 
 
 def test_a_table_whose_hashes_are_null_is_refused(engine, tmp_path):

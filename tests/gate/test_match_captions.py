@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.config import CurationConfig
+from curation.config import MAX_TEXT_LENGTH
 from curation.leaves.annotations.captions import caption_rows, find_captions
 from curation.leaves.gate.match_captions import Captioner
 from curation.leaves.gate.options import GateOptions
@@ -18,7 +18,6 @@ from runtime.tallies import TaskResult
 from tests.naive.captions import naive_best, naive_captioned
 from tests.support.captions import (
     ENTRIES,
-    MOST,
     WORDS,
     captions_of,
     find,
@@ -40,14 +39,14 @@ def test_a_batch_of_images_gets_its_captions_as_the_naive_twin_says():
     for number, text in enumerate(text for row in images for text in row["candidates"]):
         text |= {"page_url": chance.choice([None, "http://p"]), "record": {"file": "é", "offset": number}}
     rows = captions_of(images, chance)
-    expected, counts = naive_captioned(images, rows, find, MOST)
+    expected, counts = naive_captioned(images, rows, find, MAX_TEXT_LENGTH)
     batch = pa.RecordBatch.from_pylist([image(99), *images, image(98)], MATCHED).slice(1, len(images))
     best = [_cleaned(naive_best(rows, row["uid"])) for row in images]
     known = [number for number, caption in enumerate(best) if caption is not None]
     found = pa.record_batch(
         {"row": [7 + number for number in known], "caption": pa.array([best[number] for number in known], pa.string())}
     )
-    plan = SimpleNamespace(matching=matching(), config=CurationConfig(max_text_length=MOST))
+    plan = SimpleNamespace(matching=matching())
     tallies, captioned = TaskResult(), Captioner(plan)
     passed, _ = captioned(batch, found, BatchStart("", 7), tallies)
     assert passed.schema == MATCHED
@@ -84,7 +83,7 @@ def test_a_run_is_balanced_by_captions_as_the_naive_twin_says(engine, tmp_path):
     plain = run(engine, tmp_path)
     matched = rows_of(tmp_path / "run" / "matched")
     rows = captions_of(matched, Random(4))
-    expected, counts = naive_captioned(matched, rows, find, MOST)
+    expected, counts = naive_captioned(matched, rows, find, MAX_TEXT_LENGTH)
     results = run(engine, tmp_path, write_captions(rows, tmp_path / "captions", 3))
     assert rows_of(tmp_path / "run" / "gated") == expected
     assert rows_of(tmp_path / "run" / "matched") == matched

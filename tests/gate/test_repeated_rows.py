@@ -53,7 +53,7 @@ def test_only_columns_that_are_asked_for_are_compared_by_conditions_copies_and_e
         (GateOptions(images=[[given]], keep="width > 200"), 0),
         (GateOptions(images=[[given]], keep="width > 200 AND page >= '0'"), 3),
         (GateOptions(images=[[given]], same_image="phash"), 3),
-        (GateOptions(images=[[given]], decontaminate=[pictures], decontaminate_within=0), 3),
+        (GateOptions(images=[[given]], decontaminate=[pictures]), 3),
     ):
         _, counted = gated(engine, tmp_path / "gates", IMAGES, options, config=ANY)
         assert counted.facts()["gate"]["tables"][0].get("differing", 0) == differing

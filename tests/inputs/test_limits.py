@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.config import CurationConfig
+from curation.config import MAX_TEXT_LENGTH, CurationConfig
 from curation.inputs import files as inputs
 from curation.inputs import limits
 from runtime.errors import InputError
@@ -30,7 +30,7 @@ def cut(batches, length) -> tuple[list, int]:
     return texts, result["cut_text"]
 
 
-def read(path, length: int = CONFIG.max_text_length) -> tuple[list, TaskResult]:
+def read(path, length: int = MAX_TEXT_LENGTH) -> tuple[list, TaskResult]:
     """The pairs of a file as url and text, and what was tallied, as a worker has them."""
     (source,) = inputs.find([str(path)])
     tally, result = Counter(), TaskResult()
@@ -92,7 +92,7 @@ def test_long_texts_are_cut_and_counted_whatever_they_come_from(tmp_path, name):
     else:
         path.write_bytes(content[name]())
     pairs, tallies = read(path)
-    assert pairs == [(url, LONG[: CONFIG.max_text_length].rstrip()), (url, "short")]
+    assert pairs == [(url, LONG[:MAX_TEXT_LENGTH].rstrip()), (url, "short")]
     assert tallies["cut_text"] == 1
 
 

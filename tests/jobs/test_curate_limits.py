@@ -96,12 +96,15 @@ def reversed_lists(lists: list) -> list:
     return [lists[0], *lists[:0:-1]]
 
 
-def test_texts_are_cut_before_they_are_matched(job, command, first, kind, tmp_path):
-    assert job(*command, tmp_path / "out", *kind, "--set", "max_text_length=12") == 0
-    texts = [text["text"] for row in matched(tmp_path / "out").values() for text in row["candidates"]]
-    assert max(map(len, texts)) == 12
-    assert facts(tmp_path / "out")["cut_text"] > 100
-    assert facts(first)["cut_text"] == 0
+def test_texts_are_cut_before_they_are_matched(job, first, kind, tmp_path):
+    long = "x " * 5_000
+    (tmp_path / "pairs.csv").write_text(f"url,text\nhttps://a.org/1,dog {long}\nhttps://a.org/2,{long} dog\n")
+    (tmp_path / "en.txt").write_text("dog\n")
+    given = ["--input", tmp_path / "pairs.csv", "--entries", f"en={tmp_path / 'en.txt'}", *kind]
+    assert job(*given, "--output", tmp_path / "out") == 0
+    (texts,) = (row["candidates"] for row in matched(tmp_path / "out").values())
+    assert [len(text["text"]) for text in texts] == [8_191]  # without the space at its end
+    assert (facts(tmp_path / "out")["cut_text"], facts(first)["cut_text"]) == (2, 0)
     assert facts(tmp_path / "out")["rows"]["pairs"] == facts(first)["rows"]["pairs"]
 
 

@@ -77,7 +77,6 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--set", "balance=false", "--target-size", "10"], "--target-size is for balancing"),
         (["--set", "balance=false", "--english-threshold", "10"], "--english-threshold is for balancing"),
         (["--set", "max_texts=0"], "--set max_texts is 0; it must be at least 1"),
-        (["--set", "max_text_length=0"], "--set max_text_length is 0"),
         (["--set", "max_bad_files=2"], "--set max_bad_files is 2; it must be a number from 0 to 1"),
         (["--set", "max_bad_records=-0.1"], "--set max_bad_records is -0.1"),
         (["--sample-files", "0"], "--sample-files is 0"),

@@ -128,7 +128,7 @@ def test_the_host_is_that_of_the_page():
     rows = [(spelled(text), *near) for text, *near in rows]
     texts, urls, pages = (pa.array(column, pa.string()) for column in zip(*rows, strict=True))
     batches = [candidates({"text": texts, "url": urls, "page_url": pages})]
-    (found,) = with_pool_languages(batches, Spelled(), 20)
+    (found,) = with_pool_languages(batches, Spelled())
     assert found["pool_language"].to_pylist() == [*[None] * 5, "de", None]
     assert found["label"].to_pylist() == [*["de"] * 5, "en", "en"]
     unchanged = [name for name in CANDIDATES.names if name != "pool_language"]

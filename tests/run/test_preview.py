@@ -99,7 +99,8 @@ def test_a_target_size_that_cannot_be_met_is_not_said_to_be(said, size, line):
 def test_what_lists_exclude_is_not_matched_and_long_texts_are_cut(said, folder):
     (folder / "list").write_text("https://example.org/0/\u202e" + "x" * 100 + ".jpg\n")
     assert "with a match (58.3 %)" in said("--exclude", folder / "list")[1]
-    assert "with a match (50.0 %)" in said("--set", "max_text_length=5")[1]
+    (folder / "in" / "cc3m.tsv").write_text(f"{'x' * 8192} dog\thttps://example.org/1\n" * 4)
+    assert "with a match (50.0 %)" in said()[1]
 
 
 def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):

@@ -27,8 +27,8 @@ from tests.simulator.kind import Command, Kind, contents
 
 TABLE, COPIES, EXCLUDED, ROBOTS = "table.parquet", "copies.parquet", "excluded.txt", "robots.parquet"
 WORDS = "dog cat tree house river moon sky hill boat bird".split()
-_THRESHOLD = CurationConfig(english_threshold=5, rows_per_file=24, row_group_rows=8)
-_SIZE = CurationConfig(target_size=20, rows_per_file=24, row_group_rows=8)
+_THRESHOLD = CurationConfig(english_threshold=5, rows_per_file=24)
+_SIZE = CurationConfig(target_size=20, rows_per_file=24)
 _AUTOMATA = replace(_THRESHOLD, matcher="ahocorasick")  # made anew by each worker; matchers are files
 
 

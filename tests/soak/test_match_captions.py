@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation.config import MAX_TEXT_LENGTH
 from runtime.errors import InputError
 from tests.naive.captions import naive_captioned
-from tests.support.captions import MOST, captions_of, find, rows_of, run, write_captions, write_pairs
+from tests.support.captions import captions_of, find, rows_of, run, write_captions, write_pairs
 from tests.support.checkout import ROOT
 
 pytestmark = [pytest.mark.soak, pytest.mark.spark]
@@ -58,7 +59,7 @@ def test_bytes_are_the_same_on_any_cores_and_in_any_parts(made, tmp_path):
 
 def test_other_gates_see_captions_and_a_run_without_captions_is_as_before(made, tmp_path):
     matched, rows = made
-    expected, _ = naive_captioned(matched, rows, find, MOST)
+    expected, _ = naive_captioned(matched, rows, find, MAX_TEXT_LENGTH)
     default = bytes_of(tmp_path / "run" / "curated")
     table = write_captions(rows, tmp_path / "captions", 2)
     spark = session(2, 3)

@@ -23,8 +23,8 @@ WORDS = [
     "  the cat\nsleeps on the sofa and the dog watches it closely ",
     None,
     " \n",
+    "the dog " * 2_000,
 ]
-MOST = 40  # characters
 
 
 @cache
@@ -71,7 +71,7 @@ def write_captions(rows: list[dict], folder: Path, files: int) -> Path:
 def run(engine, folder: Path, captions: Path | None = None, **more) -> Results:
     """Curate the pairs in a folder into its `run`, balanced by captions where there are any."""
     gate = GateOptions(match_captions=[str(captions)] if captions else [], **more)
-    config = CurationConfig(english_threshold=20, max_text_length=MOST)
+    config = CurationConfig(english_threshold=20)
     inputs, options = [str(folder / "pairs.parquet")], Options(gate=gate)
     return curate(inputs, folder / "run", metadata=ENTRIES, config=config, options=options, engine=engine)
 

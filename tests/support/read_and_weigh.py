@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from curation.config import CurationConfig
+from curation.config import MAX_TEXT_LENGTH
 from curation.images.grouping import keyed, runs
 from curation.inputs import files, limits
 from runtime.errors import InputError
@@ -30,7 +30,7 @@ def read(path: str) -> tuple[dict, str | None]:
     tally, result = Counter(), TaskResult()
     try:
         (source,) = files.find([path])
-        batches = limits.cut(files.read(source, tally=tally), CurationConfig.max_text_length, result)
+        batches = limits.cut(files.read(source, tally=tally), MAX_TEXT_LENGTH, result)
         for _ in runs(map(keyed, batches)):
             pass
         limits.count_input("it", tally, result)

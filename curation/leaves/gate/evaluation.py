@@ -40,6 +40,7 @@ Saved = TypeVar("Saved", bound="SavedSets")
 VERSION = 1
 MOST_SETS = 60  # each set is a bit of a mask
 PHASH, EMBEDDING = "phash", "embedding"
+PHASH_NEAR = 4  # of 64 bits of a pHash, our choice of those in which copies may differ (docs/how-to/near-copies.md)
 NEAR = "pdq"  # the kind of listed hashes that may differ in some bits
 HASH_BYTES = HASHES | {PHASH: 8}  # by kind of hash
 _MIRRORED = "phash_mirrored"

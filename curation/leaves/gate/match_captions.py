@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.config import CurationConfig
+from curation.config import MAX_TEXT_LENGTH, CurationConfig
 from curation.inputs.limits import shorter
 from curation.joins.image_tables import ImageTable
 from curation.joins.uid_join import Join, images_in
@@ -137,7 +137,7 @@ class Captioner:
         Add to `tallies`: `cut`, the number of captions shortened to the longest text allowed; and, by language,
         `captions`, the number of all captions, and `matched`, of those that match an entry.
         """
-        texts, cut = shorter(captions, self.plan.config.max_text_length)
+        texts, cut = shorter(captions, MAX_TEXT_LENGTH)
         matches = self.plan.matching.find(texts)
         tallies.add("cut", cut)
         languages, is_matched = matches["language"], pc.greater(pc.list_value_length(matches["entries"]), 0)

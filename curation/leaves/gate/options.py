@@ -14,7 +14,6 @@ from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from curation.config import require_distance
 from curation.joins.image_tables import Paths
 from curation.leaves.gate import warm_gate
 from curation.leaves.gate.evaluation import NEAR
@@ -24,7 +23,6 @@ from curation.leaves.gate.listed_hashes import HashTables
 from curation.leaves.gate.policies import RULES, Policy
 from curation.leaves.gate.step import Removed, Step, StepFolder, parts_in
 from curation.leaves.near_duplicates.copies import COMPARISONS
-from curation.leaves.near_duplicates.index import WORD_BITS
 from curation.leaves.near_duplicates.vectors import require_cosine
 from curation.schemas import REMOVED_PART
 from runtime.arguments import Parser, add_fields, add_flags, helps, made
@@ -55,7 +53,6 @@ class GateOptions:
     robots: WARC files or tables of hosts' robots.txt, tdmrep.json and ai.txt: images get the signals of their hosts.
     robots_agents: agents, or files of agents, whose rules in robots.txt count; by default those in robots_agents.txt.
     decontaminate: tables of the pictures of evaluation sets, which are removed.
-    decontaminate_within: bits in which the pHash of such a picture may differ.
     decontaminate_cosine: the least cosine of embeddings of such a picture; None: embeddings are not compared.
     decontaminate_texts: files of texts of evaluation sets, which are removed.
     same_image: a column of images or status, as sha256 or phash:4: of images alike in that column, one stays.
@@ -75,7 +72,6 @@ class GateOptions:
     robots: Paths = ()
     robots_agents: Sequence[str] = ()
     decontaminate: Paths = ()
-    decontaminate_within: int = 4
     decontaminate_cosine: float | None = None
     decontaminate_texts: Paths = ()
     same_image: str | None = None
@@ -85,7 +81,6 @@ class GateOptions:
     keep_removed: float | None = None
 
     def __post_init__(self) -> None:
-        require_distance(self.decontaminate_within, WORD_BITS, "decontaminate_within")
         require_cosine("decontaminate_cosine", self.decontaminate_cosine)
         if self.keep_removed is not None:
             require_part("keep_removed", self.keep_removed, "a share of images", "0.01")

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from curation.config import CurationConfig
 from curation.joins.image_tables import comparable_schema
 from curation.leaves.gate import given_tables, joined_tables
-from curation.leaves.gate.evaluation import EMBEDDING, EvaluationSets, EvaluationTexts
+from curation.leaves.gate.evaluation import EMBEDDING, PHASH_NEAR, EvaluationSets, EvaluationTexts
 from curation.leaves.gate.image_limits import repeated_rule
 from curation.leaves.gate.judge import OUTPUTS, IsJudged, Judge, standard
 from curation.leaves.gate.judge_reasons import Reasons
@@ -215,7 +215,7 @@ def find(options: GateOptions) -> SingleChecks | None:
     tables, sets, texts = options.tables, None, None
     if options.decontaminate:
         cosine = options.decontaminate_cosine
-        sets = EvaluationSets.read(options.decontaminate, options.decontaminate_within, cosine)
+        sets = EvaluationSets.read(options.decontaminate, PHASH_NEAR, cosine)
         if cosine is not None and not tables.having(EMBEDDING):
             raise InputError(
                 f"--decontaminate-cosine needs a column {EMBEDDING} in a table of images; name it by --images"
