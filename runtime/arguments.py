@@ -212,7 +212,7 @@ class Parser(argparse.ArgumentParser):
         if flag in self.removed:
             self.error(f"{flag} is gone; {self.removed[flag]}")
         if flag.startswith(settings.PREFIX):
-            self.error(settings.refusal(self, found[0].removeprefix(settings.PREFIX)))
+            self.error(settings.refusal(self, [*self.settings], found[0].removeprefix(settings.PREFIX)))
         if action := self._option_string_actions.get(setting):
             usual = "true" if action.type is bool else next(iter(following), "VALUE")
             value = found[2] or f"={usual}"
@@ -316,7 +316,14 @@ class Parser(argparse.ArgumentParser):
             if action.dest in defaults and action.default is None:
                 action.help = _with_default(str(action.help), defaults[action.dest])
         self.set_defaults(**defaults)
-        settings.add(self, config, defaults)
+        self.settings |= settings.add(self, config, defaults)
+        if self.settings and settings.SET not in self._option_string_actions:
+            self._last.insert(0, self.add_argument_group("settings"))
+            self._last[0].add_argument(
+                settings.SET, metavar="NAME=VALUE", dest=settings.HIDDEN, default=settings.HIDDEN
+            )
+        if self.settings:
+            self._option_string_actions[settings.SET].help = settings.help_of(self, self.settings)
 
 
 def _in_short(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:

@@ -9,12 +9,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from runtime.errors import FLAGS, nearest_names
-
-if TYPE_CHECKING:
-    from runtime.arguments import Parser
 
 SET = "--set"
 PREFIX = f"{SET} "  # of the name of a setting, in its hidden flag
@@ -66,23 +63,27 @@ def how_given(kind: Any) -> dict[str, Any] | None:
     return {"type": plain[0] if plain else str, "choices": choices, "nargs": "+" if several else None}
 
 
-def add(parser: "Parser", config: type, defaults: Mapping[str, Any]) -> None:
-    """Add to a parser the fields of a config that have no flag and that a text can state, with their `defaults`."""
+def add(parser: argparse.ArgumentParser, config: type, defaults: Mapping[str, Any]) -> dict[str, type]:
+    """Add the fields of a config that have no flag and that a text can state to a parser; return them by name.
+
+    `defaults` are the values of all fields.
+    """
     taken = {action.dest for action in parser._actions} | {*FLAGS, COMMAND_LINE}
     hints = get_type_hints(config)
+    added: dict[str, type] = {}
     for name in defaults:
         options = None if name in taken else how_given(hints[name])
         if options:
             parser.add_argument(f"{PREFIX}{name}", dest=name, default=defaults[name], help=HIDDEN, **options)
-            parser.settings[name] = config
-    if parser.settings and SET not in parser._option_string_actions:
-        group = parser.add_argument_group("settings")
-        parser._last.insert(0, group)
-        group.add_argument(SET, metavar="NAME=VALUE", dest=HIDDEN, default=HIDDEN)
-    if parser.settings:
-        values = [_with_value(name, parser.get_default(name)) for name in parser.settings]
-        shown = f"set what has no flag; give {SET} again for another. These are the names, with defaults: "
-        parser._option_string_actions[SET].help = shown + ", ".join(values)
+            added[name] = config
+    return added
+
+
+def help_of(parser: argparse.ArgumentParser, names: Iterable[str]) -> str:
+    """Return the help of `--set`, with the names of all settings and their defaults."""
+    values = [_with_value(name, parser.get_default(name)) for name in names]
+    shown = f"set what has no flag; give {SET} again for another. These are the names, with defaults: "
+    return shown + ", ".join(values)
 
 
 def _with_value(name: str, value: Any) -> str:
@@ -95,20 +96,20 @@ def is_without_value(word: str) -> bool:
     return word.startswith(PREFIX) and "=" not in word
 
 
-def refusal(parser: "Parser", setting: str) -> str:
-    """Return the sentence that refuses a setting: one without value, of a flag's name, or unknown."""
+def refusal(parser: argparse.ArgumentParser, names: Sequence[str], setting: str) -> str:
+    """Return the sentence that refuses a setting: one without value, of a flag's name, or none of `names`."""
     spelled = setting.partition("=")[0]
     name = spelled.replace("-", "_")
     own = FLAGS.get(name) or f"--{name.replace('_', '-')}"
-    if not parser.settings:
+    if not names:
         return f"{parser.prog} has no settings; leave {SET} out"
     if "=" not in setting:
-        example = name if name in parser.settings else next(iter(parser.settings))
+        example = name if name in names else names[0]
         return f"argument {SET}: expected NAME=VALUE, such as {example}=VALUE; got {setting!r}"
     if own in parser._option_string_actions:
         return f"{name} has a flag; give {own} instead of {SET}"
-    near = nearest_names(name, parser.settings, MOST_NEAR)
-    advice = f"did you mean {' or '.join(near)}?" if near else f"the settings are {', '.join(parser.settings)}"
+    near = nearest_names(name, names, MOST_NEAR)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"the settings are {', '.join(names)}"
     return f"{PREFIX}{spelled} names no setting of {parser.prog}; {advice}"
 
 

@@ -87,7 +87,10 @@ def test_what_only_a_person_knows_is_asked_until_it_is_answered(runs, folders, t
 @pytest.mark.parametrize(
     ("answers", "sentence"),
     [
-        ({"provider": "Ada"}, "answers to provider are given; the questions are creator, url, dataUseCases"),
+        (
+            {"provider": "Ada"},
+            "answers to provider are given; the questions are license, version, datePublished, creator",
+        ),
         ({"hasSyntheticData": "no"}, "the answer hasSyntheticData is 'no'; give true or false"),
     ],
 )
@@ -111,7 +114,7 @@ def test_croissant_names_what_is_open_and_states_what_was_answered(runs, tmp_pat
     assert (stated["url"], stated["rai:hasSyntheticData"]) == ("url of Ada", False)
     assert OPEN not in json.dumps(stated)
     cards = [(tmp_path / name / "README.md").read_text("utf-8") for name in ("bare", "full")]
-    assert [written.count("**Open** (`") for written in cards] == [len(QUESTIONS) + 3, 0]
+    assert [written.count("**Open** (`") for written in cards] == [len(QUESTIONS), 0]
     assert "\n```\ncreator of Ada\n```\n" in cards[1]
 
 

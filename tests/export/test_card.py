@@ -86,14 +86,13 @@ OPTIONS = {
     ),
     "same_meaning": ({"same_meaning": ["copies.parquet"]}, "Of images it was asked: `one image of a meaning"),
     "match_captions": (
-        {"captions": ["captions.parquet"], "match_captions": True},
+        {"match_captions": ["captions.parquet"]},
         "Images were balanced by the captions in `captions.parquet`; 0 images without one by texts.",
     ),
     "steps": ({"steps": ["secure"]}, "Of images it was asked: `an address with https` (0 removed)."),
 }
 SERVE_OTHERS = {
     "images": "keep, same_image and decontaminate",
-    "captions": "match_captions",
     "keep_removed": "what is written down of removed texts",
 }
 STEP = """

@@ -34,7 +34,7 @@ def test_a_table_of_several_rows_an_image_is_refused_above_the_limit_and_warned_
     given = repeated(tmp_path / "scores.parquet", score=[0.5] * 8 + [0.25, 0.75, 0.5])  # the third is the same row
     options = GateOptions(images=[[given]], keep="score > 0.1")
     said = rf"{re.escape(given)} has several rows of 2 of 8 images, such as {IMAGES[0]['uid']}, that differ in score"
-    with pytest.raises(InputError, match=rf"{said}; expected one image a uid: .* max_shared_uids 0.25$"):
+    with pytest.raises(InputError, match=rf"{said}; expected one image a uid: .* max_shared_uids=0.25$"):
         gated(engine, tmp_path / "gates", IMAGES, options)
     rows, counted = gated(engine, tmp_path / "gates", IMAGES, options, config=CurationConfig(max_shared_uids=0.25))
     assert rows == IMAGES

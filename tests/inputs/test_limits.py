@@ -112,7 +112,7 @@ def test_a_run_of_broken_files_is_refused_with_reasons_and_files():
     assert str(refused.value).startswith(
         "3 of 4 files are damaged (2 bad_file, 1 truncated), most in /data/b.wat.gz (2), /data/ü.wat.gz (1)"
     )
-    assert "max_bad_files 0.75" in str(refused.value)
+    assert "max_bad_files=0.75" in str(refused.value)
 
 
 def test_a_run_of_broken_records_is_refused():
@@ -137,7 +137,7 @@ def test_what_the_sentence_advises_is_enough():
         read = damaged(files=300, dropped__truncated=bad)
         with pytest.raises(InputError) as refused:
             limits.within_limits(read, CurationConfig(max_bad_files=0))
-        limits.within_limits(read, CurationConfig(max_bad_files=float(str(refused.value).rpartition(" ")[2])))
+        limits.within_limits(read, CurationConfig(max_bad_files=float(str(refused.value).rpartition("=")[2])))
 
 
 def test_the_line_of_the_first_bad_record_is_named(tmp_path):

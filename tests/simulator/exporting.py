@@ -149,7 +149,7 @@ def _loaders(folder: Path) -> Form:
 
 
 def _webdataset(folder: Path) -> Form:
-    return WebDataset([folder / TARS], [folder / CAPTIONS], caption_ratio=0.5)
+    return WebDataset([folder / TARS], [folder / CAPTIONS], caption_sources=["any=0.5"])
 
 
 EXPORTS = (
