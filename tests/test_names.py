@@ -133,3 +133,12 @@ def test_identifiers_say_what_they_hold():
 @pytest.mark.parametrize("name", MOST_IMPORTED)
 def test_few_modules_are_imported_with_one(name):
     assert len(closure(name)) <= MOST_IMPORTED[name]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "naive").glob("*.py")), ids=lambda path: path.stem)
+def test_a_naive_twin_takes_from_the_product_only_constants(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in PACKAGES:
+            assert all(alias.name.isupper() for alias in node.names), ast.unparse(node)
+        elif isinstance(node, ast.Import):
+            assert not {alias.name.split(".")[0] for alias in node.names} & {*PACKAGES}

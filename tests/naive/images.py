@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from metadata.languages import language
 from tests.naive.judging import naive_is_foreign
+from tests.naive.tables import scripts_of
 
 
 def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
@@ -57,7 +57,7 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
         tallies["language.identified", row["language"]] += row["lid_score"] is not None
         tallies["language.score", row["language"]] += row["lid_score"] or 0
         tallies["language.doubtful", row["language"]] += row["lid_score"] is not None and row["lid_score"] < 0.5
-        written = {*language(row["language"]).scripts}
+        written = scripts_of(row["language"])
         tallies["language.other_script", row["language"]] += naive_is_foreign(row["text"], written)
         if row["judged"] in ("han", "pool", "page"):
             tallies[f"witness.{row['judged']}", None] += 1

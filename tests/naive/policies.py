@@ -5,11 +5,9 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from curation.leaves.gate.image_rules import ARCHIVES, PLACES, RATIOS, url_words
-from curation.leaves.gate.judge import OUTPUTS, standard
-from curation.leaves.gate.word_tables import rows_in
-from metadata.languages import language
-from tests.naive.judge import naive_probabilities
+from curation.leaves.gate.image_rules import ARCHIVES, RATIOS
+from tests.naive.judge import is_alone, naive_judge, naive_probabilities
+from tests.naive.tables import has_spaces, rows_of
 from tests.naive.text_kinds import naive_kinds
 
 BITS = {"noai": 1, "noimageai": 2, "noml": 64, "tdm_reservation": 16, "data_noai": 32}
@@ -29,10 +27,10 @@ def naive_fails_image(rule: str, number: int | None, image: dict) -> bool:
 
 def naive_fails_text(rule: str, number: int | None, text: dict, image: dict) -> bool:
     if rule == "min_words":
-        one = language(text["language"])
-        return naive_words(text["text"] or "", one.spaced and one.code != "ko") < number
-    if rule in OUTPUTS:
-        return naive_probabilities(standard(), text, image)[OUTPUTS.index(rule)] >= number / 100
+        code = text["language"]
+        return naive_words(text["text"] or "", has_spaces(code) and code != "ko") < number
+    if rule in ("junk", "headline"):
+        return naive_probabilities(naive_judge(), text, image)[rule == "headline"] >= number / 100
     if rule in PHRASES:
         is_exempt = rule == "logo_text" and is_archived(image["url"])
         return naive_has_phrase(text["text"] or "", rule) and not is_exempt
@@ -75,7 +73,12 @@ def is_file_of_page(name: str) -> bool:
 
 
 def places_of(word: str) -> set[str]:
-    return {name for name, bit in PLACES.items() if url_words().get(word, 0) & bit}
+    return url_words().get(word, set())
+
+
+@lru_cache
+def url_words() -> dict[str, set[str]]:
+    return {row["word"]: {*row["places"].split()} for row in rows_of("curation/leaves/gate/url_words.csv")}
 
 
 PHRASES = {
@@ -109,7 +112,11 @@ def naive_has_phrase(text: str, rule: str) -> bool:
 @lru_cache
 def phrases_of(rule: str, place: str) -> set[tuple[str, ...]]:
     kinds = {kind for kind, places in PHRASES[rule].items() if place in places}
-    return {tuple(naive_folded(row["phrase"])) for row in rows_in("template_phrases.csv") if row["kind"] in kinds}
+    return {
+        tuple(naive_folded(row["phrase"]))
+        for row in rows_of("curation/leaves/gate/template_phrases.csv")
+        if row["kind"] in kinds
+    }
 
 
 def naive_folded(text: str) -> list[str]:
@@ -128,13 +135,6 @@ def naive_folded(text: str) -> list[str]:
         else:
             words[-1].append(base)
     return ["".join(word) for word in words if word]
-
-
-def is_alone(character: str) -> bool:
-    code = ord(character)
-    blocks = ((0xE00, 0xEFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x31F0, 0x31FF))
-    blocks += ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
-    return any(first <= code <= last for first, last in blocks)
 
 
 def path_of(url: str) -> str:

@@ -3,8 +3,9 @@
 import re
 import unicodedata
 
-from curation.language import text_kinds as words
+from tests.naive.tables import rows_of
 
+WORDS = {row["kind"]: row["words"].split("|") for row in rows_of("curation/language/text_words.csv")}
 LATIN = "[0-9a-z\u00c0-\u024f]"
 NAME = "[0-9a-z\u00c0-\u024f_.,()+~%!'$-]*"
 LABEL_ENDS = "[0-9a-z\u00a1-\U0010ffff]"
@@ -37,7 +38,7 @@ def without_copy(text: str) -> list[str]:
 
 def is_name(text: str) -> bool:
     word, number = re.fullmatch(r"(.*?)((?:[_ -]?[(#]?[0-9]+\)?)?)", text, re.S).groups()
-    if (word in words.PICTURES and number) or has_ending(text) or is_shot(text):
+    if (word in WORDS["pictures"] and number) or has_ending(text) or is_shot(text):
         return True
     if is_camera(text) or re.fullmatch(f"{NAME}{LATIN}_{LATIN}{NAME}", text):
         return True
@@ -54,13 +55,13 @@ def has_ending(text: str) -> bool:
     for shorter in [text, *(text[:place] for place in begins)]:
         for each in without_copy(shorter):
             name, dot, ending = each.rpartition(".")
-            if dot and ending in words.ENDINGS and name and name[-1] != " ":
+            if dot and ending in WORDS["endings"] and name and name[-1] != " ":
                 return True
     return False
 
 
 def is_camera(text: str) -> bool:
-    for word in words.CAMERAS:
+    for word in WORDS["cameras"]:
         for place in (match.start() for match in re.finditer(f"(?={word})", text)):
             number = re.match("[_ -]?[0-9]{3,}", text[place + len(word) :])
             if number and " " not in text[:place] + text[place + len(word) + number.end() :]:
@@ -69,12 +70,12 @@ def is_camera(text: str) -> bool:
 
 
 def is_shot(text: str) -> bool:
-    for word in words.SHOTS:
+    for word in WORDS["shots"]:
         shot = re.fullmatch("[ _-]+[0-9]{4}-?[0-9]{2}-?[0-9]{2}(.*)", text[len(word) :], re.S)
         if text.startswith(word.lower() if word.isascii() else word) and shot:
             rest = shot[1]
             while rest:
-                step = next((each for each in words.DATE_WORDS if rest.startswith(each)), None)
+                step = next((each for each in WORDS["date_words"] if rest.startswith(each)), None)
                 step = rest[0] if rest[0] in "0123456789 .:,_()-" else step
                 if step is None:
                     break
@@ -104,7 +105,7 @@ def is_address(text: str) -> bool:
 
 def is_host(text: str) -> bool:
     *labels, last = text.split(".")
-    if not labels or last not in words.COUNTRIES + words.GENERIC:
+    if not labels or last not in WORDS["countries"] + WORDS["generic"]:
         return False
     return all(re.fullmatch(f"{LABEL_ENDS}|{LABEL_ENDS}{LABEL}{LABEL_ENDS}", label) for label in labels)
 
@@ -118,11 +119,11 @@ def has_tag(text: str) -> bool:
         name = re.match("[a-z0-9]*", rest.removeprefix("/"))[0]
         behind = rest.removeprefix("/")[len(name) :]
         is_cut = behind == "" and is_last
-        if name in words.ELEMENTS and (is_cut or behind[:1] in tuple(" />")):
+        if name in WORDS["elements"] and (is_cut or behind[:1] in tuple(" />")):
             return True
-        if name in words.WORD_ELEMENTS and is_end and (is_cut or behind.lstrip(" ").startswith(">")):
+        if name in WORDS["word_elements"] and is_end and (is_cut or behind.lstrip(" ").startswith(">")):
             return True
-        if name in words.WORD_ELEMENTS and not is_end:
+        if name in WORDS["word_elements"] and not is_end:
             if behind.lstrip(" ").startswith((">", "/>")) or re.match(" +[a-z-]+ ?=", behind):
                 return True
     return False
@@ -136,4 +137,4 @@ def has_reference(text: str) -> bool:
 
 def has_attribute(text: str) -> bool:
     before = re.findall(r"(?=[\"' ]([a-z]+) ?= ?[\"'])", text)
-    return any(name in words.ATTRIBUTES for name in before)
+    return any(name in WORDS["attributes"] for name in before)
