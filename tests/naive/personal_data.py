@@ -1,15 +1,24 @@
 """Naive twin of curation.leaves.gate.personal_data: every part of a text, by templates; same word lists."""
 
+import re
 import unicodedata
 from collections.abc import Iterator
+from importlib.resources import files
 from itertools import product
 
 from publicsuffixlist import PublicSuffixList
 
-from curation.leaves.gate.personal_data import CARD_WORDS, LENGTHS, PHONE_WORDS
+from curation.leaves.gate.personal_data import CARD_WORDS, PHONE_WORDS
 
 LETTERS, DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
 NAMES = f"{LETTERS}{DIGITS}_"
+# Of each country of SWIFT's registry, which stdnum has: the kind of each character behind the check digits.
+REGISTRY = re.findall('^([A-Z]{2}) .*bban="(.*?)"', files("stdnum").joinpath("iban.dat").read_text(), re.MULTILINE)
+IBANS = {
+    country.lower(): "".join(int(size) * kind for size, kind in re.findall("([0-9]+)!([nac])", form))
+    for country, form in REGISTRY
+}
+IBAN_SIGNS = {"n": DIGITS, "a": LETTERS, "c": LETTERS + DIGITS}
 LEAST = {"email_address": 0, "phone_number": 7, "card_number": 14, "iban": 10}  # digits
 SUFFIXES = PublicSuffixList()
 # In templates A is 1 to 9, B 2 to 9, C 0 to 8, D a digit, R 3, 4, 8 or 9.
@@ -241,7 +250,8 @@ def follows_word(text: str, begin: int, end: int) -> bool:
 
 def ibans(text: str) -> Iterator[bool]:
     for begin in range(len(text)):
-        if text[begin : begin + 2] in LENGTHS and text[:begin][-1:] not in tuple(LETTERS + DIGITS):
+        kinds = IBANS.get(text[begin : begin + 2])
+        if kinds and text[:begin][-1:] not in tuple(LETTERS + DIGITS):
             found = ""
             for place in range(begin, len(text)):
                 each, last = text[place], text[place - 1]
@@ -249,10 +259,11 @@ def ibans(text: str) -> Iterator[bool]:
                     found += each
                 elif each not in " -" or last in " -" or len(found) < 4:
                     break
-                if len(found) == LENGTHS[text[begin : begin + 2]]:
+                if len(found) == len(kinds) + 4:
                     number = "".join(str(int(c, 36)) for c in found[4:] + found[:4])
                     is_whole = text[place + 1 : place + 2] not in tuple(LETTERS + DIGITS)
                     is_checked = set(found[2:4]) <= set(DIGITS) and found[2:4] not in ("00", "01", "99")
                     has_digits = sum(each in DIGITS for each in found) >= 10
-                    yield is_whole and is_checked and has_digits and int(number) % 97 == 1
+                    is_formed = all(c in IBAN_SIGNS[kind] for c, kind in zip(found[4:], kinds, strict=True))
+                    yield is_whole and is_checked and has_digits and is_formed and int(number) % 97 == 1
                     break
