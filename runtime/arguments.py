@@ -109,9 +109,9 @@ class Parser(argparse.ArgumentParser):
         self._last[-1].add_argument("--cores", type=run_flags.cores, metavar="N", help=cores)
         master = "run all tasks on Spark, such as spark://host:7077, or local[*] for a Spark on this machine "
         master += "(default: run them in processes of this machine, which needs no Spark)"
-        self._last[-1].add_argument("--master", type=run_flags.master, metavar="URL", help=master)
+        self.add_argument("--master", type=run_flags.master, metavar="URL", help=master)
         memory = "memory of the Java of a Spark that this command starts, such as 8g (default: 1g)"
-        self._last[-1].add_argument("--memory", type=run_flags.memory, metavar="SIZE", help=memory)
+        self.add_argument("--memory", type=run_flags.memory, metavar="SIZE", help=memory)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Return the arguments in one line of a file of arguments; InputError if its quotes are not closed.

@@ -51,7 +51,6 @@ class Options:
     gate: the conditions on images.
     classes: {"en": FILE}, classes of an evaluation set in each language, whose alignment the report shows.
     templates: {"en": FILE}, the templates in which the names of classes are looked for.
-    tokenizer: a tokenizer.json, whose tokens of kept texts the report counts.
     model: a fastText language identification model; None: lid.176.ftz.
     overwrite: replace another run in the output folder.
     command_line: the command that asked for the run, without secrets, which run.json states; None: a call from Python.
@@ -68,7 +67,6 @@ class Options:
     gate: GateOptionsHook | None = None
     classes: FilesOfLanguages = ()
     templates: FilesOfLanguages = ()
-    tokenizer: str | None = None
     model: str | None = None
     overwrite: bool = False
     command_line: str | None = None

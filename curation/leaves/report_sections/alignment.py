@@ -363,15 +363,14 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
 
 
 def add(parser: Parser) -> None:
-    """Add to clip-curate, under their own heading, the flags of what else the report counts: classes and tokens."""
+    """Add to clip-curate, under their own heading, the flags of what else the report counts: classes."""
     group = parser.add_argument_group("what else the report counts (docs/how-to/alignment.md)")
     add_classes(group, default=[])
-    add_fields(group, Options, helps(__package__, "tokens"))
 
 
 def options(args: Namespace) -> dict[str, Any]:
     """Return the values of the flags as fields of `Options`, by name."""
-    return {"classes": args.classes, "templates": args.templates, "tokenizer": args.tokenizer}
+    return {"classes": args.classes, "templates": args.templates}
 
 
 def add_classes(group: _ActionsContainer, **options: Any) -> None:

@@ -1,21 +1,13 @@
-"""Observers that look at the texts of a run: doubtful rows, the shape of counts, tokens, and what a gate removed.
+"""Observers that look at the texts of a run: doubtful rows, the shape of counts, and what a gate removed.
 
 The shape is that of the counts of English or, if all texts are matched against a single list of entries, of that list.
 It is compared with the figures of "Demystifying CLIP Data" (arXiv 2309.16671): 500,000 entries, 1.6 billion texts with
-5.6 billion matches. Tokens are those of a tokenizer.json, as models at Hugging Face have it; nothing is downloaded. The
-package tokenizers reads it and adds the tokens of begin and end that the file asks for. Of what a gate removed, some
-texts of each rule are shown, from the sample in gate_removed/, and the entries that it thins: the counts over all
-matched images are compared with the counts over the images that passed.
+5.6 billion matches. Of what a gate removed, some texts of each rule are shown, from the sample in gate_removed/, and
+the entries that it thins: the counts over all matched images are compared with the counts over the images that passed.
 """
 
-import os
-import resource
-import string
-import subprocess
-import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,9 +24,6 @@ from curation.run.request import Observation, Observer, Options
 from curation.schemas import GATE_REMOVED, REMOVED_PART
 from runtime.draws import draws
 from runtime.engine import Engine, spread
-from runtime.errors import InputError
-from runtime.packages import require_packages
-from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
 from runtime.tallies import TaskResult
@@ -51,19 +40,6 @@ PUBLISHED: dict[str, Any] = {
     "matches_a_text": 3.5,
     "top": ["of", "in", "and", "for", "the", "The", "with", "to", "photo", "a"],
 }
-
-CONTEXT = 77  # tokens that a text encoder of CLIP reads, with begin and end
-TOKENIZER_BYTES = 256 << 20  # of a tokenizer.json; the largest have 40 MB
-TRIAL_SECONDS, TRIAL_MEMORY = 60, 8 << 30  # of address space: libraries reserve much
-MOST_TOKENS = 1000  # of a character in TRIAL_TEXTS, with those of begin and end
-TRIAL_TEXTS = (  # runs of one character make bad patterns slow; the last have words and characters that few models know
-    *(sign * 40 + "!" for sign in string.ascii_letters + string.digits + string.punctuation + " é犬"),
-    *("The quick brown fox jumps over 1,234 lazy dogs. " * times for times in (1, 100)),
-    "Ελληνικά русский עברית العربية हिन्दी ไทย 日本語 한국어 🐕\u200d🦺 \ufdfa",
-)
-_TRIAL = "import sys; sys.path[:] = sys.argv[1].splitlines(); "
-_TRIAL += f"from {__name__} import tokenizer_fault; print(tokenizer_fault(sys.argv[2]), end='')"
-COUNTS = {"texts": ("tokens", "count"), "cut": ("cut", "sum"), "tokens": ("tokens", "sum")}  # by language
 
 
 def observe_doubtful(seen: Observation) -> Observed:
@@ -84,22 +60,6 @@ def observe_shape(seen: Observation) -> Observed:
     return Observed(shape, Section("shape", "Beside the published pool of 1.6 billion English pairs", html))
 
 
-def observe_tokens(seen: Observation, tokenizer: Path) -> Observed:
-    """Count kept texts, those over CONTEXT tokens, and tokens, in tasks that read the manifest.
-
-    Return the counts of each language and the section of the report.
-    """
-    engine = seen.context.engine
-    with seen.context.progress.stage("count tokens"):
-        counts = engine.run(seen.manifest, partial(count_tokens, tokenizer=engine.ship(tokenizer)))
-    by_name = {name: counts.by_language(name) for name in COUNTS}
-    codes = [code for code in seen.run.codes() if code in by_name["texts"]]
-    languages = {code: {name: values[code] for name, values in by_name.items()} for code in codes}
-    html = environment(__package__).get_template("tokens.html").render(languages=languages, most=CONTEXT)
-    facts = {"tokenizer": tokenizer.name, "most": CONTEXT, "languages": languages}
-    return Observed(facts, Section("tokens", f"Texts over {CONTEXT} tokens", html))
-
-
 def find_doubtful(options: Options) -> Observer:
     """Return the observer of doubtful rows, whatever the options."""
     return observe_doubtful
@@ -108,15 +68,6 @@ def find_doubtful(options: Options) -> Observer:
 def find_shape(options: Options) -> Observer:
     """Return the observer of the shape, whatever the options."""
     return observe_shape
-
-
-def find_tokens(options: Options) -> Observer | None:
-    """Return the observer of the tokenizer in `options`; None if there is none."""
-    if options.tokenizer is None:
-        return None
-    require_packages(["tokenizers"])
-    require_tokenizer(Path(options.tokenizer))
-    return partial(observe_tokens, tokenizer=Path(options.tokenizer))
 
 
 def doubtful_section(rows: dict[str, list[dict[str, Any]]], run: Run) -> Section:
@@ -173,71 +124,6 @@ def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None
         "matches_above_t": quotient(int(counts[above].sum()), matches),
         "matches_a_text": quotient(matches, texts),
     }
-
-
-def open_tokenizer(path: Path) -> Any:
-    """Return the tokenizer in a tokenizer.json, set to neither cut nor pad texts; InputError if it is none."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # each core has a task
-    from tokenizers import Tokenizer  # optional
-
-    try:
-        if not path.is_file() or path.stat().st_size > TOKENIZER_BYTES:
-            raise ValueError(f"no file of at most {TOKENIZER_BYTES >> 20} MB")
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers has no class for it
-        raise InputError(f"{path} is no tokenizer ({error}); give a tokenizer.json, as models have it") from None
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def require_tokenizer(path: Path) -> None:
-    """Try a tokenizer.json on TRIAL_TEXTS, in a process with limits; InputError if it fails, or takes too long."""
-    open_tokenizer(path)
-    trial = [sys.executable, "-I", "-c", _TRIAL, "\n".join(sys.path), str(path)]
-    try:
-        tried = subprocess.run(trial, capture_output=True, text=True, timeout=TRIAL_SECONDS, check=False)
-        fault = f"it ends the process that tries it (status {tried.returncode})" if tried.returncode else tried.stdout
-    except subprocess.TimeoutExpired:
-        fault = f"it takes more than {TRIAL_SECONDS} seconds for {len(TRIAL_TEXTS)} texts"
-    if fault:
-        raise InputError(f"the tokenizer {path} cannot be used: {fault}; give the tokenizer.json of a model")
-
-
-def tokenizer_fault(path: str) -> str:
-    """Return what is wrong with a tokenizer by its tokens of TRIAL_TEXTS, or "", in a process of its own."""
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (TRIAL_MEMORY, TRIAL_MEMORY))
-    encode = open_tokenizer(Path(path)).encode_batch_fast
-    for text in TRIAL_TEXTS:
-        try:
-            (tokens,) = _numbers_of_tokens(encode, [text])
-        except InputError as error:
-            return f"{error}, such as {text[:9]!r}"
-        if tokens > MOST_TOKENS * len(text):
-            return f"it makes {tokens:,} tokens of a text of {len(text)} characters"
-    return ""
-
-
-def _numbers_of_tokens(encode: Callable[[list[str]], list[Any]], texts: list[str]) -> list[int]:
-    try:
-        return [*map(len, encode(texts))]
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # tokenizers has no class for it, and its panics are no Exception
-        raise InputError(f"the tokenizer fails at a text ({error})") from None
-
-
-def count_tokens(file: OwnFile, tokenizer: Shipped) -> TaskResult:
-    """Tally by language, for a CURATED file, the texts, the texts over CONTEXT tokens, and the tokens."""
-    tallies, encode = TaskResult(), tokenizer.opened(open_tokenizer).encode_batch_fast
-    for batch in batches(file, columns=["text", "language"]):
-        tokens = pa.array(_numbers_of_tokens(encode, batch["text"].to_pylist()), pa.int64())
-        rows = pa.table({"language": batch["language"], "tokens": tokens, "cut": pc.greater(tokens, CONTEXT)})
-        for row in rows.group_by("language").aggregate([*COUNTS.values()]).to_pylist():
-            for name, summed in COUNTS.items():
-                tallies.add(name, row["_".join(summed)], row["language"])
-    return tallies
 
 
 PURPOSE = "shown"  # of the draws that choose the texts to show
