@@ -15,7 +15,7 @@ import pytest
 
 from curation.leaves.export.clip_export import main
 from curation.leaves.export.forms import export
-from curation.leaves.export.metaclip import MetaClip, Names, local_ids, metaclip_key, names_of, of_list
+from curation.leaves.export.metaclip import MetaClip, local_ids, metaclip_key, of_list, threshold_of
 from curation.schemas import CANDIDATE
 from runtime.errors import InputError
 from tests.naive.loaders import FirstLoader, SecondLoader, naive_key
@@ -161,44 +161,10 @@ def test_keys_are_made_from_urls_without_blanks_and_tabs():
     assert metaclip_key(" http://é.example/a\tb\u00a0c ") == naive_key("http://é.example/ab\u00a0c")
 
 
-def test_names_of_languages_and_of_the_one_t_are_those_of_a_table(run, tars, tmp_path):
-    (tmp_path / "names.csv").write_text("language,name,t\nen,eng_Latn,20k\nja,jpn_Jpan,\n", "utf-8")
-    flags = ["--format", "metaclip", "--tars", *map(str, tars), "--names", str(tmp_path / "names.csv")]
-    main([str(run.path), "--output", str(tmp_path / "out"), *flags])
-    loader = second(tmp_path / "out", "20k")
-    assert [len(loader.probabilities(name)) for name in ("eng_Latn", "jpn_Jpan", "no")] == [4, 2, 1]
-    assert {language for texts in loader.texts(0).values() for _, language, _ in texts} == {
-        "eng_Latn",
-        "jpn_Jpan",
-        "no",
-    }
-    assert names_in(tmp_path / "out") == [
-        {"language": code, "name": name, "t": "20k"}
-        for code, name in (("en", "eng_Latn"), ("ja", "jpn_Jpan"), ("no", "no"))
-    ]
-
-
 def test_a_run_without_english_has_the_t_of_its_first_language_in_all_names():
     languages = {"ja": slice(0, 1), "no": slice(1, 2)}
     run = SimpleNamespace(languages=languages, facts={"languages": {"no": {"t": 3}, "ja": {"t": 7}, "en": {"t": 1}}})
-    assert names_of(run) == Names("7", {"ja": "ja", "no": "no"})
-
-
-@pytest.mark.parametrize(
-    ("table", "fault"),
-    [
-        ("language,name\nxx,french\n", "names xx, of which the run has no entries; it has en, ja, no"),
-        ("language,name\nen,a/b\n", "'a/b' cannot be part of a file's name"),
-        ("language,name\nen,ja\n", "two languages have one name"),
-        ("code,name\nen,english\n", "has the columns code, name; give language, name, t"),
-        ("language,t\nen,20k\nja,7\n", "gives the t 20k and 7; a loader looks for one in the names of all arrays"),
-    ],
-)
-def test_a_table_that_cannot_be_used_is_refused(run, tars, tmp_path, table, fault):
-    (tmp_path / "names.csv").write_text(table, "utf-8")
-    with pytest.raises(InputError, match=fault):
-        export(in_turn(), run.path, tmp_path / "out", MetaClip(tars, tmp_path / "names.csv"))
-    assert not (tmp_path / "out").exists()
+    assert threshold_of(run) == 7
 
 
 def test_tars_without_a_number_or_with_the_same_one_are_refused(run, tars, tmp_path):
@@ -223,13 +189,9 @@ def test_tars_of_another_download_are_refused(run, tmp_path):
 
 
 def test_tars_are_refused_where_no_loader_is_written_for(run, tars, tmp_path, capsys):
-    for flags, fault in (
-        (["--format", "datacomp", "--tars", str(tars[0])], "tars are for the formats metaclip and webdataset"),
-        (["--format", "metaclip", "--names", "names.csv"], "names are for what metaclip writes of tars"),
-    ):
-        with pytest.raises(SystemExit):
-            main([str(run.path), "--output", str(tmp_path / "out"), *flags])
-        assert fault in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(run.path), "--output", str(tmp_path / "out"), "--format", "datacomp", "--tars", str(tars[0])])
+    assert "tars are for the formats metaclip and webdataset" in capsys.readouterr().err
 
 
 def test_images_that_failed_the_gate_have_no_texts(run, tars, tmp_path):

@@ -12,13 +12,11 @@ Images have the keys of the tar, in the tar's order; images without texts are le
 """
 
 import csv
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha224
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +37,7 @@ from curation.run.finished_run import matched_files
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import parts
-from runtime.errors import InputError, did_you_mean, quoted_names
+from runtime.errors import InputError
 from runtime.progress import advancing
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
@@ -55,10 +53,8 @@ SAMPLES = "samples"  # the name of a tally
 NAMES, KEYS = "names.csv", "keys.parquet"
 KEY_DIGITS = 24  # hex digits of the SHA-224 of a URL without blanks and tabs: a key of Meta CLIP's own tars
 URL_KEYS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.string())])
-NAMES_HELP = "CSV of language, name and t: what Meta CLIP's loaders call each list of entries, and English's t"
 COLUMNS = ("language", "name", "t")  # columns of the table of names
 Sample = tuple[str, list[list], list[list]]  # key, [text, probability] …, [text, language, [entry ids]] …
-_NAME = re.compile(r"[\w.-]+")  # pattern of what can be part of a file's name
 
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
 INDEX = "index.json"
@@ -70,16 +66,11 @@ class MetaClip(Form):
     """The export format `metaclip`: counts, probabilities and texts; with tars, JSON files for Meta CLIP's loaders."""
 
     tars: Sequence[str | Path] = ()
-    names: str | Path | None = None
     clusters: ByCluster = ALL
 
     writes = "counts, probabilities and texts for a loader that balances as it reads"
-    flags = ("other names of languages, for metaclip", {"--names FILE": NAMES_HELP})
-    elsewhere = "names are for what metaclip writes of tars; give the tars, too (--tars)"
 
     def __post_init__(self) -> None:
-        if self.names and not self.tars:
-            raise InputError(self.elsewhere)
         if self.clusters.tables and not self.tars:
             raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars (--tars)")
         self.clusters.require_choice("metaclip")
@@ -92,9 +83,9 @@ class MetaClip(Form):
     def write(self, run: Results, folder: Derived) -> str:
         """Write the files for a balancing loader or, with tars, for Meta CLIP's two loaders; return a description."""
         if self.tars:
-            tars, names = distinct_tars(self.tars), names_of(run, self.names)
+            tars = distinct_tars(self.tars)
             beside = Beside.of(folder.engine, run, (), self.clusters)
-            samples = write_loaders(run, tars, names, beside, folder)
+            samples = write_loaders(run, tars, beside, folder)
             return f"{counted(samples, 'sample')} with texts of {counted(len(tars), 'tar')} for both loaders{beside}"
         _write_languages(run, folder.path)
         files = matched_files(run)
@@ -163,19 +154,8 @@ def _images(
 
 
 @dataclass(frozen=True)
-class Names:
-    """Names in files for Meta CLIP's loaders: `of` has the name of each list of entries, by language.
-
-    `t` is the number or text, such as `20k`, in the names of arrays.
-    """
-
-    t: str
-    of: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Lists:
-    """A run's lists of entries: the rates of all entries; by language, a list's slice of ids and its name in files.
+    """A run's lists of entries: the rates of all entries; by language, a list's slice of ids.
 
     `one_list` is the language of the only list, else None.
     """
@@ -183,10 +163,9 @@ class Lists:
     rates: Shipped
     languages: Mapping[str, slice]
     one_list: str | None
-    names: Mapping[str, str]
 
 
-def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside, folder: Derived) -> int:
+def write_loaders(run: Results, tars: list[Input], beside: Beside, folder: Derived) -> int:
     """Write the JSON of each tar for both loaders, the arrays, keys.parquet and names.csv.
 
     Return the number of samples; InputError if there are none.
@@ -195,7 +174,7 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
     files = matched_files(run)
     with scratch() as local:
         rates = folder.engine.ship(save_array(local / "rates.npy", run.rates))
-        lists = Lists(rates, run.languages, run.one_list, names.of)
+        lists = Lists(rates, run.languages, run.one_list)
         make = partial(write_tar, lists=lists, choice=beside.choice)
         tables = [matched_images(files, run.counted[1]), *beside.tables]
         tallies = each_tar(folder, "write the texts", tars, tables, make)
@@ -204,10 +183,11 @@ def write_loaders(run: Results, tars: list[Input], names: Names, beside: Beside,
     keys = WorkItem(Input(KEYS, "own", 1), files)
     folder.make("write the keys of images", [keys], _write_keys)
     arrays = make_folder(folder.path / ARRAYS)
+    t = threshold_of(run)
     for code, ids in run.languages.items():
-        save_array(arrays / f"{names.t}_{names.of[code]}.npy", run.rates[ids].astype(np.float32))
+        save_array(arrays / f"{t}_{code}.npy", run.rates[ids].astype(np.float32))
     with whole(folder.path / NAMES) as path, path.open("w", encoding="utf-8", newline="") as file:
-        rows = [(code, name, names.t) for code, name in names.of.items()]
+        rows = [(code, code, t) for code in run.languages]
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
     return samples
 
@@ -244,12 +224,12 @@ def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Itera
     probability = keep_probability(texts.field("entries"), lists.rates.array()).tolist()
     of_lists = of_list(texts, lists.one_list)
     ids = local_ids(of_lists, lists.languages).to_pylist()
-    called = [lists.names.get(code, code) for code in of_lists.field("language").to_pylist()]
+    codes = of_lists.field("language").to_pylist()
     text = texts.field("text").to_pylist()
     for key, begin, end in zip(keys, offsets, offsets[1:], strict=False):
         span = slice(begin, end)
         with_probability = [list(values) for values in zip(text[span], probability[span], strict=True)]
-        yield key, with_probability, [list(values) for values in zip(text[span], called[span], ids[span], strict=True)]
+        yield key, with_probability, [list(values) for values in zip(text[span], codes[span], ids[span], strict=True)]
 
 
 def indices_of(languages: Mapping[str, slice], listed: np.ndarray) -> dict[str, slice]:
@@ -314,31 +294,10 @@ def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
     return pa.StructArray.from_arrays([*columns.values(), texts.field("entries")], [*columns, "entries"])
 
 
-def names_of(run: Results, table: str | Path | None = None) -> Names:
-    """Return the names for a run: from a CSV table of language, name and t, or else language codes and English's t.
-
-    t is the threshold of balancing. If a run has no entries in English, the t of its first language is used. InputError
-    for a table that does not fit.
-    """
-    rows, codes = _read(Path(table)) if table else {}, [*run.languages]
-    if unknown := rows.keys() - run.languages.keys():
-        near = did_you_mean(min(unknown), codes, f"it has {', '.join(codes)}")
-        raise InputError(f"{table} names {min(unknown)}, of which the run has no entries; {near}")
-    several = sorted({row["t"] for row in rows.values() if row["t"]})
-    if len(several) > 1:
-        raise InputError(
-            f"{table} gives the t {' and '.join(several)}; a loader looks for one in the names of all arrays: give "
-            "that of English alone"
-        )
-    first = run.facts["languages"][ENGLISH if ENGLISH in codes else codes[0]]["t"]
-    names = {code: rows.get(code, {}).get("name") or code for code in codes}
-    t = several[0] if several else str(first)
-    unfit = next((part for part in (*names.values(), t) if not _NAME.fullmatch(part)), None)
-    if unfit is not None:
-        raise InputError(f"{unfit!r} cannot be part of a file's name; give letters, digits, '.', '_' and '-'")
-    if len({*names.values()}) < len(names):
-        raise InputError("two languages have one name; a loader tells lists by their names: give each its own")
-    return Names(t, names)
+def threshold_of(run: Results) -> int:
+    """Return the t in the names of all arrays: of English or, without entries in English, of the first language."""
+    codes = [*run.languages]
+    return run.facts["languages"][ENGLISH if ENGLISH in codes else codes[0]]["t"]
 
 
 def member(number: int, key: str, value: Any) -> bytes:
@@ -395,14 +354,3 @@ def metaclip_key(url: str) -> str:
     'cb17bb8cfe21ab85bcacdb4a'
     """
     return sha224(url.replace(" ", "").replace("\t", "").encode()).hexdigest()[:KEY_DIGITS]
-
-
-def _read(path: Path) -> dict[str, dict[str, str]]:
-    """Return the rows of a CSV table of names, by language; InputError for a file that is no such table."""
-    try:
-        rows = [*csv.DictReader(StringIO(path.read_text("utf-8-sig")), restval="", strict=True)]
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a CSV of names ({error})") from None
-    if rows and not set(rows[0]) <= set(COLUMNS) or any("language" not in row for row in rows):
-        raise InputError(f"{path} has the columns {quoted_names([*rows[0]])}; give {', '.join(COLUMNS)}")
-    return {row["language"]: {"name": row.get("name", ""), "t": row.get("t", "")} for row in rows}
