@@ -3,7 +3,7 @@
 SAMPLE := .demo/sample
 
 # All cores work at tests: each process takes a file at a time, those that start Spark first.
-PYTEST := .ci/in-venv pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := .ci/in-venv python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 QUICK := not spark and not browser and not shared and not slow and not soak
 
 # The core, and the tests that run it.
@@ -11,8 +11,7 @@ MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) cu
 	$(wildcard curation/outputs/[a-z]*.py) $(addprefix curation/run/,output_folder.py results.py verify.py) runtime/buckets.py
 OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
 	curation/balancing runtime
-# Numba notices a read out of bounds only when told to, so these kernels have a cache of their own. What tests start as a
-# user does, by spark-submit, checks no bounds.
+# Numba notices a read out of bounds only when told to, so these kernels have a cache of their own.
 CHECKED_KERNELS = $(CURDIR)/.numba/checked
 
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
@@ -80,7 +79,9 @@ slow:
 		echo "no Chromium and chromedriver: the tests of the report in a browser will be skipped" >&2
 	.ci/in-venv mypy
 	$(PYTEST) -m "spark and not smoke and not soak"
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -m "(slow or browser) and not spark and not soak"
+	$(PYTEST) -m "(slow or browser) and not kernels and not spark and not soak"
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -p tests.support.reached_kernels \
+		-m "kernels and not spark and not soak"
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.
 floors:

@@ -16,6 +16,8 @@ from metadata.entries import Entries
 from runtime.errors import InputError
 from tests.naive.sampling import naive_counts
 
+pytestmark = pytest.mark.kernels
+
 TEXTS = st.lists(st.none() | st.lists(st.integers(0, 6), unique=True, max_size=5), max_size=20)
 LISTS = pa.list_(pa.int32())
 

@@ -21,6 +21,8 @@ from curation.schemas import CANDIDATE, CURATED, MATCHED, SAMPLED
 from runtime.errors import InputError
 from tests.naive.sampling import naive_expected_size, naive_keep_probability, naive_sample
 
+pytestmark = pytest.mark.kernels
+
 LISTS = pa.list_(pa.int32())
 RATES = np.array([1, 0.5, 0.3, 0.01, 0.7], np.float32)
 TEXTS = st.lists(st.none() | st.lists(st.integers(0, 4), unique=True, max_size=5), max_size=20)

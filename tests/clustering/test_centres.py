@@ -8,6 +8,8 @@ from curation.leaves.clustering.training import Centres, moved
 from curation.leaves.near_duplicates.kernels import cosines as kernels
 from tests.naive.clusters import naive_centre, naive_means, naive_scores, naive_square, naive_unit
 
+pytestmark = pytest.mark.kernels
+
 RANDOM = np.random.default_rng(0)
 
 

@@ -22,6 +22,8 @@ from tests.naive.semantic_copies import naive_copies, naive_cosine
 from tests.support.embeddings import embeddings_of, uids_of
 from tests.support.finished_run import FinishedRun, finished_run, image
 
+pytestmark = pytest.mark.kernels
+
 CONFIG = ClusterConfig(fine=5, coarse=2, texts="pool", same_meaning=0.95, seed=3)
 
 

@@ -12,6 +12,8 @@ from runtime.storage.own_files import own_files
 from tests.naive.disclosure import naive_domains
 from tests.support.in_turn import in_turn
 
+pytestmark = pytest.mark.kernels
+
 NASTY = [
     None,
     "",

@@ -47,7 +47,10 @@ SOURCES = (["numbers"], ["wordnet"], ["wordnet", "unigrams"], ["unigrams"], ["bi
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["built", "starter", "lists"])
+KINDS = ["built", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("starter", "lists"))]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def folders(request, tmp_path_factory) -> dict[str, str]:
     """Metadata, a run, another with other seed and threshold, and clusters, under the names that notebooks look for."""
     metadata, run, other, clusters = (

@@ -17,6 +17,8 @@ from runtime.tallies import TaskResult
 from tests.naive.exclusion import naive_excluded
 from tests.support.exclusions import LISTED, UID, URL, batch, reasons
 
+pytestmark = pytest.mark.kernels
+
 
 def covered(domains, urls):
     return KeySet.of([domain_keys(pa.array(domains))]).covers(urls)

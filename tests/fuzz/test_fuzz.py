@@ -31,6 +31,7 @@ def fuzz(first: int, seconds: float, *names: str, **environment: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kernels
 def test_damaged_files_are_read_or_refused():
     fuzz(0, -FEW)
 

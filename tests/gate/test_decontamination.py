@@ -17,6 +17,8 @@ from tests.support.finished_run import image
 from tests.support.gates import gated
 from tests.support.tables import fixed_length
 
+pytestmark = pytest.mark.kernels
+
 WITHIN = 4  # bits
 
 

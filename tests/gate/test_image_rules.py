@@ -11,6 +11,8 @@ from curation.licences import LICENCES
 from tests.support.rules import failing_images
 from tests.support.stated_images import batch, image
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.mark.parametrize(
     ("path", "fails"),

@@ -32,6 +32,8 @@ from tests.support.finished_run import candidate
 from tests.support.finished_run import image as matched
 from tests.support.gates import gated
 
+pytestmark = pytest.mark.kernels
+
 LETTERS = "aZé:%/.-_ 9日本ไทย한글ßĞ\u0301“”ΑБ\U0001f600|@#'&"
 TEXTS = (
     *(

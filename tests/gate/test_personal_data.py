@@ -13,6 +13,8 @@ from curation.leaves.gate.policies import RULES, Policy
 from runtime.errors import InputError
 from tests.naive.personal_data import naive_holds
 
+pytestmark = pytest.mark.kernels
+
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "personal_data.json").read_text("utf-8"))
 KINDS = ("email_address", "phone_number", "card_number", "iban")
 PIECES = [

@@ -15,6 +15,8 @@ from tests.naive.policies import naive_fails_image, naive_fails_text
 from tests.support.rules import POLICY, failing_images, failing_texts
 from tests.support.stated_images import batch, image
 
+pytestmark = pytest.mark.kernels
+
 
 def expected(rows: list[dict]) -> dict[str, list[bool]]:
     """What the naive twin says of all images, or texts, by rule."""

@@ -9,6 +9,8 @@ from metadata.languages import LANGUAGES
 from tests.support.rules import failing_texts
 from tests.support.stated_images import batch, image
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.mark.parametrize(
     ("text", "rules"),

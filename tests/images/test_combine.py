@@ -14,6 +14,8 @@ from runtime.tallies import TaskResult
 from tests.naive.images import naive_combine, naive_group
 from tests.support.pair_rows import cut, pairs, random_pairs, shuffled
 
+pytestmark = pytest.mark.kernels
+
 
 def combined(rows: pa.RecordBatch, max_texts: int = 64) -> list[dict]:
     return combine(rows, max_texts, TaskResult()).to_pylist()

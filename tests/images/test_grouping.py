@@ -23,6 +23,8 @@ from tests.naive.images import naive_combine, naive_group
 from tests.naive.row_ids import naive_hash, naive_uid
 from tests.support.pair_rows import candidates, cut, matching, pairs, random_candidates, shuffled, stated_sizes
 
+pytestmark = pytest.mark.kernels
+
 NOTHING = candidates()
 POWERS = st.integers(0, 13).map(lambda exponent: 1 << exponent)
 KEYS = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 64).map(lambda i: (1 << i) - 1), max_size=30)

@@ -28,6 +28,8 @@ from tests.support.language_models import (
 )
 from tests.support.odd_texts import BYTES, TEXTS
 
+pytestmark = pytest.mark.kernels
+
 SMALL = Layout(width=20)
 ALIKE = ["a", "犬", "dog 犬", "a a a", "", *WORDS, "internationalisation of été"]
 

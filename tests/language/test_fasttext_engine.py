@@ -25,6 +25,8 @@ from tests.support.any_models import spread_alike
 from tests.support.language_models import COUNTS, SOFTMAX, TREE, WORDS, Layout, model_bytes
 from tests.support.odd_texts import BYTES, TEXTS
 
+pytestmark = pytest.mark.kernels
+
 BUCKETS = 2_000_000
 
 

@@ -15,6 +15,8 @@ from tests.naive.judging import naive_is_foreign, naive_judge
 from tests.support.checkout import ROOT
 from tests.support.cldr_scripts import scripts_csv
 
+pytestmark = pytest.mark.kernels
+
 PIECES = [
     "IMG_0450.jpg",
     "http://a.example/",

@@ -11,6 +11,8 @@ from curation.kernels.fasttext.rows import ABREAST, BLOCK, multiply
 from runtime.kernels import kernel
 from tests.naive.model_kernels import naive_best_two, naive_entries, naive_powers, naive_products
 
+pytestmark = pytest.mark.kernels
+
 NAMES = st.lists(st.binary(max_size=5).map(lambda name: name.replace(b"\0", b"")), max_size=8)
 
 

@@ -11,6 +11,8 @@ from curation.inputs import files
 from curation.language.text_kinds import ATTRIBUTES, ELEMENTS, ENDINGS, GENERIC, KINDS, PICTURES, SHOTS, text_kinds
 from tests.naive.text_kinds import naive_kinds
 
+pytestmark = pytest.mark.kernels
+
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "text_kinds.json").read_text("utf-8"))
 PAIRS = [(text, set(kinds.split())) for kinds, texts in CASES.items() for text in texts]
 PIECES = [

@@ -16,6 +16,8 @@ from tests.language.test_judging import CODES, ROWS, RULES, columns
 from tests.naive.judging import naive_han, naive_judge_with_witnesses
 from tests.support.pair_rows import ENTRIES, candidates
 
+pytestmark = pytest.mark.kernels
+
 KNOWN = st.lists(st.none() | CODES.filter("other".__ne__), min_size=8, max_size=8)
 ORDERS = st.lists(st.sampled_from(NAMES), unique=True)
 

@@ -20,6 +20,8 @@ from tests.naive.matching import naive_matches
 from tests.support.checkout import CASES
 from tests.support.matching import ENTRIES, LINES, RULES, TEXTS, answers, large, texts_and_entries
 
+pytestmark = pytest.mark.kernels
+
 CASES = {rules: json.loads((CASES / f"matching_{rules}.json").read_text("utf-8")) for rules in RULES}
 TYPES = (pa.string(), pa.large_string(), pa.string_view())
 

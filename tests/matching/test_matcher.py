@@ -7,6 +7,8 @@ from curation.matching.matcher import Matcher
 from runtime.errors import InputError
 from tests.support.matching import RULES, answers, expected, large
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("bad", [["\ud800"], [1], 3, "a dog", pa.array([1]), [b"bytes\xff"]])

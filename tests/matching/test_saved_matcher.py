@@ -22,6 +22,8 @@ from tests.support.flips import flip
 from tests.support.mapped import is_mapped
 from tests.support.matching import ENTRIES, RULES, TEXTS, answers, saved
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.mark.parametrize("rules", RULES)
 def test_a_saved_matcher_answers_alike_and_knows_its_entries(tmp_path, rules):

@@ -7,6 +7,8 @@ from curation.leaves.near_duplicates import vectors as module
 from curation.leaves.near_duplicates.vectors import LeastCosine, MeaningLeaders, scaled
 from tests.naive.semantic_copies import naive_cosine, naive_leaders
 
+pytestmark = pytest.mark.kernels
+
 
 def groups(seed: int, rows: int, dimension: int, width: float) -> np.ndarray:
     """Vectors around some centres; some are equal, some a multiple of others."""

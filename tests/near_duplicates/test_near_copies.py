@@ -12,6 +12,8 @@ from tests.naive.near_duplicates import naive_leaders, naive_pairs
 from tests.support.hash_kinds import HASHES, RANDOM, random_hashes, with_bits_in
 from tests.support.near_duplicates import near_copies, pairs_within
 
+pytestmark = pytest.mark.kernels
+
 WIDTHS = pytest.mark.parametrize("words", [1, 4])
 
 

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from curation import online
-from curation.leaves.online.batches import ByEntries, chosen_rows
+from curation.leaves.online.batches import ByEntries, chosen_rows, lists_at
 from curation.leaves.online.epochs import Epoch, order_of_blocks
 from runtime.errors import InputError
 from tests.naive.batches import naive_best, naive_greedy, naive_most, naive_sum
 from tests.support.online_run import FORKS, pairs
+
+pytestmark = pytest.mark.kernels
 
 ENTRIES = 12
 # Powers of two: shares and sums that floats have exactly do not hide which of two equal samples comes first.
@@ -30,6 +32,17 @@ def drawn(chance, number, most=4):
 def lists(samples):
     """The ids and offsets of samples."""
     return np.array([*chain.from_iterable(samples)], np.int32), np.cumsum([0, *map(len, samples)])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lists_of_several_parts_are_taken_in_the_order_that_is_given(seed):
+    chance = random.Random(seed)
+    samples = [drawn(chance, number) for number in (5, 1, 9)]
+    order = chance.sample(range(15), 12)
+    parts = [(ids, offsets[:-1], offsets[1:]) for ids, offsets in map(lists, samples)]
+    ids, offsets = lists_at(np.array(order), parts)
+    wanted, starts = lists([[*chain.from_iterable(samples)][number] for number in order])
+    assert (ids.tolist(), offsets.tolist()) == (wanted.tolist(), starts.tolist())
 
 
 @pytest.mark.parametrize("form", TARGETS)

@@ -13,6 +13,8 @@ from runtime.errors import InputError
 from runtime.kernels.hashes import siphash
 from tests.naive.sampling import naive_draw, naive_siphash
 
+pytestmark = pytest.mark.kernels
+
 ROWS = 200_000
 # First outputs of the published test vectors: key 00 … 0f, inputs empty, 00, 00 01
 VECTORS = [0x726FDB47DD0E0E31, 0x74F839C593DC67FD, 0x0D6C8009D9A94F5A]

@@ -158,7 +158,7 @@ def test_a_folder_of_someone_else_on_the_local_disk_is_refused(source, tmp_path,
         require_safe()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_kernel_is_compiled_again_when_another_file_that_it_inlines_has_changed(source):
     (source / "inner.py").write_text(HARMLESS.replace("@kernel", "@inline").replace("import kernel", "import inline"))
     outer = HARMLESS.replace("\n\n\n", "\nfrom inner import twice as once_more\n\n\n", 1)
@@ -168,7 +168,7 @@ def test_a_kernel_is_compiled_again_when_another_file_that_it_inlines_has_change
     assert [*results, call(source).stdout.split()[0]] == ["42", "42", "63"]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("ending", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: data[:-1]])
 def test_a_file_of_the_cache_that_is_cut_or_empty_is_made_again(source, ending, damage):
@@ -181,7 +181,7 @@ def test_a_file_of_the_cache_that_is_cut_or_empty_is_made_again(source, ending, 
     assert file.read_bytes()[: len(whole) // 2] == whole[: len(whole) // 2]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_bit_that_flips_in_compiled_code_is_not_run(source):
     assert call(source).stdout.split()[0] == "42"
     (file,) = source.rglob("*.nbc")
@@ -211,7 +211,7 @@ def shortened(compiled: Path) -> None:
 UNCHECKED = {"NUMBA_BOUNDSCHECK": "0"}  # kernels of a wheel check no bounds
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("change", "result", "is_compiled"),
     [

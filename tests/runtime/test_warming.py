@@ -123,7 +123,7 @@ def test_a_worker_does_not_go_on_with_kernels_of_someone_else(cache, monkeypatch
     assert not cache.exists()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_dry_run_announces_once_all_kernels_of_a_run_with_a_gate(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "pairs.csv").write_text("url,text\nhttps://a.example/1.jpg,A dog\n")

@@ -15,6 +15,8 @@ from curation.inputs.crawl import warc
 from runtime.kernels.masks import SLACK, find_bytes
 from tests.support.checkout import SHARED
 
+pytestmark = pytest.mark.kernels
+
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat and warc")
 
 

@@ -10,6 +10,8 @@ from curation.inputs.crawl.html_pages import elements
 from curation.kernels.html import OF_NOSCRIPT, OF_SOURCE
 from tests.naive.image_links import naive_images
 
+pytestmark = pytest.mark.kernels
+
 NAMES = ("src", "data-lazy-src", "srcset", OF_SOURCE, "alt", "title", "data-image-title")
 
 

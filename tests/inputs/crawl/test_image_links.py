@@ -8,6 +8,8 @@ from curation.inputs.crawl.html_pages import LINKS, largest_link, link_of
 from tests.naive.image_links import naive_largest, naive_link
 from tests.support.crawl_records import PAGE, dropped, of_warc, warc
 
+pytestmark = pytest.mark.kernels
+
 PARTS = [
     *(
         "a.jpg",

@@ -17,6 +17,8 @@ from tests.support.checkout import SHARED
 from tests.support.crawl_records import read_back
 from tests.support.wat_records import fast, image, of_links, slow
 
+pytestmark = pytest.mark.kernels
+
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat and warc")
 
 CC = "creativecommons.org"

@@ -17,6 +17,8 @@ from runtime.kernels.masks import SLACK
 from tests.support.crawl_records import envelope, image, read_back, warc
 from tests.support.wat_records import fast, slow
 
+pytestmark = pytest.mark.kernels
+
 HOST = "www.shop.co.uk"
 
 

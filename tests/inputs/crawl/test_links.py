@@ -8,6 +8,8 @@ from curation.inputs.crawl.links import Links
 from tests.naive.inputs import naive_resolve
 from tests.support.crawl_records import PAGE, dropped, image, of_warc, of_wat, warc, wat
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.mark.parametrize(
     ("link", "url"),

@@ -15,6 +15,8 @@ from tests.naive.page_places import CONTAINERS, naive_places
 from tests.support.checkout import SHARED
 from tests.support.crawl_records import read_back, warc
 
+pytestmark = pytest.mark.kernels
+
 needs_shared = pytest.mark.skipif(not (SHARED / "warc").is_dir(), reason="needs the shared data: warc")
 
 

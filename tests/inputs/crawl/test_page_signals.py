@@ -7,6 +7,8 @@ from curation.inputs.crawl.links import image_signals
 from curation.schemas import HOST_SIGNALS, SIGNALS
 from tests.support.crawl_records import read_back, warc
 
+pytestmark = pytest.mark.kernels
+
 
 def said_in(signals):
     return {name for name, bit in SIGNALS.items() if signals & bit}

@@ -12,6 +12,8 @@ from curation.inputs.crawl import warc as warc_records
 from curation.kernels.warc_heads import UNUSUAL
 from tests.support.wat_records import image, of_links, record
 
+pytestmark = pytest.mark.kernels
+
 
 def by_fastwarc(read, packed, monkeypatch):
     with monkeypatch.context() as patched:

@@ -19,6 +19,8 @@ from tests.support.crawl_records import image, read_back, record
 from tests.support.crawl_records import warc as page_of
 from tests.support.crawl_records import wat as links_of
 
+pytestmark = pytest.mark.kernels
+
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat and warc")
 ENTRIES = Entries.build({"en": ["dog", "cat"]})
 

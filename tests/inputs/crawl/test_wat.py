@@ -13,6 +13,8 @@ from curation.inputs.crawl import warc, wat
 from tests.support.checkout import SHARED
 from tests.support.wat_records import PAGE, envelope, fast, image, is_read_fast, mutated, of_links, slow
 
+pytestmark = pytest.mark.kernels
+
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat")
 PIECES = [
     "http:",

@@ -11,6 +11,8 @@ from curation.inputs.crawl import wat
 from curation.inputs.crawl.links import Links
 from tests.support.wat_records import fast, image, of_links, slow
 
+pytestmark = pytest.mark.kernels
+
 LINKS = ["http:", "HTTPS:", "/", "//", ".", "..", "./", "?", "#", ";", ":", "[", "a", "b.jpg", "é", " ", "data:", "x+y"]
 
 

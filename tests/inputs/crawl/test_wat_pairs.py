@@ -12,6 +12,8 @@ from tests.naive.inputs import naive_wat
 from tests.support.checkout import SHARED
 from tests.support.crawl_records import PAGE, dropped, envelope, image, of_warc, of_wat, record, wat
 
+pytestmark = pytest.mark.kernels
+
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat and warc")
 
 

@@ -16,6 +16,8 @@ from tests.support.crawl_records import image as link
 from tests.support.crawl_records import read_back, warc, wat
 from tests.support.wat_records import envelope, fast, image, is_read_fast, of_links, slow
 
+pytestmark = pytest.mark.kernels
+
 SIGNALS = 4  # column of a row
 DATA_NOAI = 32
 needs_shared = pytest.mark.skipif(not (SHARED / "wat").is_dir(), reason="needs the shared data: wat and warc")

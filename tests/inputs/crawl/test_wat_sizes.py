@@ -15,6 +15,8 @@ from curation.kernels.wat.links import DEEPEST
 from runtime.arrow import gather_rows
 from tests.support.wat_records import fast, image, is_read_fast, of_links, slow
 
+pytestmark = pytest.mark.kernels
+
 
 def test_deep_nesting_breaks_nothing():
     for depth in (DEEPEST - 8, DEEPEST, 1000, 100_000):

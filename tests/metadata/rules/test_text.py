@@ -29,6 +29,8 @@ from tests.naive.matching import (
     naive_symbols,
 )
 
+pytestmark = pytest.mark.kernels
+
 CHARACTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
     [
         *"ab '.,!`\t\n\r\x00’‘ʼ´™℠",

@@ -14,6 +14,8 @@ from metadata.stages.choosing import percentile, percentile_ranks
 from metadata.words import WORDS, count_batches, information, pair_entries, scores
 from tests.naive import ngrams as naive
 
+pytestmark = pytest.mark.kernels
+
 EN = language("en")
 SAMPLES = {
     "en": ["The cat isn't here; the cat’s 3.5 km away.", "New York, New York\nNew\tYork", None, "", "m² ½ ﬁn e\u0301"],

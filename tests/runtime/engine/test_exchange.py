@@ -1,4 +1,7 @@
-"""Blocks reach their partition in each engine, and each tally is counted once."""
+"""Blocks reach their partition in each engine, and each tally is counted once.
+
+`make soak` tries all engines. That commands give the same bytes in two of them is in `tests/jobs/test_engines.py`.
+"""
 
 import os
 from functools import partial
@@ -31,9 +34,15 @@ ITEMS = {
 }
 
 
-@pytest.fixture(
-    scope="module", params=["here", "processes", "stand-in", pytest.param("local[3]", marks=pytest.mark.spark)]
-)
+ENGINES = [
+    "processes",
+    pytest.param("here", marks=pytest.mark.soak),
+    pytest.param("stand-in", marks=pytest.mark.soak),
+    pytest.param("local[3]", marks=[pytest.mark.spark, pytest.mark.soak]),
+]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
 def engine(request, tmp_path_factory):
     if request.param in ("here", "processes"):
         local = Local(1 if request.param == "here" else 3)
