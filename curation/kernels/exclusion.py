@@ -4,22 +4,28 @@ import numpy as np
 
 from runtime.kernels import inline, lean
 
-NOT_LISTED, LISTED, UNUSUAL = 0, 1, 2  # UNUSUAL: not plain ASCII, or with %; the caller must respell the host
+NOT_LISTED, LISTED, UNUSUAL = 0, 1, 2  # An UNUSUAL host has % or is not ASCII; the caller must respell it.
 _COLON, _SLASH, _DOT = (np.uint8(ord(c)) for c in ":/.")
-_FIRST_BASIS, _SECOND_BASIS = np.uint64(0xCBF29CE484222325), np.uint64(0x9E3779B97F4A7C15)  # the first of FNV-1a
-_FIRST_PRIME, _SECOND_PRIME = np.uint64(0x100000001B3), np.uint64(0xC2B2AE3D27D4EB4F)
+# The two halves of a key are hashed alike; the numbers of the first half are those of FNV-1a.
+_FIRST_BASIS = np.uint64(0xCBF29CE484222325)
+_SECOND_BASIS = np.uint64(0x9E3779B97F4A7C15)
+_FIRST_PRIME = np.uint64(0x100000001B3)
+_SECOND_PRIME = np.uint64(0xC2B2AE3D27D4EB4F)
 
-_PLAIN, _STOP, _USER, _PORT, _BRACKET = range(5)  # the role of a byte in the part of a URL that names the host
+# A byte has one of these roles in the part of a URL that names the host.
+_PLAIN, _STOP, _USER, _PORT, _BRACKET = range(5)
 _ROLES = np.full(256, _PLAIN, np.uint8)
-_ROLES[list(b"/\\?#")], _ROLES[list(b"@:]")] = _STOP, (_USER, _PORT, _BRACKET)
+_ROLES[list(b"/\\?#")] = _STOP
+_ROLES[list(b"@:]")] = (_USER, _PORT, _BRACKET)
 _FOREIGN = np.uint8(0)
 # Each byte in lower case; _FOREIGN for % and bytes outside ASCII, which a canonical host does not have.
 _LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8).copy()
-_LOWER[128:] = _LOWER[ord("%")] = _FOREIGN
+_LOWER[ord("%")] = _FOREIGN
+_LOWER[128:] = _FOREIGN
 
 
 @inline
-def place_among(keys, low, high, first, second):
+def index_among(keys, low, high, first, second):
     """Return the index of the key (first, second) in the sorted keys[low:high, 0:2]; -1 if it is not there."""
     end = high
     while low < high:
@@ -38,7 +44,7 @@ def key_index(keys, starts, shift, first, second):
     Keys whose leading `64 - shift` bits are b are keys[starts[b]:starts[b + 1]].
     """
     bucket = np.int64(first >> shift)
-    return place_among(keys, starts[bucket], starts[bucket + 1], first, second)
+    return index_among(keys, starts[bucket], starts[bucket + 1], first, second)
 
 
 @lean
@@ -50,22 +56,27 @@ def find_keys(keys, starts, shift, queries, out):
 
 @inline
 def host_span(data, begin, end):
-    """Return the begin and the end of the host in the URL data[begin:end], without userinfo, port and final dots."""
+    """Return the begin and the end of the host in the URL data[begin:end], without userinfo, port and final dots.
+
+    For a URL without a host, both are `end`.
+    """
     i = begin
     while i < end and data[i] != _COLON:
         i += 1
     if i + 2 >= end or data[i + 1] != _SLASH or data[i + 2] != _SLASH:
         return end, end
     i += 3
-    first, colon = i, -1
+    first = i
+    colon = -1
     while i < end:
         role = _ROLES[data[i]]
         if role != _PLAIN:
             if role == _STOP:
                 break
             if role == _USER:
-                first, colon = i + 1, -1
-            elif role == _BRACKET:  # the colons before it are those of an IPv6 address
+                first = i + 1
+                colon = -1
+            elif role == _BRACKET:  # The colons before a bracket belong to an IPv6 address.
                 colon = -1
             elif colon < 0:
                 colon = i
@@ -78,7 +89,7 @@ def host_span(data, begin, end):
 
 @inline
 def hashed_with(first, second, byte):
-    """Return the key (first, second) updated by one more byte; names are hashed from their last byte to their first."""
+    """Return the key (first, second) of a name after one more byte of it; names are hashed from their end."""
     return (first ^ np.uint64(byte)) * _FIRST_PRIME, (second ^ np.uint64(byte)) * _SECOND_PRIME
 
 
@@ -89,19 +100,22 @@ def hash_names(names, bounds, out):
         first, second = _FIRST_BASIS, _SECOND_BASIS
         for i in range(bounds[number + 1] - 1, bounds[number] - 1, -1):
             first, second = hashed_with(first, second, names[i])
-        out[number, 0], out[number, 1] = first, second
+        out[number, 0] = first
+        out[number, 1] = second
 
 
 @lean
 def find_hosts(data, offsets, keys, starts, shift, out):
     """Set out[row] to LISTED if the host of the URL data[offsets[row]:offsets[row + 1]] is a listed name or below one.
 
-    Listed names are given by their keys, as to `find_keys`. Other hosts get NOT_LISTED, or UNUSUAL if a byte is %
-    or not ASCII.
+    `keys`, `starts` and `shift` hold the keys of the listed names, as in `find_keys`. Other hosts get NOT_LISTED, or
+    UNUSUAL if a byte is % or not ASCII.
     """
     for row in range(len(out)):
         begin, end = host_span(data, offsets[row], offsets[row + 1])
-        first, second, state = _FIRST_BASIS, _SECOND_BASIS, NOT_LISTED
+        first = _FIRST_BASIS
+        second = _SECOND_BASIS
+        state = NOT_LISTED
         for i in range(end - 1, begin - 1, -1):
             byte = _LOWER[data[i]]
             if byte == _FOREIGN:

@@ -1,10 +1,10 @@
 """Find the images, bases, metas and language of a page in one pass over its tokens, in linear time.
 
-No tree is built: it may be as deep as the page is long, and building it may take quadratic time. Instead a stack of
+No tree is built: it may be as deep as the page is long, and building it may take quadratic time. Instead, a stack of
 frames, each the number of a tag name, records whether the current token is in a template, in SVG, in MathML, or in HTML
-inside these. A second stack has the open CONTAINERS, whose tags and names (id, class, role, rel) tell the place of the
-images in them; names are read once, at the first image. An end tag changes only these two stacks: other open elements
-are ignored.
+inside these. A second stack has the open CONTAINERS. Their tags and names (id, class, role, rel) tell where on the page
+the images in them are; names are read once, at the first image. An end tag changes only these two stacks; other open
+elements are ignored.
 """
 
 import numpy as np
@@ -26,50 +26,53 @@ from curation.kernels.markup import (
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
-RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "plaintext")  # hold no tags
+# The content of a RAW element has no tags.
+RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "plaintext")
 FOREIGN = ("svg", "math")
-POINTS = (("foreignobject", "desc", "title"), ("mi", "mo", "mn", "ms", "mtext"))  # in these, HTML goes on
+# In these elements of SVG and of MathML, HTML continues.
+POINTS = (("foreignobject", "desc", "title"), ("mi", "mo", "mn", "ms", "mtext"))
 WANTED = ("img", "image", "base", "meta", "html", "source")
-STATING = ("a", "area", "link", "script", "meta")  # wanted once more where they may state a licence
-KINDS = (*WANTED, *(f"{name} license" for name in STATING))  # `content` of a script is its text
-# Start tags that end SVG and MathML.
+STATING = ("a", "area", "link", "script", "meta")  # These get a further row where they may state a licence.
+KINDS = (*WANTED, *(f"{name} license" for name in STATING))  # The `content` of a script is its text.
+# These start tags end SVG and MathML.
 BREAKOUT = (
     *("b", "big", "blockquote", "body", "br", "center", "code", "dd", "div", "dl", "dt", "em", "embed", "head", "hr"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "i", "img", "li", "listing", "menu", "meta", "nobr", "ol", "p", "pre"),
     *("ruby", "s", "small", "span", "strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var"),
 )
-# Elements whose names tell the place of what is in them; all end with an end tag.
+# The names of these elements tell where on the page their content is; all of them end with an end tag.
 CONTAINERS = (
     *("div", "section", "article", "main", "nav", "aside", "header", "footer", "figure", "form", "table", "ul", "ol"),
 )
 OTHERS = ("template", "font", "picture", "noscript", *STATING[:3], *CONTAINERS)
-SETS = ("data-srcset", "data-lazy-srcset", "srcset")  # of an image or of a <source>, that of scripts first
-OF_LICENCES = ("property", "itemprop", "rel", "type")  # attributes of elements that state licences
-OF_PLACES = ("id", "class", "role")  # attributes that, with rel, may tell the place of an image
-ATTRIBUTES = (  # the links of an image, then its texts, then others
+SETS = ("data-srcset", "data-lazy-srcset", "srcset")  # The sets that scripts read come first.
+OF_LICENCES = ("property", "itemprop", "rel", "type")  # Elements that state licences have these attributes.
+OF_PLACES = ("id", "class", "role")  # These attributes, and rel, may tell where on the page an image is.
+# The links of an image come first, then its texts, then other attributes.
+ATTRIBUTES = (
     *("src", "data-src", "data-lazy-src", "data-original", *SETS),
     *("alt", "title", "data-image-title", "width", "height", "data-noai", "lang"),
     *("href", "charset", "http-equiv", "name", "content"),
-    *("color", "face", "size"),  # a <font> with one of these ends SVG and MathML
+    *("color", "face", "size"),  # A <font> with one of these ends SVG and MathML.
 )
 
-# What an image has from other elements: the set of the <source> before it, the src of the <noscript> behind it, the
-# href of the <a> around it. And the first other attribute that looks like the address of a picture, from its name on.
-# No attribute has such a name.
+# An image also gets these values: the set of the <source> before it, the src of the <noscript> after it, the href of
+# the <a> around it, and its first other attribute, with name and value, that looks like the address of a picture. No
+# attribute has such a name.
 OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_OTHER = ("source srcset", "noscript src", "a href", "other src")
 
-# Columns of an element: its kind, of KINDS, the bits of its place, and for each of SPANS where its value begins and
-# ends, or -1 twice.
-WANTED_SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_OTHER)  # of the elements of WANTED
+# The columns of an element are its kind (an index of KINDS), the bits of where on the page it is, and two for each of
+# SPANS: where the value begins and ends, or -1 twice.
+WANTED_SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_OTHER)  # The elements of WANTED have only these.
 SPANS = (*WANTED_SPANS, *OF_LICENCES, *OF_PLACES)
 KIND, PLACES, VALUES = 0, 1, 2
-COLUMNS = VALUES + 2 * len(SPANS)
+ELEMENT_COLUMNS = VALUES + 2 * len(SPANS)
 WANTED_COLUMNS = VALUES + 2 * len(WANTED_SPANS)
 
-# Bits of a place, as in schemas.IMAGE_PLACES.
+# These bits tell where on the page an image is; they are also in schemas.IMAGE_PLACES.
 FIGURE, HEADER, FOOTER, MENU, ADVERT, INTERFACE, CONTENTS = (1 << bit for bit in (13, *range(24, 30)))
-# Whole words of ids, classes, roles and tags that say where an image is, or what it is. Others, such as `search`,
-# `author` and `aside`, stand as often around pictures that are described.
+# These words, in ids, classes, roles and tags, say where an image is, or what it is. Other words, such as `search`,
+# `author` and `aside`, are around described pictures just as often.
 NAMES_OF_PLACES = {
     HEADER: "head header hdr masthead topbar",
     FOOTER: "colophon contentinfo foot footer ftr",
@@ -103,12 +106,12 @@ FIRST_SET, FIRST_TEXT, TEXTS_END = (VALUES + 2 * ATTRIBUTES.index(name) for name
 
 _SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _QUESTION = (ord(character) for character in ' /=<>"?')
 _JPG, _JPEG, _PNG, _WEBP, _AVIF = (int.from_bytes(end, "big") for end in (b"jpg", b"jpeg", b"png", b"webp", b"avif"))
-NO_ELEMENT = -1  # instead of a row: the values are not wanted
+NO_ELEMENT = -1  # This number in place of a row says that the values are not needed.
 
-# Columns of an open container: the number of its tag, where its attributes begin, and the bits of the place of what is
-# in it, -1 where they are not known yet.
+# The columns of an open container are the number of its tag, where its attributes begin, and the bits of where on the
+# page its content is; -1 if these bits are not known yet.
 TAG, BEGIN, BITS = range(3)
-NEAR = 64  # an end tag closes one of so many containers that are open last
+CLOSABLE_CONTAINERS = 64  # An end tag closes only one of this many containers that were opened last.
 
 _TAGS, TAG_NAMES = table_of({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, *OTHERS})
 _ORDERED_ATTRIBUTES, ATTRIBUTE_NAMES = table_of((*ATTRIBUTES, *OF_LICENCES, *OF_PLACES))
@@ -119,38 +122,58 @@ def _tags(names):
     return np.array([name in names for name in _TAGS])
 
 
-IS_RAW, IS_BREAKOUT, IS_CONTAINER = _tags(RAW), _tags(BREAKOUT), _tags(CONTAINERS)
+IS_RAW = _tags(RAW)
+IS_BREAKOUT = _tags(BREAKOUT)
+IS_CONTAINER = _tags(CONTAINERS)
 IS_POINT = np.array([_tags(names) for names in POINTS])
-WANTED_KINDS = np.array([WANTED.index(name) if name in WANTED else -1 for name in _TAGS])
-STATING_KINDS = np.array([len(WANTED) + STATING.index(name) if name in STATING else -1 for name in _TAGS])
+WANTED_KINDS = np.full(len(_TAGS), -1)
+for _kind, _name in enumerate(WANTED):
+    WANTED_KINDS[_TAGS.index(_name)] = _kind
+STATING_KINDS = np.full(len(_TAGS), -1)
+for _kind, _name in enumerate(STATING, len(WANTED)):
+    STATING_KINDS[_TAGS.index(_name)] = _kind
 SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT, A = map(
     _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript", "a")
 )
-_BIT_OF = {name: bit for bit, names in NAMES_OF_PLACES.items() for name in names.split()}
+_BIT_OF: dict[str, int] = {}
+for _bit, _names in NAMES_OF_PLACES.items():
+    _BIT_OF.update(dict.fromkeys(_names.split(), _bit))
 _ORDERED_NAMES, PLACE_NAMES = table_of(_BIT_OF)
 PLACE_BITS = np.array([_BIT_OF[name] for name in _ORDERED_NAMES])
-TAG_BITS = np.array([{"figure": FIGURE, **_BIT_OF}.get(name, 0) if name in CONTAINERS else 0 for name in _TAGS])
+TAG_BITS = np.zeros(len(_TAGS), np.int64)
+for _name in CONTAINERS:
+    TAG_BITS[_TAGS.index(_name)] = FIGURE if _name == "figure" else _BIT_OF.get(_name, 0)
 
 
 @lean
 def find_elements(data, end, frames, opened, elements):
     """Fill a row of `elements` for each wanted element of data[:end] outside of templates.
 
-    Return the number of rows, and of those that may state a licence.
+    Return the number of rows, and the number of rows of elements that may state a licence.
 
-    The row of an image also has the srcset of the first <source> with one before it in its <picture>, the src of an
-    image without text in the <noscript> behind it, the href of the open <a> around it, and the bits of its place.
-    `frames` and `opened` are the stacks of what is open, with end // 4 + 2 rows each; `elements` has end // 9 + 2.
+    The row of an image also has the srcset of the first <source> that has one before it in its <picture>, the src of an
+    image without text in the <noscript> after it, the href of the open <a> around it, and the bits of where on the page
+    it is. `frames` and `opened` are the stacks of open elements, with end // 4 + 2 rows each; `elements` has
+    end // 9 + 2 rows.
     """
-    # A plain 0 is a type of its own, for which Numba would compile what it is handed to once more.
-    i, depth, templates, count = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    in_picture, source, source_end = False, np.int64(-1), np.int64(-1)
-    image, after_image = np.int64(0), np.int64(-1)  # the row of the last image, and its end
-    containers = np.int64(0)  # how many of `opened` are open
-    link, link_bits = np.int64(-1), np.int64(-1)  # where the attributes of the open <a> begin; the bits of its names
-    href, href_end = np.int64(-1), np.int64(-1)  # of this <a>, like its bits known once an image is in it
-    waiting = np.int64(NO_ELEMENT)  # in a noscript behind an image: the row of that image
-    mention, stating = find_license(data, np.int64(0), end), np.int64(0)
+    # Numba has a separate type for a plain 0, and would compile each function that takes it a second time.
+    i = np.int64(0)
+    depth = np.int64(0)
+    templates = np.int64(0)
+    count = np.int64(0)
+    in_picture = False
+    source = np.int64(-1)
+    source_end = np.int64(-1)
+    image = np.int64(0)  # the row of the last image
+    after_image = np.int64(-1)  # the index after the tag of the last image
+    containers = np.int64(0)  # the number of open containers in `opened`
+    link = np.int64(-1)  # where the attributes of the open <a> begin
+    # The bits of the names of this <a>, and its href, are read once an image is in it.
+    link_bits = np.int64(-1)
+    href, href_end = np.int64(-1), np.int64(-1)
+    waiting = np.int64(NO_ELEMENT)  # the row of the last image, in a noscript that follows the image
+    mention = find_license(data, np.int64(0), end)
+    stating = np.int64(0)
     while i >= 0 and i + 1 < end:
         if byte_at(data, i) != _LESS:
             i += 8 if i + 8 <= end and is_without(data, i, _LESS) else 1
@@ -190,7 +213,8 @@ def find_elements(data, end, frames, opened, elements):
             if mention < i and templates == 0 and STATING_KINDS[tag] >= 0:
                 read_attributes(data, stop, end, elements, count)
                 if tag == SCRIPT:
-                    elements[count, CONTENT], elements[count, CONTENT + 1] = text, text_end
+                    elements[count, CONTENT] = text
+                    elements[count, CONTENT + 1] = text_end
                 elements[count, KIND] = STATING_KINDS[tag]
                 count += 1
                 stating += 1
@@ -201,16 +225,21 @@ def find_elements(data, end, frames, opened, elements):
             depth += 1
             templates += tag == TEMPLATE
         elif IS_CONTAINER[tag] and templates == 0:
-            opened[containers, TAG], opened[containers, BEGIN], opened[containers, BITS] = tag, stop, -1
+            opened[containers, TAG] = tag
+            opened[containers, BEGIN] = stop
+            opened[containers, BITS] = -1
             containers += 1
         elif tag == A and templates == 0:
-            link, link_bits = stop, -1
+            link = stop
+            link_bits = -1
         elif tag == PICTURE:
-            in_picture, source = templates == 0, -1
+            in_picture = templates == 0
+            source = -1
         elif tag == NOSCRIPT:
             waiting = image if is_blank(data, after_image, begin - 1) else NO_ELEMENT
         elif is_wanted and templates == 0:
-            kind, element = WANTED_KINDS[tag], elements[count]
+            kind = WANTED_KINDS[tag]
+            element = elements[count]
             if kind == SOURCE:
                 if in_picture and source < 0:
                     source, source_end = set_of(element)
@@ -221,19 +250,25 @@ def find_elements(data, end, frames, opened, elements):
                     elements[waiting, NOSCRIPT_SRC] = element[SRC]
                     elements[waiting, NOSCRIPT_SRC + 1] = element[SRC + 1]
                 if in_picture:
-                    element[SOURCE_SET], element[SOURCE_SET + 1] = source, source_end
+                    element[SOURCE_SET] = source
+                    element[SOURCE_SET + 1] = source_end
                     kept |= source >= 0
                 if kept:
                     bits = bits_inside(data, end, opened, containers, elements, count + 1)
                     if link >= 0:
-                        if link_bits < 0:  # read into the next row, which nothing has filled yet
+                        if link_bits < 0:
+                            # The next row is free to read them into, as nothing has filled it yet.
                             read_attributes(data, link, end, elements, count + 1)
                             href, href_end = elements[count + 1, HREF], elements[count + 1, HREF + 1]
                             link_bits = own_bits(data, elements[count + 1], np.int64(0))
-                        element[LINK_HREF], element[LINK_HREF + 1] = href, href_end
+                        element[LINK_HREF] = href
+                        element[LINK_HREF + 1] = href_end
                         bits = inner_bits(bits, link_bits)
                     element[PLACES] = inner_bits(bits, own_bits(data, element, np.int64(0)))
-                in_picture, waiting, image, after_image = False, NO_ELEMENT, count, i if kept else -1
+                in_picture = False
+                waiting = NO_ELEMENT
+                image = count
+                after_image = i if kept else -1
             element[KIND] = kind
             count += kept
     return count, stating
@@ -243,18 +278,18 @@ def find_elements(data, end, frames, opened, elements):
 def after_container(opened, containers, tag):
     """Return how many containers are still open after an end tag `tag`.
 
-    The end tag closes the innermost open container of that tag, and all in it, if it is among the NEAR innermost ones;
-    otherwise nothing is closed.
+    The end tag closes the innermost open container of that tag, and all containers in it. If that container is not
+    among the CLOSABLE_CONTAINERS innermost ones, nothing is closed.
     """
     last = containers - 1
-    while last >= 0 and last >= containers - NEAR and opened[last, TAG] != tag:
+    while last >= 0 and last >= containers - CLOSABLE_CONTAINERS and opened[last, TAG] != tag:
         last -= 1
-    return last if last >= 0 and last >= containers - NEAR else containers
+    return last if last >= 0 and last >= containers - CLOSABLE_CONTAINERS else containers
 
 
 @lean
 def bits_inside(data, end, opened, containers, elements, row):
-    """Return the bits of the place inside the containers opened[:containers]; elements[row] is scratch memory."""
+    """Return the bits of the page inside the containers opened[:containers]; elements[row] is scratch memory."""
     marked = containers
     while marked > 0 and opened[marked - 1, BITS] < 0:
         marked -= 1
@@ -268,10 +303,10 @@ def bits_inside(data, end, opened, containers, elements, row):
 
 @lean
 def inner_bits(outer, inner):
-    """Return the bits of the place inside an element: `outer` are those around it, `inner` those that its names give.
+    """Return the bits of the page inside an element: `outer` holds the bits around it, `inner` the bits of its names.
 
-    Of CONTENTS and INTERFACE, the inner one counts. Beside own MENU or INTERFACE, own CONTENTS do not count, nor do own
-    HEADER and FOOTER in CONTENTS.
+    Inner CONTENTS replace an outer INTERFACE, and the reverse. The element's own CONTENTS do not count beside its own
+    MENU or INTERFACE. Its own HEADER and FOOTER do not count in CONTENTS.
     """
     if inner & (MENU | INTERFACE):
         inner &= ~CONTENTS
@@ -286,21 +321,23 @@ def inner_bits(outer, inner):
 
 @lean
 def own_bits(data, element, bits):
-    """Return `bits` and those of the words in id, class, role and rel of an element.
+    """Return `bits` with the bits of the words in id, class, role and rel of an element.
 
-    Of rel only ADVERT counts; in a role, it (`banner`) means HEADER.
+    In rel, only words of ADVERT count. In role, the word `banner` means HEADER, not ADVERT.
     """
     bits |= bits_of_words(data, element[ID], element[ID + 1])
     bits |= bits_of_words(data, element[CLASS], element[CLASS + 1])
     bits |= bits_of_words(data, element[REL], element[REL + 1]) & ADVERT
     role = bits_of_words(data, element[ROLE], element[ROLE + 1])
-    return bits | (role & ~ADVERT | HEADER if role & ADVERT else role)  # the role `banner` is a header's
+    return bits | (role & ~ADVERT | HEADER if role & ADVERT else role)
 
 
 @lean
 def bits_of_words(data, begin, end):
-    """Return the bits of the words in data[begin:end]: runs of letters, cut before a capital behind a small letter."""
-    bits, i, was_small = np.int64(0), np.int64(begin), False
+    """Return the bits of the words in data[begin:end]: runs of letters, cut where a capital follows a small letter."""
+    bits = np.int64(0)
+    i = np.int64(begin)
+    was_small = False
     while i <= end:
         byte = byte_at(data, i) if i < end else _SPACE
         is_letter = ord("a") <= byte | 32 <= ord("z") or byte >= 0x80
@@ -315,7 +352,7 @@ def bits_of_words(data, begin, end):
 
 @inline
 def set_of(element):
-    """Return begin and end of the first of a <source>'s attributes SETS that is not empty; -1 twice if all are."""
+    """Return begin and end of the first attribute in SETS of a <source> that is not empty; -1 twice without one."""
     begin, end = np.int64(-1), np.int64(-1)
     for column in range(FIRST_SET, FIRST_TEXT, 2):
         if begin < 0 and element[column] < element[column + 1]:
@@ -361,7 +398,7 @@ def in_foreign_content(frames, depth):
 
 @lean
 def html_depth(frames, depth):
-    """Return how many of frames[:depth] are left when the innermost ones that are SVG or MathML are closed."""
+    """Return how many of frames[:depth] are left when the innermost frames of SVG or MathML are closed."""
     while in_foreign_content(frames, depth):
         depth -= 1
     return depth
@@ -369,7 +406,7 @@ def html_depth(frames, depth):
 
 @lean
 def in_foreign(frames, depth, tag):
-    """Return the depth of `frames` after the start tag `tag` in SVG or MathML, if it does not end these."""
+    """Return the depth of `frames` after the start tag `tag` in SVG or MathML, if the tag does not end these."""
     top = frames[depth - 1]
     if tag == top or IS_POINT[int(top == MATH), tag]:
         frames[depth] = tag
@@ -390,7 +427,7 @@ def after_end(frames, depth, tag, templates):
     if tag == top:
         return depth - 1, templates
     if depth > 1 and top != TEMPLATE and in_foreign_content(frames, depth - 1) and tag == frames[depth - 2]:
-        return depth - 2, templates  # </svg> where a <title> in it is open
+        return depth - 2, templates  # The tag is </svg>, for example, while a <title> in the SVG is open.
     return depth, templates
 
 
@@ -398,7 +435,8 @@ def after_end(frames, depth, tag, templates):
 def read_attributes(data, i, end, elements, row):
     """Return the index after the tag whose name ends at data[i], or -1 if it never ends, and whether it closes itself.
 
-    The spans of the values of known attributes are entered in elements[row], the first of each name.
+    The spans of the values of known attributes go into elements[row]; of attributes with the same name, the first
+    counts.
     """
     if row >= 0:
         elements[row] = -1
@@ -412,7 +450,7 @@ def read_attributes(data, i, end, elements, row):
         if byte_at(data, i) == _GREATER:
             return i + 1, slashed
         begin = i
-        i += 1  # a name may begin with =
+        i += 1  # The first byte of a name may be =.
         while i < end and not ends_name(byte_at(data, i)) and byte_at(data, i) != _EQUALS:
             i += 1
         attribute = name_index(data, begin, i, ATTRIBUTE_NAMES) if row >= 0 else -1
@@ -423,13 +461,15 @@ def read_attributes(data, i, end, elements, row):
             elements[row, ATTRIBUTE_COLUMNS[attribute]] = value
             elements[row, ATTRIBUTE_COLUMNS[attribute] + 1] = stop
         elif attribute < 0 <= row and elements[row, OTHER_SRC] < 0 and is_picture_address(data, value, stop):
-            elements[row, OTHER_SRC], elements[row, OTHER_SRC + 1] = begin, stop
+            elements[row, OTHER_SRC] = begin
+            elements[row, OTHER_SRC + 1] = stop
 
 
 @lean
 def is_picture_address(data, i, end):
-    """Return whether data[i:end] looks like the address of a picture: a path with its ending, then at most a query."""
-    slash, dot = False, np.int64(-1)
+    """Return whether data[i:end] looks like a picture's address: a path with a picture's ending, then maybe a query."""
+    slash = False
+    dot = np.int64(-1)
     while i < end and byte_at(data, i) != _QUESTION:
         byte = byte_at(data, i)
         if byte <= _SPACE or byte == ord("{") or byte == _QUOTE:

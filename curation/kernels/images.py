@@ -1,4 +1,4 @@
-"""Compare strings of an image's rows: each with the one before, or all of an image for the smallest."""
+"""Compare the strings of an image's rows: each string with the string before it, or all strings for the smallest."""
 
 import numpy as np
 
@@ -18,10 +18,10 @@ def common(data, begin, other, size):
 
 
 @kernel
-def differs_from_last(offsets, data, order, places, out):
-    """Set out[k] to whether the string of row order[places[k]] differs from that of row order[places[k] - 1]."""
+def differs_from_last(offsets, data, order, indices, out):
+    """Set out[k] to whether row order[indices[k]] has another string than row order[indices[k] - 1]."""
     for k in range(len(out)):
-        row, last = order[places[k]], order[places[k] - 1]
+        row, last = order[indices[k]], order[indices[k] - 1]
         size = offsets[row + 1] - offsets[row]
         alike = size == offsets[last + 1] - offsets[last]
         out[k] = not alike or common(data, offsets[row], offsets[last], size) < size
@@ -35,15 +35,16 @@ def smallest(offsets, data, valid, order, bounds, out):
     """
     for image in range(len(out)):
         best = np.int64(-1)
-        for place in range(bounds[image], bounds[image + 1]):
-            row = order[place]
+        for i in range(bounds[image], bounds[image + 1]):
+            row = order[i]
             if not valid[row]:
                 continue
             if best < 0:
                 best = row
                 continue
             begin, least = offsets[row], offsets[best]
-            size, least_size = offsets[row + 1] - begin, offsets[best + 1] - least
+            size = offsets[row + 1] - begin
+            least_size = offsets[best + 1] - least
             same = common(data, begin, least, min(size, least_size))
             if same == min(size, least_size):
                 best = row if size < least_size else best

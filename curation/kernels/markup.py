@@ -1,8 +1,8 @@
 """Read tags and the values of their attributes byte by byte, and find the word by which a page may state a licence.
 
-Tags, and what is no tag, are read by the rules of the HTML standard's tokenizer. A name is held as two integers, its
-bytes in lower case; no name that is looked for has more than 16 bytes. The word is `license`, or `publicdomain` in an
-address of Creative Commons.
+Tags, comments and CDATA are read by the rules of the HTML standard's tokenizer. Two integers hold a name, its bytes in
+lower case; no name that is looked for has more than 16 bytes. The word is `license`, or `publicdomain` in an address of
+Creative Commons.
 """
 
 import numpy as np
@@ -11,33 +11,36 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros, without_lowest
 from runtime.kernels.masks import SLACK, WINDOW, license_mask
 
-_LONGEST = 16  # bytes of a name
-_NUL = 255  # instead of 0, which fills the integers
+_MAX_NAME_BYTES = 16
+_NUL = 255  # The integers hold this byte instead of a zero of a name, as zeros fill them up.
 
 _SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=<>\"'")
 _TAB, _LF, _FF, _CR = (ord(character) for character in "\t\n\f\r")
 _DASH, _BANG, _QUESTION, _BACKSLASH, _COLON, _BRACKET, _COMMA = (ord(character) for character in "-!?\\:[,")
 
-_EACH, _HIGHEST = 0x0101010101010101, -0x7F7F7F7F7F7F7F80  # one of each byte of a word, and its highest bit
+_LOWEST_BITS = 0x0101010101010101  # the lowest bit of each byte of a word
+_HIGHEST_BITS = -0x7F7F7F7F7F7F7F80
 
 _LICENSE, _LICDOMAI = (int.from_bytes(word, "little") for word in (b"license", b"licdomai"))
-_SMALL = 0x2020202020202020  # makes letters small
+_LOWER_BITS = 0x2020202020202020  # These bits make eight letters lower-case.
 _PUB = len("pub")
-_FURTHEST = 100  # bytes before the word in a string that are looked at; the envelope before links has more
+# The begin of a string is searched for so far before the word. The envelope before links is longer than this.
+_MAX_BYTES_BEFORE = 100
 _ORG = int.from_bytes(b"org", "little")
 _REL, _NAME, _PROPERTY, _LINK = (int.from_bytes(end, "little") for end in (b"el", b"me", b"ty", b"nk"))
-_SMALL_LETTERS = 0x2020  # makes two letters small
+_TWO_LOWER_BITS = 0x2020  # These bits make two letters lower-case.
 
 
 def _packed(name):
-    return np.frombuffer(name.encode().ljust(_LONGEST, b"\0"), "<i8")
+    return np.frombuffer(name.encode().ljust(_MAX_NAME_BYTES, b"\0"), "<i8")
 
 
 def table_of(names):
     """Return the names, sorted by the two integers that hold a name's bytes, and these integers, int64[name, 2]."""
     ordered = sorted(names, key=lambda name: tuple(_packed(name)))
     integers = np.array([_packed(name) for name in ordered])
-    integers.flags.writeable = False  # or it is of one type in its own module, and of another as a name of the module
+    # Numba takes a global array as read-only, and an attribute of a module as it is; kernels need one type for both.
+    integers.flags.writeable = False
     return ordered, integers
 
 
@@ -56,7 +59,7 @@ def lower(byte):
 @lean
 def name_index(data, begin, end, names):
     """Return the index in `names` of the name data[begin:end], in any case, or -1."""
-    if end - begin > _LONGEST:
+    if end - begin > _MAX_NAME_BYTES:
         return -1
     first, second = np.int64(0), np.int64(0)
     for k in range(end - begin):
@@ -74,15 +77,15 @@ def name_index(data, begin, end, names):
         else:
             high = middle
     while low + 1 < len(names) and names[low, 0] == first and names[low, 1] < second:
-        low += 1  # names may share their first eight bytes
+        low += 1  # Several names may share their first eight bytes.
     return low if low < len(names) and names[low, 0] == first and names[low, 1] == second else -1
 
 
 @inline
 def is_without(data, i, byte):
     """Return whether none of the eight bytes data[i:i + 8] is `byte`."""
-    others = load_word(data, i) ^ (_EACH * byte)
-    return (others - _EACH) & ~others & _HIGHEST == 0
+    others = load_word(data, i) ^ (_LOWEST_BITS * byte)
+    return (others - _LOWEST_BITS) & ~others & _HIGHEST_BITS == 0
 
 
 @inline
@@ -105,7 +108,7 @@ def after_name(data, i, end):
 
 @inline
 def is_blank(data, i, end):
-    """Return whether data[i:end] is empty or white space alone; false if i is below 0."""
+    """Return whether data[i:end] is empty or only white space; false if i is below 0."""
     while 0 <= i < end and is_space(byte_at(data, i)):
         i += 1
     return i == end
@@ -115,7 +118,8 @@ def is_blank(data, i, end):
 def read_value(data, i, end):
     """Read the value of the attribute whose name ends before data[i]; return the index after it, and its begin and end.
 
-    Without a value, all three are the index at which one was sought. The first is -1 if a quote is not closed.
+    For an attribute without a value, all three are the index at which the value would begin. The first is -1 if a quote
+    is not closed.
     """
     while i < end and is_space(byte_at(data, i)):
         i += 1
@@ -150,7 +154,7 @@ def says(data, i, end, text):
 
 @lean
 def after_other(data, i, end, may_be_cdata):
-    """Return the index after what begins with the < at data[i] and is no tag: a comment, CDATA, or the < as text."""
+    """Return the index after a comment, CDATA, or a plain <, where the < at data[i] does not begin a tag."""
     after = byte_at(data, i + 1)
     if after == _BANG and says(data, i + 2, end, _COMMENT):
         return after_comment(data, i + 2 + len(_COMMENT), end)
@@ -196,16 +200,18 @@ def is_name(data, i, end, begin, stop):
 
 @lean
 def end_of_raw(data, begin, stop, i, end, is_script):
-    """Return the index of the end tag of a raw element, such as script, whose text begins at data[i]; `end` if none.
+    """Return the index of the end tag of a raw element, such as script, whose text begins at data[i], or `end`.
 
-    The element's name is data[begin:stop]. As in HTML, a script start tag in a comment in a script takes the next
-    script end tag for itself, so that end tag does not end the element.
+    The element's name is data[begin:stop]. By the HTML standard, after a script start tag in a comment in a script, the
+    next script end tag does not end the element.
     """
-    in_comment, in_script = False, False
+    in_comment = False
+    in_script = False
     while i + 1 < end:
         while not in_comment and i + 8 <= end and is_without(data, i, _LESS):
             i += 8
-        byte, after = byte_at(data, i), byte_at(data, i + 1)
+        byte = byte_at(data, i)
+        after = byte_at(data, i + 1)
         if byte == _LESS and after == _SLASH and is_name(data, i + 2, end, begin, stop):
             if not in_script:
                 return i
@@ -216,20 +222,21 @@ def end_of_raw(data, begin, stop, i, end, is_script):
         elif in_comment and byte == _LESS and not in_script and is_name(data, i + 1, end, begin, stop):
             in_script = True
         elif in_comment and byte == _DASH and after == _DASH and i + 2 < end and byte_at(data, i + 2) == _GREATER:
-            in_comment, in_script = False, False
+            in_comment = False
+            in_script = False
         i += 1
     return end
 
 
 @lean
 def find_license(data, i, end):
-    """Return where `license` begins next in data[i:end], or `licdomain` as in `publicdomain`, in any case; else end."""
+    """Return where data[i:end] first has `license`, or `licdomain` as in `publicdomain`, in any case; else `end`."""
     while i + WINDOW + SLACK < end:
-        places = license_mask(data, i)
-        while places != 0:
-            if is_license(data, i + trailing_zeros(places)):
-                return i + trailing_zeros(places)
-            places = without_lowest(places)
+        found = license_mask(data, i)
+        while found != 0:
+            if is_license(data, i + trailing_zeros(found)):
+                return i + trailing_zeros(found)
+            found = without_lowest(found)
         i += WINDOW
     while i + 8 <= end:
         if is_license(data, i):
@@ -241,13 +248,13 @@ def find_license(data, i, end):
 @inline
 def is_license(data, i):
     """Return whether `license` or `licdomai` is at data[i], in any case."""
-    word = load_word(data, i) | _SMALL
+    word = load_word(data, i) | _LOWER_BITS
     return word & lowest(56) == _LICENSE or word == _LICDOMAI
 
 
 @lean
 def find_statement(data, i, end):
-    """Return where the next `license` or `licdomain` that may state a licence begins in the JSON data[i:end], or end.
+    """Return where the next `license` or `licdomain` that may state a licence begins in the JSON data[i:end], or `end`.
 
     Such a word is in an address, in a rel, in the name of a meta, or in the header Link.
     """
@@ -263,24 +270,25 @@ def is_in_address(data, i):
     i -= 1 if byte_at(data, i + 3) | 32 == ord("e") else 1 + _PUB
     slash = byte_at(data, i) == _SLASH
     i -= byte_at(data, i - 1) == _BACKSLASH
-    return slash and (load_word(data, i - 3) | _SMALL) & lowest(24) == _ORG
+    return slash and (load_word(data, i - 3) | _LOWER_BITS) & lowest(24) == _ORG
 
 
 @inline
 def is_in_naming_value(data, i):
-    """Return whether the word at data[i] is in the value of a rel, name, property or Link.
+    """Return whether the word at data[i] may be in the value of a rel, name, property or Link.
 
-    A string in a list may be one of several values of Link. A long string, or one with escaped quotes, may be any.
+    A string in a list may be one of several values of Link. A long string, or a string with escaped quotes, may be the
+    value of any of them.
     """
-    first = max(_FURTHEST, i - _FURTHEST)
+    first = max(_MAX_BYTES_BEFORE, i - _MAX_BYTES_BEFORE)
     while i > first and byte_at(data, i) != _QUOTE:
         i -= 1
     if i == first or byte_at(data, i - 1) == _BACKSLASH:
         return True
     i -= 1
-    while i > first - _FURTHEST and (byte_at(data, i) <= _SPACE or byte_at(data, i) == _COLON):
+    while i > first - _MAX_BYTES_BEFORE and (byte_at(data, i) <= _SPACE or byte_at(data, i) == _COLON):
         i -= 1
     if byte_at(data, i) == _BRACKET or byte_at(data, i) == _COMMA:
         return True
     key = load_word(data, i - 2) & lowest(16) if byte_at(data, i) == _QUOTE else 0
-    return key == _REL or key == _NAME or key == _PROPERTY or key | _SMALL_LETTERS == _LINK
+    return key == _REL or key == _NAME or key == _PROPERTY or key | _TWO_LOWER_BITS == _LINK

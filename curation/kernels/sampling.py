@@ -17,7 +17,7 @@ def probability(ids, start, stop, rates):
 
 @kernel
 def write_probabilities(ids, text_offsets, rates, out):
-    """Set out[text] to the probability that some entry of the text keeps it: `id` does at rates[id]."""
+    """Set out[text] to the probability that at least one entry of the text keeps it; `id` does so at rates[id]."""
     for text in range(len(out)):
         out[text] = probability(ids, text_offsets[text], text_offsets[text + 1], rates)
 
@@ -42,7 +42,8 @@ def expected_size(ids, text_offsets, image_offsets, rates, out):
 def choose_texts(ids, text_offsets, image_offsets, rates, text_draws, chosen, out):
     """Choose a text of each image: set chosen[image] to its index, and out[image] to the probability that it is kept.
 
-    `text_draws`, below 1, pick the texts. Both arrays must be zeros, and stay zero for an image without texts.
+    text_draws[image], a number in [0, 1), picks the text. `chosen` and `out` must be zeros, and stay zero for an image
+    without texts.
     """
     for image in range(len(out)):
         first, last = image_offsets[image], image_offsets[image + 1]

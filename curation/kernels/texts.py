@@ -7,7 +7,7 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest
 from runtime.kernels.masks import SLACK, WINDOW, odd_space, references
 
-# Marks of bytes for find_marks, which takes others, too.
+# The caller of find_marks gives bytes these marks, except SUFFIX, and may give bytes further marks.
 LETTER, DOT, SUFFIX, DIGIT, SPACE = (np.uint16(1 << bit) for bit in range(5))
 LOWERED = np.frombuffer(bytes(range(256)).lower(), np.uint8)  # the lower case of each byte, in ASCII
 
@@ -17,30 +17,37 @@ _SPACE, _SLASH, _COLON = (ord(character) for character in " /:")
 
 @lean
 def find_marks(offsets, data, marks, out, digits, spaces):
-    """Set out[text] to the OR of the marks of all bytes of the text, with SUFFIX if a LETTER is behind a DOT; uint16.
+    """Set out[text] (uint16) to the OR of the marks of all bytes, with SUFFIX if a LETTER follows a DOT.
 
     `marks` has the marks of each byte value. digits[text] and spaces[text], int32, are set to the numbers of bytes with
     DIGIT and with SPACE.
     """
     for text in range(len(out)):
-        text_marks, last, own_digits, own_spaces = np.uint16(0), np.uint16(0), np.int32(0), np.int32(0)
+        text_marks = np.uint16(0)
+        last = np.uint16(0)
+        own_digits = np.int32(0)
+        own_spaces = np.int32(0)
         for i in range(offsets[text], offsets[text + 1]):
             mark = marks[data[i]]
             text_marks |= mark | ((last & DOT) << 1 & (mark & LETTER) << 2)
             own_digits += (mark & DIGIT) != 0
             own_spaces += (mark & SPACE) != 0
             last = mark
-        out[text], digits[text], spaces[text] = text_marks, own_digits, own_spaces
+        out[text] = text_marks
+        digits[text] = own_digits
+        spaces[text] = own_spaces
 
 
 @lean
 def find_foreign(offsets, data, pages, bits, written, foreign):
-    """Set foreign[text] to whether the text has letters, all of scripts whose bits are not in written[text].
+    """Set foreign[text] to whether the text has letters, and none of them is of a script with a bit in written[text].
 
-    The tables `pages` and `bits` are those of `metadata.rules.letter_table`.
+    `metadata.rules.letter_table` makes the tables `pages` and `bits`.
     """
     for text in range(len(foreign)):
-        i, end, seen = offsets[text], offsets[text + 1], 0
+        i = offsets[text]
+        end = offsets[text + 1]
+        seen = 0
         while i < end and seen & written[text] == 0:
             character, size = decode(data, i, end)
             seen |= bits[np.int64(pages[character >> 8]) << 8 | character & 255]
@@ -52,7 +59,9 @@ def find_foreign(offsets, data, pages, bits, written, foreign):
 def find_bits(offsets, data, pages, bits, out):
     """Set out[text] to the OR of the bits of all characters of the text, in tables as `find_foreign` reads them."""
     for text in range(len(out)):
-        i, end, seen = offsets[text], offsets[text + 1], 0
+        i = offsets[text]
+        end = offsets[text + 1]
+        seen = 0
         while i < end:
             character, size = decode(data, i, end)
             seen |= bits[np.int64(pages[character >> 8]) << 8 | character & 255]
@@ -62,7 +71,7 @@ def find_bits(offsets, data, pages, bits, out):
 
 @lean
 def find_odd(offsets, data, odd):
-    """Set odd[k] to whether cleaning may change text k: it has a space at an end, or `is_odd_text`.
+    """Set odd[k] to whether cleaning may change text k, because it begins or ends with a space, or `is_odd_text`.
 
     Texts within SLACK bytes of the end of `data` always count as odd.
     """
@@ -94,7 +103,7 @@ def is_odd_link(data, i, end):
 
 @lean
 def find_web(offsets, data, web):
-    """Set web[k] to whether string k begins with `http://` or `https://`, in either case, and a host."""
+    """Set web[k] to whether string k begins with `http://` or `https://`, in any case, and a host."""
     for row in range(len(web)):
         i, end = offsets[row], offsets[row + 1]
         web[row] = end - i > 7 and load_word(data, i) & 0xFFFFFFFF | 0x20202020 == HTTP

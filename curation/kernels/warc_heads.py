@@ -1,7 +1,7 @@
-"""Read the heads of WARC records of the usual form: a version, `WARC-Type`, and fields of one line each.
+"""Read the heads of WARC records in the usual format: a version, `WARC-Type`, and fields of one line each.
 
-The fields are other `WARC-` fields, `Content-Type`, and one `Content-Length`. A head of another form is left to a
-parser that knows all forms.
+The fields are other `WARC-` fields, `Content-Type`, and one `Content-Length`. Any other head is left to a parser that
+knows all formats.
 """
 
 import numpy as np
@@ -9,12 +9,13 @@ import numpy as np
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
-UNUSUAL, METADATA, RESPONSE, OTHER = range(4)
-KIND, BEGIN, END, COLUMNS = 0, 1, 2, 3  # columns of a head: the record's kind, and the begin and end of its block
+UNUSUAL, METADATA, RESPONSE, OTHER = range(4)  # the kinds of records
+KIND, BEGIN, END = 0, 1, 2  # the columns of a head: the record's kind, and the begin and end of its block
+HEAD_COLUMNS = 3
 
 _CR, _LF, _COLON, _DASH, _ZERO = (ord(character) for character in "\r\n:-0")
-_MOST_DIGITS = 8  # digits of a content length
-_LINE_ENDS = 4  # bytes after a block
+_MAX_LENGTH_DIGITS = 8  # the most digits of a content length
+_LINE_ENDS = 4  # the bytes after a block
 
 
 def _bytes(text):
@@ -35,7 +36,7 @@ def read_heads(data, begins, ends, heads):
 
 @lean
 def read_head(data, begin, end, head):
-    """Set `head` for the member data[begin:end]; its kind is UNUSUAL unless it is one record of the usual form."""
+    """Set `head` for the member data[begin:end]; its kind is UNUSUAL unless it is one record in the usual format."""
     kind, i = read_kind(data, begin, end)
     length = 0
     while i >= 0 and not says(data, i, end, _END):
@@ -45,7 +46,9 @@ def read_head(data, begin, end, head):
             i = after_field(data, i, end)
     i += len(_END)
     usual = i >= len(_END) and 0 < length == end - _LINE_ENDS - i and says(data, i + length, end, _ENDS)
-    head[KIND], head[BEGIN], head[END] = kind if usual else UNUSUAL, i, i + length
+    head[KIND] = kind if usual else UNUSUAL
+    head[BEGIN] = i
+    head[END] = i + length
 
 
 @inline
@@ -60,21 +63,23 @@ def says(data, i, end, text):
 @inline
 def read_kind(data, i, end):
     """Return the kind of the record that begins at data[i], and where its third line begins: -1 in an unusual head."""
-    at = i + len(_VERSION) + 1
-    versioned = says(data, i, end, _VERSION) and says(data, at, end, _WARC_TYPE) and byte_at(data, at - 1) & ~1 == _ZERO
-    begin = at + len(_WARC_TYPE)
-    at = begin
-    while at < end and ord("a") <= byte_at(data, at) <= ord("z"):
-        at += 1
+    line_end = i + len(_VERSION) + 1
+    versioned = says(data, i, end, _VERSION) and byte_at(data, line_end - 1) & ~1 == _ZERO
+    versioned = versioned and says(data, line_end, end, _WARC_TYPE)
+    begin = line_end + len(_WARC_TYPE)
+    stop = begin
+    while stop < end and ord("a") <= byte_at(data, stop) <= ord("z"):
+        stop += 1
     kind = METADATA if says(data, begin, end, _METADATA) else RESPONSE if says(data, begin, end, _RESPONSE) else OTHER
-    return kind, at + len(_END) if versioned and at > begin and says(data, at, end, _END) else -1
+    return kind, stop + len(_END) if versioned and stop > begin and says(data, stop, end, _END) else -1
 
 
 @inline
 def read_length(data, i, end):
     """Return the length in the line from data[i] on, and where the next line begins: -1 if it has no plain length."""
-    begin, length = i, 0
-    while i < min(end, begin + _MOST_DIGITS) and _ZERO <= byte_at(data, i) <= _ZERO + 9:
+    begin = i
+    length = 0
+    while i < min(end, begin + _MAX_LENGTH_DIGITS) and _ZERO <= byte_at(data, i) <= _ZERO + 9:
         length = 10 * length + byte_at(data, i) - _ZERO
         i += 1
     plain = i > begin and byte_at(data, begin) != _ZERO and says(data, i, end, _END)
@@ -83,7 +88,7 @@ def read_length(data, i, end):
 
 @inline
 def after_field(data, i, end):
-    """Return the begin of the line after a field that is not needed; -1 if the line is no such field."""
+    """Return the begin of the line after a field that is not needed; -1 if the line is not such a field."""
     begin = i + len(_WARC) if says(data, i, end, _WARC) else -1
     if begin >= 0 and not says(data, begin, end, _TYPE):
         i = begin

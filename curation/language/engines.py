@@ -25,10 +25,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.kernels.fasttext import any_model, language_id
-from curation.kernels.fasttext.any_model import TILE, UNKNOWN, OutputMatrix, Scratch, WordSums
-from curation.kernels.fasttext.language_id import AT_ONCE, most_rows
+from curation.kernels.fasttext.any_model import TEXT_TILE, UNKNOWN, OutputMatrix, Scratch, WordSums
+from curation.kernels.fasttext.language_id import WORDS_AT_ONCE, most_rows
 from curation.kernels.fasttext.losses import DAMAGED, spread_products
-from curation.kernels.fasttext.ngrams import AHEAD, LONGEST, MOST_IDS, Model, NgramSums, add_end, learn_dictionary
+from curation.kernels.fasttext.ngrams import (
+    MAX_WORD_BYTES,
+    MAX_WORD_ROWS,
+    PREFETCHED_ROWS,
+    Model,
+    NgramSums,
+    add_end,
+    learn_dictionary,
+)
 from curation.kernels.fasttext.rows import LANES
 from curation.language.fasttext_file import ModelArrays, ModelFile, model_words, read_arrays, read_output, waiting
 from metadata.languages import OTHER, is_label, of_label
@@ -83,7 +91,7 @@ class LanguageModel:
 
     def _predict(self, texts: pa.Array, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         strings, longest, labels, scores = _prepared(texts)
-        words, row_ids = np.empty((AT_ONCE, 5), np.int64), np.empty(most_rows(longest), np.uint16)
+        words, row_ids = np.empty((WORDS_AT_ONCE, 5), np.int64), np.empty(most_rows(longest), np.uint16)
         scratch = words, row_ids, np.empty(LANES, np.float32), self._waiting
         with self._lock:
             language_id.predict(*strings, self._model, self._table, scratch, labels, scores, means)
@@ -108,7 +116,7 @@ class AnyModel:
             return None
         model.load()
         labels = [label.text for label in model.labels()]
-        return cls(model.path, labels, Model(words, model.inputs, np.empty(AHEAD, np.int64)), output)
+        return cls(model.path, labels, Model(words, model.inputs, np.empty(PREFETCHED_ROWS, np.int64)), output)
 
     def predict(self, texts: pa.Array) -> Answers:
         """Return the likeliest label of each text and its score; null gives null.
@@ -140,12 +148,12 @@ class AnyModel:
     def _scratch(self, longest: int) -> Scratch:
         blocks, _, labels = self._output.outputs.shape
         return Scratch(
-            np.empty((AT_ONCE, 5), np.int64),
-            np.empty(AT_ONCE, np.int64),
+            np.empty((WORDS_AT_ONCE, 5), np.int64),
+            np.empty(WORDS_AT_ONCE, np.int64),
             np.empty(longest // 2 + 2 if self._model.words.word_ngrams > 1 else 0, np.int64),
-            _sums(TILE, self._model.rows.width),
-            np.empty((TILE, blocks * labels), np.float32),
-            np.empty(TILE, np.int64),
+            _sums(TEXT_TILE, self._model.rows.width),
+            np.empty((TEXT_TILE, blocks * labels), np.float32),
+            np.empty(TEXT_TILE, np.int64),
         )
 
 
@@ -212,7 +220,7 @@ def _table_of_rows(arrays: ModelArrays) -> tuple[np.ndarray, ...]:
     slots = max(_SLOTS, 1 << (4 * count).bit_length())
     table = (
         np.zeros((slots, 4), np.int64),
-        np.zeros(slots // 2 * _IDS + MOST_IDS * count, np.uint16),
+        np.zeros(slots // 2 * _IDS + MAX_WORD_ROWS * count, np.uint16),
         np.zeros(slots // 2 * _LETTERS + sum(map(len, arrays.words)), np.uint8),
         np.zeros(3, np.int64),
         np.zeros((slots, 4), np.int64),
@@ -235,13 +243,13 @@ def _padded(width: int) -> int:
 def _table_of_sums(model: Model) -> WordSums:
     """Return the table of words that `WordSums` describes, with the end of sentence in it."""
     width = model.rows.width
-    most = max(min(_MEMORY // (4 * _padded(width)), _MOST_WORDS), 2 * AT_ONCE)
+    most = max(min(_MEMORY // (4 * _padded(width)), _MOST_WORDS), 2 * WORDS_AT_ONCE)
     table = WordSums(
         np.zeros((1 << (2 * most - 1).bit_length(), 4), np.int64),
-        np.zeros((most + AT_ONCE) * _LETTERS_OF_SUM + AT_ONCE * LONGEST, np.uint8),
-        np.zeros(most + AT_ONCE, np.int64),
+        np.zeros((most + WORDS_AT_ONCE) * _LETTERS_OF_SUM + WORDS_AT_ONCE * MAX_WORD_BYTES, np.uint8),
+        np.zeros(most + WORDS_AT_ONCE, np.int64),
         np.array([1, 0]),
-        _sums(most + AT_ONCE, width),
+        _sums(most + WORDS_AT_ONCE, width),
     )
     table.hashes[0] = model.words.end_hash
     add_end(model, table.sums, 0)

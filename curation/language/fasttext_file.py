@@ -23,17 +23,17 @@ from typing import NamedTuple
 import numpy as np
 
 from curation.kernels.fasttext.any_model import OutputMatrix
-from curation.kernels.fasttext.losses import MOST_LEVELS, TREE, Tree
+from curation.kernels.fasttext.losses import MAX_TREE_LEVELS, TREE, Tree
 from curation.kernels.fasttext.ngrams import (
-    BUCKETS,
-    LONGEST,
-    TAIL,
+    ENTRY_TAIL,
+    MAX_WORD_BYTES,
+    NGRAM_BUCKETS,
     DictionaryWords,
     entry_number,
     fill_entries,
     index_entries,
 )
-from curation.kernels.fasttext.rows import BLOCK, CENTROIDS, LANES, VectorRows
+from curation.kernels.fasttext.rows import CENTROIDS, LABEL_BLOCK, LANES, VectorRows
 from runtime.errors import InputError
 
 _POPULATE = 22  # MADV_POPULATE_READ, which mmap has no name for
@@ -140,7 +140,9 @@ class ModelFile:
 
     def _entry(self, i: int) -> Entry:
         begin, end = self.dictionary.entries[i : i + 2].tolist()
-        return Entry(self.content[begin : end - TAIL], *struct.unpack_from("<qb", self.content, end - TAIL + 1))
+        return Entry(
+            self.content[begin : end - ENTRY_TAIL], *struct.unpack_from("<qb", self.content, end - ENTRY_TAIL + 1)
+        )
 
     def kinds(self) -> np.ndarray:
         """Return the kind of each entry of the dictionary, words first: 0 for a word, 1 for a label."""
@@ -193,7 +195,7 @@ class _Cursor:
 
     def entries(self, count: int) -> np.ndarray:
         """Return where each of the next entries of the dictionary begins, and where the last one ends."""
-        if TAIL * count > len(self.bytes) - self.position:
+        if ENTRY_TAIL * count > len(self.bytes) - self.position:
             raise _Damage
         bounds = np.empty(count + 1, np.int64)
         if not fill_entries(self.bytes, self.position, bounds):
@@ -263,7 +265,7 @@ def _read_quantiser(file: _Cursor, columns: int) -> tuple[int, int, np.ndarray]:
 
 
 # Of lid.176.ftz: no n-grams of words, and those of 2 to 4 characters.
-_HEADER = Header(_VERSION, LANES, 1, HIERARCHICAL_SOFTMAX, SUPERVISED, BUCKETS, shortest_ngram=2, longest_ngram=4)
+_HEADER = Header(_VERSION, LANES, 1, HIERARCHICAL_SOFTMAX, SUPERVISED, NGRAM_BUCKETS, shortest_ngram=2, longest_ngram=4)
 
 
 @dataclass(frozen=True)
@@ -287,7 +289,7 @@ def read_arrays(model: ModelFile) -> ModelArrays | None:
     words, labels = model.words(), model.labels()
     order = np.argsort(dictionary.buckets)
     buckets, ranks = dictionary.buckets[order], dictionary.ranks[order]
-    if not (_are_plain_words(words) and _are_plain_labels(labels) and _are_distinct(buckets, BUCKETS)):
+    if not (_are_plain_words(words) and _are_plain_labels(labels) and _are_distinct(buckets, NGRAM_BUCKETS)):
         return None
     if inputs.rows != len(words) + len(buckets) or inputs.rows > _MOST_ROWS or len(np.unique(ranks)) < len(ranks):
         return None
@@ -299,7 +301,7 @@ def read_arrays(model: ModelFile) -> ModelArrays | None:
     if not ((np.abs(rows) < _LARGEST).all() and (np.abs(weights) < _LARGEST).all()):
         return None
     rows[len(words) :] = rows[len(words) :][ranks]
-    kept, before = _bitmap(buckets, BUCKETS, len(words))
+    kept, before = _bitmap(buckets, NGRAM_BUCKETS, len(words))
     children = _huffman_tree([label.occurrences for label in labels])
     return ModelArrays(_names(words), _names(labels), rows, kept, before, children, weights)
 
@@ -310,7 +312,7 @@ def _are_plain_words(words: Sequence[Entry]) -> bool:
     return (
         names[:1] == [_END]
         and len(set(names)) == len(names)
-        and max(map(len, names)) <= LONGEST
+        and max(map(len, names)) <= MAX_WORD_BYTES
         and not any(word.kind for word in words)
     )
 
@@ -395,9 +397,9 @@ def read_output(model: ModelFile) -> OutputMatrix | None:
     with np.errstate(invalid="ignore"):
         lengths = np.sqrt((weights.astype(np.float64) ** 2).sum(axis=1))
         longest = float((lengths * np.abs(scales) if len(scales) else lengths).max())
-    blocks = np.zeros((-(-labels // BLOCK) * BLOCK, weights.shape[1]), np.float32)
+    blocks = np.zeros((-(-labels // LABEL_BLOCK) * LABEL_BLOCK, weights.shape[1]), np.float32)
     blocks[:labels] = weights
-    blocks = np.ascontiguousarray(blocks.reshape(-1, BLOCK, weights.shape[1]).transpose(0, 2, 1))
+    blocks = np.ascontiguousarray(blocks.reshape(-1, LABEL_BLOCK, weights.shape[1]).transpose(0, 2, 1))
     return OutputMatrix(loss, labels - 1 if loss == TREE else labels, blocks, scales, longest, tree)
 
 
@@ -410,7 +412,7 @@ def _tree(model: ModelFile) -> Tree | None:
     levels = np.zeros(len(children), np.int64)
     for node in range(len(children) - 1, len(counts) - 1, -1):  # parents come behind their children
         levels[children[node]] = levels[node] + 1
-    return Tree(children, int(levels.max()), waiting(len(children))) if levels.max() <= MOST_LEVELS else None
+    return Tree(children, int(levels.max()), waiting(len(children))) if levels.max() <= MAX_TREE_LEVELS else None
 
 
 def waiting(nodes: int) -> tuple[np.ndarray, ...]:

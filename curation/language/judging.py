@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.config import DOUBTFUL_SCORE, SURE_SCORE, CurationConfig
-from curation.kernels.fasttext.losses import MOST_WEIGHT
+from curation.kernels.fasttext.losses import MAX_SCORE_FACTOR
 from curation.kernels.texts import find_bits
 from curation.language.engines import Answers, Identifier, code_of_label
 from curation.language.text_kinds import KINDS, can_write, is_foreign, text_kinds
@@ -33,7 +33,7 @@ _LATIN, _HAN_OR_KANA = r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"
 _LETTERS = 3  # of the Latin script, that say about as much as a character of Han or kana
 
 POOL_WEIGHT = 20  # of a language that all sure texts of a file are in; it falls with the square of the share
-HOST_WEIGHT = MOST_WEIGHT  # of a language that all sure texts of a page and its host are in
+HOST_WEIGHT = MAX_SCORE_FACTOR  # of a language that all sure texts of a page and its host are in
 FEW_OF_POOL = 20  # sure texts with which a file has a quarter of its weight
 FEW = 3  # sure texts with which a host or page has half of its weight; a stated language counts as much
 LEAST_PART = 0.3  # of the weighed scores of all languages, which a label needs where others are lifted

@@ -287,13 +287,13 @@ def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Read
     terminal, same = _terminals(paths, positions, size)
     nodes, node_codes, symbol_codes = _codes(paths, terminal, same, len(vocabulary.lows))
 
-    words = _table(len(vocabulary.lows) - 1, tables.WORDS)
+    words = _table(len(vocabulary.lows) - 1, tables.WORDS_PER_BUCKET)
     characters = np.zeros(0x10000 if _are_many_characters(symbols) else 0, np.uint32)
     put_words(vocabulary.lows, vocabulary.highs, symbol_codes, words, characters)
     below = paths.edges >> 32 > _ROOT
     parents, symbols_of_edges = paths.edges[below] >> 32, paths.edges[below] & NUMBER
     keys = (node_codes[parents] & NUMBER) << 32 | symbol_codes[symbols_of_edges] & NUMBER
-    edges, hints = _table(len(keys), tables.EDGES), np.zeros(HINT_BITS * len(keys) // 8 + 1, np.uint8)
+    edges, hints = _table(len(keys), tables.EDGES_PER_BUCKET), np.zeros(HINT_BITS * len(keys) // 8 + 1, np.uint8)
     put_edges(keys, node_codes[2:][below], edges, hints)
     depth = int(np.diff(symbols.bounds).max(initial=1)) - 1
     repeated = same if (same >= 0).any() else same[:0]
@@ -304,7 +304,7 @@ def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Read
 def _require_sizes(symbols: Symbols, size: int) -> None:
     """Refuse entries that overflow the tables' fields of 24, 29 and 32 bits."""
     highs = symbols.highs[: symbols.size]
-    too_long = (highs >= tables.HASHED) & (highs & tables.MOST_BYTES == tables.MOST_BYTES)
+    too_long = (highs >= tables.HASHED) & (highs & tables.MAX_SYMBOL_BYTES == tables.MAX_SYMBOL_BYTES)
     if symbols.size + size > NUMBER or too_long.any():
         raise InputError(
             f"{size:,} entries of {symbols.size:,} words, or a word among them of 16 MB, are too many; drop some"
@@ -317,7 +317,7 @@ def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
     keys[1:, 0], keys[1:, 1] = symbols.lows[: symbols.size], symbols.highs[: symbols.size]
     hashed = np.flatnonzero(keys[:, 1] >= tables.HASHED)
     begins = symbols.begins[hashed - 1]
-    bounds = np.stack((begins, begins + (keys[hashed, 1] & tables.MOST_BYTES)), axis=1).ravel()
+    bounds = np.stack((begins, begins + (keys[hashed, 1] & tables.MAX_SYMBOL_BYTES)), axis=1).ravel()
     slices = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), max(len(bounds) - 1, 0), [None, pa.py_buffer(bounds), pa.py_buffer(data)]
     )
@@ -388,6 +388,6 @@ def _are_many_characters(symbols: Symbols) -> bool:
 
 def _table(keys: int, bucket: int) -> np.ndarray:
     """Return an empty hash table for `keys` keys, `bucket` per bucket; a bucket is one aligned cache line."""
-    space = np.zeros((int(keys / (bucket * LOAD)) + 2) * tables.LINE, np.int64)
+    space = np.zeros((int(keys / (bucket * LOAD)) + 2) * tables.BUCKET_SIZE, np.int64)
     begin = -space.ctypes.data % 64 // 8
-    return space[begin : len(space) - tables.LINE + begin]
+    return space[begin : len(space) - tables.BUCKET_SIZE + begin]

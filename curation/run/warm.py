@@ -17,7 +17,7 @@ from curation.inputs import files
 from curation.inputs.candidates import candidates
 from curation.inputs.crawl import html_pages
 from curation.kernels.markup import find_license
-from curation.kernels.warc_heads import COLUMNS, read_heads
+from curation.kernels.warc_heads import HEAD_COLUMNS, read_heads
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
@@ -42,7 +42,7 @@ def warm_matching() -> None:
 def read_crawl() -> None:
     """Warm the kernels that WAT and WARC files share, which find the heads of records and licences."""
     data, none = np.frombuffer(b" ", np.uint8), np.zeros(0, np.int64)
-    read_heads(data, none, none, np.zeros((0, COLUMNS), np.int64))
+    read_heads(data, none, none, np.zeros((0, HEAD_COLUMNS), np.int64))
     find_license(data, 0, len(data))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from curation.kernels.fasttext.losses import best_two_of_row, raise_powers
 from curation.kernels.fasttext.ngrams import entry_number, fill_entries, index_entries
-from curation.kernels.fasttext.rows import ABREAST, BLOCK, multiply
+from curation.kernels.fasttext.rows import LABEL_BLOCK, TEXTS_ABREAST, multiply
 from runtime.kernels import kernel
 from tests.naive.model_kernels import naive_best_two, naive_entries, naive_powers, naive_products
 
@@ -57,13 +57,13 @@ def test_a_name_leads_to_the_last_entry_of_that_name(names):
 def test_products_are_summed_term_by_term_to_the_bit(texts, labels, width):
     chance = np.random.default_rng(labels)
     weights, scales = chance.normal(size=(labels, width)).astype("f4"), chance.normal(size=labels).astype("f4")
-    vectors = np.zeros((-(-texts // ABREAST) * ABREAST, -(-width // 16) * 16), np.float32)
+    vectors = np.zeros((-(-texts // TEXTS_ABREAST) * TEXTS_ABREAST, -(-width // 16) * 16), np.float32)
     vectors[:texts, :width] = chance.normal(size=(texts, width))
-    blocks = -(-labels // BLOCK)
-    outputs = np.zeros((blocks * BLOCK, width), np.float32)
+    blocks = -(-labels // LABEL_BLOCK)
+    outputs = np.zeros((blocks * LABEL_BLOCK, width), np.float32)
     outputs[:labels] = weights
-    outputs = np.ascontiguousarray(outputs.reshape(blocks, BLOCK, width).transpose(0, 2, 1))
-    products = np.empty((len(vectors), blocks * BLOCK), np.float32)
+    outputs = np.ascontiguousarray(outputs.reshape(blocks, LABEL_BLOCK, width).transpose(0, 2, 1))
+    products = np.empty((len(vectors), blocks * LABEL_BLOCK), np.float32)
     multiply(vectors, texts, outputs, scales, labels, products)
     assert products[:texts, :labels].tolist() == naive_products(vectors[:texts, :width], weights, scales)
     assert (products[:texts, labels:] == -np.inf).all()

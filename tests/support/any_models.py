@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import strategies as st
 
-from curation.kernels.fasttext.losses import MOST_WEIGHT
+from curation.kernels.fasttext.losses import MAX_SCORE_FACTOR
 from curation.language.engines import AnyModel, FastText
 from curation.language.fasttext_file import ModelFile
 from tests.support.language_models import COUNTS, NEGATIVE_SAMPLING, ONE_VS_ALL, SOFTMAX, TREE, WORDS, Layout
@@ -68,5 +68,5 @@ def spread_alike(engine, oracle, labels, texts):
     found, expected = np.zeros((2, len(strings), len(labels)), np.float32)
     engine.spread(strings, columns, found)
     oracle.spread(strings, columns, expected)
-    least = 2 * oracle.predict(strings)[1].to_numpy() / MOST_WEIGHT
+    least = 2 * oracle.predict(strings)[1].to_numpy() / MAX_SCORE_FACTOR
     assert (np.abs(found - expected) <= least[:, None] + 1e-3).all()

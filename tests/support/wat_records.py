@@ -8,7 +8,7 @@ import numpy as np
 from curation.inputs.crawl import warc, wat
 from curation.inputs.crawl import wat as wat_by_parser
 from curation.inputs.crawl.links import from_rows, pairs_of_page
-from curation.kernels.wat.links import DEEPEST, scan_records
+from curation.kernels.wat.links import MAX_DEPTH, scan_records
 from curation.kernels.wat.tokens import IMAGE_COLUMNS, PAGE_COLUMNS, READ
 from runtime.arrow import gather
 from runtime.kernels.masks import SLACK
@@ -42,7 +42,7 @@ def is_read_fast(block):
     """Say whether the kernels read a record without help."""
     data = np.frombuffer(block + bytes(SLACK), np.uint8)
     page, images = np.empty((1, PAGE_COLUMNS), np.int32), np.empty((len(data), IMAGE_COLUMNS), np.int32)
-    stack, stops = np.empty(DEEPEST, np.int64), np.empty(len(data), np.int32)
+    stack, stops = np.empty(MAX_DEPTH, np.int64), np.empty(len(data), np.int32)
     scan_records(data, np.array([0]), np.array([len(block)]), stack, stops, page, images)
     return bool(page[0, READ])
 

@@ -207,7 +207,7 @@ def elements(page: bytes) -> list[Element]:
     """Return the elements of a page that are of KINDS, in their order, without those in templates."""
     frames = np.empty(len(page) // 4 + 2, np.int32)  # memory that is not used costs nothing
     opened = np.empty((len(page) // 4 + 2, 3), np.int32)
-    rows = np.empty((len(page) // 9 + 2, html.COLUMNS), np.int32)
+    rows = np.empty((len(page) // 9 + 2, html.ELEMENT_COLUMNS), np.int32)
     count, stating = html.find_elements(np.frombuffer(page, np.uint8), len(page), frames, opened, rows)
     begins = range(0, count, _SOME)  # all rows at once would be lists of 200 MB, of a page full of images
     spans = (row for k in begins for row in rows[k : min(k + _SOME, count), : html.WANTED_COLUMNS].tolist())

@@ -28,7 +28,7 @@ from curation.inputs.crawl.links import (
     pairs_of_page,
 )
 from curation.kernels.html import OF_LINK
-from curation.kernels.warc_heads import BEGIN, COLUMNS, KIND, METADATA, RESPONSE, UNUSUAL, read_heads
+from curation.kernels.warc_heads import BEGIN, HEAD_COLUMNS, KIND, METADATA, RESPONSE, UNUSUAL, read_heads
 from curation.licences import links_in
 from metadata.languages import of_tag
 from runtime.arrow import gather
@@ -372,8 +372,8 @@ def _metadata_of(members: list[bytes], tally: Counter[str], offsets: list[int]) 
 
 
 def _heads(data: bytes | bytearray, members: Sequence[bytes | bytearray]) -> np.ndarray:
-    """Return KIND, BEGIN and END of each member's block, int64[member, COLUMNS]; `data` has a byte between members."""
-    heads = np.empty((len(members), COLUMNS), np.int64)
+    """Return KIND, BEGIN and END of each member's block, int64[member, 3]; `data` has a byte between members."""
+    heads = np.empty((len(members), HEAD_COLUMNS), np.int64)
     sizes, ends = _bounds(members)
     # Read-only also if it is a bytearray: for other types Numba would compile the kernel once more.
     read_heads(np.frombuffer(memoryview(data).toreadonly(), np.uint8), ends - sizes, ends, heads)

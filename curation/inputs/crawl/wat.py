@@ -36,7 +36,7 @@ from curation.inputs.crawl.warc import MemberBlocks, gzip_members
 from curation.kernels.markup import find_statement
 from curation.kernels.wat import pages as kernels
 from curation.kernels.wat import tokens
-from curation.kernels.wat.links import DEEPEST, scan_records
+from curation.kernels.wat.links import MAX_DEPTH, scan_records
 from curation.kernels.wat.pages import read_pages
 from curation.kernels.wat.targets import ODD, find_places
 from curation.licences import Link, licences_of, links_in
@@ -182,7 +182,7 @@ class _Group:
         sizes = self._ends - self._begins
         pages = np.empty((len(sizes), tokens.PAGE_COLUMNS), np.int32)
         images = np.empty((sizes.sum() // SMALLEST + 1, tokens.IMAGE_COLUMNS), np.int32)
-        stack, stops = np.empty(DEEPEST, np.int64), np.empty(sizes.max() + SLACK, np.int32)
+        stack, stops = np.empty(MAX_DEPTH, np.int64), np.empty(sizes.max() + SLACK, np.int32)
         count = scan_records(self._data, self._begins, self._ends, stack, stops, pages, images)
         return pages, images[:count]
 

@@ -11,25 +11,28 @@ import math
 import numpy as np
 
 from curation.kernels.fasttext import ngrams
-from curation.kernels.fasttext.losses import NEAR, likeliest, likeliest_in_order, spread_tree
-from curation.kernels.fasttext.ngrams import LONGEST, append_ngrams, is_label_word, slot_of
+from curation.kernels.fasttext.losses import NEAR_SHARE, likeliest, likeliest_in_order, spread_tree
+from curation.kernels.fasttext.ngrams import MAX_WORD_BYTES, append_ngrams, is_label_word, slot_of
 from curation.kernels.fasttext.rows import LANES, add_rows
 from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean, part
 from runtime.kernels.machine import lowest, prefetch, trailing_zeros, without_lowest
 from runtime.kernels.masks import copy_window, separator_mask
 
-AT_ONCE = 128  # words; their rows fit into the L1 cache
-BEGIN, SIZE, LOW, HIGH, STOP = range(5)  # columns of a word: its bytes, its key, and the end of its rows in `row_ids`
-_WINDOW = 64  # bytes read at a time: at most 32 words and the end of a text
-_COPIED = 32  # number of row ids in 64 bytes
-_LONG = 1 << 14  # bytes of words too long for the table, after which a pass reads no further word
-END_LOW, END_HIGH = int.from_bytes(b"</s>", "little"), 5 << 56  # the key of the end of sentence
+WORDS_AT_ONCE = 128  # The rows of this many words fit into the L1 cache.
+# The columns of a word are its begin, its size, its key (LOW, HIGH), and the end of its rows in `row_ids`.
+BEGIN, SIZE, LOW, HIGH, STOP = range(5)
+_WINDOW = 64  # the bytes read at a time, which hold at most 32 words and the end of a text
+_COPIED = 32  # the number of row ids in 64 bytes
+_MAX_LONG_BYTES = 1 << 14  # A pass ends once the words that are too long for the table have this many bytes.
+# END_LOW and END_HIGH are the key of the end of sentence.
+END_LOW = int.from_bytes(b"</s>", "little")
+END_HIGH = 5 << 56
 
 
 def most_rows(longest: int) -> int:
     """Return the most rows that one pass can find, if the longest text has `longest` bytes."""
-    return AT_ONCE * ngrams.MOST_IDS + 3 * (_LONG + longest)
+    return WORDS_AT_ONCE * ngrams.MAX_WORD_ROWS + 3 * (_MAX_LONG_BYTES + longest)
 
 
 @inline
@@ -40,7 +43,7 @@ def separates(byte):
 
 @inline
 def word_ends(data, i, end):
-    """Return a mask of the separators in data[i:i + 64], one bit per byte; `end`, if among these, counts as one."""
+    """Return a mask of the separators in data[i:i + 64], one bit per byte; `end` counts as a separator."""
     size = min(end - i, _WINDOW)
     mask = 0
     if i + _WINDOW <= len(data):
@@ -52,15 +55,16 @@ def word_ends(data, i, end):
 
 
 @part
-def word_places(offsets, data, slots, place, words):
-    """Read words from `place` on; return the place after them and their number.
+def next_words(offsets, data, slots, position, words):
+    """Read words from `position` on; return the position after them and their number.
 
-    A place is a text, its next byte, and the begin of the word there. words[k] gets BEGIN, SIZE and key (LOW, HIGH) of
-    a word; a word of size 0 follows the words of each text.
+    A position is a text, its next byte, and the begin of the word there. words[k] gets BEGIN, SIZE and key (LOW, HIGH)
+    of a word; a word of size 0 follows the words of each text.
     """
-    text, i, begin = place
-    count, long = 0, 0
-    while text < len(offsets) - 1 and count + _WINDOW <= AT_ONCE and long < _LONG:
+    text, i, begin = position
+    count = 0
+    long = 0
+    while text < len(offsets) - 1 and count + _WINDOW <= WORDS_AT_ONCE and long < _MAX_LONG_BYTES:
         end = offsets[text + 1]
         mask = word_ends(data, i, end)
         while mask != 0:
@@ -73,9 +77,12 @@ def word_places(offsets, data, slots, place, words):
                     i = end
                     break
                 prefetch(slots, 4 * ngrams.first_slot(slots, low, high))
-                words[count, BEGIN], words[count, SIZE], words[count, LOW], words[count, HIGH] = begin, size, low, high
+                words[count, BEGIN] = begin
+                words[count, SIZE] = size
+                words[count, LOW] = low
+                words[count, HIGH] = high
                 count += 1
-                long += size if size > LONGEST else 0
+                long += size if size > MAX_WORD_BYTES else 0
             begin = stop + 1
         i += _WINDOW
         if i > end:
@@ -86,11 +93,11 @@ def word_places(offsets, data, slots, place, words):
     return (text, i, begin), count
 
 
-@lean  # not inlined: that would take Numba three seconds longer to compile
+@lean  # Numba would take three seconds longer to compile it as an inlined function.
 def find_rows(data, kept, before, table, words, count, row_ids):
     """Write the ids of the words' rows to `row_ids`; return the number of ids.
 
-    Those of word k end at words[k, STOP]. `kept` and `before` are those of ModelArrays.
+    The ids of word k end at words[k, STOP]. `kept` and `before` are fields of ModelArrays.
     """
     slots, ids, letters, _, _, _ = table
     rows = np.int64(0)
@@ -99,7 +106,7 @@ def find_rows(data, kept, before, table, words, count, row_ids):
         if size == 0:
             row_ids[rows] = 0  # the end of sentence
             rows += 1
-        elif size > LONGEST:
+        elif size > MAX_WORD_BYTES:
             if not is_label_word(data, begin, size):
                 rows = append_ngrams(data, begin, begin + size, kept, before, row_ids, rows)
         else:
@@ -107,7 +114,8 @@ def find_rows(data, kept, before, table, words, count, row_ids):
             slot = slot_of(slots, letters, data, begin, size, low, high)
             if slots[slot, 1] == 0:
                 slot = ngrams.slot_of_new(table, data, begin, size, low, high, kept, before)
-            first, number = slots[slot, 2] >> 16, slots[slot, 2] & 0xFFFF
+            first = slots[slot, 2] >> 16
+            number = slots[slot, 2] & 0xFFFF
             copy_window(ids, first, row_ids, rows)  # mostly, a word has no more
             for k in range(_COPIED, number):
                 row_ids[rows + k] = ids[first + k]
@@ -122,7 +130,7 @@ def label_of_sum(children, weights, total, number, waiting):
     scale = np.float32(1.0 / np.float64(number))
     for k in range(LANES):
         total[k] *= scale
-    label, score, near = likeliest(children, weights, total, NEAR, waiting)
+    label, score, near = likeliest(children, weights, total, NEAR_SHARE, waiting)
     if near:
         label, score = likeliest_in_order(children, weights, total, waiting)
     return label, np.float32(math.exp(score))
@@ -133,18 +141,19 @@ def predict(offsets, data, model, table, scratch, labels, scores, means):
     """Set labels[text] and scores[text] to the likeliest label of data[offsets[text]:offsets[text + 1]] and its score.
 
     `model` is rows, kept, before, children and weights of `curation.language.fasttext_file.ModelArrays`. `table` is
-    the table of words in `ngrams`, to which new words are added. `scratch` is four arrays: words, int64 [AT_ONCE, 5];
-    row_ids, uint16 [most_rows]; total, float32 [16]; and waiting, as for `likeliest`. means[text] is set to the mean of
-    the text's rows: `means` is float32 [texts, 16], or [0, 16] if no means are wanted.
+    the table of words in `ngrams`, to which new words are added. `scratch` is four arrays: words, int64
+    [WORDS_AT_ONCE, 5]; row_ids, uint16 [most_rows]; total, float32 [16]; and waiting, as for `likeliest`. means[text]
+    is set to the mean of the text's rows: `means` is float32 [texts, 16], or [0, 16] if no means are needed.
     """
     rows, kept, before, children, weights = model
     words, row_ids, total, waiting = scratch
-    place = (np.int64(0), offsets[0], offsets[0])
-    text, number = 0, np.int64(0)
+    position = (np.int64(0), offsets[0], offsets[0])
+    text = 0
+    number = np.int64(0)
     for k in range(LANES):
         total[k] = 0
     while text < len(labels):
-        place, count = word_places(offsets, data, table[0], place, words)
+        position, count = next_words(offsets, data, table[0], position, words)
         last = find_rows(data, kept, before, table, words, count, row_ids)
         for k in range(last):
             prefetch(rows, LANES * np.int64(row_ids[k]))
@@ -159,7 +168,8 @@ def predict(offsets, data, model, table, scratch, labels, scores, means):
                         means[text, k] = total[k]
                     total[k] = 0
                 text += 1
-                first, number = stop, 0
+                first = stop
+                number = 0
         add_rows(rows, row_ids, first, last, total)
         number += last - first
 

@@ -5,16 +5,16 @@ The dictionary of any model is read in place, from the bytes of the model file. 
 of entries + 1] holds the position of each entry, and the end of the last. Rows are added in fastText's order, whether a
 text is summed word by word or row by row.
 
-For models of lid.176.ftz's shape, a table caches the ids of the rows of the words met so far: a word's own row, if it
-is in the dictionary, and the rows of its character n-grams that the model kept. The table holds the dictionary from the
-start. It is six arrays:
+For models of lid.176.ftz's shape, a table caches the row ids of the words met so far: a word's own row, if it is in the
+dictionary, and the rows of its character n-grams that the model kept. The table holds the dictionary from the start. It
+consists of six arrays:
 
 - `slots` int64 [2^k, 4]: two columns are the word's key (see `kernels.trie.tables`); one is the position in `ids` at
   which its rows begin, times 2^16, plus the number of its rows; one is the position of its bytes in `letters`;
 - `ids` uint16: the rows of all words;
 - `letters` uint8: the bytes of the words that are too long for a key to hold them;
 - `used` int64 [3]: the numbers of words, letters and ids;
-- copies of `slots` and `used` with the dictionary alone, to which a full table is reset.
+- copies of `slots` and `used` with only the dictionary, to which a full table is reset.
 """
 
 import math
@@ -27,9 +27,13 @@ from curation.kernels.trie.tables import HASHED, key_of_bytes, same_bytes
 from runtime.kernels import inline, kernel, lean, part
 from runtime.kernels.machine import load_word, ones, product
 
-TAIL = 10  # bytes of an entry after its name
-FNV_START, _FNV_FACTOR, LOWEST_32 = 2166136261, 16777619, 0xFFFFFFFF
-OPEN, CLOSE = ord("<"), ord(">")  # enclose a word whose n-grams are hashed
+ENTRY_TAIL = 10  # the bytes of an entry after its name
+FNV_START = 2166136261
+_FNV_FACTOR = 16777619
+FNV_MASK = 0xFFFFFFFF
+# The n-grams of a word are hashed with OPEN before the word and CLOSE after it.
+OPEN = ord("<")
+CLOSE = ord(">")
 _LABEL = int.from_bytes(b"__label_", "little")
 
 
@@ -45,7 +49,7 @@ def hash_of(data, begin, end):
     hashed = FNV_START
     for i in range(begin, end):
         hashed = hash_on(hashed, data[i])
-    return hashed & LOWEST_32
+    return hashed & FNV_MASK
 
 
 @kernel
@@ -55,7 +59,7 @@ def fill_entries(content, position, entries):
         entries[entry] = position
         while position < len(content) and content[position] != 0:
             position += 1
-        position += TAIL
+        position += ENTRY_TAIL
     entries[-1] = position
     return position <= len(content)
 
@@ -67,7 +71,7 @@ def index_entries(content, entries, slots):
     `slots` is int32 [2^k], longer than there are entries, filled with -1.
     """
     for entry in range(len(entries) - 1):
-        begin, end = entries[entry], entries[entry + 1] - TAIL
+        begin, end = entries[entry], entries[entry + 1] - ENTRY_TAIL
         slot = slot_of_name(content, entries, slots, content, begin, end - begin, hash_of(content, begin, end))
         slots[slot] = entry
 
@@ -78,7 +82,7 @@ def slot_of_name(content, entries, slots, data, begin, size, hashed):
     slot = hashed & (len(slots) - 1)
     while slots[slot] >= 0:
         entry = entries[slots[slot]]
-        if entries[slots[slot] + 1] - TAIL - entry == size:
+        if entries[slots[slot] + 1] - ENTRY_TAIL - entry == size:
             if same_bytes(content, entry, data, begin, size):
                 break
         slot = (slot + 1) & (len(slots) - 1)
@@ -98,7 +102,7 @@ def is_label_word(data, begin, size):
     return size > 8 and load_word(data, begin) == _LABEL and data[begin + 8] == ord("_")
 
 
-AHEAD = 32  # rows that are prefetched before the first of them is added
+PREFETCHED_ROWS = 32  # the rows that are prefetched before the first of them is added
 _WORDS_FACTOR = 116049371
 
 
@@ -126,11 +130,11 @@ class Model(NamedTuple):
 
     words: DictionaryWords
     rows: VectorRows
-    waiting: np.ndarray  # int64 [AHEAD]: rows that are prefetched, but not added yet
+    waiting: np.ndarray  # int64 [PREFETCHED_ROWS]: rows that are prefetched, but not added yet
 
 
 class NgramSums(NamedTuple):
-    """Vectors that are sums of rows; the number of rows in each, and the sum of these rows' Euclidean lengths."""
+    """Vectors that are sums of rows, with the number of rows in each sum, and the sum of their Euclidean lengths."""
 
     vectors: np.ndarray  # float32 [number, padded width]
     sizes: np.ndarray  # int64: number of rows added to each vector
@@ -161,11 +165,11 @@ def add_waiting(model, count, sums, i):
 def ask_for(model, row, count, sums, i):
     """Prefetch a row and append it to model.waiting[:count], unless it is -1; return the new count.
 
-    If AHEAD rows are waiting, they are added to sum i first.
+    If PREFETCHED_ROWS rows already wait, they are added to sum i first.
     """
     if row < 0:
         return count
-    if count == AHEAD:
+    if count == PREFETCHED_ROWS:
         add_waiting(model, count, sums, i)
         count = 0
     prefetch_dense(model.rows, row)
@@ -183,15 +187,17 @@ def word_byte(data, begin, end, i):
 
 @lean
 def add_ngrams(model, data, begin, end, count, sums, i):
-    """Add the rows model.waiting[:count], then those of the n-grams of `<` + data[begin:end] + `>`, to sum i.
+    """Add the rows model.waiting[:count], then the rows of the n-grams of `<` + data[begin:end] + `>`, to sum i.
 
-    The n-grams are sorted by their first character, then by length. The single characters `<` and `>` do not count.
+    The n-grams are sorted by their first character, then by length. The single characters `<` and `>` are left out.
     """
-    words, size = model.words, end - begin + 2
+    words = model.words
+    size = end - begin + 2
     for first in range(size if words.longest > 0 else 0):
         if word_byte(data, begin, end, first) & 0xC0 == 0x80:
             continue
-        hashed, k = FNV_START, first
+        hashed = FNV_START
+        k = first
         for length in range(1, words.longest + 1):
             if k == size:
                 break
@@ -201,7 +207,7 @@ def add_ngrams(model, data, begin, end, count, sums, i):
                 hashed = hash_on(hashed, word_byte(data, begin, end, k))
                 k += 1
             if length >= words.shortest and not (length == 1 and (first == 0 or k == size)):
-                count = ask_for(model, row_of_bucket(words, hashed & LOWEST_32), count, sums, i)
+                count = ask_for(model, row_of_bucket(words, hashed & FNV_MASK), count, sums, i)
     add_waiting(model, count, sums, i)
 
 
@@ -221,7 +227,8 @@ def add_word(model, data, begin, end, sums, i):
 @lean
 def add_word_ngrams(model, hashes, count, sums, i):
     """Add to sum i the rows of the n-grams of words; hashes[:count] are the hashes of the text's words."""
-    words, waiting = model.words, 0
+    words = model.words
+    waiting = 0
     for first in range(count):
         hashed = np.uint64(np.int64(np.int32(hashes[first])))
         for k in range(first + 1, min(first + words.word_ngrams, count)):
@@ -240,14 +247,15 @@ def add_end(model, sums, i):
 @inline
 def clear_sum(sums, i):
     """Reset sum i to zero rows."""
-    sums.sizes[i], sums.norms[i] = 0, 0.0
+    sums.sizes[i] = 0
+    sums.norms[i] = 0.0
     for k in range(sums.vectors.shape[1]):
         sums.vectors[i, k] = 0
 
 
-BUCKETS = 2_000_000  # buckets that n-grams are hashed into
-LONGEST = 63  # bytes of the longest word in the table; longer words hardly recur
-MOST_IDS = 3 * LONGEST + 1  # most rows of a word in the table
+NGRAM_BUCKETS = 2_000_000  # the buckets that n-grams are hashed into
+MAX_WORD_BYTES = 63  # The table has no longer words, as these hardly recur.
+MAX_WORD_ROWS = 3 * MAX_WORD_BYTES + 1  # A word in the table has at most this many rows.
 
 _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
 
@@ -255,7 +263,7 @@ _FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
 @inline
 def ngram_bucket(hashed, kept):
     """Return the bucket of an n-gram with this hash, or -1 if the model did not keep it."""
-    bucket = (hashed & LOWEST_32) % BUCKETS
+    bucket = (hashed & FNV_MASK) % NGRAM_BUCKETS
     return bucket if kept[bucket >> 6] >> (bucket & 63) & 1 else -1
 
 
@@ -272,43 +280,49 @@ def add_bucket(bucket, kept, before, ids, count):
 def append_ngrams(data, begin, end, kept, before, ids, count):
     """Append the rows of the n-grams of `<` + data[begin:end] + `>` to ids[:count]; return the new count.
 
-    The n-grams have two to four characters, and are sorted by their first character, then by length: at most three per
-    byte. All n-grams that end at one character are hashed together. The n-grams that begin at one character wait until
-    the longest of them is hashed.
+    The n-grams have two to four characters, so there are at most three per byte. They are sorted by their first
+    character, then by length. All n-grams that end at one character are hashed together. The n-grams that begin at one
+    character wait until the longest of them is hashed.
     """
-    one, two, three = hash_on(FNV_START, OPEN), 0, 0  # hashes of the last character, the last two, the last three
-    pair, last_pair, triple = -1, -1, -1  # buckets: of the pair before the last, the last pair, the last triple
+    # These are the hashes of the last character, of the last two, and of the last three characters.
+    one = hash_on(FNV_START, OPEN)
+    two = 0
+    three = 0
+    # These are the buckets of the pair before the last pair, of the last pair, and of the last triple.
+    pair = -1
+    last_pair = -1
+    triple = -1
     i = begin
-    while i < end and data[i] & 0xC0 == 0x80:  # text that is not UTF-8 may begin with such bytes
+    # Text that is not UTF-8 may begin with bytes from inside a character.
+    while i < end and data[i] & 0xC0 == 0x80:
         one = hash_on(one, data[i])
         i += 1
     characters = 1
     while i <= end:
         byte = np.int64(data[i]) if i < end else CLOSE
-        current, one, two, three = (
-            hash_on(FNV_START, byte),
-            hash_on(one, byte),
-            hash_on(two, byte),
-            hash_on(three, byte),
-        )
+        current = hash_on(FNV_START, byte)
+        one = hash_on(one, byte)
+        two = hash_on(two, byte)
+        three = hash_on(three, byte)
         i += 1
         while i < end and data[i] & 0xC0 == 0x80:
             byte = np.int64(data[i])
-            current, one, two, three = (
-                hash_on(current, byte),
-                hash_on(one, byte),
-                hash_on(two, byte),
-                hash_on(three, byte),
-            )
+            current = hash_on(current, byte)
+            one = hash_on(one, byte)
+            two = hash_on(two, byte)
+            three = hash_on(three, byte)
             i += 1
         four = ngram_bucket(three, kept) if characters > 2 else -1
-        if pair & triple & four >= 0:  # at least one is kept (not -1)
+        if pair & triple & four >= 0:  # At least one of them is not -1.
             count = add_bucket(pair, kept, before, ids, count)
             count = add_bucket(triple, kept, before, ids, count)
             count = add_bucket(four, kept, before, ids, count)
-        pair, last_pair = last_pair, ngram_bucket(one, kept)
+        pair = last_pair
+        last_pair = ngram_bucket(one, kept)
         triple = ngram_bucket(two, kept) if characters > 1 else -1
-        one, two, three = current, one, two
+        three = two
+        two = one
+        one = current
         characters += 1
     count = add_bucket(pair, kept, before, ids, count)
     count = add_bucket(triple, kept, before, ids, count)
@@ -337,7 +351,7 @@ def slot_of(slots, letters, data, begin, size, low, high):
 def slot_of_new(table, data, begin, size, low, high, kept, before):
     """Add a word to the table, and return its slot; a full table is first reset to the dictionary."""
     slots, ids, letters, used, first_slots, first_used = table
-    if 2 * used[0] >= len(slots) or used[1] + LONGEST > len(letters) or used[2] + MOST_IDS > len(ids):
+    if 2 * used[0] >= len(slots) or used[1] + MAX_WORD_BYTES > len(letters) or used[2] + MAX_WORD_ROWS > len(ids):
         forget(slots, used, first_slots, first_used)
     slot = slot_of(slots, letters, data, begin, size, low, high)
     stop = used[2]
@@ -360,8 +374,11 @@ def forget(slots, used, first_slots, first_used):
 
 @inline
 def remember(slots, letters, used, slot, data, begin, size, low, high, value):
-    """Put a word, as its key (low, high), and a value into a free slot; update used[:2]: numbers of words, letters."""
-    slots[slot, 0], slots[slot, 1], slots[slot, 2], slots[slot, 3] = low, high, value, used[1]
+    """Put a word, as its key (low, high), and a value into a free slot, and update the numbers in used[:2]."""
+    slots[slot, 0] = low
+    slots[slot, 1] = high
+    slots[slot, 2] = value
+    slots[slot, 3] = used[1]
     used[0] += 1
     if high >= HASHED:
         for i in range(size):
@@ -374,7 +391,8 @@ def learn_dictionary(offsets, data, kept, before, table):
     """Fill an empty table with the words data[offsets[word]:offsets[word + 1]]; a word's own row is row `word`."""
     slots, ids, letters, used, first_slots, first_used = table
     for word in range(len(offsets) - 1):
-        begin, size = offsets[word], offsets[word + 1] - offsets[word]
+        begin = offsets[word]
+        size = offsets[word + 1] - offsets[word]
         low, high = key_of_bytes(data, begin, size)
         slot = slot_of(slots, letters, data, begin, size, low, high)
         ids[used[2]] = word

@@ -11,11 +11,11 @@ from curation.kernels.trie.tables import FOLLOWS, NUMBER, OPENS, SHARED, bucket_
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import count_below, prefetch
 
-LANES = 32  # ids that are compared in one SIMD step
+RANKED_IDS = 32  # the ids that are compared in one SIMD step
 
-_AHEAD = 64  # symbols whose buckets are prefetched before the first of them is looked up
-_FEW_OF = 32  # another level is not worthwhile for fewer walks than one symbol in 32
-_SPACE = 4096  # most ids of a text, with repetitions, that are sorted without stamps
+_PREFETCHED_SYMBOLS = 64  # the symbols whose buckets are prefetched before the first of them is looked up
+_SYMBOLS_PER_WALK = 32  # Another level is not worthwhile if fewer walks continue than one per 32 symbols.
+_MAX_GATHERED = 4096  # A text with more ids, repetitions included, is sorted with the help of stamps.
 
 
 @inline
@@ -38,9 +38,9 @@ def gather_same(same, positions, size):
 
 @inline
 def append_ranked(positions, size, space, ids, used):
-    """Append the sorted, distinct ids of positions[:size], at most LANES ids, to ids[:used]; return the new `used`.
+    """Append the sorted, distinct ids of positions[:size], at most RANKED_IDS, to ids[:used]; return the new `used`.
 
-    Each id is moved, without a branch, to the index that equals the number of smaller ids.
+    Without a branch, each id is moved to the index that equals the number of smaller ids.
     """
     taken = 0
     for i in range(size):
@@ -55,7 +55,10 @@ def append_ranked(positions, size, space, ids, used):
 
 @kernel
 def append_sorted(positions, size, ids, used):
-    """Append the sorted, distinct ids of positions[:size] to ids[:used]; return the new `used`. Sorts `positions`."""
+    """Append the sorted, distinct ids of positions[:size] to ids[:used]; return the new `used`.
+
+    This sorts positions[:size].
+    """
     positions[:size].sort()
     for i in range(size):
         if i == 0 or positions[i] != positions[i - 1]:
@@ -88,7 +91,8 @@ def merge_lists(offsets, ids, other_offsets, other_ids, out_offsets, out):
     used = 0
     out_offsets[0] = 0
     for text in range(len(offsets) - 1):
-        i, j = offsets[text], other_offsets[text]
+        i = offsets[text]
+        j = other_offsets[text]
         while i < offsets[text + 1] or j < other_offsets[text + 1]:
             if j == other_offsets[text + 1] or (i < offsets[text + 1] and ids[i] < other_ids[j]):
                 out[used] = ids[i]
@@ -103,9 +107,11 @@ def merge_lists(offsets, ids, other_offsets, other_ids, out_offsets, out):
 @kernel
 def look_up(data, lows, highs, begins, count, trie, out):
     """Set out[i] to the trie's code of the i-th of `count` symbols, or to 0 if no entry has that symbol."""
-    vocabulary, pool, characters = trie.vocabulary, trie.pool, trie.characters
-    for first in range(0, count, _AHEAD):
-        last = min(first + _AHEAD, count)
+    vocabulary = trie.vocabulary
+    pool = trie.pool
+    characters = trie.characters
+    for first in range(0, count, _PREFETCHED_SYMBOLS):
+        last = min(first + _PREFETCHED_SYMBOLS, count)
         for i in range(first, last):
             out[i] = tables.bucket_of_word(lows[i], highs[i], vocabulary)
             prefetch(vocabulary, out[i])
@@ -116,67 +122,68 @@ def look_up(data, lows, highs, begins, count, trie, out):
                 out[i] = tables.word_code(lows[i], highs[i], out[i], vocabulary)
             else:
                 bucket, slot = tables.find_hashed(lows[i], highs[i], data, begins[i], vocabulary, pool)
-                out[i] = tables.code_at(vocabulary, bucket, 2 * tables.WORDS, slot)
+                out[i] = tables.code_at(vocabulary, bucket, 2 * tables.WORDS_PER_BUCKET, slot)
 
 
 @kernel
-def first_steps(codes, count, trie, places, buckets, nodes):
+def first_steps(codes, count, trie, starts, buckets, nodes):
     """Take the first steps of the walks that start at each symbol of a group; return the number of levels filled.
 
     nodes[k, i] becomes the code of the node to which the symbols i to i + k lead, or 0. Stepping ends when few walks
-    continue or all levels are filled. `places` and `buckets` are scratch memory; they and `codes` must be longer than
+    continue or all levels are filled. `starts` and `buckets` are scratch memory; they and `codes` must be longer than
     `count` by the number of levels.
     """
     going = count
     for i in range(count):
         nodes[0, i] = codes[i]
-        places[i] = i
+        starts[i] = i
     for level in range(1, len(nodes)):
-        going = those_that_may(codes, nodes[level - 1], level, places, going)
-        if going * _FEW_OF < count:
+        going = keep_parents(codes, nodes[level - 1], level, starts, going)
+        if going * _SYMBOLS_PER_WALK < count:
             return level
-        going = those_hinted(codes, nodes[level - 1], level, trie, places, buckets, going)
+        going = keep_hinted(codes, nodes[level - 1], level, trie, starts, buckets, going)
         nodes[level, :count] = 0
         for k in range(going):
             prefetch(trie.edges, buckets[k])
         for k in range(going):
-            i = places[k]
+            i = starts[k]
             key = edge_key(nodes[level - 1, i], codes[i + level])
             nodes[level, i] = edge_code(key, buckets[k], trie.edges)
     return len(nodes)
 
 
 @inline
-def those_that_may(codes, last, level, places, going):
-    """Keep those of places[:going] whose node, in `last`, has children, and whose next symbol may follow a symbol.
+def keep_parents(codes, last, level, starts, going):
+    """Keep the walks of starts[:going] whose node, in `last`, has children, and whose next symbol may follow a symbol.
 
-    Return the number of places kept.
+    Return the number of walks kept.
     """
     kept = 0
     for k in range(going):
-        i = places[k]
-        places[kept] = i
+        i = starts[k]
+        starts[kept] = i
         kept += last[i] >> 31 & codes[i + level] >> 30 & 1
     return kept
 
 
 @inline
-def those_hinted(codes, last, level, trie, places, buckets, going):
-    """Keep those of places[:going] whose next edge may exist, as its bit in trie.hints is set; return their number.
+def keep_hinted(codes, last, level, trie, starts, buckets, going):
+    """Keep the walks of starts[:going] whose next edge may exist because its bit in trie.hints is set.
 
-    buckets[k] becomes the bucket in which to search for the edge of places[k].
+    Return the number of walks kept. buckets[k] becomes the bucket in which to search for the edge of starts[k].
     """
     kept = 0
-    for first in range(0, going, _AHEAD):
-        end = min(first + _AHEAD, going)
+    for first in range(0, going, _PREFETCHED_SYMBOLS):
+        end = min(first + _PREFETCHED_SYMBOLS, going)
         for k in range(first, end):
-            i = places[k]
+            i = starts[k]
             buckets[k] = tables.mixed_edge(edge_key(last[i], codes[i + level]))
             prefetch(trie.hints, tables.hint_of_mixed(buckets[k], trie.hints) >> 3)
         for k in range(first, end):
             mixed = buckets[k]
             bit = tables.hint_of_mixed(mixed, trie.hints)
-            places[kept], buckets[kept] = places[k], tables.bucket_of_mixed(mixed, trie.edges)
+            starts[kept] = starts[k]
+            buckets[kept] = tables.bucket_of_mixed(mixed, trie.edges)
             kept += np.int64(trie.hints[bit >> 3]) >> (bit & 7) & 1
     return kept
 
@@ -186,26 +193,27 @@ def walk(codes, nodes, bounds, first, trie, stamps, stamp, ids, ends):
     """Find the entries in a group's texts from `first` on, while `ids` has room for all entries of the next text.
 
     ids[ends[k]:ends[k + 1]] become the positions, in their list, of the entries in text k, ascending and distinct; the
-    caller sets ends[first]. `codes` are those of `look_up`, `nodes` those of `first_steps`. `stamps` has an int32 per
-    entry, none of which may equal `stamp` + k for a text k. Return the index of the first text that was not read.
+    caller sets ends[first]. `look_up` made `codes`, and `first_steps` made `nodes`. `stamps` has an int32 per entry,
+    none of which may equal `stamp` + k for a text k. Return the index of the first text that was not read.
     """
     edges, same = trie.edges, trie.same
     terminals, depth = trie.sizes[1], trie.sizes[2]
-    positions, space = np.empty(_SPACE, np.int32), np.empty(LANES, np.int32)
+    positions = np.empty(_MAX_GATHERED, np.int32)
+    space = np.empty(RANKED_IDS, np.int32)
     used = ends[first]
     for text in range(first, len(bounds) - 1):
         begin, end = bounds[text], bounds[text + 1] - 1
         most = (end - begin) * depth
-        if used + (min(terminals, most) if len(same) == 0 else terminals) + LANES > len(ids):
+        if used + (min(terminals, most) if len(same) == 0 else terminals) + RANKED_IDS > len(ids):
             return text
-        if most + LANES <= _SPACE:
+        if most + RANKED_IDS <= _MAX_GATHERED:
             size, seen = gather_positions(codes, nodes, len(nodes), begin, end, edges, terminals, positions)
             if seen & SHARED != 0:
                 size = gather_same(same, positions, size)
             if size < 0:
                 used = gather_once(codes, begin, end, edges, terminals, stamps, stamp + text, ids, used)
                 used = append_same(same, ids, ends[text], used)
-            elif size <= LANES:
+            elif size <= RANKED_IDS:
                 used = append_ranked(positions, size, space, ids, used)
             else:
                 used = append_sorted(positions, size, ids, used)
@@ -221,9 +229,10 @@ def gather_positions(codes, nodes, levels, begin, end, edges, terminals, positio
     """Write the positions of the entries in the symbols begin to end - 1 of a text to `positions`, possibly repeated.
 
     Return the number of positions, and the bitwise or of all codes seen. The levels that `first_steps` filled are read
-    without a branch, as no processor can predict which of their nodes end entries.
+    without a branch, as no processor can predict at which of their nodes an entry ends.
     """
-    size, seen = 0, 0
+    size = 0
+    seen = 0
     for start in range(begin, end):
         code = 0
         for level in range(levels):
@@ -248,16 +257,18 @@ def gather_positions(codes, nodes, levels, begin, end, edges, terminals, positio
 def gather_once(codes, begin, end, edges, terminals, stamps, stamp, ids, used):
     """Append the positions of the entries in a text's symbols, sorted and distinct, to ids[:used].
 
-    Return the new `used`. This is for texts so long, or entries so nested, that repeated ids would need much space.
+    Return the new `used`. This function is for long texts, and for deeply nested entries, whose repeated ids would need
+    much space.
     """
     first = used
     for start in range(begin, end):
-        code, i = codes[start], start + 1
+        code = codes[start]
+        i = start + 1
         while code != 0:
-            place = (code & NUMBER) - 1
-            if place < terminals and stamps[place] != stamp:
-                stamps[place] = stamp
-                ids[used] = place
+            entry = (code & NUMBER) - 1
+            if entry < terminals and stamps[entry] != stamp:
+                stamps[entry] = stamp
+                ids[used] = entry
                 used += 1
             if code < OPENS or codes[i] & FOLLOWS == 0:
                 break

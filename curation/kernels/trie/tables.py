@@ -1,13 +1,13 @@
 """Make keys of symbols, and fill and search the two hash tables of a trie over symbols: its vocabulary and its edges.
 
 A key (low, high) holds up to fifteen bytes, the first byte lowest, and above the bytes their number plus one. For a
-longer symbol, `low` is a hash and `high` is HASHED plus the number of bytes; then the caller must compare the bytes,
-too. No key is (0, 0).
+longer symbol, `low` is a hash and `high` is HASHED plus the number of bytes; in this case, the caller must also compare
+the bytes. No key is (0, 0).
 
 A symbol has the same number as the node to which the symbol leads from the root, so that the first step of a walk needs
-no look-up. Nodes from 1 to `terminals` are ends of entries (the entry's position plus one). Nodes above, up to `nodes`,
-are inside entries. Numbers above `nodes` are symbols with which no entry begins. 0 is no node. A *code* is a number
-with the bits SHARED, FOLLOWS and OPENS. matching/DESIGN.md gives the reasons for this layout.
+no look-up. The nodes from 1 to `terminals` are ends of entries, and their number is the entry's position plus one. The
+nodes above, up to `nodes`, are inside entries. Numbers above `nodes` are symbols with which no entry begins. 0 is not a
+node. A *code* is a number with the bits SHARED, FOLLOWS and OPENS. matching/DESIGN.md explains this layout.
 """
 
 from typing import NamedTuple
@@ -17,20 +17,21 @@ import numpy as np
 from runtime.kernels import inline, kernel, part
 from runtime.kernels.machine import half_word, load_word, matches, product, trailing_zeros
 
-INLINE = 15  # longest symbol whose bytes are in the key
+MAX_INLINE_BYTES = 15  # The key of a symbol of at most this many bytes holds the bytes.
 HASHED = 0x7F << 56
-MOST_BYTES = (1 << 24) - 1  # mask of the number of bytes in `high`; the number stored for longer symbols
-WINDOW = 64  # bytes that are read at a time
-REACH = WINDOW + INLINE  # bytes that must follow: a key may read 16 bytes from the last byte of a window
-_FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
+MAX_SYMBOL_BYTES = (1 << 24) - 1  # the mask of the number of bytes in `high`, and the number stored for longer symbols
+WINDOW = 64  # the bytes that are read at a time
+# At least this many bytes must follow, as a key may read 16 bytes from the last byte of a window on.
+REACH = WINDOW + MAX_INLINE_BYTES
+_FACTOR = -7046029254386353131  # 2^64 divided by the golden ratio, an odd number, as int64
 
-NUMBER = (1 << 29) - 1  # mask of the number in a code
-SHARED = 1 << 29  # set if several entries end at the node
-FOLLOWS = 1 << 30  # set if an entry has the symbol after another symbol
-OPENS = 1 << 31  # set if the node has children
+NUMBER = (1 << 29) - 1  # the mask of the number in a code
+SHARED = 1 << 29  # This bit says that several entries end at the node.
+FOLLOWS = 1 << 30  # This bit says that some entry has the symbol after another symbol.
+OPENS = 1 << 31  # This bit says that the node has children.
 
-WORDS, EDGES = 3, 5  # keys in a bucket
-LINE = 8  # int64 values in a bucket, one cache line
+WORDS_PER_BUCKET, EDGES_PER_BUCKET = 3, 5
+BUCKET_SIZE = 8  # A bucket has this many int64 values, which fill one cache line.
 LOW_HALF = 0xFFFFFFFF
 _OTHER_FACTOR = -4417276706812531889  # another odd number of irregular bits
 
@@ -55,10 +56,11 @@ def decode(data, i, end):
 
 @inline
 def decode_quickly(data, i, end):
-    """Return what `decode` returns; characters of three bytes (Han, kana, Thai) take one memory access."""
+    """Return the same as `decode`, but read characters of three bytes (Han, kana, Thai) in one memory access."""
     word = load_word(data, i) if i + 8 <= len(data) else 0
     if word & 0xC0C0F0 == 0x8080E0 and i + 2 < end:
-        character, size = three_bytes(word), 3
+        character = three_bytes(word)
+        size = 3
     else:
         character, size = decode(data, i, end)
     return character, size
@@ -73,18 +75,19 @@ def three_bytes(low):
 @inline
 def short_key(low, high, size):
     """Return the key of the first `size` (at most 15) of sixteen bytes: the eight in `low`, then those in `high`."""
-    part = (1 << 8 * (size & 7)) - 1  # mask for the half that is used in part
+    part = (1 << 8 * (size & 7)) - 1  # the mask of the half of which only a part is used
     return low & (part if size < 8 else -1), high & (0 if size < 8 else part) | (size + 1) << 56
 
 
 @part
 def key_of_bytes(data, begin, size):
     """Return the key of the symbol data[begin:begin + size]."""
-    if size > INLINE:
-        return hash_of_bytes(data, begin, size), HASHED | min(size, MOST_BYTES)
+    if size > MAX_INLINE_BYTES:
+        return hash_of_bytes(data, begin, size), HASHED | min(size, MAX_SYMBOL_BYTES)
     if begin + 16 <= len(data):
         return short_key(load_word(data, begin), load_word(data, begin + 8), size)
-    low, high = 0, 0
+    low = 0
+    high = 0
     for i in range(size):
         if i < 8:
             low |= np.int64(data[begin + i]) << (8 * i)
@@ -95,7 +98,10 @@ def key_of_bytes(data, begin, size):
 
 @inline
 def hash_of_bytes(data, begin, size):
-    """Return a hash of data[begin:begin + size], at least eight bytes, eight at a time; the last eight may overlap."""
+    """Return a hash of data[begin:begin + size], which has at least eight bytes.
+
+    Eight bytes are hashed at a time; the last eight may overlap the eight before them.
+    """
     hashed = size
     for i in range(begin, begin + size - 8, 8):
         hashed = product(hashed ^ load_word(data, i), _FACTOR)
@@ -118,10 +124,10 @@ def low_key_of_character(character):
 
 
 @inline
-def same_bytes(data, begin, other, place, size):
-    """Say whether data[begin:begin + size] equals other[place:place + size]."""
+def same_bytes(data, begin, other, other_begin, size):
+    """Say whether data[begin:begin + size] equals other[other_begin:other_begin + size]."""
     alike = 0
-    while alike < size and data[begin + alike] == other[place + alike]:
+    while alike < size and data[begin + alike] == other[other_begin + alike]:
         alike += 1
     return alike == size
 
@@ -134,12 +140,14 @@ class Trie(NamedTuple):
     An edge's key is node << 32 | symbol; a bucket of edges holds five keys, and then five codes of children. The high
     integer of a hashed symbol's key also holds, above 24 bits, the index of the symbol's bytes in `pool` (uint8).
 
-    `hints` (uint8) is a bit filter: a pair whose bit is not set is no edge, so most pairs need no look-up in `edges`.
-    `same` (int32) maps an entry to the next one with the same symbols, or to -1; it is empty if no two are the same.
+    `hints` (uint8) is a bit filter: a pair whose bit is not set is not an edge, so most pairs need no look-up in
+    `edges`.
+    `same` (int32) maps an entry to the next entry with the same symbols, or to -1. It is empty if no two entries have
+    the same symbols.
     `sizes` (int64) is `nodes`, `terminals`, and the number of symbols of the longest entry.
     `characters` (uint32, 65,536 or none) maps a code point to the code of its symbol, for symbols of three bytes.
-    `borders` (uint8, 256 or none) is 1 for each byte that begins a character, other than a space, at either end of an
-    entry, for the characters of `meta`: a text without any such byte holds no entry.
+    `borders` (uint8, 256 or none) is for the characters of `meta`. It is 1 for each byte that begins a character, other
+    than a space, at either end of an entry: a text without any such byte holds no entry.
     """
 
     vocabulary: np.ndarray
@@ -168,7 +176,7 @@ def edge_key(node, symbol):
 
 @inline
 def mixed_edge(key):
-    """Return a 64-bit hash of an edge's key; its highest bits are mixed best."""
+    """Return a 64-bit hash of an edge's key; its highest bits depend on most bits of the key."""
     return product(key ^ key >> 32, _FACTOR)
 
 
@@ -192,18 +200,18 @@ def hint_of_mixed(mixed, hints):
 
 @inline
 def next_bucket(bucket, table):
-    """Return the index of the next bucket; the first one follows the last."""
-    return bucket + LINE if bucket + LINE < len(table) else 0
+    """Return the index of the next bucket; the first bucket follows the last."""
+    return bucket + BUCKET_SIZE if bucket + BUCKET_SIZE < len(table) else 0
 
 
 @inline
 def word_code(low, high, bucket, vocabulary):
-    """Return the code of a symbol whose key is no hash, or 0 if the vocabulary does not have it."""
+    """Return the code of a symbol whose key is not a hash, or 0 if the vocabulary does not have it."""
     while True:
         both = matches(vocabulary, bucket, low, high)
-        place = trailing_zeros(both & both >> 1 & 0b010101 | 0b1000000)
-        code = half_word(vocabulary, bucket, 4 * WORDS + (place >> 1))  # 0 if no slot matches
-        if (place < 2 * WORDS) | (vocabulary[bucket + 2 * WORDS - 1] == 0):
+        bit = trailing_zeros(both & both >> 1 & 0b010101 | 0b1000000)
+        code = half_word(vocabulary, bucket, 4 * WORDS_PER_BUCKET + (bit >> 1))  # The code is 0 if no slot matches.
+        if (bit < 2 * WORDS_PER_BUCKET) | (vocabulary[bucket + 2 * WORDS_PER_BUCKET - 1] == 0):
             break
         bucket = next_bucket(bucket, vocabulary)
     return code
@@ -213,9 +221,9 @@ def word_code(low, high, bucket, vocabulary):
 def edge_code(key, bucket, edges):
     """Return the code of the child to which an edge leads, or 0 if there is no such edge."""
     while True:
-        place = trailing_zeros(matches(edges, bucket, key, key) & 0b11111 | 0b100000)
-        code = half_word(edges, bucket, 2 * EDGES + place)  # 0 if no slot matches
-        if (place < EDGES) | (edges[bucket + EDGES - 1] == 0):
+        slot = trailing_zeros(matches(edges, bucket, key, key) & 0b11111 | 0b100000)
+        code = half_word(edges, bucket, 2 * EDGES_PER_BUCKET + slot)  # The code is 0 if no slot matches.
+        if (slot < EDGES_PER_BUCKET) | (edges[bucket + EDGES_PER_BUCKET - 1] == 0):
             break
         bucket = next_bucket(bucket, edges)
     return code
@@ -223,16 +231,22 @@ def edge_code(key, bucket, edges):
 
 @inline
 def find_hashed(low, high, data, begin, vocabulary, pool):
-    """Return the bucket and the slot of a hashed symbol or, if it is not there, of the free slot for it."""
-    bucket, slot = bucket_of_word(low, high, vocabulary), 0
+    """Return the bucket and the slot of a hashed symbol, or the free slot for it if it is not there."""
+    bucket = bucket_of_word(low, high, vocabulary)
+    slot = 0
     while True:
         there = vocabulary[bucket + 2 * slot + 1]
-        alike = there >= HASHED and vocabulary[bucket + 2 * slot] == low and there & MOST_BYTES == high & MOST_BYTES
-        if there == 0 or (alike and same_bytes(data, begin, pool, there - HASHED >> 24, there & MOST_BYTES)):
+        alike = (
+            there >= HASHED
+            and vocabulary[bucket + 2 * slot] == low
+            and there & MAX_SYMBOL_BYTES == high & MAX_SYMBOL_BYTES
+        )
+        if there == 0 or (alike and same_bytes(data, begin, pool, there - HASHED >> 24, there & MAX_SYMBOL_BYTES)):
             break
         slot += 1
-        if slot == WORDS:
-            bucket, slot = next_bucket(bucket, vocabulary), 0
+        if slot == WORDS_PER_BUCKET:
+            bucket = next_bucket(bucket, vocabulary)
+            slot = 0
     return bucket, slot
 
 
@@ -244,20 +258,24 @@ def code_at(table, bucket, keys, slot):
 
 @kernel
 def put_words(lows, highs, codes, table, characters):
-    """Put distinct symbols, with their codes, into an empty vocabulary; symbols of three bytes also into `characters`.
+    """Put distinct symbols and their codes into an empty vocabulary, and symbols of three bytes also into `characters`.
 
-    The first key, of the end of an entry, is left out.
+    The first key, which stands for the end of an entry, is left out.
     """
     for i in range(1, len(lows)):
         low, high = lows[i], highs[i]
-        hashed = high & (HASHED | MOST_BYTES) if high >= HASHED else high  # without the index in the pool
-        bucket, slot = bucket_of_word(low, hashed, table), 0
+        # The key of a hashed symbol also has its index in the pool, which does not count here.
+        hashed = high & (HASHED | MAX_SYMBOL_BYTES) if high >= HASHED else high
+        bucket = bucket_of_word(low, hashed, table)
+        slot = 0
         while table[bucket + 2 * slot + 1] != 0:
             slot += 1
-            if slot == WORDS:
-                bucket, slot = next_bucket(bucket, table), 0
-        table[bucket + 2 * slot], table[bucket + 2 * slot + 1] = low, high
-        table[bucket + 2 * WORDS + (slot >> 1)] |= codes[i] << (32 * (slot & 1))
+            if slot == WORDS_PER_BUCKET:
+                bucket = next_bucket(bucket, table)
+                slot = 0
+        table[bucket + 2 * slot] = low
+        table[bucket + 2 * slot + 1] = high
+        table[bucket + 2 * WORDS_PER_BUCKET + (slot >> 1)] |= codes[i] << (32 * (slot & 1))
         if high == 4 << 56 and low & 0xF0 == 0xE0 and len(characters) != 0:
             characters[three_bytes(low)] = codes[i]
 
@@ -268,10 +286,12 @@ def put_edges(keys, codes, table, hints):
     for i in range(len(keys)):
         bit = hint_of_mixed(mixed_edge(keys[i]), hints)
         hints[bit >> 3] |= 1 << (bit & 7)
-        bucket, slot = bucket_of_edge(keys[i], table), 0
+        bucket = bucket_of_edge(keys[i], table)
+        slot = 0
         while table[bucket + slot] != 0:
             slot += 1
-            if slot == EDGES:
-                bucket, slot = next_bucket(bucket, table), 0
+            if slot == EDGES_PER_BUCKET:
+                bucket = next_bucket(bucket, table)
+                slot = 0
         table[bucket + slot] = keys[i]
-        table[bucket + EDGES + (slot >> 1)] |= codes[i] << (32 * (slot & 1))
+        table[bucket + EDGES_PER_BUCKET + (slot >> 1)] |= codes[i] << (32 * (slot & 1))

@@ -1,7 +1,7 @@
 """Find the images of WAT records in their JSON, in one pass over the bytes that decodes nothing.
 
-A record is read here only if it is valid and of the usual form: no relevant name is escaped or repeated, links are
-objects, values that should be strings are strings, numbers are short integers, nesting is shallow. Any other record
+A record is read here only if it is valid and in the usual format: no relevant name is escaped or repeated, links are
+objects, values that should be strings are strings, numbers are short integers, and nesting is shallow. Any other record
 is left to the slow path in `curation.inputs.crawl`, which can refuse it with a reason.
 """
 
@@ -11,9 +11,9 @@ from curation.kernels.wat import tokens
 from curation.kernels.wat.pages import mark_signals
 from curation.kernels.wat.tokens import (
     ANY,
+    COMPLETE,
     PLAIN,
     QUOTE,
-    WHOLE,
     after_objects,
     after_space,
     after_strings,
@@ -29,8 +29,8 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 from runtime.kernels.masks import find_bytes
 
-DEEPEST = 60  # containers within containers
-_IMG = int.from_bytes(b"IMG@", "little")  # is in each record with images, escaped or not
+MAX_DEPTH = 60  # the most containers within each other
+_IMG = int.from_bytes(b"IMG@", "little")  # Each record with images has these bytes, whether slashes are escaped or not.
 _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for character in ",:[]{}")
 
 
@@ -38,11 +38,12 @@ _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for cha
 def scan_records(data, begins, ends, stack, stops, pages, images):
     """Fill pages[k] from the record data[begins[k]:ends[k]], and a row of `images` for each image with a text.
 
-    Return the number of these rows. `data` is that of `curation.inputs.crawl.warc.MemberBlocks`. `stack` has DEEPEST
-    int64; `stops` an int32 for each byte of the longest record, and SLACK. `images` has room for one row more than the
-    most that are possible.
+    Return the number of these rows. `data` is laid out as in `curation.inputs.crawl.warc.MemberBlocks`. `stack` has
+    MAX_DEPTH int64. `stops` has an int32 for each byte of the longest record, and SLACK. `images` has room for all rows
+    that are possible, and one more.
     """
-    count = np.int64(0)  # a plain 0 is a type of its own, for which Numba would compile `scan_record` once more
+    # Numba has a separate type for a plain 0, and would compile `scan_record` a second time.
+    count = np.int64(0)
     for record in range(len(begins)):
         begin, end = begins[record], ends[record]
         pages[record, tokens.PAGE : tokens.IMAGE_LINKS] = -1
@@ -65,19 +66,24 @@ def scan_records(data, begins, ends, stack, stops, pages, images):
 def scan_record(data, begin, record, stack, stops, page, images, count):
     """Read the record from data[begin] on; return its end, or -1 if it is unusual, and the number of rows in `images`.
 
-    In the code, `role` is the meaning of the container that is read, `of` that of the next value; `seen` has a bit for
-    each meaning seen. `at` is the index in `stops` of one that is not behind the byte that is read.
+    In the code, `role` is the meaning of the container that is read, and `of` is the meaning of the next value. `seen`
+    has a bit for each meaning seen. stops[at] is not after the byte that is read.
     """
-    at, depth, role, of, seen = np.int64(0), 0, np.int64(tokens.OTHER_LIST), np.int64(tokens.ROOT), np.int64(0)
+    at = np.int64(0)
+    depth = 0
+    role = np.int64(tokens.OTHER_LIST)
+    of = np.int64(tokens.ROOT)
+    seen = np.int64(0)
     i = after_space(data, begin)
     while i >= 0:
         if of == tokens.LINK:
             i, at, count = read_links(data, i, stops, at, record, page, images, count)
         elif role <= tokens.META_LIST and of != tokens.ROOT:
             i, at = after_objects(data, i, stops, at)
-        fresh = opens(byte_at(data, i), of) and depth < DEEPEST
+        fresh = opens(byte_at(data, i), of) and depth < MAX_DEPTH
         if fresh:
-            stack[depth], role = role, container(byte_at(data, i), of)
+            stack[depth] = role
+            role = container(byte_at(data, i), of)
             depth += 1
             seen |= 1 << role
             if role == tokens.META_LIST or role == tokens.FIELDS:
@@ -100,7 +106,8 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
             depth -= 1
             if depth == 0:
                 return (i + 1 if seen & tokens.NEEDED == tokens.NEEDED else -1), count
-            role, fresh = stack[depth], False
+            role = stack[depth]
+            fresh = False
             i = after_space(data, i + 1)
         if i >= 0:
             i, at, of = read_name(data, i, stops, at, role, seen, fresh)
@@ -109,7 +116,7 @@ def scan_record(data, begin, record, stack, stops, page, images, count):
 
 @inline
 def opens(byte, of):
-    """Return whether `byte` opens a container that a value of the meaning `of` should be; any container for OTHER."""
+    """Return whether `byte` opens a container as a value of the meaning `of` should be; any container for OTHER."""
     return (byte == _OPEN and tokens.OTHER <= of <= tokens.HEADER) or (
         byte == _OPEN_LIST and (of == tokens.OTHER or of == tokens.META_LIST or of == tokens.LINKS)
     )
@@ -129,9 +136,9 @@ def closing(role):
 
 @lean
 def read_name(data, i, stops, at, role, seen, fresh):
-    """Return where a container's next value begins (-1: unusual), the index in `stops` of one before, and its meaning.
+    """Return where a container's next value begins, the index of a stop before it, and its meaning.
 
-    A comma is before the value or its name, at data[i], unless `fresh`.
+    The begin is -1 if the value is unusual. A comma is at data[i], before the value or its name, unless `fresh`.
     """
     if not fresh:
         if byte_at(data, i) != _COMMA:
@@ -153,15 +160,15 @@ def read_name(data, i, stops, at, role, seen, fresh):
 
 @lean
 def read_leaf(data, i, stops, at, of, seen, page, images, count):
-    """Read a value that is no container.
+    """Read a value that is not a container.
 
-    Return the index after it (-1: unusual), the index in `stops` of one before that, and the updated `seen`.
+    Return the index after it (-1 if it is unusual), the index of a stop before that, and the updated `seen`.
     """
     if byte_at(data, i) != QUOTE:
         return after_space(data, scalar_end(data, i)) if of == tokens.OTHER else -1, at, seen
     if of < tokens.PATH and of != tokens.OTHER:
         return -1, at, seen
-    kind = ANY if of == tokens.OTHER else PLAIN if of == tokens.PATH else WHOLE
+    kind = ANY if of == tokens.OTHER else PLAIN if of == tokens.PATH else COMPLETE
     last = string_end(data, i + 1, kind, stops, at)
     if last < 0:
         return -1, at, seen
@@ -172,8 +179,10 @@ def read_leaf(data, i, stops, at, of, seen, page, images, count):
             seen |= tokens.IS_IMAGE if is_image(data, i + 1, end) else 0
         elif of <= tokens.TARGET:
             column = tokens.BASE if of == tokens.BASE_HREF else tokens.PAGE
-            page[column], page[column + 1] = i + 1, end
+            page[column] = i + 1
+            page[column + 1] = end
         else:
             column = tokens.URL + 2 * (of - tokens.LINK_URL)
-            images[count, column], images[count, column + 1] = i + 1, end
+            images[count, column] = i + 1
+            images[count, column + 1] = end
     return after_space(data, end + 1), last, seen

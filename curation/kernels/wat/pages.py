@@ -1,9 +1,9 @@
 """Read the URL of each page, find its headers and metas that may hold usage signals, and write rows of URL and text.
 
-Rows come from the spans that `links` found: escapes are undone, plain links resolved, texts trimmed. Links and texts
-that need more work are marked for the caller. `Links` in `curation.inputs.crawl.links` defines plain URLs: the prefixes
-of relative links can be cut from them. Signals are recognised by their first bytes and read by
-`curation.inputs.crawl.wat`.
+Rows are made of the spans that `links` found: escapes are decoded, plain links are resolved, and texts are trimmed.
+Links and texts that need more work are marked for the caller. `Links` in `curation.inputs.crawl.links` defines plain
+URLs: the first part of such a URL is the prefix of relative links. Signals are recognised by their first bytes;
+`curation.inputs.crawl.wat` reads them.
 """
 
 import numpy as np
@@ -28,20 +28,21 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros, without_lowest
 from runtime.kernels.masks import WINDOW, backslashes, copy_window, mask_of_letters, mask_of_pair
 
-# Modes of a page: its images are left out; each of its links needs a look; the prefixes of its links are known.
+# A page has one of three modes: its images are left out, the caller resolves its links, or the prefixes of its links
+# are known.
 LEFT_OUT, LOOKED_AT, PREFIXED = 0, 1, 2
-PREFIXES = 6  # columns of `bounds`: where the prefixes begin and end that links of a page may have
+PREFIXES = 6  # the columns of `bounds`, which say where the three prefixes of a page's links begin and end
 
-# Columns of `rows`: the record, the kind of text, whether the caller has to resolve the link and to clean the text, and
-# the row of the image.
+# The columns of `rows` are the record, the kind of text, whether the caller has to resolve the link and to clean the
+# text, and the row of the image.
 ROW_RECORD, ROW_KIND, ROW_ODD_LINK, ROW_ODD_TEXT, ROW_IMAGE, ROW_COLUMNS = 0, 1, 2, 3, 4, 5
 
-# Reasons that are counted.
+# Texts without a row are counted under these reasons.
 EMPTY_TEXTS, EMPTY_URLS, OTHER_SCHEMES, REASONS = 0, 1, 2, 3
 
-# Ways from a link to a URL: behind one of the page's three prefixes, as it is, by the slow path; or why there is none.
+# A link becomes a URL after one of the page's three prefixes, as it is, or by the slow path; the last two are reasons
+# why it has no URL.
 _DIRECTORY, _ROOT, _SCHEME, _AS_IS, _BY_LOOKING, _EMPTY, _NO_WEB = range(7)
-
 
 _SLASH, _DOT, _COLON, _QUESTION, _HASH, _SEMICOLON, _DASH, _COMMA = (ord(character) for character in "/.:?#;-,")
 _LESS, _GREATER, _OPEN, _CLOSE, _SPACE, _DELETE = (ord(character) for character in "<>{} \x7f")
@@ -49,7 +50,7 @@ _NOAI, _NOIM, _NOIN, _NOML, _NONE, _TDM, _USAG = (
     int.from_bytes(word, "little") for word in (b"noai", b"noim", b"noin", b"noml", b"none", b"tdm-", b"usag")
 )
 _ESCAPE = int.from_bytes(b"\\u00", "little")
-_SMALL = 0x20202020  # makes letters small
+_LOWER_BITS = 0x20202020  # These bits make four letters lower-case.
 _4_BYTES = (1 << 32) - 1
 
 
@@ -84,7 +85,7 @@ def append_rows(data, images, pages, link, url_strings, text_strings, rows, coun
                 counts[EMPTY_TEXTS] += 1
                 continue
             odd = is_odd_text(texts, written, end)
-            if way >= _EMPTY and not odd:  # an odd text may be empty when it is clean
+            if way >= _EMPTY and not odd:  # An odd text may turn out to be empty once it is clean.
                 counts[EMPTY_URLS if way == _EMPTY else OTHER_SCHEMES] += 1
                 continue
             used = write_url(prefixes, bounds, record, way, link, size, urls, used)
@@ -102,7 +103,7 @@ def append_rows(data, images, pages, link, url_strings, text_strings, rows, coun
 
 @lean
 def unescape(data, begin, end, out, at):
-    """Write the JSON string data[begin:end], its escapes undone, to out[at:]; return where it ends in `out`."""
+    """Write the JSON string data[begin:end], with its escapes decoded, to out[at:]; return where it ends in `out`."""
     i = begin
     while i < end:
         copy_window(data, i, out, at)
@@ -145,7 +146,7 @@ def write_code(data, i, out, at):
     if code & 0xF800 == 0xD800:
         code = 0x10000 + ((code & 0x3FF) << 10 | hex_code(data, i + 1) & 0x3FF)
         i += 6
-    more = (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)  # bytes after the first
+    more = (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)  # the number of bytes after the first
     lead = 0 if more == 0 else 0xFF00 >> more + 1 & 0xFF
     out[at] = lead | code >> 6 * more
     for k in range(more):
@@ -155,7 +156,7 @@ def write_code(data, i, out, at):
 
 @inline
 def append_text(data, begin, end, texts, at):
-    """Write a text to texts[at:], its escapes undone, spaces at its ends cut; return where it ends in `texts`."""
+    """Write a text to texts[at:], decoded, and without spaces at its ends; return where it ends in `texts`."""
     while begin < end and byte_at(data, begin) == _SPACE:
         begin += 1
     end = unescape(data, begin, end, texts, at)
@@ -166,7 +167,7 @@ def append_text(data, begin, end, texts, at):
 
 @inline
 def write_url(prefixes, bounds, record, way, link, size, urls, at):
-    """Write a link to urls[at:], behind the page's prefix if `way` names one; return the link's end in `urls`."""
+    """Write a link to urls[at:], after the page's prefix if `way` names one; return the link's end in `urls`."""
     if way < _AS_IS:
         begin, end = bounds[record, 2 * way], bounds[record, 2 * way + 1]
         copy_bytes(prefixes, begin, end, urls, at)
@@ -200,7 +201,7 @@ def way_of(link, size):
 
 @inline
 def scheme_of(link, size):
-    """Return 0 if a link has no scheme, 2 for http or https, 1 for any other, and the index of the colon behind it."""
+    """Return the scheme's kind (0 without one, 2 for http and https, 1 for others), and the index of its colon."""
     i = 0
     scheme = 0
     while i < size and is_of_scheme(byte_at(link, i), i):
@@ -231,7 +232,7 @@ def is_plain_host(link, i, size):
 
 @lean
 def way_of_relative(link, size):
-    """Return the way of a link without scheme: its prefix, or _BY_LOOKING if joining may alter it, as in `Links`."""
+    """Return the way of a link without scheme: the prefix, or _BY_LOOKING if `Links` might alter the joined URL."""
     first, last = byte_at(link, 0), byte_at(link, size - 1)
     odd = first == _QUESTION or first == _SPACE or last == _QUESTION or last == _DOT or last == _SPACE
     slash = first == _SLASH
@@ -257,10 +258,10 @@ def way_of_relative(link, size):
 
 @lean
 def read_pages(data, pages, modes, urls, url_ends, prefixes):
-    """Append to `urls` the URL of each page, if it is plain and the page has images and no base, else an empty string.
+    """Append to `urls` the URL of each page that has images, no base and a plain URL; an empty string for other pages.
 
-    The mode of a page with such a URL becomes PREFIXED, and its row of `prefixes` gets begin and end, in `urls`, of its
-    directory, its root and its scheme. `urls` has room for the bytes of all URLs, and SLACK.
+    The mode of such a page becomes PREFIXED, and its row of `prefixes` gets begin and end, in `urls`, of its directory,
+    its root and its scheme. `urls` has room for the bytes of all URLs, and SLACK.
     """
     at = np.int64(0)
     url_ends[0] = 0
@@ -281,7 +282,7 @@ def read_pages(data, pages, modes, urls, url_ends, prefixes):
 
 @inline
 def is_bracket(byte):
-    """Return whether the byte is < or >, which old files put around a URL."""
+    """Return whether the byte is < or >; old files have these around a URL."""
     return byte == _LESS or byte == _GREATER
 
 
@@ -340,18 +341,18 @@ def mark_signals(data, stops, page):
 
 @lean
 def may_signal(data, begin, end):
-    """Return whether data[begin:end] may hold a usage signal: letters of one, or an escape of any letter."""
+    """Return whether data[begin:end] may hold a usage signal: the first letters of one, or an escape of any letter."""
     for i in range(begin, end, WINDOW):
-        places = mask_of_letters(data, i, _NOAI) | mask_of_letters(data, i, _TDM)
-        places |= mask_of_letters(data, i, _USAG) | mask_of_pair(data, i, _ESCAPE)
-        places &= lowest(min(end - i, 64))
-        while places != 0:
-            word = load_word(data, i + trailing_zeros(places)) & _4_BYTES
-            small = word | _SMALL
-            is_index = small == _NOIM or small == _NOIN or small == _NONE
-            if word == _ESCAPE or small == _NOAI or small == _NOML or is_index or small == _TDM or small == _USAG:
+        found = mask_of_letters(data, i, _NOAI) | mask_of_letters(data, i, _TDM)
+        found |= mask_of_letters(data, i, _USAG) | mask_of_pair(data, i, _ESCAPE)
+        found &= lowest(min(end - i, 64))
+        while found != 0:
+            word = load_word(data, i + trailing_zeros(found)) & _4_BYTES
+            lower = word | _LOWER_BITS
+            is_index = lower == _NOIM or lower == _NOIN or lower == _NONE
+            if word == _ESCAPE or lower == _NOAI or lower == _NOML or is_index or lower == _TDM or lower == _USAG:
                 return True
-            places = without_lowest(places)
+            found = without_lowest(found)
     return False
 
 
@@ -359,8 +360,8 @@ def may_signal(data, begin, end):
 def find_metas(data, begin, end, stops):
     """Return the span from the first to the last object in the list data[begin:end] that may hold a signal.
 
-    The span is -1 twice if no object may hold one, and the whole inside of the list if some member is no object of
-    strings alone.
+    The span is -1 twice if no object may hold one, and everything between the list's brackets if a member is not an
+    object of only strings.
     """
     if not may_signal(data, begin, end):
         return np.int64(-1), np.int64(-1)
@@ -373,7 +374,8 @@ def find_metas(data, begin, end, stops):
         if behind < 0 or byte_at(data, behind) != _CLOSE:
             break
         if may_signal(data, i, behind):
-            first, last = i if first < 0 else first, behind + 1
+            first = i if first < 0 else first
+            last = behind + 1
         i = after_space(data, behind + 1)
         if byte_at(data, i) == _COMMA:
             i = after_space(data, i + 1)

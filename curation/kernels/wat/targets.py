@@ -1,7 +1,7 @@
 """Find the link around each image of a WAT file, and the bits of IMAGE_PLACES that it gives the image.
 
-A record lists a link after the images in it. A link with a text may follow an image without being around it: it does
-not count. `curation.inputs.crawl.links.places_of_link` defines the result; unusual links are left to it.
+A record lists a link after the images in it. A link with a text is not used, as it may follow an image without being
+around it. `curation.inputs.crawl.links.places_of_link` defines the result, and handles unusual links.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros
 from runtime.kernels.masks import WINDOW, backslashes, string_stops
 
-_SCHEME = 9  # bytes of the longest one, and of a host's first
-HOME, AWAY = 2048, 4096  # as in schemas.IMAGE_PLACES
+_SCHEME_BYTES = 9  # the bytes of the longest scheme, `https://`, and of a host's first character
+HOME, AWAY = 2048, 4096  # bits of schemas.IMAGE_PLACES
 ODD = -1
 NONE = 0
 
@@ -37,26 +37,30 @@ def find_places(data, images, host_offsets, hosts, link, places):
     room for any link.
     """
     for k in range(len(places)):
-        record, begin = images[k, RECORD], np.int64(images[k, END])
+        record = images[k, RECORD]
+        begin = np.int64(images[k, END])
         begin, end, is_plain = target_of(data, begin)
         places[k] = min(begin, 0)
         if begin > 0:
-            host, host_end = np.int64(host_offsets[record]), np.int64(host_offsets[record + 1])
+            host = np.int64(host_offsets[record])
+            host_end = np.int64(host_offsets[record + 1])
             if is_plain:
-                places[k] = place(data, begin, end, hosts, host, host_end)
+                places[k] = place_bits(data, begin, end, hosts, host, host_end)
             else:
                 end = unescape(data, begin, end, link, np.int64(0))
-                places[k] = place(link, np.int64(0), end, hosts, host, host_end)
+                places[k] = place_bits(link, np.int64(0), end, hosts, host, host_end)
 
 
 @inline
 def target_of(data, i):
-    """Return begin and end of the URL of the link behind the object that ends at data[i], and whether it has no escape.
+    """Return begin and end of the URL of the link after the object that ends at data[i], and whether it has no escape.
 
     The begin is NONE if no link follows or if it has a text, and ODD if the link is unusual.
     """
     i = after_space(data, i)
-    begin, end, is_plain = np.int64(NONE), np.int64(NONE), True
+    begin = np.int64(NONE)
+    end = np.int64(NONE)
+    is_plain = True
     if byte_at(data, i) == _COMMA:
         i = after_space(data, i + 1)
         is_usual = byte_at(data, i) == _OPEN and load_word(data, i + 1) == _PATH
@@ -75,9 +79,11 @@ def target_of(data, i):
 @inline
 def string_end_of(data, i):
     """Return the index of the quote that ends the string from data[i] on, and whether the string has no escape."""
-    is_plain, stop = True, i
+    is_plain = True
+    stop = i
     while True:
-        stops, slashes = string_stops(data, stop), backslashes(data, stop)
+        stops = string_stops(data, stop)
+        slashes = backslashes(data, stop)
         if stops == 0:
             is_plain &= slashes == 0
             stop += WINDOW
@@ -112,9 +118,9 @@ def without_text(data, begin, end):
 
 
 @lean
-def place(link, begin, end, hosts, host, host_end):
-    """Return what `places_of_link` returns for link[begin:end] on a page of hosts[host:host_end]; ODD if unusual."""
-    for i in range(begin, min(end, begin + _SCHEME)):
+def place_bits(link, begin, end, hosts, host, host_end):
+    """Return the bits of `places_of_link` for link[begin:end] on a page of hosts[host:host_end]; ODD if unusual."""
+    for i in range(begin, min(end, begin + _SCHEME_BYTES)):
         if is_odd(byte_at(link, i)):
             return ODD
     start = after_scheme(link, begin, end)
@@ -154,7 +160,7 @@ def is_of_host(byte):
 
 @inline
 def after_scheme(link, begin, end):
-    """Return the index at which the host of link[begin:end] begins, 0 if it has none."""
+    """Return the index at which the host of link[begin:end] begins, or 0 for a link without a host."""
     i = begin
     if end - begin > 7 and load_word(link, begin) & _4_BYTES | 0x20202020 == HTTP:
         i += 4

@@ -125,7 +125,8 @@ class Comparison:
         """Yield the keys in a file, once for each band, with the number of the task that compares."""
         for batch in batches(file, SENT_HASHES, ["key"]):
             keys = index.words_of_keys(batch["key"], self.bits)
-            words, binaries = index.unshuffled(keys), index.binaries_of_keys(keys)
+            words = index.unshuffled(keys)
+            binaries = index.binaries_of_keys(keys)
             for band in range(self.distance + 1):
                 partitions = band * self.parts + index.band_of(words, band, self.distance) % self.parts
                 yield pa.RecordBatch.from_arrays([pa.array(partitions), binaries.cast(pa.binary())], schema=_SENT)
@@ -138,7 +139,8 @@ class Comparison:
         """Write the pairs within the distance among the hashes of a task, and tally their number as `pairs`."""
         received = [index.words_of_keys(rows["key"], self.bits) for rows in chain.from_iterable(buckets)]
         keys = np.concatenate([np.empty((0, self.bits // 64), np.uint64), *received])
-        keys, limit = keys[np.lexsort(keys.T[::-1])], self.indexed_below
+        keys = keys[np.lexsort(keys.T[::-1])]
+        limit = self.indexed_below
         indexed = len(keys)
         if limit is not None:
             indexed = int(np.searchsorted(keys[:, 0], np.uint64(int.from_bytes(limit, "big"))))
@@ -199,7 +201,10 @@ class NearCopies:
 
     def __init__(self, engine: Engine, distance: int, bits: int, work: Path) -> None:
         require_distance(distance, bits)
-        self._engine, self._distance, self._bits, self._work = engine, distance, bits, work
+        self._engine = engine
+        self._distance = distance
+        self._bits = bits
+        self._work = work
 
     def mark(self, images: Side, after: Grouping) -> TaskResult:
         """Send the images that belong to a group of copies on to `after`, with columns of COPIES that its schema names.
@@ -221,7 +226,8 @@ class NearCopies:
 
     def _led_in_rounds(self, distinct: list[OwnFile], number: int) -> list[OwnFile]:
         """Return files of _LED with all copies among `number` distinct hashes."""
-        undecided, led = distinct, list[OwnFile]()
+        undecided = distinct
+        led = list[OwnFile]()
         for share in shares(number):
             limit = (2**64 // share).to_bytes(8, "big") if share > 1 else None
             folder = self._folder(f"pairs-{share}")
@@ -232,7 +238,8 @@ class NearCopies:
             pairs = int(cogroup(self._engine, [Side(undecided, comparison.read)], comparing)["pairs"])
             copies = self._led(_files(folder, tasks), pairs, str(share))
             if limit is not None:
-                left, others = Side(undecided, _read_keys, number, more=(limit,)), [_side(copies, number, "key")]
+                left = Side(undecided, _read_keys, number, more=(limit,))
+                others = [_side(copies, number, "key")]
                 undecided, _ = self._without(left, others, "key", pa.schema([_KEY]), "undecided")
             led += copies
         return led
@@ -243,7 +250,9 @@ class NearCopies:
         If there are many pairs, rounds decide most of them: a hash that is not the later one of any pair is a leader,
         and the later hashes of its pairs are copies. One task sweeps over the remaining pairs.
         """
-        left, decided, total = pairs, list[OwnFile](), number
+        left = pairs
+        decided = list[OwnFile]()
+        total = number
         while number > SWEPT_PAIRS:
             turn = f"{name}-{len(decided)}"
             writing, copies = self._to_files(f"copies-{turn}", _LATER, "later", _LATER, list, number)
@@ -254,7 +263,8 @@ class NearCopies:
                 left, number = self._without(_side(left, number, *_PAIRS.names), others, side, _PAIRS, f"{side}-{turn}")
             decided += copies
         folder = self._folder(f"swept-{name}")
-        keys, buckets = LeadingBits("later", self._bits), group_buckets(number)[0]
+        keys = LeadingBits("later", self._bits)
+        buckets = group_buckets(number)[0]
         sweeping = Grouping(_PAIRS, keys, _sweep, buckets, 1, (self._bits, folder))
         cogroup(self._engine, [_side(left, number, *_PAIRS.names)], sweeping)
         swept = _files(folder, 1)
@@ -294,7 +304,9 @@ class NearCopies:
 
         They are in the folder `name`.
         """
-        folder, (buckets, tasks), keys = self._folder(name), group_buckets(rows or 0), LeadingBits(column, self._bits)
+        folder = self._folder(name)
+        (buckets, tasks) = group_buckets(rows or 0)
+        keys = LeadingBits(column, self._bits)
         writing = Grouping(schema, keys, write_buckets, buckets, tasks, (folder, to, function, *more))
         return writing, _files(folder, tasks)
 
@@ -360,7 +372,8 @@ def _by_key(held: list[pa.RecordBatch]) -> pa.RecordBatch:
 def _with_leaders(bucket: Rows) -> Rows:
     """Yield the distinct hashes of a bucket with their leaders, themselves where they are no copies."""
     rows = pa.concat_batches([*bucket])
-    distinct, led = rows.filter(rows["first"].is_valid()), rows.filter(rows["leader"].is_valid())
+    distinct = rows.filter(rows["first"].is_valid())
+    led = rows.filter(rows["leader"].is_valid())
     leaders = led["leader"].take(pc.index_in(distinct["key"], value_set=led["key"]))
     columns = [*distinct.columns[: len(_DISTINCT)], pc.coalesce(leaders, distinct["key"])]
     yield pa.RecordBatch.from_arrays(columns, schema=_GROUPED)
@@ -388,7 +401,8 @@ def _followers(bucket: Rows) -> Rows:
     """Yield the later hashes of pairs whose earlier hash is a leader, as it is not the later one of any pair."""
     rows = pa.concat_batches([*bucket])
     is_pair = rows["later"].is_valid()
-    pairs, later = rows.filter(is_pair), rows["key"].filter(pc.invert(is_pair))
+    pairs = rows.filter(is_pair)
+    later = rows["key"].filter(pc.invert(is_pair))
     yield pairs.filter(pc.invert(pc.is_in(pairs["key"], value_set=later))).select(["later"])
 
 
@@ -426,7 +440,8 @@ class Leaders:
     """
 
     def __init__(self, words: int):
-        self._copies, self._number = np.empty((1024, words), np.uint64), 0
+        self._copies = np.empty((1024, words), np.uint64)
+        self._number = 0
 
     def of(self, later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
         """Return a bool per pair: True if the later hash is a copy, and the earlier one its leader.

@@ -58,7 +58,9 @@ def tables_for(indexed: int, bits: int, k: int) -> Tables:
     `indexed` is the number of hashes in the tables, a power of two. With tables that allow f1, f2, ... flips, a pair
     that no table finds differs in at least (f1 + 1) + (f2 + 1) + ... bits, and this sum is k + 1.
     """
-    best, least = Tables(0, (0,)), float(indexed)  # one list of all hashes
+    # one list of all hashes
+    best = Tables(0, (0,))
+    least = float(indexed)
     for number in range(1, k + 2):
         even, more = divmod(k + 1 - number, number)
         flips = tuple(even + (table < more) for table in range(number))
@@ -66,7 +68,8 @@ def tables_for(indexed: int, bits: int, k: int) -> Tables:
             lookups = sum(_flips(width, most) for most in flips)
             cost = lookups * (_LOOKUP_COST + indexed / 2**width) + number * _FILL_COST * 2**width / indexed
             if cost < least:
-                best, least = Tables(width, flips), cost
+                best = Tables(width, flips)
+                least = cost
     return best
 
 
@@ -176,7 +179,8 @@ def words_of(data: bytes | memoryview | np.ndarray, bits: int) -> np.ndarray:
 
 def words_in(fixed: pa.FixedSizeBinaryArray) -> np.ndarray:
     """Return the hashes or keys of a column as uint64[row, word]; the rows of nulls are arbitrary."""
-    size, data = fixed.type.byte_width, fixed.buffers()[1]
+    size = fixed.type.byte_width
+    data = fixed.buffers()[1]
     if data is None:
         return np.zeros((len(fixed), size // 8), np.uint64)
     return words_of(memoryview(data)[fixed.offset * size :][: len(fixed) * size], 8 * size)
@@ -254,7 +258,8 @@ def is_low_detail(words: np.ndarray) -> np.ndarray:
 
 
 def _of_digits(column: pa.Array, name: str) -> pa.Array:
-    digits, is_known = column.drop_null(), column.is_valid().to_numpy(zero_copy_only=False)
+    digits = column.drop_null()
+    is_known = column.is_valid().to_numpy(zero_copy_only=False)
     lengths = pc.unique(pc.binary_length(digits)).to_pylist()
     if not lengths:
         return pa.nulls(len(column), pa.binary())

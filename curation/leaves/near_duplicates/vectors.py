@@ -92,7 +92,8 @@ class LeastCosine:
         others, of_others = candidates or (vectors, squares)
         error = (self.dimension + 24) * _UNIT  # a sum of n products, in any order, is off by n units; and rounding
         least = self.cosine - 1.1 * error if error < 0.05 else -np.inf
-        first, cosines = np.empty(len(vectors), np.int64), np.ones(len(vectors))
+        first = np.empty(len(vectors), np.int64)
+        cosines = np.ones(len(vectors))
         limits, lengths = ((values).astype(np.float32) for values in (least * np.sqrt(squares), np.sqrt(of_others)))
         estimates = vectors @ others.T
         kernels.first_within(
@@ -102,7 +103,8 @@ class LeastCosine:
 
     def has_near(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Return a bool for each vector: whether any of `others` is near it."""
-        out, squares = np.zeros(len(vectors), bool), squares_of(vectors)
+        out = np.zeros(len(vectors), bool)
+        squares = squares_of(vectors)
         for begin in range(0, len(others), CHUNK):
             some = others[begin : begin + CHUNK], squares_of(others[begin : begin + CHUNK])
             for rows in np.split(left := np.flatnonzero(~out), range(BLOCK, len(left), BLOCK)):
@@ -115,7 +117,9 @@ class MeaningLeaders:
 
     def __init__(self, dimension: int, cosine: float) -> None:
         self.number = 0
-        self._cosine, self._kept, self._size = LeastCosine(dimension, cosine), _Kept(dimension), FIRST
+        self._cosine = LeastCosine(dimension, cosine)
+        self._kept = _Kept(dimension)
+        self._size = FIRST
 
     def of(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return, for each vector, the number (int64) of its leader, and its cosine (float64) with this leader.
@@ -127,12 +131,14 @@ class MeaningLeaders:
             vectors.view(f"V{vectors[:1].nbytes or 1}"), return_index=True, return_inverse=True
         )
         rows = np.sort(first)  # the first of equal vectors
-        leaders, cosines = np.empty(len(rows), np.int64), np.ones(len(rows))
+        leaders = np.empty(len(rows), np.int64)
+        cosines = np.ones(len(rows))
         begin = 0
         while begin < len(rows):
             some = slice(begin, begin + self._size)
             leaders[some], cosines[some] = self._block(vectors[rows[some]])
-            begin, self._size = begin + self._size, min(2 * self._size, BLOCK)
+            begin = begin + self._size
+            self._size = min(2 * self._size, BLOCK)
         of_rows = np.searchsorted(rows, first[numbers.ravel()])
         return leaders[of_rows], np.minimum(cosines[of_rows], 1.0)
 
@@ -142,12 +148,16 @@ class MeaningLeaders:
 
     def _block(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         squares = squares_of(vectors)
-        leaders, cosines = np.full(len(vectors), -1), np.ones(len(vectors))
-        left, begin = np.arange(len(vectors)), 0
+        leaders = np.full(len(vectors), -1)
+        cosines = np.ones(len(vectors))
+        left = np.arange(len(vectors))
+        begin = 0
         for others in self._kept.chunks():
             first, of_left = self._cosine.within(vectors[left], squares[left], others)
-            leaders[left], cosines[left] = np.where(first < 0, -1, first + begin), of_left
-            left, begin = left[first < 0], begin + len(others[0])
+            leaders[left] = np.where(first < 0, -1, first + begin)
+            cosines[left] = of_left
+            left = left[first < 0]
+            begin = begin + len(others[0])
             if not len(left):
                 return leaders, cosines
         first, cosines[left] = self._cosine.within(vectors[left], squares[left])
@@ -163,8 +173,10 @@ class _Kept:
     """Vectors and their squared lengths, in chunks; vectors of more than HELD_BYTES are in a file."""
 
     def __init__(self, dimension: int) -> None:
-        self._dimension, self._squares = dimension, list[np.ndarray]()
-        self._last, self._of_last = np.empty((0, dimension), np.float32), np.empty(0)
+        self._dimension = dimension
+        self._squares = list[np.ndarray]()
+        self._last = np.empty((0, dimension), np.float32)
+        self._of_last = np.empty(0)
         self._chunks = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(scratch_folder()))
 
     def add(self, vectors: np.ndarray, squares: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from selectolax.lexbor import LexborHTMLParser
 from curation.inputs.crawl.html_pages import elements
 from curation.inputs.crawl.links import host_of, places_of_link
 from curation.kernels.html import FIGURE, OF_LINK
-from curation.kernels.wat.targets import AWAY, HOME, ODD, place
+from curation.kernels.wat.targets import AWAY, HOME, ODD, place_bits
 from curation.schemas import IMAGE_PLACES
 from runtime.kernels.masks import SLACK
 from tests.support.crawl_records import envelope, image, read_back, warc
@@ -75,7 +75,7 @@ def test_the_kernel_says_what_the_definition_says():
             chance.choice([*HOSTS, "é.org", ""]),
         )
         given, hosts = (np.frombuffer(each.encode() + bytes(SLACK), np.uint8) for each in (link, host))
-        found = place(
+        found = place_bits(
             given, np.int64(0), np.int64(len(link.encode())), hosts, np.int64(0), np.int64(len(host.encode()))
         )
         odd += found == ODD

@@ -11,7 +11,7 @@ import pytest
 from curation.inputs.candidates import BYTES, ROWS
 from curation.inputs.crawl import warc, wat
 from curation.inputs.crawl.links import LONGEST_BASE
-from curation.kernels.wat.links import DEEPEST
+from curation.kernels.wat.links import MAX_DEPTH
 from runtime.arrow import gather_rows
 from tests.support.wat_records import fast, image, is_read_fast, of_links, slow
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.kernels
 
 
 def test_deep_nesting_breaks_nothing():
-    for depth in (DEEPEST - 8, DEEPEST, 1000, 100_000):
+    for depth in (MAX_DEPTH - 8, MAX_DEPTH, 1000, 100_000):
         block = of_links(image(alt="x"), head=f'{{"a":{"[" * depth}{"]" * depth}}}')
         assert fast([block]) == slow([block])
 

@@ -6,7 +6,9 @@ from curation.kernels.exclusion import host_span
 from curation.kernels.trie.tables import same_bytes
 from runtime.kernels import lean
 
-_BASIS, _PRIME, _SPREAD = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
+_BASIS = np.uint64(0xCBF29CE484222325)
+_PRIME = np.uint64(0x100000001B3)
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @lean
@@ -31,7 +33,9 @@ def group_hosts(data, offsets, table, spans, counts):
             held = np.int64(table[place]) - 1
             if held < 0:
                 table[place] = hosts + 1
-                spans[hosts, 0], spans[hosts, 1], counts[hosts] = begin, end, 1
+                spans[hosts, 0] = begin
+                spans[hosts, 1] = end
+                counts[hosts] = 1
                 hosts += 1
                 break
             if spans[held, 1] - spans[held, 0] == size and same_bytes(data, spans[held, 0], data, begin, size):

@@ -39,7 +39,9 @@ OF_TABLE = 3  # the kind of a text of a table, whose page is not read: nothing i
 SPREAD_KINDS = np.uint64(0xD6E8FEB86659FD93)
 _SHIFT = np.uint64(64 - BITS)
 # Classes of bytes of paths: a byte goes on with a word if it has the bits of the byte before it.
-_CAPITAL, _SMALL, _SIGN = np.int64(1), np.int64(3), np.int64(4)
+_CAPITAL = np.int64(1)
+_SMALL = np.int64(3)
+_SIGN = np.int64(4)
 _CASES = np.array(
     [_SMALL if 97 <= byte <= 122 else _CAPITAL if 65 <= byte <= 90 else _SIGN for byte in range(256)], np.uint8
 )
@@ -85,9 +87,19 @@ def add_text(data, begin, end, classes, words, out):
     Return how many features and how many words there are. What a character ends or begins is counted, not branched on:
     no branch predictor knows where words end.
     """
-    i, number, letters, capitals, capital_words, digits = begin, np.int64(0), np.int64(0), np.int64(0), np.int64(0), 0
-    word, signs, is_inside = BASIS, np.int64(0), False
-    gram, count, was_letter = np.uint64(0), np.int64(0), False  # four letters, of 16 bits each
+    i = begin
+    number = np.int64(0)
+    letters = np.int64(0)
+    capitals = np.int64(0)
+    capital_words = np.int64(0)
+    digits = 0
+    word = BASIS
+    signs = np.int64(0)
+    is_inside = False
+    # four letters, of 16 bits each
+    gram = np.uint64(0)
+    count = np.int64(0)
+    was_letter = False
     while i <= end and number < MOST_WORDS and letters < MOST_LETTERS:
         unit, size = letter_at(data, i, end, classes) if i < end else (np.int64(APART), np.int64(1))
         if i < end and data[i] < 0x80:
@@ -96,7 +108,8 @@ def add_text(data, begin, end, classes, words, out):
         i += size
         if unit == MARK:
             continue
-        is_letter, is_upper = unit != APART, unit >= UPPER
+        is_letter = unit != APART
+        is_upper = unit >= UPPER
         words[number & _LAST_WORD] = word
         number += is_inside & ((unit & ALONE != 0) | (not is_letter))
         gram = gram << np.uint64(16) | np.uint64(unit & 0xFFFF) if is_letter | was_letter else gram
@@ -107,7 +120,8 @@ def add_text(data, begin, end, classes, words, out):
             is_inside = False
             if number < MOST_WORDS:
                 words[number] = with_unit(BASIS, unit)
-                number, letters = number + 1, letters + 1
+                number = number + 1
+                letters = letters + 1
         else:
             capital_words += is_upper & (not is_inside)
             word = with_unit(word if is_inside else BASIS, unit & 0xFFFF)
@@ -115,29 +129,37 @@ def add_text(data, begin, end, classes, words, out):
             letters += is_letter
             capitals += is_upper
     count = max(count, 2)  # the first two are of fewer than three letters: others take their places
-    before, whole = np.uint64(0), BASIS
+    before = np.uint64(0)
+    whole = BASIS
     for k in range(number):
-        out[count], out[count + 1] = number_of(WORD, words[k]), number_of(PAIR, before + words[k] * SPREAD)
-        before, whole, count = words[k], with_unit(whole, words[k]), count + 2
+        out[count] = number_of(WORD, words[k])
+        out[count + 1] = number_of(PAIR, before + words[k] * SPREAD)
+        before = words[k]
+        whole = with_unit(whole, words[k])
+        count = count + 2
     if is_inside and number < MOST_WORDS:  # the text was cut within a word
         words[number] = word
         number += 1
-    out[0], out[1] = number_of(WORDS, step(number)), number_of(LENGTH, step(end - begin))
+    out[0] = number_of(WORDS, step(number))
+    out[1] = number_of(LENGTH, step(end - begin))
     if number > 0:
-        out[count], out[count + 1] = number_of(FIRST, words[0]), number_of(LAST, words[number - 1])
+        out[count] = number_of(FIRST, words[0])
+        out[count + 1] = number_of(LAST, words[number - 1])
         out[count + 2] = number_of(WHOLE, whole)
         count += 3
     for sign in range(1, len(SIGNS) + 1):
         out[count] = number_of(SIGN, sign)
         count += signs >> sign & 1
-    first_class, last_byte = np.int64(APART), np.int64(0)
+    first_class = np.int64(APART)
+    last_byte = np.int64(0)
     if begin < end:
         first_class, _ = letter_at(data, begin, end, classes)
         last_byte = np.int64(data[end - 1]) if data[end - 1] < 0x80 and classes[data[end - 1]] == APART else 0
     few = min(number, FEW)
     out[count] = number_of(CAPITALS, 8 * capitals // max(letters, 1))
     out[count + 1] = number_of(CAPITAL_WORDS, 8 * (4 * capital_words // max(number, 1)) + few)
-    out[count + 2], out[count + 3] = number_of(DIGITS, step(digits)), number_of(END, last_byte)
+    out[count + 2] = number_of(DIGITS, step(digits))
+    out[count + 3] = number_of(END, last_byte)
     out[count + 4] = number_of(BEGIN, (first_class >= UPPER) + 2 * (first_class == APART))
     return count + 5, number
 
@@ -148,7 +170,11 @@ def add_path_words(data, begin, end, kind, most, words, out, count):
 
     A capital letter behind a small one begins a word. Return how many features and how many words there are.
     """
-    i, escaped, number, word, before = begin, begin, np.int64(0), BASIS, _SIGN
+    i = begin
+    escaped = begin
+    number = np.int64(0)
+    word = BASIS
+    before = _SIGN
     while i < end and number < most:
         byte = byte_at(data, i)
         is_read = i >= escaped
@@ -157,7 +183,8 @@ def add_path_words(data, begin, end, kind, most, words, out, count):
         words[number & _LAST_WORD] = word
         number += (before & _CAPITAL) & (not is_same)
         word = with_unit(word if is_same else BASIS, byte | 32)
-        before, i = case, i + 1
+        before = case
+        i = i + 1
         escaped = i + 2 if (byte == _PERCENT) & is_read else escaped
     words[number & _LAST_WORD] = word
     number += (before & _CAPITAL) if number < most else 0
@@ -176,7 +203,9 @@ def add_url(data, host, end, names, file_words, out, count):
     i = host
     while i < end and byte_at(data, i) != _SLASH:
         i += 1
-    first, last, dot = max(names[0], i), max(names[1], i), max(names[2], i)
+    first = max(names[0], i)
+    last = max(names[1], i)
+    dot = max(names[2], i)
     count, number = add_path_words(data, i, first, FOLDER, MOST_FOLDERS, file_words, out, count)
     folders = np.int64(0)
     for byte in data[i:first]:
@@ -185,12 +214,16 @@ def add_url(data, host, end, names, file_words, out, count):
     ending = BASIS
     for k in range(dot, min(last, dot + 6)):
         ending = with_unit(ending, LOWERED[data[k]])
-    gram, size = np.uint64(_SLASH), min(dot - first, MOST_NAME) + 1  # four bytes
+    # four bytes
+    gram = np.uint64(_SLASH)
+    size = min(dot - first, MOST_NAME) + 1
     for k in range(size):
         byte = _FOLDED[np.uint8(byte_at(data, first + k))] if first + k < dot else _SLASH
         gram = (gram << np.uint64(8) | np.uint64(byte)) & np.uint64(0xFFFFFFFF)
         out[count + k] = number_of(FILE_GRAM, gram)
-    out[count], out[count + 1] = number_of(FOLDERS, min(folders, 8)), number_of(ENDING, ending)  # not of four bytes
+    # not of four bytes
+    out[count] = number_of(FOLDERS, min(folders, 8))
+    out[count + 1] = number_of(ENDING, ending)
     count += max(size, 2)
     return count, number
 
@@ -198,11 +231,14 @@ def add_url(data, host, end, names, file_words, out, count):
 @part
 def site_label(data, first, last):
     """Return the begin and the end of the longest label of a host before its last one: the name of a site."""
-    begin, best, best_end = first, first, first
+    begin = first
+    best = first
+    best_end = first
     for i in range(first, last):
         if byte_at(data, i) == _DOT:
             if i - begin > best_end - best:
-                best, best_end = begin, i
+                best = begin
+                best_end = i
             begin = i + 1
     return best, best_end
 
@@ -218,15 +254,18 @@ def holds_label(text, begin, end, data, first, last):
         last -= 1
     if first == last:
         return False
-    end, one = min(end, begin + MOST_NAMED), _NAMED[data[first]]
+    end = min(end, begin + MOST_NAMED)
+    one = _NAMED[data[first]]
     for start in range(begin, min(end, begin + MOST_LETTERS)):
         if _NAMED[np.uint8(byte_at(text, start))] == one:
-            i, k = start, first
+            i = start
+            k = first
             while i < end and k < last:
                 letter, wanted = _NAMED[text[i]], _NAMED[data[k]]
                 if letter != wanted and letter != 0 and wanted != 0:
                     break
-                i, k = i + (wanted != 0), k + (letter == wanted or wanted == 0)
+                i = i + (wanted != 0)
+                k = k + (letter == wanted or wanted == 0)
             if k == last:
                 return True
     return False
@@ -235,22 +274,24 @@ def holds_label(text, begin, end, data, first, last):
 @part
 def add_facts(facts, few, out, count):
     """Add the features of an image's row of `facts`; `few` is the text's number of words, at most FEW."""
-    places, width, height, shown = facts[PLACES_OF], facts[WIDTH_OF], facts[HEIGHT_OF], facts[SHOWN_OF]
+    places = facts[PLACES_OF]
+    width = facts[WIDTH_OF]
+    height = facts[HEIGHT_OF]
+    shown = facts[SHOWN_OF]
     for bit in range(PLACE_BITS):
         out[count] = number_of(PLACE, bit)
         count += places >> bit & 1
     side = np.int64(-1) if min(width, height) < 0 else step(min(width, height))
-    out[count], out[count + 1] = number_of(PLACES, places), number_of(PLACES_WORDS, 8 * places + few)
+    out[count] = number_of(PLACES, places)
+    out[count + 1] = number_of(PLACES_WORDS, 8 * places + few)
     out[count + 2] = number_of(PLACES_SIDE, 64 * places + side + 1)
     out[count + 3] = number_of(WIDTH, step(width) + 1 if width >= 0 else 0)
     out[count + 4] = number_of(HEIGHT, step(height) + 1 if height >= 0 else 0)
     out[count + 5] = number_of(SHOWN, step(shown) + 1 if shown >= 0 else 0)
     count += 6
     if width >= 0 and height > 0:
-        out[count], out[count + 1] = (
-            number_of(SIZE, width * 65536 + height),
-            number_of(RATIO, step(16 * width // height)),
-        )
+        out[count] = number_of(SIZE, width * 65536 + height)
+        out[count + 1] = number_of(RATIO, step(16 * width // height))
         count += 2
     return count
 
@@ -290,11 +331,13 @@ def features_of(
         first, last = host_span(page, page_begin, page_end)
         label, label_end = site_label(page, first, last)
         site = 1 + holds_label(text, begin, end, page, label, label_end)
-        i, size = np.int64(0), last - first if last - first <= path_end - host else -1
+        i = np.int64(0)
+        size = last - first if last - first <= path_end - host else -1
         while i < size and LOWERED[url[host + i]] == LOWERED[page[first + i]]:
             i += 1
         same_host = 1 if i == size else 2
-    out[count], out[count + 1] = number_of(SITE, 8 * site + few), number_of(HOST, same_host)
+    out[count] = number_of(SITE, 8 * site + few)
+    out[count + 1] = number_of(HOST, same_host)
     out[count + 2] = number_of(PAGE, 8 * (site > 0) + few)
     return count + 3
 
@@ -332,10 +375,15 @@ def score_texts(
     weights: int32[2**BITS], of two outputs, the first times PACKED; words, file_words: scratch memory, uint64[32].
     """
     for text in range(len(counts)):
-        row, image = numbers[text if len(numbers) == len(counts) else 0], images[text]
-        page, page_begin, page_end = stated, stated_offsets[text], stated_offsets[text + 1]
+        row = numbers[text if len(numbers) == len(counts) else 0]
+        image = images[text]
+        page = stated
+        page_begin = stated_offsets[text]
+        page_end = stated_offsets[text + 1]
         if page_begin == page_end:
-            page, page_begin, page_end = pages, page_offsets[image], page_offsets[image + 1]
+            page = pages
+            page_begin = page_offsets[image]
+            page_end = page_offsets[image + 1]
         if kinds[text] == OF_TABLE:
             page_end = page_begin
         count = features_of(
@@ -359,4 +407,6 @@ def score_texts(
         total = np.int64(PACKED // 2)
         for k in range(count):
             total += weights[row[k]]
-        counts[text], scores[0, text], scores[1, text] = count, total // PACKED, total % PACKED - PACKED // 2
+        counts[text] = count
+        scores[0, text] = total // PACKED
+        scores[1, text] = total % PACKED - PACKED // 2

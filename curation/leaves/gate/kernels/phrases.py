@@ -10,7 +10,9 @@ import numpy as np
 from curation.kernels.trie.tables import decode
 from runtime.kernels import inline, kernel, lean
 
-BASIS, PRIME, SPREAD = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
+BASIS = np.uint64(0xCBF29CE484222325)
+PRIME = np.uint64(0x100000001B3)
+SPREAD = np.uint64(0x9E3779B97F4A7C15)
 PLACES = 1 << 16  # most places of a table
 # Where a phrase stands; words that begin one, as a whole text or first in one; a word that is the end of one. HEAD is
 # FIRST with any words behind it.
@@ -19,7 +21,9 @@ MOST_WORDS = 16  # of a phrase
 MOST_BESIDE = 8  # half words beside a first or last phrase
 MOST = 2 * MOST_WORDS + MOST_BESIDE  # half words of a text that can be one of these
 # The class of a character: one that parts words, a mark that is passed over, a letter that is a word; else its base.
-APART, MARK, ALONE = 0, 1, 1 << 24
+APART = 0
+MARK = 1
+ALONE = 1 << 24
 LETTERS = 1 << 16  # characters behind these part words
 
 
@@ -53,13 +57,17 @@ def find_signs(data, offsets, pages, is_digit, enough, digits, may_have_at):
     are decoded.
     """
     for text in range(len(digits)):
-        count, unsure, signs = 0, 0, 0
+        count = 0
+        unsure = 0
+        signs = 0
         for byte in data[offsets[text] : offsets[text + 1]]:
             count += 48 <= byte <= 57
             unsure += (byte >= 0xD9) & ((byte <= 0xE1) | (byte == 0xEA) | (byte >= 0xEF))  # of digits beyond ASCII
             signs += (byte == 64) | (byte == 0xEF)
         if unsure and count < enough:
-            i, end, count = offsets[text], offsets[text + 1], 0
+            i = offsets[text]
+            end = offsets[text + 1]
+            count = 0
             while i < end:
                 character, size = decode(data, i, end)
                 count += is_digit[np.int64(pages[character >> 8]) << 8 | character & 255]
@@ -96,7 +104,9 @@ def find_few_words(data, offsets, spaced, number, out):
     """
     for text in range(len(out)):
         i, end = offsets[text], offsets[text + 1]
-        words, foreign, is_inside = 0, 0, False
+        words = 0
+        foreign = 0
+        is_inside = False
         while i < end and words + (foreign > 0) + foreign // 2 < number:
             size = space_at(data, i, end)
             if size:
@@ -125,12 +135,14 @@ def letter_at(data, i, end, letters):
 @inline
 def word_from(data, i, end, letters):
     """Return the hash of the first word of data[i:end]; BASIS if there is none."""
-    word, is_over = BASIS, False
+    word = BASIS
+    is_over = False
     while i < end and not is_over:
         letter, size = letter_at(data, i, end, letters)
         is_over = word != BASIS and (letter == APART or letter >= ALONE)
         if not is_over and letter != APART and letter != MARK:
-            word, is_over = extended_hash(word, letter), letter >= ALONE
+            word = extended_hash(word, letter)
+            is_over = letter >= ALONE
         i += size
     return word
 
@@ -138,7 +150,9 @@ def word_from(data, i, end, letters):
 @inline
 def last_begin(data, begin, end, letters):
     """Return where the last word of data[begin:end] begins; `end` if there is none."""
-    i, first, is_over = end, end, False
+    i = end
+    first = end
+    is_over = False
     while i > begin and not is_over:
         i -= 1
         while i > begin and data[i] & 0xC0 == 0x80:
@@ -146,7 +160,8 @@ def last_begin(data, begin, end, letters):
         letter, _ = letter_at(data, i, end, letters)
         is_over = first < end and (letter == APART or letter >= ALONE)
         if not is_over and letter != APART and letter != MARK:
-            first, is_over = i, letter >= ALONE
+            first = i
+            is_over = letter >= ALONE
     return first
 
 
@@ -183,8 +198,13 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
     for row in range(len(out)):
         text = texts[row]
         i, end = offsets[text], offsets[text + 1]
-        phrase, words, weight, begun = np.uint64(0), 0, 0, 0
-        word, is_inside, may_begin = BASIS, False, True
+        phrase = np.uint64(0)
+        words = 0
+        weight = 0
+        begun = 0
+        word = BASIS
+        is_inside = False
+        may_begin = True
         while i <= end and weight <= MOST and (may_begin or begun > 0 or may_end):
             letter, size = letter_at(data, i, end, letters) if i < end else (np.int64(APART), np.int64(1))
             i += size
@@ -192,16 +212,23 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
                 continue
             is_alone = letter >= ALONE
             if is_inside and (letter == APART or is_alone):
-                phrases[words % MOST_WORDS], weights[words % MOST_WORDS] = phrase, weight
-                phrase, words, weight, is_inside = followed(phrase, word), words + 1, weight + 2, False
+                phrases[words % MOST_WORDS] = phrase
+                weights[words % MOST_WORDS] = weight
+                phrase = followed(phrase, word)
+                words = words + 1
+                weight = weight + 2
+                is_inside = False
                 if may_begin:
                     phrase_bits = listed_bits(phrase, keys, bits)
                     may_begin = phrase_bits & BEGINS != 0
                     begun = last_begun(phrase_bits, weight, begun) if words <= MOST_WORDS else begun
             if is_alone:
                 word = extended_hash(BASIS, letter)
-                phrases[words % MOST_WORDS], weights[words % MOST_WORDS] = phrase, weight
-                phrase, words, weight = followed(phrase, word), words + 1, weight + 1
+                phrases[words % MOST_WORDS] = phrase
+                weights[words % MOST_WORDS] = weight
+                phrase = followed(phrase, word)
+                words = words + 1
+                weight = weight + 1
                 if may_begin:
                     phrase_bits = listed_bits(phrase, keys, bits)
                     may_begin = phrase_bits & BEGINS != 0
@@ -213,7 +240,8 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
         if weight <= MOST and i > end:
             is_listed = (begun > 0 and weight - begun <= MOST_BESIDE) or listed_bits(phrase, keys, bits) & WHOLE != 0
             if not is_listed and may_end and words > 0 and listed_bits(word, keys, bits) & ENDS:
-                power, k = np.uint64(1), 1
+                power = np.uint64(1)
+                k = 1
                 while not is_listed and k <= min(words, MOST_WORDS):
                     power *= SPREAD
                     place = (words - k) % MOST_WORDS

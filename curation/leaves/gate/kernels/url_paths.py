@@ -68,10 +68,13 @@ def find_names(data, paths, names):
     """
     for row in range(len(names)):
         host, end = paths[row, 0], paths[row, 1]
-        dot, i = end, end - 1
+        dot = end
+        i = end - 1
         while i >= host and byte_at(data, i) != _SLASH:
             if byte_at(data, i) == _POINT and dot == end:
                 dot = i
             i -= 1
         first = i + 1 if i >= host else end
-        names[row, 0], names[row, 1], names[row, 2] = first, end, dot if dot > first else end
+        names[row, 0] = first
+        names[row, 1] = end
+        names[row, 2] = dot if dot > first else end

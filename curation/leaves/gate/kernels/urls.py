@@ -69,7 +69,10 @@ def is_listed_host(data, begin, end, keys, bits):
 
     Hosts are hashed from their last byte to their first.
     """
-    word, dots, is_listed, i = BASIS, 0, False, end
+    word = BASIS
+    dots = 0
+    is_listed = False
+    i = end
     while i > begin and not is_listed:
         i -= 1
         word = extended_hash(word, LOWERED[data[i]])
@@ -91,31 +94,51 @@ def find_url_words(data, paths, keys, bits, out):
         i = host
         while i < end and data[i] != _SLASH:
             i += 1
-        is_part, named, behind_dot = is_listed_host(data, host, i, keys, bits), False, False
+        is_part = is_listed_host(data, host, i, keys, bits)
+        named = False
+        behind_dot = False
         dot = last_dot(data, i, end)
-        words, listed, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
-        word, before, size, last, last_byte = BASIS, BASIS, 0, _OTHER, _NONE
+        words = 0
+        listed = True
+        seen = _NONE
+        first = _NONE
+        final = _NONE
+        latest = _NONE
+        word = BASIS
+        before = BASIS
+        size = 0
+        last = _OTHER
+        last_byte = _NONE
         while i < end and not is_part:
             byte = byte_of(data, i, end)
             kind = _CLASSES[byte]
             if size > 0 and (kind == _OTHER or (kind == _UPPER and last == _LOWER)):
                 flags = listed_bits(word, keys, bits)
                 words, listed, seen, first, final, latest = next_state(flags, words, listed, seen, first, final, latest)
-                word, size = BASIS, 0
+                word = BASIS
+                size = 0
             elif kind == _LOWER and last == _UPPER and size > 1:
                 flags = listed_bits(before, keys, bits)
                 words, listed, seen, first, final, latest = next_state(flags, words, listed, seen, first, final, latest)
-                word, size = extended_hash(BASIS, last_byte), 1
+                word = extended_hash(BASIS, last_byte)
+                size = 1
             if kind != _OTHER:
-                before, last_byte = word, LOWERED[byte]
+                before = word
+                last_byte = LOWERED[byte]
                 word = extended_hash(word, last_byte)
                 size += 1
             elif byte == _SLASH:
                 is_part = (listed and seen & FOLDER != 0) or latest & FOLDERS != 0
-                words, listed, seen, first, final, latest = 0, True, _NONE, _NONE, _NONE, _NONE
+                words = 0
+                listed = True
+                seen = _NONE
+                first = _NONE
+                final = _NONE
+                latest = _NONE
                 behind_dot = False
             elif i == dot:
-                named, behind_dot = is_page_part(words, listed, seen, first, final), True
+                named = is_page_part(words, listed, seen, first, final)
+                behind_dot = True
             last = kind
             i += code_size(data, i, end)
             if kind == _LOWER:  # a fast loop over most of a path: letters that end no word, and signs that begin none

@@ -14,7 +14,8 @@ SPAN = 64  # estimates that are compared in one loop
 @inline
 def term(vectors, row, others, other, i, is_difference):
     """Return the product of the i-th numbers of two vectors or, if `is_difference`, their squared difference."""
-    x, y = np.float64(vectors[row, i]), np.float64(others[other, i])
+    x = np.float64(vectors[row, i])
+    y = np.float64(others[other, i])
     return (x - y) * (x - y) if is_difference else x * y
 
 
@@ -70,7 +71,8 @@ def first_within(vectors, of_vectors, others, of_others, estimates, limits, leng
                 if estimates[row, other] >= limits[row] * lengths[other] and not (is_own and first[other] >= 0):
                     exact = total(vectors, row, others, other, False) / np.sqrt(of_vectors[row] * of_others[other])
                     if exact >= cosine:
-                        first[row], cosines[row] = other, exact
+                        first[row] = other
+                        cosines[row] = exact
                         break
             if first[row] >= 0:
                 break
@@ -104,8 +106,10 @@ def nearest_centres(vectors, centres, estimates, prices, limits, lists, squares)
             if place < length:
                 held = min(held + 1, length)
                 for i in range(held - 1, place, -1):
-                    lists[row, i], squares[row, i] = lists[row, i - 1], squares[row, i - 1]
-                lists[row, place], squares[row, place] = centre, square
+                    lists[row, i] = lists[row, i - 1]
+                    squares[row, i] = squares[row, i - 1]
+                lists[row, place] = centre
+                squares[row, place] = square
 
 
 @kernel
@@ -116,11 +120,13 @@ def choose_centres(lists, squares, prices, weights, sizes, out):
     """
     sizes[:] = 0.0
     for row in range(len(out)):
-        best, chosen = np.inf, lists[row, 0]
+        best = np.inf
+        chosen = lists[row, 0]
         for i in range(lists.shape[1]):
             score = squares[row, i] + prices[lists[row, i]]
             if score < best or (score == best and lists[row, i] < chosen):
-                best, chosen = score, lists[row, i]
+                best = score
+                chosen = lists[row, i]
         out[row] = chosen
         sizes[chosen] += weights[row]
 
@@ -129,7 +135,8 @@ def choose_centres(lists, squares, prices, weights, sizes, out):
 def add_weighted(vectors, number, weights, sums):
     """Add weights[row] times vectors[row] to sums[number[row]], in the order of rows; the caller zeroes `sums`."""
     for row in range(len(number)):
-        centre, weight = number[row], weights[row]
+        centre = number[row]
+        weight = weights[row]
         for i in range(vectors.shape[1]):
             sums[centre, i] += weight * vectors[row, i]
 

@@ -10,11 +10,20 @@ from runtime.kernels import inline, kernel
 from runtime.kernels.machine import ones
 
 U = np.uint64
-GAMMA, ONE, SIXTY_THREE = U(0x9E3779B97F4A7C15), U(1), U(63)
+GAMMA = U(0x9E3779B97F4A7C15)
+ONE = U(1)
+SIXTY_THREE = U(63)
 # The finalizer of SplitMix64 (Steele, Lea, Flood, 2014): xor-shifts and odd factors; the UNDO_ factors invert it.
-S30, S27, S31, S60, S54, S62 = U(30), U(27), U(31), U(60), U(54), U(62)
-M1, M2 = U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
-UNDO_M1, UNDO_M2 = U(0x96DE1B173F119089), U(0x319642B2D24D8EC3)
+S30 = U(30)
+S27 = U(27)
+S31 = U(31)
+S60 = U(60)
+S54 = U(54)
+S62 = U(62)
+M1 = U(0xBF58476D1CE4E5B9)
+M2 = U(0x94D049BB133111EB)
+UNDO_M1 = U(0x96DE1B173F119089)
+UNDO_M2 = U(0x319642B2D24D8EC3)
 
 
 @inline
@@ -118,7 +127,9 @@ def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begi
     continue with, and the number of pairs. This row is len(words) at the end, and smaller if `out` may be too short for
     the row's pairs.
     """
-    pairs, row, tables = 0, begin, len(places)
+    pairs = 0
+    row = begin
+    tables = len(places)
     while row < len(words) and pairs + members.shape[1] <= len(out):
         for table in range(tables):
             value = value_of(words, row, places[table])
