@@ -18,7 +18,7 @@ from curation import CurationConfig
 from curation.leaves.gate.judge import FORMAT, OUTPUTS, IsJudged, Judge, digest, features, standard
 from curation.leaves.gate.judge import judged as features_and_sums
 from curation.leaves.gate.judge_reasons import reasons_of
-from curation.leaves.gate.kernels.features import BITS, MOST
+from curation.leaves.gate.kernels.features import BITS, MAX_FEATURES
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.policies import Policy
 from curation.schemas import MATCHED, PAGE_KINDS
@@ -153,7 +153,7 @@ def test_features_are_those_of_the_naive_twin_on_nasty_images():
     ]
     numbers = [row.tolist() for row in features(*judged(rows))]
     assert numbers == naive_numbers(rows)
-    assert max(map(len, numbers)) <= MOST
+    assert max(map(len, numbers)) <= MAX_FEATURES
 
 
 def test_features_of_slices_and_of_nothing_are_the_same():
@@ -336,7 +336,7 @@ def test_scoring_takes_few_bytes_a_text_and_none_for_its_features():
     standard().probabilities(*given)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 300 * len(given[0]) < MOST * len(given[0])
+    assert peak < 300 * len(given[0]) < MAX_FEATURES * len(given[0])
 
 
 def test_a_judge_that_no_rule_asks_is_refused(tmp_path):

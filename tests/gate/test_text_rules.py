@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.leaves.gate.kernels.phrases import MOST_WORDS
+from curation.leaves.gate.kernels.phrases import MAX_PHRASE_WORDS
 from curation.leaves.gate.text_rules import PARTS, WHOLES, folded
 from curation.leaves.gate.word_tables import rows_in
 from metadata.languages import LANGUAGES
@@ -54,7 +54,7 @@ def test_the_table_of_phrases_has_each_once_and_known_kinds():
     assert len({*keys}) == len(keys)
     assert {row["kind"] for row in rows} == {*WHOLES, *PARTS}
     assert {row["language"] for row in rows} <= {each.code for each in LANGUAGES}
-    assert max(map(len, keys)) <= 2 + MOST_WORDS
+    assert max(map(len, keys)) <= 2 + MAX_PHRASE_WORDS
     assert min(map(len, keys)) > 2
 
 

@@ -196,7 +196,7 @@ def judged(
     page_offsets, pages = string_buffers(batch["page_url"])
     of_pages = (stated, stated_offsets, pages, page_offsets, facts_of(batch), classes())
     counts, sums = np.empty(len(texts), np.int64), np.empty((len(OUTPUTS), len(texts)), np.int64)
-    numbers = np.empty((rows, kernels.MOST), np.uint16)
+    numbers = np.empty((rows, kernels.MAX_FEATURES), np.uint16)
     of_texts = (text_data, text_offsets, kinds, images, data, paths, names)
     kernels.score_texts(*of_texts, *of_pages, weights, *np.empty((2, 32), np.uint64), counts, numbers, sums)
     return counts, numbers, sums

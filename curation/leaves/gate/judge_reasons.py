@@ -107,7 +107,7 @@ def _step(value: int) -> int:
 def _values(judged: Judged) -> Iterator[tuple[int, int, str]]:
     """Yield kind, value and value in words of each feature."""
     read = _read(judged.text)
-    few = min(len(read.words), kernels.FEW)
+    few = min(len(read.words), kernels.MAX_COUNTED_WORDS)
     yield from _of_text(judged.text, read)
     host_begin, folders, stem, ending = _parts(judged.url.encode())
     for word in _path_words(folders)[: kernels.MOST_FOLDERS]:
@@ -176,7 +176,7 @@ def _read(text: str) -> _Text:
 
 def _of_text(text: str, read: _Text) -> Iterator[tuple[int, int, str]]:
     keys = [word_key(word) for word in read.words]
-    few, number = min(len(keys), kernels.FEW), len(keys)
+    few, number = min(len(keys), kernels.MAX_COUNTED_WORDS), len(keys)
     before, before_spelled, whole = 0, "", []
     for key, spelled in zip(keys[: read.ended], read.spelled, strict=False):
         yield kernels.WORD, key, f"“{spelled}”"

@@ -10,7 +10,7 @@ from weakref import ref
 
 import numpy as np
 
-from curation.leaves.gate.kernels.phrases import BASIS, PLACES, PRIME, SPREAD
+from curation.leaves.gate.kernels.phrases import BASIS, MAX_SLOTS, PRIME, SPREAD
 from runtime.packages import table_rows
 
 _ALL = (1 << 64) - 1
@@ -27,7 +27,7 @@ class WordTable(NamedTuple):
     def of(cls, bits: Mapping[int, int]) -> WordTable:
         """Return a table of `bits`, flags by key, at most half full; ValueError for more keys than a table may have."""
         places = 1 << max(4, (2 * len(bits) - 1).bit_length())
-        if places > PLACES:
+        if places > MAX_SLOTS:
             raise ValueError(f"{len(bits)} words are more than a table has place for")
         table = cls(np.zeros(places, np.uint64), np.zeros(places, np.uint8))
         for key, flags in bits.items():

@@ -1,7 +1,7 @@
 """Find the features of an image and its text from which `judge` tells junk and headlines, each hashed to a number.
 
-A feature is a kind, of KINDS, and a value: the hash of a word, or a number. A text has at most MOST features: its
-first words and letters count, and so do the last part of the URL's path and the folders nearest to the host.
+A feature is a kind, of KINDS, and a value: the hash of a word, or a number. A text has at most MAX_FEATURES features.
+They are made of its first words and letters, the last part of the URL's path, and the folders nearest to the host.
 """
 
 import numpy as np
@@ -22,38 +22,44 @@ KINDS = (
 (OVERLAP, SITE, KIND, WIDTH, HEIGHT, SIZE, RATIO, SHOWN, PLACE, PLACES, PLACES_WORDS, PLACES_SIDE, HOST) = range(14, 27)
 (PAGE, ENDING, FILE_WORD, FILE_GRAM, FOLDER, FOLDERS) = range(27, 33)
 
-BITS = 16  # of a feature's number
-PACKED = 1 << 20  # more than twice the sum of all weights of a text may be
-MOST_WORDS, MOST_LETTERS = 24, 96  # of a text; later ones are not read
-MOST_FILE, MOST_FOLDERS, MOST_NAME = 16, 16, 48  # words of the file's name and of folders, and bytes of the name
-MOST_NAMED = 160  # bytes of a text in which the name of its site is looked for
-FEW = 7  # so many words, and more, are alike where the number of words meets another fact
-MOST = 4 * MOST_WORDS + MOST_LETTERS + MOST_FILE + MOST_FOLDERS + MOST_NAME + 64
-UPPER = 1 << 26  # added to the class of a capital letter in the table `classes`
-# Rows of `facts`, one column per image: the bits of its places from 0 on, its stated size, -1 where none is stated, and
-# how often it is shown, -1 where nobody counted.
+BITS = 16  # the bits of a feature's number
+PACKED = 1 << 20  # This is more than twice the largest sum of all weights of a text.
+MOST_WORDS, MOST_LETTERS = 24, 96  # Later words and letters of a text are not read.
+MOST_FILE, MOST_FOLDERS = 16, 16  # the most words of the file's name and of folders
+MOST_NAME = 48  # the most bytes of the file's name
+MOST_NAMED = 160  # The name of the site is looked for in this many bytes of a text.
+MAX_COUNTED_WORDS = 7  # Features of the number of words and another fact count no more words.
+MAX_FEATURES = 4 * MOST_WORDS + MOST_LETTERS + MOST_FILE + MOST_FOLDERS + MOST_NAME + 64
+UPPER = 1 << 26  # In the table `classes`, this is added to the class of a capital letter.
+# `facts` has these rows and a column for each image: the bits of where it is on the page, from 0 on; its stated width
+# and height, or -1; and how often it is shown, or -1 if nobody counted.
 PLACES_OF, WIDTH_OF, HEIGHT_OF, SHOWN_OF = range(4)
 PLACE_BITS = 9
-OF_TABLE = 3  # the kind of a text of a table, whose page is not read: nothing is known of what it states
+OF_TABLE = 3  # the kind of a text of a table, whose page is not read
 
 SPREAD_KINDS = np.uint64(0xD6E8FEB86659FD93)
 _SHIFT = np.uint64(64 - BITS)
-# Classes of bytes of paths: a byte goes on with a word if it has the bits of the byte before it.
+# The bytes of paths have these classes. A byte continues a word if its class has the bits of the class before it.
 _CAPITAL = np.int64(1)
 _SMALL = np.int64(3)
 _SIGN = np.int64(4)
-_CASES = np.array(
-    [_SMALL if 97 <= byte <= 122 else _CAPITAL if 65 <= byte <= 90 else _SIGN for byte in range(256)], np.uint8
-)
-_LAST_WORD = 31  # of scratch memory; a number that is masked by it needs no test for a negative index
+_CASES = np.full(256, _SIGN, np.uint8)
+_CASES[ord("A") : ord("Z") + 1] = _CAPITAL
+_CASES[ord("a") : ord("z") + 1] = _SMALL
+_LAST_WORD = 31  # the last index of scratch memory; an index masked by it needs no test for being negative
 _SLASH, _DOT, _PERCENT = (np.uint8(ord(character)) for character in "/.%")
-SIGNS = (":", "?", "!", ",", "_", "|", "-", "\"'", "(", "/", "&", "@", "#", "=", "{", ".")  # alike ones together
+SIGNS = (":", "?", "!", ",", "_", "|", "-", "\"'", "(", "/", "&", "@", "#", "=", "{", ".")  # " and ' count as one.
 _SIGN_BITS = np.zeros(256, np.int64)
 for _number, _alike in enumerate(SIGNS, 1):
     _SIGN_BITS[[*_alike.encode()]] = 1 << _number
-_FOLDED = np.array([ord("0") if bytes([byte]).isdigit() else byte for byte in LOWERED], np.uint8)
-# The lower case of letters and digits, those outside ASCII among them; 0 for signs.
-_NAMED = np.array([byte if byte >= 0x80 or bytes([byte]).isalnum() else 0 for byte in LOWERED], np.uint8)
+# _FOLDED has each byte in lower case; digits become 0.
+_FOLDED = LOWERED.copy()
+_FOLDED[ord("0") : ord("9") + 1] = ord("0")
+# _NAMED has the bytes of letters and digits, ASCII or not, in lower case, and 0 for signs.
+_NAMED = LOWERED.copy()
+for _byte in range(0x80):
+    if not chr(_byte).isalnum():
+        _NAMED[_byte] = 0
 
 
 @part
@@ -70,7 +76,7 @@ def with_unit(word, unit):
 
 @part
 def step(value):
-    """Return the number of a step of a scale with four steps an octave, from a number of 0 or more."""
+    """Return the step of a number, at least 0, on a scale with four steps for each doubling."""
     octave = max(61 - leading_ones(~value), 0)
     return 4 * octave + (value >> octave)
 
@@ -84,8 +90,8 @@ def is_digit(byte):
 def add_text(data, begin, end, classes, words, out):
     """Put the features of the text data[begin:end] into `out`, and the hashes of its words into `words`.
 
-    Return how many features and how many words there are. What a character ends or begins is counted, not branched on:
-    no branch predictor knows where words end.
+    Return the numbers of features and of words. Ends and begins of words are counted without a branch, as no branch
+    predictor knows where words end.
     """
     i = begin
     number = np.int64(0)
@@ -96,8 +102,7 @@ def add_text(data, begin, end, classes, words, out):
     word = BASIS
     signs = np.int64(0)
     is_inside = False
-    # four letters, of 16 bits each
-    gram = np.uint64(0)
+    gram = np.uint64(0)  # It has four letters, of 16 bits each.
     count = np.int64(0)
     was_letter = False
     while i <= end and number < MOST_WORDS and letters < MOST_LETTERS:
@@ -128,7 +133,7 @@ def add_text(data, begin, end, classes, words, out):
             is_inside = is_letter
             letters += is_letter
             capitals += is_upper
-    count = max(count, 2)  # the first two are of fewer than three letters: others take their places
+    count = max(count, 2)  # The first two have fewer than three letters; two other features replace them below.
     before = np.uint64(0)
     whole = BASIS
     for k in range(number):
@@ -137,7 +142,7 @@ def add_text(data, begin, end, classes, words, out):
         before = words[k]
         whole = with_unit(whole, words[k])
         count = count + 2
-    if is_inside and number < MOST_WORDS:  # the text was cut within a word
+    if is_inside and number < MOST_WORDS:  # The text was cut within a word.
         words[number] = word
         number += 1
     out[0] = number_of(WORDS, step(number))
@@ -155,7 +160,7 @@ def add_text(data, begin, end, classes, words, out):
     if begin < end:
         first_class, _ = letter_at(data, begin, end, classes)
         last_byte = np.int64(data[end - 1]) if data[end - 1] < 0x80 and classes[data[end - 1]] == APART else 0
-    few = min(number, FEW)
+    few = min(number, MAX_COUNTED_WORDS)
     out[count] = number_of(CAPITALS, 8 * capitals // max(letters, 1))
     out[count + 1] = number_of(CAPITAL_WORDS, 8 * (4 * capital_words // max(number, 1)) + few)
     out[count + 2] = number_of(DIGITS, step(digits))
@@ -168,7 +173,7 @@ def add_text(data, begin, end, classes, words, out):
 def add_path_words(data, begin, end, kind, most, words, out, count):
     """Add the words of letters in the path data[begin:end] as features of a kind; put their hashes into `words`.
 
-    A capital letter behind a small one begins a word. Return how many features and how many words there are.
+    A capital letter after a small letter begins a word. Return the numbers of features and of words.
     """
     i = begin
     escaped = begin
@@ -195,10 +200,10 @@ def add_path_words(data, begin, end, kind, most, words, out, count):
 
 @part
 def add_url(data, host, end, names, file_words, out, count):
-    """Add the features of a URL whose host begins at data[host] and whose path ends at `end`; return the numbers.
+    """Add the features of a URL whose host begins at data[host] and whose path ends at `end`.
 
-    `names` are the begin and the end of its file's name, and the begin of the ending. The words of the name are put
-    into `file_words`. Returned are the number of features and that of these words.
+    `names` has the begin and the end of its file's name, and the begin of the name's ending. The words of the name are
+    put into `file_words`. Return the number of features and the number of these words.
     """
     i = host
     while i < end and byte_at(data, i) != _SLASH:
@@ -214,14 +219,13 @@ def add_url(data, host, end, names, file_words, out, count):
     ending = BASIS
     for k in range(dot, min(last, dot + 6)):
         ending = with_unit(ending, LOWERED[data[k]])
-    # four bytes
-    gram = np.uint64(_SLASH)
+    gram = np.uint64(_SLASH)  # It has four bytes.
     size = min(dot - first, MOST_NAME) + 1
     for k in range(size):
         byte = _FOLDED[np.uint8(byte_at(data, first + k))] if first + k < dot else _SLASH
         gram = (gram << np.uint64(8) | np.uint64(byte)) & np.uint64(0xFFFFFFFF)
         out[count + k] = number_of(FILE_GRAM, gram)
-    # not of four bytes
+    # The first two of these grams have fewer than four bytes; two other features replace them.
     out[count] = number_of(FOLDERS, min(folders, 8))
     out[count + 1] = number_of(ENDING, ending)
     count += max(size, 2)
@@ -230,7 +234,7 @@ def add_url(data, host, end, names, file_words, out, count):
 
 @part
 def site_label(data, first, last):
-    """Return the begin and the end of the longest label of a host before its last one: the name of a site."""
+    """Return the begin and the end of a site's name: the longest label of a host, except its last label."""
     begin = first
     best = first
     best_end = first
@@ -245,7 +249,7 @@ def site_label(data, first, last):
 
 @part
 def holds_label(text, begin, end, data, first, last):
-    """Return whether the letters and digits of a text's begin hold those of data[first:last], signs left out."""
+    """Return whether the begin of a text has the letters and digits of data[first:last]; signs are left out."""
     if last - first < 3:
         return False
     while first < last and not _NAMED[data[first]]:
@@ -273,7 +277,7 @@ def holds_label(text, begin, end, data, first, last):
 
 @part
 def add_facts(facts, few, out, count):
-    """Add the features of an image's row of `facts`; `few` is the text's number of words, at most FEW."""
+    """Add the features of an image's `facts`; `few` is the text's number of words, at most MAX_COUNTED_WORDS."""
     places = facts[PLACES_OF]
     width = facts[WIDTH_OF]
     height = facts[HEIGHT_OF]
@@ -315,18 +319,19 @@ def features_of(
     file_words,
     out,
 ):
-    """Put the features of one text of an image into `out`; return how many there are."""
+    """Put the features of one text of an image into `out`; return their number."""
     count, number = add_text(text, begin, end, classes, words, out)
-    few = min(number, FEW)
+    few = min(number, MAX_COUNTED_WORDS)
     count, in_name = add_url(url, host, path_end, names, file_words, out, count)
-    common = np.int64(0)  # a bit for each word of the text
+    common = np.int64(0)  # It has a bit for each word of the text.
     for k in range(in_name):
         for i in range(number):
             common |= np.int64(words[i] == file_words[k]) << i
     out[count] = number_of(OVERLAP, 8 * (4 * ones(common) // max(number, 1)) + few)
     out[count + 1] = number_of(KIND, kind)
     count = add_facts(facts, few, out, count + 2)
-    site, same_host = np.int64(0), np.int64(0)
+    site = np.int64(0)
+    same_host = np.int64(0)
     if page_end > page_begin:
         first, last = host_span(page, page_begin, page_end)
         label, label_end = site_label(page, first, last)
@@ -366,13 +371,14 @@ def score_texts(
 ):
     """Set scores[:, text] to the sums of the weights of a text's features, for both outputs.
 
-    counts[text] is set to the number of features, and the row of `numbers`, uint16[row, MOST], to them: that of the
-    text if there is one for each, else the only row.
+    counts[text] is set to the number of features, and a row of `numbers`, uint16[row, MAX_FEATURES], to the features:
+    the text's row if each text has one, else the only row.
 
     texts: bytes; offsets: int[text + 1]; kinds: int64[text], numbers of kinds of texts; images: int64[text], the row of
-    each text's image. url, paths, names: of the images, as `find_paths` and `find_names` have them. The URL of a text's
-    page is in `stated`; if it is empty there, in `pages`, by image. facts: int64[4, image]; classes: int32[LETTERS];
-    weights: int32[2**BITS], of two outputs, the first times PACKED; words, file_words: scratch memory, uint64[32].
+    each text's image. url, paths, names: the images' URLs, and the results of `find_paths` and `find_names`. The URL of
+    a text's page is in `stated`; if it is empty there, it is in `pages`, by image. facts: int64[4, image]; classes:
+    int32[LETTERS]; weights: int32[2**BITS], the weight for the first output times PACKED, plus the weight for the
+    second; words, file_words: scratch memory, uint64[32].
     """
     for text in range(len(counts)):
         row = numbers[text if len(numbers) == len(counts) else 0]

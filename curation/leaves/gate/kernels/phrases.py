@@ -1,8 +1,8 @@
 """Find listed words and phrases in texts, their numbers of words and digits, and texts that repeat the image's URL.
 
-A hash table has the listed words and phrases: `keys` are their 64-bit hashes, 0 in an empty slot, and `bits` are the
-bits of each slot's phrase. Its size is a power of two. Words are hashed by bytes or characters, and phrases by their
-words: some words of a text have the hash of a listed phrase by chance once in 10^16 texts.
+A hash table has the listed words and phrases: `keys` holds their 64-bit hashes, 0 in an empty slot, and `bits` the bits
+of each slot's phrase. Its size is a power of two. Words are hashed by bytes or characters, and phrases by their words.
+By chance, words of one text in 10^16 have the hash of a listed phrase.
 """
 
 import numpy as np
@@ -13,18 +13,19 @@ from runtime.kernels import inline, kernel, lean
 BASIS = np.uint64(0xCBF29CE484222325)
 PRIME = np.uint64(0x100000001B3)
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
-PLACES = 1 << 16  # most places of a table
-# Where a phrase stands; words that begin one, as a whole text or first in one; a word that is the end of one. HEAD is
-# FIRST with any words behind it.
+MAX_SLOTS = 1 << 16  # the most slots of a table
+# A phrase counts as a whole text, or as the first or the last words of a text; HEAD is FIRST with any words after it.
+# BEGINS marks words with which a WHOLE or FIRST phrase begins, and ENDS a word with which a LAST phrase ends.
 WHOLE, FIRST, LAST, BEGINS, ENDS, HEAD = (np.uint8(1 << bit) for bit in range(6))
-MOST_WORDS = 16  # of a phrase
-MOST_BESIDE = 8  # half words beside a first or last phrase
-MOST = 2 * MOST_WORDS + MOST_BESIDE  # half words of a text that can be one of these
-# The class of a character: one that parts words, a mark that is passed over, a letter that is a word; else its base.
+MAX_PHRASE_WORDS = 16  # the most words of a phrase
+MAX_HALF_WORDS_BESIDE = 8  # the most half words of a text beside a first or last phrase
+MAX_HALF_WORDS = 2 * MAX_PHRASE_WORDS + MAX_HALF_WORDS_BESIDE  # the most half words of a text with a listed phrase
+# The class of a character says that it separates words, is a mark that is skipped, or is a letter that is a word; the
+# class of any other letter is its base letter.
 APART = 0
 MARK = 1
 ALONE = 1 << 24
-LETTERS = 1 << 16  # characters behind these part words
+LETTERS = 1 << 16  # All characters from this number on separate words.
 
 
 @inline
@@ -41,20 +42,20 @@ def followed(phrase, word):
 
 @inline
 def listed_bits(key, keys, bits):
-    """Return the bits of the word or phrase with the hash `key`, 0 if it is not listed."""
-    place = np.int64((key * SPREAD) >> np.uint64(48)) & (len(keys) - 1)
-    while keys[place] != 0 and keys[place] != key:
-        place = (place + 1) & (len(keys) - 1)
-    return bits[place]
+    """Return the bits of the word or phrase with the hash `key`, or 0 if it is not listed."""
+    slot = np.int64((key * SPREAD) >> np.uint64(48)) & (len(keys) - 1)
+    while keys[slot] != 0 and keys[slot] != key:
+        slot = (slot + 1) & (len(keys) - 1)
+    return bits[slot]
 
 
 @lean
 def find_signs(data, offsets, pages, is_digit, enough, digits, may_have_at):
     """Set digits[text] to the number of decimal digits; only ASCII digits are counted if there are `enough` of them.
 
-    Set may_have_at[text] to whether the text has an @ or the first byte of a full-width one. `pages` and `is_digit` are
-    tables as in `find_foreign`. The loop over all bytes is simple, so that it becomes vector instructions; few texts
-    are decoded.
+    Set may_have_at[text] to whether the text has an @ or the first byte of a full-width @. `pages` and `is_digit` are
+    tables as in `find_foreign`. The loop over all bytes is simple enough to become vector instructions; few texts are
+    decoded.
     """
     for text in range(len(digits)):
         count = 0
@@ -62,7 +63,8 @@ def find_signs(data, offsets, pages, is_digit, enough, digits, may_have_at):
         signs = 0
         for byte in data[offsets[text] : offsets[text + 1]]:
             count += 48 <= byte <= 57
-            unsure += (byte >= 0xD9) & ((byte <= 0xE1) | (byte == 0xEA) | (byte >= 0xEF))  # of digits beyond ASCII
+            # Digits outside ASCII begin with these bytes.
+            unsure += (byte >= 0xD9) & ((byte <= 0xE1) | (byte == 0xEA) | (byte >= 0xEF))
             signs += (byte == 64) | (byte == 0xEF)
         if unsure and count < enough:
             i = offsets[text]
@@ -78,7 +80,7 @@ def find_signs(data, offsets, pages, is_digit, enough, digits, may_have_at):
 
 @inline
 def space_at(data, i, end):
-    """Return the number of bytes of the white space at data[i], as str.split has it; 0 if there is none."""
+    """Return the number of bytes of the white space (as in str.split) at data[i]; 0 if there is none."""
     byte = data[i]
     if byte < 0x80:
         return 1 if byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31 else 0
@@ -99,8 +101,8 @@ def space_at(data, i, end):
 def find_few_words(data, offsets, spaced, number, out):
     """Set out[text] to whether text data[offsets[text]:offsets[text + 1]] has fewer than `number` words.
 
-    Words are separated by white space. Where spaced[text] is False, so are runs of ASCII characters by other
-    characters; n of these count as 1 + n // 2 words, if there are any.
+    White space separates words. If spaced[text] is False, characters outside ASCII also separate words, and n of them,
+    if there are any, count as 1 + n // 2 words.
     """
     for text in range(len(out)):
         i, end = offsets[text], offsets[text + 1]
@@ -113,7 +115,7 @@ def find_few_words(data, offsets, spaced, number, out):
                 is_inside = False
                 i += size
             elif data[i] >= 0x80 and not spaced[text]:
-                foreign += data[i] >= 0xC0  # once a character
+                foreign += data[i] >= 0xC0  # This counts each character once.
                 is_inside = False
                 i += 1
             else:
@@ -149,7 +151,7 @@ def word_from(data, i, end, letters):
 
 @inline
 def last_begin(data, begin, end, letters):
-    """Return where the last word of data[begin:end] begins; `end` if there is none."""
+    """Return where the last word of data[begin:end] begins, or `end` if there is none."""
     i = end
     first = end
     is_over = False
@@ -167,9 +169,9 @@ def last_begin(data, begin, end, letters):
 
 @lean
 def find_candidates(data, offsets, letters, keys, bits, may_end, out):
-    """Set out[text] to whether its first word begins a listed phrase or, with `may_end`, its last word ends one.
+    """Set out[text] to whether the text's first word begins a phrase or, with `may_end`, its last word ends a phrase.
 
-    `find_phrases`, which has the same arguments, finds none in other texts.
+    `find_phrases`, which has the same arguments, finds no phrase in other texts.
     """
     for text in range(len(out)):
         begin, end = offsets[text], offsets[text + 1]
@@ -181,8 +183,15 @@ def find_candidates(data, offsets, letters, keys, bits, may_end, out):
 
 @inline
 def last_begun(bits, weight, begun):
-    """Return half words of the longest FIRST phrase yet, MOST after a HEAD: `weight` if `bits` say so, else `begun`."""
-    return MOST if bits & HEAD or begun == MOST else weight if bits & FIRST else begun
+    """Return the half words of the longest FIRST phrase so far: `weight` if `bits` has FIRST, else `begun`.
+
+    After a HEAD, they are MAX_HALF_WORDS.
+    """
+    if bits & HEAD or begun == MAX_HALF_WORDS:
+        begun = MAX_HALF_WORDS
+    elif bits & FIRST:
+        begun = weight
+    return begun
 
 
 @kernel
@@ -190,11 +199,12 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
     """Set out[row] to whether the text with the index texts[row] is, begins or ends with a listed phrase.
 
     Text t is data[offsets[t]:offsets[t + 1]]. `letters`, int32[LETTERS], has the class of each character. A character
-    that is a word counts as half a word. `may_end` says whether some listed phrases are LAST; if none is, a text is
-    read only while it may still be, or begin with, a phrase.
+    that is a word counts as half a word. `may_end` says whether some listed phrases are LAST; otherwise, a text is read
+    only while it may still be a phrase, or begin with one.
     """
-    phrases = np.empty(MOST_WORDS, np.uint64)  # of the words before word `k % MOST_WORDS`
-    weights = np.empty(MOST_WORDS, np.int64)  # half words of them
+    # phrases[k % MAX_PHRASE_WORDS] is the phrase of all words before word k, and `weights` has their half words.
+    phrases = np.empty(MAX_PHRASE_WORDS, np.uint64)
+    weights = np.empty(MAX_PHRASE_WORDS, np.int64)
     for row in range(len(out)):
         text = texts[row]
         i, end = offsets[text], offsets[text + 1]
@@ -205,15 +215,15 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
         word = BASIS
         is_inside = False
         may_begin = True
-        while i <= end and weight <= MOST and (may_begin or begun > 0 or may_end):
+        while i <= end and weight <= MAX_HALF_WORDS and (may_begin or begun > 0 or may_end):
             letter, size = letter_at(data, i, end, letters) if i < end else (np.int64(APART), np.int64(1))
             i += size
             if letter == MARK:
                 continue
             is_alone = letter >= ALONE
             if is_inside and (letter == APART or is_alone):
-                phrases[words % MOST_WORDS] = phrase
-                weights[words % MOST_WORDS] = weight
+                phrases[words % MAX_PHRASE_WORDS] = phrase
+                weights[words % MAX_PHRASE_WORDS] = weight
                 phrase = followed(phrase, word)
                 words = words + 1
                 weight = weight + 2
@@ -221,31 +231,33 @@ def find_phrases(data, offsets, letters, keys, bits, may_end, texts, out):
                 if may_begin:
                     phrase_bits = listed_bits(phrase, keys, bits)
                     may_begin = phrase_bits & BEGINS != 0
-                    begun = last_begun(phrase_bits, weight, begun) if words <= MOST_WORDS else begun
+                    begun = last_begun(phrase_bits, weight, begun) if words <= MAX_PHRASE_WORDS else begun
             if is_alone:
                 word = extended_hash(BASIS, letter)
-                phrases[words % MOST_WORDS] = phrase
-                weights[words % MOST_WORDS] = weight
+                phrases[words % MAX_PHRASE_WORDS] = phrase
+                weights[words % MAX_PHRASE_WORDS] = weight
                 phrase = followed(phrase, word)
                 words = words + 1
                 weight = weight + 1
                 if may_begin:
                     phrase_bits = listed_bits(phrase, keys, bits)
                     may_begin = phrase_bits & BEGINS != 0
-                    begun = last_begun(phrase_bits, weight, begun) if words <= MOST_WORDS else begun
+                    begun = last_begun(phrase_bits, weight, begun) if words <= MAX_PHRASE_WORDS else begun
             elif letter != APART:
                 word = extended_hash(word if is_inside else BASIS, letter)
                 is_inside = True
         is_listed = False
-        if weight <= MOST and i > end:
-            is_listed = (begun > 0 and weight - begun <= MOST_BESIDE) or listed_bits(phrase, keys, bits) & WHOLE != 0
+        if weight <= MAX_HALF_WORDS and i > end:
+            is_listed = (begun > 0 and weight - begun <= MAX_HALF_WORDS_BESIDE) or listed_bits(
+                phrase, keys, bits
+            ) & WHOLE != 0
             if not is_listed and may_end and words > 0 and listed_bits(word, keys, bits) & ENDS:
                 power = np.uint64(1)
                 k = 1
-                while not is_listed and k <= min(words, MOST_WORDS):
+                while not is_listed and k <= min(words, MAX_PHRASE_WORDS):
                     power *= SPREAD
-                    place = (words - k) % MOST_WORDS
-                    ending = phrase - phrases[place] * power
-                    is_listed = weights[place] <= MOST_BESIDE and listed_bits(ending, keys, bits) & LAST != 0
+                    before = (words - k) % MAX_PHRASE_WORDS
+                    ending = phrase - phrases[before] * power
+                    is_listed = weights[before] <= MAX_HALF_WORDS_BESIDE and listed_bits(ending, keys, bits) & LAST != 0
                     k += 1
         out[row] = is_listed

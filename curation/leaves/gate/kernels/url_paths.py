@@ -9,13 +9,17 @@ from runtime.kernels.machine import byte_at
 
 _SLASH, _COLON, _QUERY, _FRAGMENT, _PERCENT, _POINT = (np.uint8(ord(character)) for character in "/:?#%.")
 
-_AT_ONCE = 32  # bytes
-_DIGITS = np.array([int(chr(byte), 16) if chr(byte) in hexdigits else 16 for byte in range(256)], np.uint8)  # 16: none
+_BYTES_AT_ONCE = 32
+_NO_DIGIT = 16
+_DIGITS = np.full(256, _NO_DIGIT, np.uint8)
+for _digit in hexdigits:
+    _DIGITS[ord(_digit)] = int(_digit, 16)
 
 
 @inline
 def is_escape(data, i, end):
-    return data[i] == _PERCENT and i + 2 < end and _DIGITS[data[i + 1]] < 16 and _DIGITS[data[i + 2]] < 16
+    has_room = data[i] == _PERCENT and i + 2 < end
+    return has_room and _DIGITS[data[i + 1]] < _NO_DIGIT and _DIGITS[data[i + 2]] < _NO_DIGIT
 
 
 @inline
@@ -49,11 +53,12 @@ def find_paths(data, offsets, paths):
         i = min(i + 3, end)
         paths[row, 0] = i
         stops = 0
-        while stops == 0 and i + _AT_ONCE <= end:  # a loop of fixed length becomes vector instructions
-            for byte in data[i : i + _AT_ONCE]:
+        # The inner loop has a fixed length, so it becomes vector instructions.
+        while stops == 0 and i + _BYTES_AT_ONCE <= end:
+            for byte in data[i : i + _BYTES_AT_ONCE]:
                 stops += (byte == _QUERY) | (byte == _FRAGMENT)
             if stops == 0:
-                i += _AT_ONCE
+                i += _BYTES_AT_ONCE
         while i < end and not is_stop(data[i]):
             i += 1
         paths[row, 1] = i
@@ -63,8 +68,8 @@ def find_paths(data, offsets, paths):
 def find_names(data, paths, names):
     """Set names[row] to the begin and the end of a URL's file name, and the begin of the name's extension.
 
-    The file name is the last part of the path, as `find_paths` gives `paths`. Without an extension, the third number is
-    the end.
+    The file name is the last part of the path; `find_paths` makes `paths`. For a name without an extension, the third
+    number is the end.
     """
     for row in range(len(names)):
         host, end = paths[row, 0], paths[row, 1]

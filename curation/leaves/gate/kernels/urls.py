@@ -7,25 +7,26 @@ from curation.leaves.gate.kernels.phrases import BASIS, extended_hash, listed_bi
 from curation.leaves.gate.kernels.url_paths import byte_of, code_size
 from runtime.kernels import inline, lean
 
-# The flags of a listed word: where in a name it counts, as `rules.PLACES` says.
+# The flags of a listed word say where in a name it counts; `rules.PLACES` has their names.
 ANY, EDGE, ONLY, BESIDE, FOLDER, FOLDERS, NO, PICTURE = (np.uint8(1 << bit) for bit in range(8))
-HOST = ANY  # of a listed host: it has a dot, and no word has
-MOST_WORDS = 5  # of a name whose first and last word may count as EDGE: longer names describe a picture
+HOST = ANY  # the flag of a listed host, which has a dot, unlike any word
+MAX_NAME_WORDS = 5  # The first and last word count as EDGE only in names of at most this length; longer names describe.
 
 _SLASH, _DOT = (np.uint8(ord(character)) for character in "/.")
 
 _NONE = np.uint8(0)
 
-_OTHER, _LOWER, _UPPER = range(3)  # letters outside ASCII count as lower case
+_OTHER, _LOWER, _UPPER = range(3)  # Letters outside ASCII count as lower case.
 _CLASSES = np.full(256, _OTHER, np.uint8)
 _CLASSES[ord("A") : ord("Z") + 1] = _UPPER
-_CLASSES[ord("a") : ord("z") + 1] = _CLASSES[128:] = _LOWER
+_CLASSES[ord("a") : ord("z") + 1] = _LOWER
+_CLASSES[128:] = _LOWER
 _PARTS = np.array([kind == _OTHER and chr(byte) not in "/.%" for byte, kind in enumerate(_CLASSES)])
 
 
 @inline
 def last_dot(data, begin, end):
-    """Return the index of the last dot in the last part of the path data[begin:end]; -1 if it has none."""
+    """Return the index of the last dot in the last part of the path data[begin:end], or -1 without a dot."""
     i = end - 1
     while i >= begin and data[i] != _SLASH:
         if data[i] == _DOT:
@@ -38,9 +39,9 @@ def last_dot(data, begin, end):
 def next_state(flags, words, listed, seen, first, final, last):
     """Return the state of a part of a path (a folder or file) after one more word of its name, whose flags are `flags`.
 
-    The state: the number of words that count; whether all words are listed; and the flags of all words together, of the
-    first and of the final word that counts, and of the last word. A listed word with one of BESIDE, PICTURE and NO, but
-    none of ANY, EDGE and ONLY, does not count.
+    The state is the number of words that count; whether all words are listed; and the flags of all words together, of
+    the first and of the final word that counts, and of the last word. A listed word with one of BESIDE, PICTURE and NO,
+    but none of ANY, EDGE and ONLY, does not count.
     """
     listed = listed and flags != 0
     if last & NO and flags & PICTURE:
@@ -57,9 +58,10 @@ def next_state(flags, words, listed, seen, first, final, last):
 def is_page_part(words, listed, seen, first, final):
     """Return whether a part of a URL's path has words that call the image a part of its page, such as an icon.
 
-    The arguments are the state that `next_state` returns after all words of the part of a path, without the last item.
+    The arguments are the state after all words of the part of the path, as `next_state` returns it, without the last
+    item.
     """
-    at_edge = words <= MOST_WORDS and (first | final) & EDGE != 0
+    at_edge = words <= MAX_NAME_WORDS and (first | final) & EDGE != 0
     return seen & ANY != 0 or at_edge or (listed and seen & ONLY != 0)
 
 
@@ -85,9 +87,9 @@ def is_listed_host(data, begin, end, keys, bits):
 def find_url_words(data, paths, keys, bits, out):
     """Set out[row] to whether a folder or the file of a URL is named like a part of the page, or its host is listed.
 
-    `paths` is from find_paths; `keys` and `bits` are a WordTable of listed words and hosts. A word is a run of letters
-    in any case. It ends before an upper-case letter that follows a lower-case one, and before the last of several
-    upper-case letters if a lower-case one follows that.
+    `find_paths` makes `paths`; `keys` and `bits` are a WordTable of listed words and hosts. A word is a run of letters
+    in any case. It ends before an upper-case letter that follows a lower-case letter, and before the last of several
+    upper-case letters if a lower-case letter follows it.
     """
     for row in range(len(out)):
         host, end = paths[row, 0], paths[row, 1]
@@ -141,7 +143,8 @@ def find_url_words(data, paths, keys, bits, out):
                 behind_dot = True
             last = kind
             i += code_size(data, i, end)
-            if kind == _LOWER:  # a fast loop over most of a path: letters that end no word, and signs that begin none
+            # Most of a path is letters that end no word, and signs that begin no word; these loops skip them quickly.
+            if kind == _LOWER:
                 while i < end and _CLASSES[data[i]] == _LOWER:
                     word = extended_hash(word, LOWERED[data[i]])
                     size += 1
@@ -155,8 +158,3 @@ def find_url_words(data, paths, keys, bits, out):
                 words, listed, seen, first, final, latest = next_state(flags, words, listed, seen, first, final, latest)
             named = is_page_part(words, listed, seen, first, final)
         out[row] = is_part or named
-
-
-_IS_NAMED = np.zeros(256, np.bool_)  # whether each byte may be in a name: ASCII letters and digits
-for _byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
-    _IS_NAMED[_byte] = True
