@@ -2,7 +2,7 @@
 
 Tasks count the URLs of each spelling of a host. The counts of one spelling are sent to one task, which looks up its
 registered domain once; then the counts of one domain are sent to one task. Each task's file begins with its largest
-domains, so that the largest of all are read from the beginnings of files.
+domains, so that only the begins of files are read to find the largest of all domains.
 """
 
 import re
@@ -31,24 +31,24 @@ from runtime.storage.parquet import batches, row_counts, write_rows
 from runtime.tallies import Tallies, TaskResult
 from runtime.wording import number, percent
 
-NAME = "name"  # column with the name of a host, and later of a domain
+NAME = "name"  # the column with the name of a host, and later of a domain
 COUNTED = pa.schema([pa.field(NAME, pa.string()), pa.field("images", pa.int64())])
-BATCH_ROWS = 1 << 17  # rows whose hosts are grouped together
-WRITTEN_ROWS = 1 << 12  # rows per row group
-READ_ROWS = 1 << 10  # rows in memory from each file of counts
-DOMAINS, IMAGES = "domains", "images"  # names of tallies
+BATCH_ROWS = 1 << 17  # the rows whose hosts are grouped together
+WRITTEN_ROWS = 1 << 12  # the rows of a row group
+READ_ROWS = 1 << 10  # the rows in memory from each file of counts
+DOMAINS, IMAGES = "domains", "images"  # the names of tallies
 
 
 @dataclass(frozen=True)
 class DomainCounts:
-    """The number of images of each registered domain, in files that are sorted by it, largest first."""
+    """The number of images of each registered domain, in files sorted by this number, largest first."""
 
     files: Sequence[OwnFile]
     domains: int
     images: int  # images whose URL has a host
 
     def largest(self, number: int) -> Iterator[tuple[str, int]]:
-        """Yield the `number` domains with the most images, and how many each has, largest first; equal ones by name."""
+        """Yield the `number` domains with the most images, and their numbers of images, sorted by number and name."""
         return islice(merge(*map(_ordered, self.files), key=lambda row: (-row[1], row[0])), number)
 
     def share(self, number: int) -> float:
@@ -110,7 +110,7 @@ def _keys_of_names(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _sums(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Add up the images of all rows by name; yield the sums in one batch, or nothing if there are no rows."""
+    """Add up the images of all rows by name, and yield the sums in one batch; yield nothing if there are no rows."""
     if held := gather_reduced(rows, _summed, BUCKET_BYTES):
         yield _summed(held)
 
@@ -125,19 +125,19 @@ def _ordered(file: OwnFile) -> Iterator[tuple[str, int]]:
         yield from zip(batch[NAME].to_pylist(), batch["images"].to_pylist(), strict=True)
 
 
-PAGES = ("wat", "warc")  # formats of inputs with pages
+PAGES = ("wat", "warc")  # the formats of inputs with pages
 TEXTS = "alt texts and titles of images on pages, or texts of tables"
 
-# Words in paths, and the public set that they name. A path is a hint: it may hold a part of the set, or another one.
+# Words in paths name public sets. A path is only a hint: it may hold a part of the set, or another set.
 KNOWN = {row["word"]: (row["title"], row["link"]) for row in table_rows(__package__, "public_sets.csv")}
 _WORD = re.compile(rf"(?:^|[/_.-])({'|'.join(KNOWN)})(?=$|[/_.-]|\d)", re.IGNORECASE)
 _CRAWL = re.compile(r"CC-MAIN-\d{4}-\d{2}(?!\d)")
-_TIME = re.compile(r"(?<!\d)(?:19|20)\d{12}(?!\d)")  # time in the name of a WARC or WAT file
+_TIME = re.compile(r"(?<!\d)(?:19|20)\d{12}(?!\d)")  # the time in the name of a WARC or WAT file
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The inputs of one format that are in folders of one name, or of one crawl."""
+    """The inputs of one format that are in folders with the same name, or from the same crawl."""
 
     name: str
     format: str
@@ -145,9 +145,9 @@ class Origin:
     bytes: int
     set: str | None  # the public set that the paths name
     link: str | None
-    begin: str | None  # first day that names of files state, YYYY-MM-DD
-    end: str | None  # last such day
-    digest: str  # digest of names, sizes, times and ETags; not of contents
+    begin: str | None  # the first day in the names of files, YYYY-MM-DD
+    end: str | None  # the last day in the names of files
+    digest: str  # the digest of names, sizes, times and ETags, not of contents
 
     @property
     def row(self) -> dict[str, Any]:
@@ -164,14 +164,16 @@ def origins(facts: Mapping[str, Any]) -> list[Origin]:
 
 
 def period(sources: Sequence[Origin]) -> tuple[str, str] | None:
-    """Return the first and the last day that names of files state; None where no name states any."""
-    begins, ends = ([day for source in sources if (day := getattr(source, name))] for name in ("begin", "end"))
+    """Return the first and the last day in the names of files; None if no name has a day."""
+    begins = [source.begin for source in sources if source.begin]
+    ends = [source.end for source in sources if source.end]
     return (min(begins), max(ends)) if begins else None
 
 
 def doubts(languages: Mapping[str, Mapping[str, int]]) -> str:
     """Return a phrase with the number of kept texts whose language is doubtful, given run.json's rows of languages."""
-    doubtful, kept = (sum(row.get(name, 0) for row in languages.values()) for name in ("kept_doubtful", "kept"))
+    doubtful = sum(row.get("kept_doubtful", 0) for row in languages.values())
+    kept = sum(row.get("kept", 0) for row in languages.values())
     return f"{number(doubtful)} ({percent(doubtful, kept)}) have a doubtful language, with a score below 0.5"
 
 
@@ -182,9 +184,16 @@ def _name(path: str) -> str:
 
 def _source(name: str, format: str, rows: list[dict[str, Any]]) -> Origin:
     paths = sorted({row["path"] for row in rows})
-    words = {match.group(1).lower() for path in paths if (match := _WORD.search("/".join(path.split("/")[-2:])))}
-    sets = sorted({KNOWN[word] for word in words} | ({KNOWN["cc-main"]} if _CRAWL.match(name) else set()))
-    times = [time for path in paths for time in _TIME.findall(PurePosixPath(path).name)] if format in PAGES else []
+    found: set[tuple[str, str]] = set()
+    times: list[str] = []
+    for path in paths:
+        if word := _WORD.search("/".join(path.split("/")[-2:])):
+            found.add(KNOWN[word.group(1).lower()])
+        if format in PAGES:
+            times += _TIME.findall(PurePosixPath(path).name)
+    if _CRAWL.match(name):
+        found.add(KNOWN["cc-main"])
+    sets = sorted(found)
     return Origin(
         name=name,
         format=format,

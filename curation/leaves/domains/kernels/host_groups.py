@@ -16,7 +16,7 @@ def group_hosts(data, offsets, table, spans, counts):
     """Find the different hosts of the URLs data[offsets[row]:offsets[row + 1]], and return their number.
 
     URLs without a host are skipped. The k-th host gets spans[k, 0:2], where it begins and ends in `data`, and
-    counts[k], the number of its URLs. `table`, all zeros, has more places than there are rows, a power of two.
+    counts[k], the number of its URLs. `table`, all zeros, has a power of two of slots, more than there are rows.
     """
     hosts = 0
     last = np.uint64(len(table) - 1)
@@ -28,11 +28,11 @@ def group_hosts(data, offsets, table, spans, counts):
         key = _BASIS
         for i in range(begin, end):
             key = (key ^ np.uint64(data[i])) * _PRIME
-        place = ((key * _SPREAD) >> np.uint64(32)) & last
+        slot = ((key * _SPREAD) >> np.uint64(32)) & last
         while True:
-            held = np.int64(table[place]) - 1
+            held = np.int64(table[slot]) - 1
             if held < 0:
-                table[place] = hosts + 1
+                table[slot] = hosts + 1
                 spans[hosts, 0] = begin
                 spans[hosts, 1] = end
                 counts[hosts] = 1
@@ -41,7 +41,7 @@ def group_hosts(data, offsets, table, spans, counts):
             if spans[held, 1] - spans[held, 0] == size and same_bytes(data, spans[held, 0], data, begin, size):
                 counts[held] += 1
                 break
-            place = (place + np.uint64(1)) & last
+            slot = (slot + np.uint64(1)) & last
     return hosts
 
 

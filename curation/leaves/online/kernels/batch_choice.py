@@ -1,4 +1,4 @@
-"""Choose a batch sample by sample, each with the largest gain; a sample is a list of entry ids."""
+"""Choose the samples of a batch one by one, each with the largest gain; a sample is a list of entry ids."""
 
 from runtime.kernels import inline, kernel
 
@@ -9,7 +9,8 @@ def gain(ids, start, stop, targets, masses):
 
     For an entry, t is targets[id], and m is masses[id] before the growth.
     """
-    share, total = 1.0 / max(stop - start, 1), 0.0
+    share = 1.0 / max(stop - start, 1)
+    total = 0.0
     for i in range(start, stop):
         target = targets[ids[i]]
         square = target * target
@@ -22,10 +23,10 @@ def gain(ids, start, stop, targets, masses):
 @inline
 def sift(heap, size, gains):
     """Move heap[0] down until no row below it has a larger gain, or an equal gain and a smaller number."""
-    at = 0
+    parent = 0
     row = heap[0]
     while True:
-        child = 2 * at + 1
+        child = 2 * parent + 1
         if child >= size:
             break
         other = child + 1
@@ -36,14 +37,14 @@ def sift(heap, size, gains):
         below = heap[child]
         if gains[row] > gains[below] or (gains[row] == gains[below] and row < below):
             break
-        heap[at] = below
-        at = child
-    heap[at] = row
+        heap[parent] = below
+        parent = child
+    heap[parent] = row
 
 
 @kernel
 def gather_ids(ids, begins, offsets, out):
-    """Set out[offsets[row]:offsets[row + 1]] to as many of the `ids`, from ids[begins[row]] on."""
+    """Set out[offsets[row]:offsets[row + 1]] to the same number of `ids`, from ids[begins[row]] on."""
     for row in range(len(begins)):
         for i in range(offsets[row + 1] - offsets[row]):
             out[offsets[row] + i] = ids[begins[row] + i]
@@ -60,8 +61,8 @@ def all_gains(ids, offsets, targets, masses, gains):
 def choose_batch(ids, offsets, targets, masses, gains, heap, chosen):
     """Set chosen[i] to the row with the largest gain after chosen[:i], the first of equals; add its mass to `masses`.
 
-    `gains` must be those of an empty batch, and `heap` the rows sorted by gain, the largest first. Adding samples never
-    raises a gain, even with rounding, so an updated gain above all outdated ones is the largest.
+    The caller sets `gains` to the gains for an empty batch, and `heap` to the rows sorted by gain, the largest first.
+    Adding samples never raises a gain, even with rounding, so an updated gain above all outdated gains is the largest.
     """
     size = len(heap)
     for i in range(len(chosen)):
