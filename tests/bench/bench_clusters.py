@@ -129,7 +129,9 @@ def copies(args) -> None:
             print(f"{kind}, {number:,} vectors: {stay:,} stay, {spent:.1f} µs an image, {peak:.0f} MB", flush=True)
     vectors = scaled(_mixture(5000))
     for first, block, chunk in ((64, 1024, 4096), (1, 100, 333), (500, 500, 1000)):
-        leading.FIRST, leading.BLOCK, leading.CHUNK = first, block, chunk
+        leading.FIRST_BLOCK_VECTORS = first
+        leading.MAX_BLOCK_VECTORS = block
+        leading.CHUNK_VECTORS = chunk
         digest = blake2b(_leaders(vectors).tobytes(), digest_size=8).hexdigest()
         print(f"blocks of {first} to {block} against {chunk}: {digest}")
 

@@ -35,7 +35,12 @@ def test_leaders_are_those_of_the_naive_twin_for_any_blocks(cosine, dimension, w
     vectors = groups(dimension, 160, dimension, width)
     expected = naive_leaders(vectors, cosine)
     for first, block, chunk, held, parts in ((64, 1024, 4096, 1 << 20, 1), (1, 7, 5, 0, 3), (200, 200, 1, 200, 2)):
-        for name, value in {"FIRST": first, "BLOCK": block, "CHUNK": chunk, "HELD_BYTES": held}.items():
+        for name, value in {
+            "FIRST_BLOCK_VECTORS": first,
+            "MAX_BLOCK_VECTORS": block,
+            "CHUNK_VECTORS": chunk,
+            "LEADER_BYTES": held,
+        }.items():
             monkeypatch.setattr(module, name, value)
         leaders, cosines = found(vectors, cosine, parts)
         assert leaders == expected

@@ -44,8 +44,8 @@ def test_pairs_are_of_the_indexed_hashes_and_all_others():
 
 def test_pairs_are_the_same_where_tables_and_results_come_in_parts(monkeypatch):
     expected = sorted(pairs_of(HASHES["one cluster"], 6))
-    monkeypatch.setattr(index, "INDEXED", 37)
-    monkeypatch.setattr(index, "PAIRS", 5)
+    monkeypatch.setattr(index, "INDEXED_HASHES", 37)
+    monkeypatch.setattr(index, "PAIRS_AT_ONCE", 5)
     assert sorted(pairs_of(HASHES["one cluster"], 6)) == expected
 
 

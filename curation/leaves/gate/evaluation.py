@@ -101,7 +101,7 @@ class HashesOfSets:
             return cls(words, sets, *[np.empty(0, np.int64)] * 4)
         index = BandIndex.of(words, range(len(words)), np.arange(WORD_BITS * words.shape[1]), distance)
         flips = np.array(index.tables.flips, np.int64)
-        return cls(words, sets, flips, index.places, index.starts, index.members)
+        return cls(words, sets, flips, index.positions, index.starts, index.members)
 
     def find(self, words: np.ndarray, distance: int) -> np.ndarray:
         """Return, for each of uint64[hash, word], the mask of the sets with a hash within `distance`, as indexed."""

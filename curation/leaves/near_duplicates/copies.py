@@ -11,6 +11,7 @@ and neither the order nor the files of rows change the result. DESIGN.md gives t
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -37,37 +38,30 @@ from runtime.tallies import Tallies, TaskResult
 from runtime.warming import Call, compile_kernels
 
 PARTITION_HASHES = 1 << 20  # the most hashes that a task compares, if a band has enough distinct values
-SENT_HASHES = 1 << 17  # hashes that a task sends at a time
-FIRST_SHARE = 256  # in a first round, the first 256th of all hashes is compared with all hashes
+SENT_HASHES = 1 << 17  # the hashes that a task sends at a time
+FIRST_SHARE = 256  # In a first round, the first 256th of all hashes is compared with all hashes.
 ONE_ROUND = 1 << 14  # the most hashes that are compared in one round
 SWEPT_PAIRS = 1 << 24  # the most pairs that one task sorts and sweeps over
 _ROW_GROUP = 1 << 17
 _KEY = pa.field("key", pa.binary())
-IMAGES = pa.schema([*PLACE, ("uid", pa.string()), _KEY])  # images with the keys of their hashes
-COPIES = IMAGES.append(pa.field("copy_of", pa.string()))  # images in groups of copies; copy_of: the one that stays
+IMAGES = pa.schema([*PLACE, ("uid", pa.string()), _KEY])  # `key` is the key of an image's hash.
+COPIES = IMAGES.append(pa.field("copy_of", pa.string()))  # `copy_of` is the uid of the image that stays.
 _DISTINCT = pa.schema([_KEY, ("first", pa.string()), ("copies", pa.int64())])
 _SENT = pa.schema([("partition", pa.int64()), _KEY])
 _PAIRS = pa.schema([("later", pa.binary()), ("earlier", pa.binary())])
-_ENDS = pa.schema([_KEY, ("later", pa.binary())])  # of a pair: the earlier key with the later, or the later alone
+_ENDS = pa.schema([_KEY, ("later", pa.binary())])  # A pair is two rows: its earlier key with its later, and its later.
 _LATER = pa.schema([_ENDS.field("later")])
 _LED = pa.schema([_KEY, ("leader", pa.binary())])
 _GROUPED = pa.schema([*_DISTINCT, ("leader", pa.binary())])
 _NAMED = pa.schema([_KEY, COPIES.field("copy_of")])
 
 
-@dataclass(frozen=True)
-class LeadingBits:
-    """Keys of rows: the first 64 bits of the hash keys, of `bits` bits, in a column."""
-
-    column: str
-    bits: int
-
-    def __call__(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return the uint64 key of each row."""
-        return index.words_of_keys(rows[self.column], self.bits)[:, 0].copy()
+def leading_bits(rows: pa.RecordBatch, *, column: str, bits: int) -> np.ndarray:
+    """Return a uint64 key of each row: the first 64 bits of the hash key, of `bits` bits, in a column."""
+    return index.words_of_keys(rows[column], bits)[:, 0].copy()
 
 
-BucketFunction = Callable[..., Iterable[pa.RecordBatch]]  # of the rows of a bucket, and more
+BucketFunction = Callable[..., Iterable[pa.RecordBatch]]  # Such a function takes the rows of a bucket, and more.
 
 
 def write_buckets(
@@ -92,13 +86,13 @@ def each_bucket(task: int, buckets: Iterator[Rows], tallies: Tallies, function: 
 
 
 def read_columns(_: int, file: OwnFile, tallies: Tallies, names: Mapping[str, str]) -> Rows:
-    """Yield columns of a Parquet file; `names` has the new name of each."""
+    """Yield the columns of a Parquet file that are keys of `names`, under the new names that are its values."""
     for batch in batches(file, columns=[*names]):
         yield pa.RecordBatch.from_arrays([batch[name] for name in names], [*names.values()])
 
 
 def _missing(bucket: Rows, column: str) -> Rows:
-    """Yield the rows of side 0 whose value in a column no row of another side has, without SIDE."""
+    """Yield the rows of side 0, without SIDE, whose value in a column is in no row of another side."""
     rows = pa.concat_batches([*bucket])
     is_left = pc.equal(rows[SIDE.name], 0)
     left = rows.filter(is_left).select([name for name in rows.schema.names if name != SIDE.name])
@@ -113,8 +107,8 @@ class Comparison:
     bits: int
     distance: int
     parts: int  # a power of two
-    indexed_below: bytes | None  # only hashes with keys below this are compared with all hashes; None: all
-    folder: Path  # of the files of pairs
+    indexed_below: bytes | None  # Only hashes with keys below this (None: all hashes) are compared with all hashes.
+    folder: Path  # The files of pairs are written to it.
 
     @property
     def partitions(self) -> int:
@@ -132,7 +126,7 @@ class Comparison:
                 yield pa.RecordBatch.from_arrays([pa.array(partitions), binaries.cast(pa.binary())], schema=_SENT)
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return the key of each row, of which its task gets all."""
+        """Return the key of each row, which leads to the task of the row's partition."""
         return keys_in(rows["partition"].to_numpy(), self.partitions)
 
     def compare(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
@@ -157,7 +151,8 @@ def _sweep(task: int, buckets: Iterator[Rows], tallies: Tallies, bits: int, fold
     with part_writer(folder / f"{task:05d}.parquet", _LED, _ROW_GROUP) as writer:
         for bucket in buckets:
             rows = pa.concat_batches([*bucket])
-            later, earlier = (index.words_of_keys(rows[name], bits) for name in _PAIRS.names)
+            later = index.words_of_keys(rows["later"], bits)
+            earlier = index.words_of_keys(rows["earlier"], bits)
             order = np.lexsort([*earlier.T[::-1], *later.T[::-1]])
             led = order[leaders.of(later[order], earlier[order])]
             writer.write(pa.RecordBatch.from_arrays(rows.take(pa.array(led)).columns, schema=_LED))
@@ -176,13 +171,14 @@ def copies_of(
 ) -> list[Path]:
     """Write the images that belong to a group of copies, with `copy_of`: the uid of the image that stays.
 
-    `hashes` is a folder of Parquet files with one row per image: `uid`, and in `column` the hash, as bytes or
-    hexadecimal digits; an image without a hash has no copies. Of images with equal hashes, the one with the smallest
+    `hashes` is a folder of Parquet files with one row per image: its `uid`, and its hash in `column`, as bytes or
+    hexadecimal digits; an image without a hash has no copies. If images have equal hashes, the image with the smallest
     uid stays. Hashes are near if they differ in at most `distance` bits. `output` is a folder that all machines see.
     Return the Parquet files in it, with the columns `uid` and `copy_of`.
     """
     files = [OwnFile(path, None, AGAIN) for path in part_files(Path(hashes))]
-    bits = index.hash_bits((batch[column] for file in files for batch in batches(file, columns=[column])), column)
+    rows_of_hashes = chain.from_iterable(batches(file, columns=[column]) for file in files)
+    bits = index.hash_bits((batch[column] for batch in rows_of_hashes), column)
     folder = make_folder(local_folder(output).absolute())
     images = Side(files, _read_hashes, float(sum(row_counts(files))), more=(column, bits))
     search = NearCopies(started(engine, Progress(), folder), distance, bits, folder / "work")
@@ -207,10 +203,10 @@ class NearCopies:
         self._work = work
 
     def mark(self, images: Side, after: Grouping) -> TaskResult:
-        """Send the images that belong to a group of copies on to `after`, with columns of COPIES that its schema names.
+        """Send the images that belong to a group of copies to `after`, with the columns of COPIES that its schema has.
 
-        `images`, which are read twice, yield columns of IMAGES, `key` as `keys_of_hashes` returns it. Of images with
-        equal hashes, the one with the smallest uid stays. Return the tallies of `after`.
+        `images`, which are read twice, have columns of IMAGES; `keys_of_hashes` makes `key`. If images have equal
+        hashes, the image with the smallest uid stays. Return the tallies of `after`.
         """
         compile_kernels(COMPARISONS)
         rows = images.rows or 0
@@ -247,7 +243,7 @@ class NearCopies:
     def _led(self, pairs: list[OwnFile], number: int, name: str) -> list[OwnFile]:
         """Return files of _LED with the copies among `number` pairs, which are in files of _PAIRS.
 
-        If there are many pairs, rounds decide most of them: a hash that is not the later one of any pair is a leader,
+        If there are many pairs, rounds decide most of them: a hash that is not the later hash of any pair is a leader,
         and the later hashes of its pairs are copies. One task sweeps over the remaining pairs.
         """
         left = pairs
@@ -263,16 +259,18 @@ class NearCopies:
                 left, number = self._without(_side(left, number, *_PAIRS.names), others, side, _PAIRS, f"{side}-{turn}")
             decided += copies
         folder = self._folder(f"swept-{name}")
-        keys = LeadingBits("later", self._bits)
-        buckets = group_buckets(number)[0]
+        keys = partial(leading_bits, column="later", bits=self._bits)
+        buckets, _ = group_buckets(number)
         sweeping = Grouping(_PAIRS, keys, _sweep, buckets, 1, (self._bits, folder))
         cogroup(self._engine, [_side(left, number, *_PAIRS.names)], sweeping)
         swept = _files(folder, 1)
         if not decided:
             return swept
-        leading_pairs = (decided, {"later": "earlier"}), (swept, {"key": "earlier"})
-        sides = [Side(files, read_columns, total, more=(names,)) for files, names in leading_pairs]
-        sides = [_side(pairs, total, *_PAIRS.names), *sides]
+        sides = [
+            _side(pairs, total, *_PAIRS.names),
+            Side(decided, read_columns, total, more=({"later": "earlier"},)),
+            Side(swept, read_columns, total, more=({"key": "earlier"},)),
+        ]
         writing, led = self._to_files(f"led-{name}", _PAIRS, "later", _LED, _first_leaders, total)
         leading = self._by("earlier", _PAIRS.append(SIDE), _missing, total, "earlier")
         cogroup(self._engine, sides, leading, writing)
@@ -281,14 +279,15 @@ class NearCopies:
     def _without(
         self, left: Side, others: Sequence[Side], column: str, schema: pa.Schema, name: str
     ) -> tuple[list[OwnFile], int]:
-        """Write the rows of `left` whose value in a column no row of `others` has; return the files, and their rows."""
+        """Write the rows of `left` whose value in a column is in no row of `others`; return files and rows."""
         writing, files = self._to_files(name, schema.append(SIDE), column, schema, _missing, left.rows, column)
         return files, int(cogroup(self._engine, [left, *others], writing)["rows"])
 
     def _by(self, column: str, schema: pa.Schema, function: BucketFunction, rows: float, *more: Any) -> Grouping:
-        """Return the grouping by a column, whose function is called for each bucket of about `rows` rows in all."""
-        keys = LeadingBits(column, self._bits)
-        return Grouping(schema, keys, each_bucket, *group_buckets(rows), more=(function, *more))
+        """Return the grouping by a column, whose function is called for each bucket; there are about `rows` rows."""
+        keys = partial(leading_bits, column=column, bits=self._bits)
+        buckets, tasks = group_buckets(rows)
+        return Grouping(schema, keys, each_bucket, buckets, tasks, more=(function, *more))
 
     def _to_files(
         self,
@@ -300,13 +299,13 @@ class NearCopies:
         rows: float | None,
         *more: Any,
     ) -> tuple[Grouping, list[OwnFile]]:
-        """Return a grouping by a column that writes the rows of `to` that `function` yields of buckets, and the files.
+        """Return a grouping by a column, and the files that it writes to the folder `name`.
 
-        They are in the folder `name`.
+        The files have the rows, of the schema `to`, that `function` yields for each bucket.
         """
         folder = self._folder(name)
-        (buckets, tasks) = group_buckets(rows or 0)
-        keys = LeadingBits(column, self._bits)
+        buckets, tasks = group_buckets(rows or 0)
+        keys = partial(leading_bits, column=column, bits=self._bits)
         writing = Grouping(schema, keys, write_buckets, buckets, tasks, (folder, to, function, *more))
         return writing, _files(folder, tasks)
 
@@ -322,9 +321,9 @@ def _read_keys(_: int, file: OwnFile, tallies: Tallies, limit: bytes) -> Rows:
 
 
 def _marked(bucket: Rows, names_of_columns: Sequence[str]) -> Rows:
-    """Yield these columns of the images of a bucket that have copies, with the uid of the image that stays.
+    """Yield columns of the images in a bucket that belong to a group of copies, among them `copy_of`.
 
-    Any number of them may have one hash.
+    Any number of images may have the same hash, so the Store holds them.
     """
     named = [_NAMED.empty_table()]
     with Store() as store:
@@ -336,10 +335,10 @@ def _marked(bucket: Rows, names_of_columns: Sequence[str]) -> Rows:
         names = one_batch(pa.concat_tables(named))
         for data in store.take(0):
             images = rows_of_block(data, COPIES)
-            at = pc.index_in(images["key"], value_set=names["key"])
-            place = COPIES.get_field_index("copy_of")
-            marked = images.set_column(place, COPIES.field(place), names["copy_of"].take(at))
-            yield marked.filter(at.is_valid()).select(names_of_columns)
+            indices = pc.index_in(images["key"], value_set=names["key"])
+            column = COPIES.get_field_index("copy_of")
+            marked = images.set_column(column, COPIES.field(column), names["copy_of"].take(indices))
+            yield marked.filter(indices.is_valid()).select(names_of_columns)
 
 
 def _keys_of_uids(rows: pa.RecordBatch) -> np.ndarray:
@@ -370,7 +369,7 @@ def _by_key(held: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def _with_leaders(bucket: Rows) -> Rows:
-    """Yield the distinct hashes of a bucket with their leaders, themselves where they are no copies."""
+    """Yield the distinct hashes of a bucket with their leaders; a hash that is not a copy is its own leader."""
     rows = pa.concat_batches([*bucket])
     distinct = rows.filter(rows["first"].is_valid())
     led = rows.filter(rows["leader"].is_valid())
@@ -398,7 +397,7 @@ def _read_ends(_: int, file: OwnFile, tallies: Tallies) -> Rows:
 
 
 def _followers(bucket: Rows) -> Rows:
-    """Yield the later hashes of pairs whose earlier hash is a leader, as it is not the later one of any pair."""
+    """Yield the later hashes of pairs whose earlier hash is a leader because it is not the later hash of any pair."""
     rows = pa.concat_batches([*bucket])
     is_pair = rows["later"].is_valid()
     pairs = rows.filter(is_pair)
@@ -418,7 +417,8 @@ def compare_some() -> None:
         hashes = np.zeros((4, words), np.uint64)
         hashes[:, 0] = np.arange(4)
         keys = index.order_keys(hashes)
-        for later, earlier in (pairs.T for pairs in index.pairs_in_band(index.unshuffled(keys), 1, len(keys), band=1)):
+        for pairs in index.pairs_in_band(index.unshuffled(keys), 1, len(keys), band=1):
+            later, earlier = pairs.T
             Leaders(words).of(keys[later], keys[earlier])
 
 
@@ -426,9 +426,9 @@ COMPARISONS: dict[Call, int] = {compare_some: 6}  # the kernels that find near c
 
 
 def shares(number: int) -> tuple[int, ...]:
-    """Return the divisor d of each round, for so many hashes.
+    """Return the divisor d of each round, for a number of hashes.
 
-    The first 1/d of the undecided hashes is compared with all undecided ones.
+    The first 1/d of the undecided hashes is compared with all undecided hashes.
     """
     return (1,) if number <= ONE_ROUND else (FIRST_SHARE, 1)
 
@@ -444,7 +444,7 @@ class Leaders:
         self._number = 0
 
     def of(self, later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
-        """Return a bool per pair: True if the later hash is a copy, and the earlier one its leader.
+        """Return a bool per pair: True if the later hash is a copy, and the earlier hash is its leader.
 
         Both arrays are keys, uint64[pair, word].
         """

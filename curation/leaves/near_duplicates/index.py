@@ -24,20 +24,21 @@ _MOST_BAND_BITS = 62
 # A picture that varies in one direction only (one colour, a gradient, stripes) has at most 8 frequencies that are not
 # zero, so at most 8 bits of its pHash are set; the pHash of a photograph has 32 bits set.
 PLAIN_BITS = 8
-_EXPECTED = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"
+_HASH_FORMATS = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"
 
-INDEXED = 1 << 22  # hashes in the tables at a time: some 40 bytes of tables for each hash
-PAIRS = 1 << 20  # pairs that are found before they are yielded
-_MOST_VALUE_BITS = 22  # the most bits of a value: a table then has tens of megabytes
-_LOOKUP_COST, _FILL_COST = 4.0, 6.0  # of a look-up in an empty list, and of making the list, in comparisons
-_SEEN = 1024  # sampled hashes that show which bits vary
+INDEXED_HASHES = 1 << 22  # the hashes in the tables at a time; their tables take some 40 bytes a hash
+PAIRS_AT_ONCE = 1 << 20  # the pairs that are found before they are yielded
+_MOST_VALUE_BITS = 22  # A table of values with this many bits has tens of megabytes.
+_LOOKUP_COST = 4.0  # A look-up in an empty list takes as long as this many comparisons.
+_FILL_COST = 6.0  # Making a list takes as long as this many comparisons.
+_SAMPLED_HASHES = 1024  # The bits of this many hashes show which bits vary most.
 
 
 @dataclass(frozen=True)
 class Tables:
     """The plan of an index of hashes: a table of values of `width` bits for each number in `flips`.
 
-    In look-ups, at most so many bits are flipped.
+    The number is the most bits that are flipped in look-ups in the table.
     """
 
     width: int
@@ -45,10 +46,15 @@ class Tables:
 
     @cached_property
     def masks(self) -> tuple[np.ndarray, np.ndarray]:
-        """All flips of a value (int64 masks, fewest bits first), and for each table how many of the first it needs."""
-        flipped = [bits for n in range(max(self.flips) + 1) for bits in combinations(range(self.width), n)]
-        flips = np.array([sum(1 << bit for bit in bits) for bits in flipped], np.int64)
-        return flips, np.array([_flips(self.width, most) for most in self.flips])
+        """All flips of a value, int64 masks with the fewest bits first, and the number of flips that each table uses.
+
+        A table uses the first flips.
+        """
+        bits = [1 << bit for bit in range(self.width)]
+        flips: list[int] = []
+        for n in range(max(self.flips) + 1):
+            flips += map(sum, combinations(bits, n))
+        return np.array(flips, np.int64), np.array([_flips(self.width, most) for most in self.flips])
 
 
 @lru_cache
@@ -58,7 +64,7 @@ def tables_for(indexed: int, bits: int, k: int) -> Tables:
     `indexed` is the number of hashes in the tables, a power of two. With tables that allow f1, f2, ... flips, a pair
     that no table finds differs in at least (f1 + 1) + (f2 + 1) + ... bits, and this sum is k + 1.
     """
-    # one list of all hashes
+    # The simplest index is one list of all hashes.
     best = Tables(0, (0,))
     least = float(indexed)
     for number in range(1, k + 2):
@@ -82,7 +88,7 @@ class BandIndex:
     """Tables of the hashes in a range of rows, in which the hashes of later rows are looked up."""
 
     tables: Tables
-    places: np.ndarray  # the positions of each table's bits, int64[table, width]
+    positions: np.ndarray  # the positions of each table's bits in a hash, int64[table, width]
     starts: np.ndarray  # for each table and value, the index in `members` of the first row with this value
     members: np.ndarray  # row numbers sorted by value, int32[table, row]
 
@@ -95,12 +101,12 @@ class BandIndex:
         tables = tables_for(1 << (len(rows) - 1).bit_length(), len(bits), k)
         number = len(tables.flips)
         free = _most_varied(words, bits)
-        places = np.stack([free[table : number * tables.width : number] for table in range(number)])
+        positions = np.stack([free[table : number * tables.width : number] for table in range(number)])
         starts = np.zeros((number, (1 << tables.width) + 1), np.int32)
         members = np.empty((number, len(rows)), np.int32)
         for table in range(number):
-            kernels.fill_table(words, places[table], rows.start, starts[table], members[table])
-        return cls(tables, places, starts, members)
+            kernels.fill_table(words, positions[table], rows.start, starts[table], members[table])
+        return cls(tables, positions, starts, members)
 
     def pairs(self, words: np.ndarray, k: int, begin: int, excluded: Iterable[np.ndarray] = ()) -> Iterator[np.ndarray]:
         """Yield pairs of rows within `k` bits, int64[pair, 2], each once.
@@ -109,26 +115,26 @@ class BandIndex:
         of the sets `excluded` (arrays of bit positions) are left out.
         """
         excluded = [*excluded]
-        masks = np.stack([_mask(some, WORD_BITS * words.shape[1]) for some in [*self.places, *excluded]])
-        most = np.array([*self.tables.flips, *(0 for _ in excluded)], np.int64)
+        masks = np.stack([_mask(some, WORD_BITS * words.shape[1]) for some in [*self.positions, *excluded]])
+        most = np.array([*self.tables.flips, *[0] * len(excluded)], np.int64)
         flips, ends = self.tables.masks
-        out = np.empty((PAIRS + self.members.shape[1], 2), np.int32)
+        out = np.empty((PAIRS_AT_ONCE + self.members.shape[1], 2), np.int32)
         while begin < len(words):
             begin, pairs = kernels.find_pairs(
-                words, self.places, self.starts, self.members, flips, ends, masks, most, k, begin, out
+                words, self.positions, self.starts, self.members, flips, ends, masks, most, k, begin, out
             )
             yield out[:pairs].astype(np.int64)
 
 
 def _most_varied(words: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """Return `bits`, positions in a hash, by how much they vary in a sample: first those set in about half of it."""
-    some = words[:: -(-len(words) // _SEEN)]
+    """Return `bits`, positions in a hash, sorted by how much they vary; bits set in half of a sample vary most."""
+    some = words[:: -(-len(words) // _SAMPLED_HASHES)]
     ones = np.unpackbits(some.astype("<u8").view(np.uint8), axis=1, bitorder="little").sum(axis=0, dtype=np.int64)
     return bits[np.argsort(abs(2 * ones[bits] - len(some)), kind="stable")]
 
 
-def _mask(places: np.ndarray, bits: int) -> np.ndarray:
-    is_set = np.isin(np.arange(bits), places)
+def _mask(positions: np.ndarray, bits: int) -> np.ndarray:
+    is_set = np.isin(np.arange(bits), positions)
     return np.packbits(is_set, bitorder="little").view("<u8").astype(np.uint64)
 
 
@@ -153,8 +159,8 @@ def _pairs_in_group(words: np.ndarray, k: int, indexed: int, band: int) -> Itera
     bits = WORD_BITS * words.shape[1]
     free = np.setdiff1d(np.arange(bits), band_bits(band, k, bits))
     before = [band_bits(other, k, bits) for other in range(band)]
-    for begin in range(0, indexed, INDEXED):
-        index = BandIndex.of(words, range(begin, min(begin + INDEXED, indexed)), free, k)
+    for begin in range(0, indexed, INDEXED_HASHES):
+        index = BandIndex.of(words, range(begin, min(begin + INDEXED_HASHES, indexed)), free, k)
         yield from index.pairs(words, k, begin + 1, before)
 
 
@@ -206,16 +212,16 @@ def band_bits(band: int, k: int, bits: int) -> np.ndarray:
 
 
 def hash_bits(batches: Iterable[pa.Array], name: str) -> int:
-    """Return the number of bits of the hashes in a column, given as arrays, by the first that is not null.
+    """Return the number of bits of the first hash in a column that is not null; the column is given as arrays.
 
-    InputError, which calls the column `name`, if there is none, or if hashes of so many bits are not supported.
+    A column without a hash, or with hashes of an unsupported size, raises an InputError, which calls it `name`.
     """
     for column in batches:
         hashes = column.drop_null()
         if len(hashes):
             bits = 8 * len(hash_binaries(hashes.slice(0, 1), name)[0].as_py())
             if bits not in HASH_BITS:
-                raise InputError(f"the column {name} has hashes of {bits} bits; {_EXPECTED}")
+                raise InputError(f"the column {name} has hashes of {bits} bits; {_HASH_FORMATS}")
             return bits
     raise InputError(f"the column {name} has no hash: all of its rows are null; hash the pictures by clip-hash")
 
@@ -223,7 +229,7 @@ def hash_bits(batches: Iterable[pa.Array], name: str) -> int:
 def hash_binaries(column: pa.Array, name: str) -> pa.Array:
     """Return hashes as binaries, given as binaries, hexadecimal digits, or integers (big-endian); null stays null.
 
-    InputError, which calls the column `name`, for other types or malformed digits.
+    Other types and malformed digits raise an InputError, which calls the column `name`.
     """
     if pa.types.is_integer(column.type):
         numbers = column.fill_null(0).to_numpy(zero_copy_only=False).astype(">u8", casting="unsafe")
@@ -233,18 +239,18 @@ def hash_binaries(column: pa.Array, name: str) -> pa.Array:
     are_bytes = (pa.types.is_null, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
     if any(is_such(column.type) for is_such in are_bytes):
         return column.cast(pa.binary())
-    raise InputError(f"the column {name} is {column.type}; {_EXPECTED}")
+    raise InputError(f"the column {name} is {column.type}; {_HASH_FORMATS}")
 
 
 def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return hashes of `size` bytes as uint64[row, word], and a bool per row: False for null.
 
-    The words of null are arbitrary. InputError, which calls the column `name`, for hashes of another size.
+    The words of null are arbitrary. Hashes of another size raise an InputError, which calls the column `name`.
     """
     try:
         fixed = hash_binaries(column, name).cast(pa.binary(size))
     except pa.ArrowException:
-        raise InputError(f"the column {name} has hashes that are not of {size} bytes; {_EXPECTED}") from None
+        raise InputError(f"the column {name} has hashes that are not of {size} bytes; {_HASH_FORMATS}") from None
     return words_in(fixed), column.is_valid().to_numpy(zero_copy_only=False)
 
 
@@ -268,7 +274,7 @@ def _of_digits(column: pa.Array, name: str) -> pa.Array:
         if len(lengths) > 1 or 2 * len(data) != lengths[0] * len(digits):
             raise ValueError
     except ValueError:
-        raise InputError(f"the column {name} has {quoted(digits[0])!r}; {_EXPECTED}") from None
+        raise InputError(f"the column {name} has {quoted(digits[0])!r}; {_HASH_FORMATS}") from None
     return binaries(data, lengths[0] // 2).take(pa.array(np.cumsum(is_known) - 1, mask=~is_known))
 
 
@@ -279,13 +285,13 @@ def binaries(data: bytes | np.ndarray, size: int) -> pa.Array:
 
 
 def keys_of_hashes(hashes: pa.Array, bits: int) -> pa.Array:
-    """Return the keys of hashes, both as binaries of `bits` bits; null stays null. InputError for another size."""
+    """Return the keys of hashes, both as binaries of `bits` bits; null stays null, other sizes raise an InputError."""
     keys = binaries_of_keys(order_keys(words_of_keys(hashes, bits)))
     return pc.if_else(hashes.is_valid(), keys, None) if hashes.null_count else keys
 
 
 def words_of_keys(column: pa.Array, bits: int) -> np.ndarray:
-    """Return the hashes or keys of a column as uint64[row, word]; InputError if they do not have `bits` bits."""
+    """Return a column's hashes or keys of `bits` bits as uint64[row, word]; other sizes raise an InputError."""
     try:
         fixed = column.cast(pa.binary(bits // 8))
     except pa.ArrowException:

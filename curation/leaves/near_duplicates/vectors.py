@@ -18,9 +18,10 @@ from runtime.errors import InputError, require_part
 from runtime.kernel_caches import scratch_folder
 from runtime.storage.paths import room
 
-FIRST, BLOCK = 64, 1024  # vectors that are compared with each other: in the first block, and in the largest
-CHUNK = 4096  # other vectors that a block is compared with at a time
-HELD_BYTES = 128 << 20  # of leaders in memory; further leaders are in a file
+FIRST_BLOCK_VECTORS = 64  # The vectors of a block are compared with each other. Blocks grow from this size on.
+MAX_BLOCK_VECTORS = 1024
+CHUNK_VECTORS = 4096  # the other vectors that a block is compared with at a time
+LEADER_BYTES = 128 << 20  # The leaders that do not fit into this memory are in a file.
 _UNIT = 2.0**-24  # the rounding error of a float32
 
 
@@ -31,7 +32,7 @@ def require_cosine(name: str, value: float | None) -> None:
 
 
 def require_vectors(kind: pa.DataType, name: str) -> None:
-    """Raise InputError, which calls the column `name`, unless a type is one of lists of floating-point numbers."""
+    """Raise an InputError, which calls the column `name`, unless a type is lists of floating-point numbers."""
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not (is_list and pa.types.is_floating(kind.value_type)):
         raise InputError(f"{name} is {kind}; embeddings are lists of floating-point numbers")
@@ -40,8 +41,8 @@ def require_vectors(kind: pa.DataType, name: str) -> None:
 def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the usable embeddings as float32[vector, dimension] (float64 if given so), and their row numbers.
 
-    An embedding is not usable if it is null, contains a null, an infinity or NaN, or is zero everywhere. InputError,
-    which names the file `path`, for an embedding of another length.
+    An embedding is not usable if it is null, contains a null, an infinity or NaN, or has only zeros. An embedding of
+    another length raises an InputError, which names the file `path`.
     """
     lengths = pc.list_value_length(column)
     other = pc.not_equal(lengths, dimension).fill_null(False)
@@ -60,15 +61,16 @@ def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndar
 def scaled(numbers: np.ndarray) -> np.ndarray:
     """Return float32[vector, dimension], each vector times the power of two that scales its largest number to 0.5-1.
 
-    So squared lengths neither overflow nor underflow. Scaling float16 or float32 rounds no number that could change a
-    cosine.
+    Therefore, squared lengths neither overflow nor underflow. Scaling float16 or float32 rounds only numbers that are
+    too small to change a cosine.
     """
     _, exponents = np.frexp(np.abs(numbers).max(axis=1, initial=0.0))
-    return np.ldexp(numbers, -exponents[:, np.newaxis].astype(np.int32)).astype(np.float32) + np.float32(0)  # no -0.0
+    vectors = np.ldexp(numbers, -exponents[:, np.newaxis].astype(np.int32)).astype(np.float32)
+    return vectors + np.float32(0)  # The sum turns -0.0 into 0.0.
 
 
 def squares_of(vectors: np.ndarray) -> np.ndarray:
-    """Return the squared length (float64) of each of float32[vector, dimension]."""
+    """Return the squared length (float64) of each vector, float32[vector, dimension]."""
     out = np.empty(len(vectors))
     kernels.squares(vectors, out)
     return out
@@ -86,15 +88,17 @@ class LeastCosine:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return, for each vector, the row (int64) of the first other near it, or -1, and their cosine (float64).
 
-        `squares` has the squared lengths of `vectors`, `candidates` the others and their squared lengths. If
-        `candidates` is None, a vector's others are the vectors before it that are near no other themselves.
+        `squares` has the squared lengths of `vectors`, and `candidates` has the others and their squared lengths. If
+        `candidates` is None, the others of a vector are the vectors before it that have no near vector before them.
         """
         others, of_others = candidates or (vectors, squares)
-        error = (self.dimension + 24) * _UNIT  # a sum of n products, in any order, is off by n units; and rounding
+        # A sum of n products, in any order, is off by at most n rounding errors; 24 more cover the other steps.
+        error = (self.dimension + 24) * _UNIT
         least = self.cosine - 1.1 * error if error < 0.05 else -np.inf
         first = np.empty(len(vectors), np.int64)
         cosines = np.ones(len(vectors))
-        limits, lengths = ((values).astype(np.float32) for values in (least * np.sqrt(squares), np.sqrt(of_others)))
+        limits = (least * np.sqrt(squares)).astype(np.float32)
+        lengths = np.sqrt(of_others).astype(np.float32)
         estimates = vectors @ others.T
         kernels.first_within(
             vectors, squares, others, of_others, estimates, limits, lengths, self.cosine, not candidates, first, cosines
@@ -105,10 +109,13 @@ class LeastCosine:
         """Return a bool for each vector: whether any of `others` is near it."""
         out = np.zeros(len(vectors), bool)
         squares = squares_of(vectors)
-        for begin in range(0, len(others), CHUNK):
-            some = others[begin : begin + CHUNK], squares_of(others[begin : begin + CHUNK])
-            for rows in np.split(left := np.flatnonzero(~out), range(BLOCK, len(left), BLOCK)):
-                out[rows] = self.within(vectors[rows], squares[rows], some)[0] >= 0
+        for begin in range(0, len(others), CHUNK_VECTORS):
+            chunk = others[begin : begin + CHUNK_VECTORS]
+            candidates = (chunk, squares_of(chunk))
+            left = np.flatnonzero(~out)
+            for rows in np.split(left, range(MAX_BLOCK_VECTORS, len(left), MAX_BLOCK_VECTORS)):
+                first, _ = self.within(vectors[rows], squares[rows], candidates)
+                out[rows] = first >= 0
         return out
 
 
@@ -119,7 +126,7 @@ class MeaningLeaders:
         self.number = 0
         self._cosine = LeastCosine(dimension, cosine)
         self._kept = _Kept(dimension)
-        self._size = FIRST
+        self._size = FIRST_BLOCK_VECTORS
 
     def of(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return, for each vector, the number (int64) of its leader, and its cosine (float64) with this leader.
@@ -130,15 +137,15 @@ class MeaningLeaders:
         _, first, numbers = np.unique(
             vectors.view(f"V{vectors[:1].nbytes or 1}"), return_index=True, return_inverse=True
         )
-        rows = np.sort(first)  # the first of equal vectors
+        rows = np.sort(first)  # Of equal vectors, only the first is compared.
         leaders = np.empty(len(rows), np.int64)
         cosines = np.ones(len(rows))
         begin = 0
         while begin < len(rows):
-            some = slice(begin, begin + self._size)
-            leaders[some], cosines[some] = self._block(vectors[rows[some]])
+            block = slice(begin, begin + self._size)
+            leaders[block], cosines[block] = self._block(vectors[rows[block]])
             begin = begin + self._size
-            self._size = min(2 * self._size, BLOCK)
+            self._size = min(2 * self._size, MAX_BLOCK_VECTORS)
         of_rows = np.searchsorted(rows, first[numbers.ravel()])
         return leaders[of_rows], np.minimum(cosines[of_rows], 1.0)
 
@@ -170,33 +177,34 @@ class MeaningLeaders:
 
 
 class _Kept:
-    """Vectors and their squared lengths, in chunks; vectors of more than HELD_BYTES are in a file."""
+    """Vectors and their squared lengths, in chunks; vectors of more than LEADER_BYTES are in a file."""
 
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
         self._squares = list[np.ndarray]()
         self._last = np.empty((0, dimension), np.float32)
         self._of_last = np.empty(0)
-        self._chunks = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(scratch_folder()))
+        self._chunks = tempfile.SpooledTemporaryFile(LEADER_BYTES, dir=str(scratch_folder()))
 
     def add(self, vectors: np.ndarray, squares: np.ndarray) -> None:
         """Append vectors and their squared lengths."""
         self._last = np.concatenate([self._last, vectors])
         self._of_last = np.concatenate([self._of_last, squares])
-        while len(self._last) >= CHUNK:
+        while len(self._last) >= CHUNK_VECTORS:
             self._chunks.seek(0, 2)
             with room(scratch_folder()):
-                self._chunks.write(self._last[:CHUNK].tobytes())
+                self._chunks.write(self._last[:CHUNK_VECTORS].tobytes())
                 self._chunks.flush()
-            self._squares.append(self._of_last[:CHUNK].copy())
-            self._last, self._of_last = self._last[CHUNK:].copy(), self._of_last[CHUNK:].copy()
+            self._squares.append(self._of_last[:CHUNK_VECTORS].copy())
+            self._last = self._last[CHUNK_VECTORS:].copy()
+            self._of_last = self._of_last[CHUNK_VECTORS:].copy()
 
     def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield all vectors, float32[vector, dimension], and squared lengths, chunk by chunk, in their order."""
-        size = CHUNK * self._dimension * 4
+        size = CHUNK_VECTORS * self._dimension * 4
         for number, squares in enumerate(self._squares):
             self._chunks.seek(number * size)
-            yield np.frombuffer(self._chunks.read(size), np.float32).reshape(CHUNK, self._dimension), squares
+            yield np.frombuffer(self._chunks.read(size), np.float32).reshape(CHUNK_VECTORS, self._dimension), squares
         if len(self._last):
             yield self._last, self._of_last
 

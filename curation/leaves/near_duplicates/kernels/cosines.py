@@ -8,7 +8,7 @@ import numpy as np
 
 from runtime.kernels import inline, kernel
 
-SPAN = 64  # estimates that are compared in one loop
+SPAN = 64  # the estimates that are compared in one loop
 
 
 @inline
@@ -55,7 +55,7 @@ def first_within(vectors, of_vectors, others, of_others, estimates, limits, leng
 
     cosines[row] gets the cosine of the two. Only others with estimates[row, other] >= limits[row] * lengths[other] are
     tried; estimates are inexact scalar products. `of_vectors` and `of_others` are the squared lengths of vectors and
-    others. If `is_own`, the others are the vectors themselves, and only earlier ones without a first one are tried.
+    others. If `is_own`, the others are the vectors themselves, and only earlier vectors whose `first` is -1 are tried.
     """
     for row in range(len(first)):
         first[row] = -1
@@ -87,7 +87,7 @@ def squared_distances(vectors, centres, number, out):
 
 @kernel
 def nearest_centres(vectors, centres, estimates, prices, limits, lists, squares):
-    """Write to lists[row] the centres with the lowest scores, sorted by score; to squares[row] their squared distances.
+    """Write the centres with the lowest scores to lists[row], sorted by score, and their squared distances to squares.
 
     A score is a squared distance plus a price. Centres with estimates[row, centre] > limits[row] are left out; NaN is
     not greater.
@@ -100,23 +100,23 @@ def nearest_centres(vectors, centres, estimates, prices, limits, lists, squares)
                 continue
             square = total(vectors, row, centres, centre, True)
             score = square + prices[centre]
-            place = held
-            while place > 0 and squares[row, place - 1] + prices[lists[row, place - 1]] > score:
-                place -= 1
-            if place < length:
+            rank = held
+            while rank > 0 and squares[row, rank - 1] + prices[lists[row, rank - 1]] > score:
+                rank -= 1
+            if rank < length:
                 held = min(held + 1, length)
-                for i in range(held - 1, place, -1):
+                for i in range(held - 1, rank, -1):
                     lists[row, i] = lists[row, i - 1]
                     squares[row, i] = squares[row, i - 1]
-                lists[row, place] = centre
-                squares[row, place] = square
+                lists[row, rank] = centre
+                squares[row, rank] = square
 
 
 @kernel
 def choose_centres(lists, squares, prices, weights, sizes, out):
     """Write to out[row] the centre in lists[row] with the lowest score, and to sizes[centre] the weight of its rows.
 
-    `lists`, `squares` and the score are those of `nearest_centres`.
+    `nearest_centres` makes `lists` and `squares`, and defines the score.
     """
     sizes[:] = 0.0
     for row in range(len(out)):
@@ -143,7 +143,7 @@ def add_weighted(vectors, number, weights, sums):
 
 @kernel
 def write_unit_vectors(vectors, out):
-    """Write to out[row] vectors[row] scaled to length 1; a row of zeros stays zeros."""
+    """Write vectors[row], scaled to length 1, to out[row]; a row of zeros stays zeros."""
     for row in range(len(vectors)):
         largest = 0.0
         for i in range(vectors.shape[1]):

@@ -13,7 +13,7 @@ U = np.uint64
 GAMMA = U(0x9E3779B97F4A7C15)
 ONE = U(1)
 SIXTY_THREE = U(63)
-# The finalizer of SplitMix64 (Steele, Lea, Flood, 2014): xor-shifts and odd factors; the UNDO_ factors invert it.
+# The finalizer of SplitMix64 (Steele, Lea, Flood, 2014) uses these shifts and odd factors; the UNDO_ factors invert it.
 S30 = U(30)
 S27 = U(27)
 S31 = U(31)
@@ -51,7 +51,7 @@ def mixed_rest(words, row):
 
 @kernel
 def shuffle(words, out):
-    """Set out[row] to the key of a hash: its first word mixed with the others; distinct hashes have distinct keys."""
+    """Set out[row] to the key of a hash, whose first word is mixed with the others; distinct hashes differ in keys."""
     for row in range(len(words)):
         out[row] = words[row]
         out[row, 0] = mixed(words[row, 0] ^ mixed_rest(words, row))
@@ -66,34 +66,35 @@ def unshuffle(keys, out):
 
 
 @inline
-def value_of(words, row, places):
-    """Return the number that the bits at `places` of a hash form, the first of them lowest."""
+def value_of(words, row, positions):
+    """Return the number that the bits at `positions` of a hash form; the bit at the first position is the lowest."""
     value = np.int64(0)
-    for k in range(len(places)):
-        bit = places[k]
+    for k in range(len(positions)):
+        bit = positions[k]
         value |= np.int64((words[row, bit >> 6] >> (U(bit) & SIXTY_THREE)) & ONE) << k
     return value
 
 
 @kernel
-def values(words, places, out):
-    """Set out[row] to the number that the bits at `places` of a hash form."""
+def values(words, positions, out):
+    """Set out[row] to the number that the bits at `positions` of a hash form."""
     for row in range(len(words)):
-        out[row] = value_of(words, row, places)
+        out[row] = value_of(words, row, positions)
 
 
 @kernel
-def fill_table(words, places, begin, starts, members):
-    """Index the hashes begin to begin + len(members) - 1 by the number that their bits at `places` form.
+def fill_table(words, positions, begin, starts, members):
+    """Index the hashes begin to begin + len(members) - 1 by the number that their bits at `positions` form.
 
     The rows with value v, ascending, are members[starts[v]:starts[v + 1]]. `starts` must be zeros.
     """
     for row in range(begin, begin + len(members)):
-        starts[value_of(words, row, places) + 1] += 1
+        starts[value_of(words, row, positions) + 1] += 1
     for value in range(len(starts) - 1):
         starts[value + 1] += starts[value]
-    for row in range(begin + len(members) - 1, begin - 1, -1):  # each list is filled from its end
-        value = value_of(words, row, places) + 1
+    # Each list is filled from its end.
+    for row in range(begin + len(members) - 1, begin - 1, -1):
+        value = value_of(words, row, positions) + 1
         starts[value] -= 1
         members[starts[value]] = row
     for value in range(len(starts) - 1):
@@ -118,25 +119,25 @@ def bits_apart_in(words, row, other, mask):
 
 
 @kernel
-def find_pairs(words, places, starts, members, flips, ends, masks, most, k, begin, out):
+def find_pairs(words, positions, starts, members, flips, ends, masks, most, k, begin, out):
     """Write to `out` the pairs (row, earlier indexed row) of hashes at most `k` bits apart, for rows from `begin` on.
 
-    Table t, of `len(places)`, indexes hashes by their bits places[t]; it is searched for the bits of a row with each of
-    flips[:ends[t]] applied by xor. A pair that differs in at most most[i] bits of masks[i] is left out if i is below t,
-    as table i has found the pair already, or at least len(places), as a look-up elsewhere has. Return the row to
-    continue with, and the number of pairs. This row is len(words) at the end, and smaller if `out` may be too short for
-    the row's pairs.
+    There are len(positions) tables. Table t indexes hashes by their bits positions[t]; it is searched for the bits of a
+    row with each of flips[:ends[t]] applied by xor. A pair that differs in at most most[i] bits of masks[i] is left out
+    if i is below t, as table i has already found it, or at least len(positions), as another index finds it. Return the
+    row to continue with, and the number of pairs. This row is len(words) at the end, and smaller if `out` may be too
+    short for the row's pairs.
     """
     pairs = 0
     row = begin
-    tables = len(places)
+    tables = len(positions)
     while row < len(words) and pairs + members.shape[1] <= len(out):
         for table in range(tables):
-            value = value_of(words, row, places[table])
+            value = value_of(words, row, positions[table])
             for flip in range(ends[table]):
                 near = value ^ flips[flip]
-                for place in range(starts[table, near], starts[table, near + 1]):
-                    other = members[table, place]
+                for member in range(starts[table, near], starts[table, near + 1]):
+                    other = members[table, member]
                     if other >= row:
                         break
                     if bits_apart(words, row, other) > k:
@@ -164,10 +165,11 @@ def order_of(some, row, others, other):
 
 @kernel
 def find_leaders(later, earlier, copies, number, out):
-    """Set out[pair] to whether the earlier hash leads the later one: it is the smallest paired hash that is no copy.
+    """Set out[pair] to whether the earlier hash of a pair is the leader of the later hash.
 
-    A hash with a leader is a copy. Pairs are sorted by (later, earlier). copies[:number] are the copies of previous
-    pairs, ascending; those of these pairs are appended. Return the new number of copies.
+    The leader is the smallest hash paired with the later hash that is not a copy; a hash with a leader is a copy. Pairs
+    are sorted by (later, earlier). copies[:number] are the copies of previous pairs, ascending; the copies of these
+    pairs are appended. Return the new number of copies.
     """
     for pair in range(len(later)):
         out[pair] = False
