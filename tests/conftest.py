@@ -1,4 +1,4 @@
-"""Fixtures of several rooms: the folder of real data, the sample, servers, and spark-submit."""
+"""Fixtures of several rooms: the folder of real data, the sample, servers, and engines."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,6 @@ from hypothesis import settings
 
 from runtime import terminal
 from runtime.engine.local import Local
-from runtime.engine.spark import Spark
 from runtime.errors import name_flags
 from runtime.storage.paths import as_path
 from tests.sample.make_sample import make_sample
@@ -104,17 +103,11 @@ def folder(request, tmp_path):
 
 @pytest.fixture(scope="module")
 def engine():
-    """An engine of this process, which starts Spark for near copies."""
-    return Local(1, lambda: Spark(spark_jobs.shared_session()))
+    """An engine whose tasks run in this process."""
+    return Local(1)
 
 
 @pytest.fixture(scope="module")
 def spark():
     """The session of Spark that tests share."""
     return spark_jobs.shared_session()
-
-
-@pytest.fixture(scope="session")
-def submit():
-    """Run spark-submit on a job with these arguments; return the finished process."""
-    return spark_jobs.submit

@@ -1,8 +1,8 @@
-"""Take all steps on DataFrames in a process of its own, and write what they give as Parquet and JSON.
+"""Take all steps on DataFrames, and write what they give as Parquet and JSON.
 
-    python -m tests.dataframes.steps classic|connect FOLDER
+    python -m tests.dataframes.steps FOLDER
 
-FOLDER holds `pairs` and `metadata`. Spark Connect and a classic session cannot be in one process.
+takes them on Spark Connect, which cannot be in one process with a classic session. FOLDER holds `pairs` and `metadata`.
 """
 
 import json
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
-from curation import CurationConfig, curate, dataframes
+from curation import CurationConfig, dataframes
 from curation.dataframes import Balance, MatchOptions
 from curation.inputs.tables.columns import TableOptions
 from metadata import Entries, InputError
@@ -23,9 +23,16 @@ CONFIG = CurationConfig(english_threshold=20, seed=3, max_texts=16)
 SETTINGS = {"spark.sql.shuffle.partitions": "5", "spark.sql.execution.arrow.maxRecordsPerBatch": "997"}
 
 
-def main(kind: str, folder: Path) -> None:
-    spark = session(kind)
-    out = folder / kind
+def main(folder: Path) -> None:
+    spark = SparkSession.builder.remote("local[2]").getOrCreate()
+    take_all_steps(spark, folder, folder / "connect")
+    spark.stop()
+
+
+def take_all_steps(spark: SparkSession, folder: Path, out: Path) -> None:
+    """Take the steps on the folder's pairs, on no pairs, and with options; also make mistakes."""
+    for name, value in SETTINGS.items():
+        spark.conf.set(name, value)
     out.mkdir()
     pairs = spark.read.parquet(str(folder / "pairs"))
     take_steps(pairs, folder / "metadata", out / "steps")
@@ -39,19 +46,6 @@ def main(kind: str, folder: Path) -> None:
     unique = MatchOptions(unique_images=True, kind_column="language")
     write(dataframes.match(pairs, folder / "metadata", CONFIG, unique), out / "unique.parquet")
     (out / "refused.json").write_text(json.dumps(refusals(spark, pairs, folder)))
-    if kind == "classic":
-        metadata = folder / "metadata"
-        curate([str(folder / "pairs")], folder / "job", metadata=metadata, config=CONFIG, engine=spark)
-    spark.stop()
-
-
-def session(kind: str) -> SparkSession:
-    builder = SparkSession.builder
-    builder = builder.master("local[2]") if kind == "classic" else builder.remote("local[2]")
-    spark = builder.getOrCreate()
-    for name, value in SETTINGS.items():
-        spark.conf.set(name, value)
-    return spark
 
 
 def take_steps(pairs: DataFrame, metadata: Path, out: Path, options: MatchOptions | None = None) -> None:
@@ -112,4 +106,4 @@ def refusal(mistake) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(Path(sys.argv[1]))

@@ -11,6 +11,7 @@ from curation import CurationConfig, curate, dataframes
 from curation.dataframes import honoured
 from curation.run.request import Options
 from metadata import Entries, InputError
+from runtime.engine.local import Local
 
 ENTRIES = Entries.build(
     {
@@ -80,14 +81,14 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def default(spark, folder) -> dict:
+def default(folder) -> dict:
     """What the job gives without a further number."""
-    return of_job(spark, folder, CurationConfig(**BASE))
+    return of_job(folder, CurationConfig(**BASE))
 
 
-def of_job(spark, folder, config: CurationConfig) -> dict:
+def of_job(folder, config: CurationConfig) -> dict:
     inputs, output = [str(folder / "pairs.parquet")], folder / "job"
-    run = curate(inputs, output, metadata=ENTRIES, config=config, options=Options(overwrite=True), engine=spark)
+    run = curate(inputs, output, metadata=ENTRIES, config=config, options=Options(overwrite=True), engine=Local(1))
     read = {name: pq.read_table(run.path / name).to_pylist() for name in ("matched", "counts.parquet", "curated")}
     thresholds = {code: each["t"] for code, each in run.facts["languages"].items() if each["entries"]}
     return {
@@ -132,7 +133,8 @@ def test_the_tables_name_each_field_with_another_value_than_its_default():
 def test_each_number_gives_what_it_gives_in_the_job(spark, folder, default, name):
     base = {} if name == "balance" else BASE | BESIDE.get(name, {})  # without balance a threshold is refused
     config = CurationConfig(**base | ({name: HONOURED[name]} if name in HONOURED else {}))
-    expected, found = of_job(spark, folder, config), on_dataframes(spark, folder, config)
+    expected = of_job(folder, config)
+    found = on_dataframes(spark, folder, config)
     for part in expected:
         assert found[part] == expected[part]
     assert (expected == default) == (name in ("none", *SAME_ROWS))

@@ -1,14 +1,20 @@
 """The steps on DataFrames give what the job gives for the same pairs, on classic Spark and on Spark Connect."""
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curation import curate
+from curation.image_ids import hashes, uid_hashes, uids
 from metadata import Entries
+from runtime.engine.local import Local
+from tests.dataframes.steps import CONFIG, take_all_steps
 from tests.sample.texts import LANGUAGES, entries
 from tests.support.checkout import ROOT
 from tests.support.cluster import environment
@@ -20,30 +26,28 @@ PARTS = ("matched", "counts", "curated")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, sample) -> Path:
-    """A folder with pairs and metadata, what the job made of them, and what the steps did on a classic session."""
+    """A folder with pairs and metadata, and what the job made of them."""
     folder = tmp_path_factory.mktemp("frames")
     write_pairs(sample, folder / "pairs")
     Entries.build({code: entries(code) for code in LANGUAGES}).save(folder / "metadata")
     (folder / "excluded.txt").write_text("https://example.org/logo.png\nuid:own uid 犬\n", encoding="utf-8")
-    take_steps("classic", folder)
+    curate([str(folder / "pairs")], folder / "job", metadata=folder / "metadata", config=CONFIG, engine=Local(1))
     return folder
 
 
 @pytest.fixture(scope="module", params=["classic", "connect"])
 def taken(request, folder) -> Path:
     """What the steps gave on one kind of session."""
-    if request.param == "connect":
-        if not has_connect():
-            pytest.skip("no Spark Connect: the extra `connect` is not installed")
-        take_steps("connect", folder)
+    if request.param == "classic":
+        take_all_steps(request.getfixturevalue("spark").newSession(), folder, folder / "classic")
+    elif has_connect():
+        command = [sys.executable, "-m", "tests.dataframes.steps", str(folder)]
+        own = environment(**ANY_PORT)
+        done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    else:
+        pytest.skip("no Spark Connect: the extra `connect` is not installed")
     return folder / request.param
-
-
-def take_steps(kind: str, folder: Path) -> None:
-    command = [sys.executable, "-m", "tests.dataframes.steps", kind, str(folder)]
-    own = environment(**ANY_PORT)
-    done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def rows(path: Path) -> list[dict]:
@@ -138,3 +142,17 @@ def test_a_mistake_is_refused_in_one_sentence(taken, mistake, sentence):
     found = json.loads((taken / "refused.json").read_text())[mistake]
     assert sentence in found
     assert "\n" not in found
+
+
+def test_ids_are_those_of_spark(spark):
+    from pyspark.sql import functions as F
+
+    chance = random.Random(3)
+    texts = [None, *("".join(chance.choices("ab é犬🙂", k=length)) for length in range(150))]
+    rows = list(zip(texts, chance.sample(texts, len(texts)), strict=True))
+    frame = spark.createDataFrame(rows, "url string, text string")
+    found = frame.select("url", "text", F.md5("url"), F.xxhash64("url"), F.xxhash64("url", "text")).collect()
+    urls, texts, digests, alone, both = map(list, zip(*found, strict=True))
+    assert uids(pa.array(urls)).to_pylist() == digests
+    assert uid_hashes(pa.array(urls)).tolist() == alone
+    assert hashes(pa.array(urls), pa.array(texts)).tolist() == both

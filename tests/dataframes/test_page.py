@@ -17,12 +17,12 @@ assert balance.thresholds.of_language["en"] == 2
 """
 
 
+@pytest.mark.smoke
 @pytest.mark.spark
-@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.smoke), 2])
-def test_the_example_runs_and_runs_again_in_the_same_folder(tmp_path, times):
+def test_the_example_runs_and_runs_again_in_the_same_folder(tmp_path):
     example = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[0]
     done = subprocess.run(
-        [sys.executable, "-c", times * (example + CHECK)],
+        [sys.executable, "-c", 2 * (example + CHECK)],
         cwd=tmp_path,
         env=of_a_user(PYTHONPATH=str(ROOT)),
         capture_output=True,

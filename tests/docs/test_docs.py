@@ -111,33 +111,26 @@ def run_doctest(block: str, names: dict, page: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 def test_the_worked_example_of_a_gate_can_be_followed(folder):
     follow("how-to/gates.md", folder, "A worked example")
     rows = pq.read_table(folder / "gated" / "gated").to_pylist()
     assert ["our dog"] == [text["text"] for row in rows for text in row["candidates"] if "our" in text["text"]]
 
 
-@pytest.mark.smoke
-@pytest.mark.spark
 def test_the_first_manifest_can_be_followed_to_one_that_is_balanced(folder):
     follow("start/first-manifest.md", folder)
 
 
-@pytest.mark.smoke
-@pytest.mark.spark
 def test_the_quick_start_and_the_page_on_t_can_be_followed(curated):
     assert (curated / "report.html").is_file()
     assert json.loads((curated / "run.json").read_text())["parameters"]["target_size"] == 10
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 def test_the_page_on_a_new_language_can_be_followed(metadata):
     assert json.loads((metadata / "metadata.json").read_text())["sources"]["sw"]["unigrams"] > 50
 
 
-@pytest.mark.spark
 def test_the_library_keeps_the_rows_that_the_job_keeps(curated, folder):
     pairs = pd.read_csv(folder / "pairs.csv").dropna()
     lists = {code: (folder / f"{name}.txt").read_text().split() for code, name in LISTS.items()}
@@ -155,18 +148,15 @@ def test_the_library_keeps_the_rows_that_the_job_keeps(curated, folder):
 # --- the reference of files ---
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize("name", ["thresholds.json", "run.json"])
 def test_the_fields_of_a_run_are_those_of_the_reference(curated, name):
     require_documented(json.loads((curated / name).read_text("utf-8")), name)
 
 
-@pytest.mark.spark
 def test_the_fields_of_metadata_are_those_of_the_reference(metadata):
     require_documented(json.loads((metadata / "metadata.json").read_text("utf-8")), "metadata.json")
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize("name", ["curated/00000.parquet", "matched/00000.parquet", "counts.parquet"])
 def test_the_columns_of_a_run_are_those_of_the_reference(curated, name):
     assert columns(pq.read_schema(curated / name)) == documented_columns(name)
@@ -176,12 +166,10 @@ def test_the_columns_of_what_a_gate_removed_are_those_of_the_reference():
     assert columns(GATE_REMOVED) == documented_columns("gate_removed/")
 
 
-@pytest.mark.spark
 def test_the_columns_of_metadata_are_those_of_the_reference(metadata):
     assert columns(pq.read_schema(metadata / "entries.parquet")) == documented_columns("entries.parquet")
 
 
-@pytest.mark.spark
 def test_every_file_of_a_run_is_in_the_reference(curated, metadata):
     written = {path.name for output in (curated, metadata) for path in output.iterdir()}
     assert [name for name in sorted(written) if name not in FILES] == []

@@ -7,16 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.exclusion import Exclusion
 from curation.leaves.export import clip_export as job
 from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import ByCluster, export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove_from_manifest
-from curation.leaves.report_sections.alignment import Classes, align
 from curation.outputs import derived
-from curation.run.results import Results
 from metadata import InputError
 from runtime.storage.locks import Claimed
 from runtime.storage.paths import names
@@ -158,19 +154,6 @@ def test_another_export_goes_on_with_nothing_and_replaces_it_only_when_told(run,
         export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "others"}))
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
     assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
-
-
-@pytest.mark.smoke
-@pytest.mark.spark
-def test_on_spark_as_in_this_process(run, spark, tmp_path):
-    forms = {name: make(tmp_path, run) for name, make in FORMS.items()}
-    classes = {"en": Classes(("dog",), (("dog",),))}
-    for kind, session in (("here", in_turn()), ("spark", spark)):
-        for name, form in forms.items():
-            export(session, run.path, tmp_path / kind / name, form)
-        remove_from_manifest(session, run.path, Exclusion.of(regexes=["7"]), tmp_path / kind / "removed")
-    assert all_bytes(tmp_path / "here") == all_bytes(tmp_path / "spark")
-    assert align(spark, Results.open(run.path), classes) == align(in_turn(), Results.open(run.path), classes)
 
 
 @pytest.mark.parametrize("to", [".", "run", "run/curated", "run/new"])

@@ -28,13 +28,12 @@ from tests.support.crawl_records import warc, wat
 from tests.support.http_server import Answer, serving
 from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.meta_clip_tars import placed
-from tests.support.spark_jobs import submit
+from tests.support.spark_jobs import run_here
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, batches_of, decoded, falls, run_open_clip, tiny_clip, trained
 
 pytestmark = [
     pytest.mark.feeds,
-    pytest.mark.spark,
     pytest.mark.filterwarnings("default"),  # those of other people's code
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # webdataset leaves tars open
 ]
@@ -282,8 +281,7 @@ def test_open_clip_learns_from_one_coarse_cluster_with_some_outsiders(chain, tar
     columns = {"uid": [row["uid"] for row in rows], "embedding": [*embeddings]}
     pq.write_table(pa.table(columns), tmp_path / "embeddings.parquet")
     where = [chain / "out", "--output", tmp_path / "clusters", "--embeddings", tmp_path / "embeddings.parquet"]
-    done = submit("jobs/run.py", "clip-cluster", *where, "--fine", 16)
-    assert done.returncode == 0, done.stderr
+    assert run_here("jobs/run.py", "clip-cluster", *where, "--fine", 16) == 0
     clustered = pq.read_table(tmp_path / "clusters" / "clusters").to_pylist()
     coarse = {row["uid"]: row["coarse"] for row in clustered}
     assert len(coarse) == len(rows)

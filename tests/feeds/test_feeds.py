@@ -26,6 +26,7 @@ from tests.support.finished_run import LISTS, finished_run, image
 from tests.support.http_server import Answer, serving
 from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.in_turn import in_turn
+from tests.support.spark_jobs import run_here
 from tests.support.stand_ins import needed
 from tests.support.training import arguments
 
@@ -163,17 +164,14 @@ def test_img2dataset_makes_tars_of_a_manifest_that_webdataset_reads(web, downloa
     assert all(sample["jpg"].startswith(JPEG) for sample in samples)
 
 
-@pytest.mark.spark
-def test_counting_and_sampling_run_again_over_the_images_that_exist(web, download, submit, tmp_path):
+def test_counting_and_sampling_run_again_over_the_images_that_exist(web, download, tmp_path):
     texts = ["a dog" if number_of(url) % 2 else "a cat" for url in web]
     pq.write_table(pa.table({"url": web, "text": texts}), tmp_path / "pairs.parquet")
     (tmp_path / "words.txt").write_text("dog\ncat\n")
     where = ["--input", tmp_path / "pairs.parquet", "--output", tmp_path / "out"]
     curate = ["jobs/curate.py", *where, "--entries", f"en={tmp_path / 'words.txt'}", "--english-threshold", 5]
-    first = submit(*curate)
-    assert first.returncode == 0, first.stderr
-    again = submit(*curate, "--status", download("matched"))
-    assert again.returncode == 0, again.stderr
+    assert run_here(*curate) == 0
+    assert run_here(*curate, "--status", download("matched")) == 0
     facts = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
     assert facts["downloads"]["images"] == {"success": 20, "failed_to_download": 10}
     assert (facts["rows"]["matched"], facts["rows"]["gated"]) == (30, 20)
@@ -183,8 +181,7 @@ def test_counting_and_sampling_run_again_over_the_images_that_exist(web, downloa
     assert set(pq.read_table(tmp_path / "out" / "curated")["url"].to_pylist()) <= there.keys()
 
 
-@pytest.mark.spark
-def test_open_clip_reads_batches_with_captions_of_what_was_curated_and_downloaded(web, download, submit, tmp_path):
+def test_open_clip_reads_batches_with_captions_of_what_was_curated_and_downloaded(web, download, tmp_path):
     data = needed("open_clip_train.data")
     table = pa.table({"url": web, "text": [f"a dog numbered {number_of(url)}" for url in web]})
     pq.write_table(table, tmp_path / "pairs.parquet")
@@ -192,8 +189,8 @@ def test_open_clip_reads_batches_with_captions_of_what_was_curated_and_downloade
     pq.write_table(pa.table(captions), tmp_path / "captions.parquet")
     (tmp_path / "words.txt").write_text("dog\na\n")
     paths = ["--input", tmp_path / "pairs.parquet", "--output", tmp_path / "out"]
-    curated = submit("jobs/curate.py", *paths, "--entries", f"en={tmp_path / 'words.txt'}", "--english-threshold", 20)
-    assert curated.returncode == 0, curated.stderr
+    words = ["--entries", f"en={tmp_path / 'words.txt'}", "--english-threshold", 20]
+    assert run_here("jobs/curate.py", *paths, *words) == 0
     form = WebDataset([download("matched")], [str(tmp_path / "captions.parquet")], caption_sources=["any=0.5"])
     export(in_turn(), tmp_path / "out", tmp_path / "tars", form)
     sizes = json.loads((tmp_path / "tars" / "sizes.json").read_text("utf-8"))

@@ -12,6 +12,7 @@ from curation import online
 from curation.run.results import Results
 from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, make_pictures, served
+from tests.support.spark_jobs import run_here
 from tests.support.stand_ins import needed
 
 # webdataset leaves tars open.
@@ -54,8 +55,7 @@ def download(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.spark
-def test_pictures_are_curated_downloaded_hashed_gated_and_read_by_loaders(web, submit, tmp_path):
+def test_pictures_are_curated_downloaded_hashed_gated_and_read_by_loaders(web, tmp_path):
     require_img2dataset()
     curate = ["jobs/curate.py", "--input", tmp_path / "pairs.parquet", "--entries", f"en={tmp_path / 'words.txt'}"]
     curate += ["--english-threshold", 20, "--output", tmp_path / "out"]
@@ -65,8 +65,7 @@ def test_pictures_are_curated_downloaded_hashed_gated_and_read_by_loaders(web, s
         os.link(tmp_path / "files" / name, tmp_path / "evaluation" / name)
 
     def ran(*command) -> None:
-        done = submit(*command)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert run_here(*command) == 0
 
     ran(*curate)
     download(tmp_path)

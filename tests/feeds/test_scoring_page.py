@@ -42,7 +42,6 @@ def web(tmp_path):
         yield {urls[row["name"]]: row for row in rows}
 
 
-@pytest.mark.spark
 def test_the_page_on_scores_can_be_followed(web, tmp_path, monkeypatch, capsys):
     for module in ("open_clip", "transformers"):
         needed(module)

@@ -49,7 +49,6 @@ def test_without_a_uid_the_md5_of_the_url_tells_the_image(engine, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 def test_the_status_that_counts_is_that_of_the_download_where_another_table_has_one_too(engine, tmp_path):
     images = [image(number) for number in range(4)]
     tried = results(tmp_path / "a", [{"uid": row["uid"], "status": "success"} for row in images])
@@ -74,7 +73,6 @@ def test_a_download_in_which_nothing_succeeded_is_refused(engine, tmp_path, rows
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_refused(engine, tmp_path):
     images = [image(number) for number in range(4)]
     for name, uid in (("others", "0" * 31 + "1"), ("own", images[0]["uid"])):

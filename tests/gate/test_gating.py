@@ -12,8 +12,6 @@ import pytest
 from curation.config import CurationConfig
 from curation.joins.image_tables import ImageTable
 from curation.leaves.gate.options import GateOptions
-from runtime.engine.local import Local
-from runtime.engine.spark import Spark
 from runtime.errors import InputError
 from runtime.tallies import TaskResult
 from tests.naive.gates import naive_differing, naive_failed
@@ -64,13 +62,8 @@ def kept(
     return rows, counted.last
 
 
-@pytest.fixture(params=["processes", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.smoke])])
-def each_engine(request):
-    return Local(1) if request.param == "processes" else Spark(request.getfixturevalue("spark"))
-
-
 @pytest.mark.parametrize("files", [1, 7])
-def test_images_pass_as_the_naive_twin_says_however_files_are_cut(each_engine, tmp_path, files):
+def test_images_pass_as_the_naive_twin_says_however_files_are_cut(engine, tmp_path, files):
     chance = random.Random(1)
     images = [image(number) for number in range(300)]
     results, scores = tables_of(images, chance)
@@ -78,7 +71,7 @@ def test_images_pass_as_the_naive_twin_says_however_files_are_cut(each_engine, t
     expected = [row for row in images if not failed[row["uid"]]]
     assert 20 < len(expected) < 280
     given = [write_table(results, tmp_path / "results"), write_table(scores, tmp_path / "scores", 1)]
-    rows, tallies = kept(each_engine, tmp_path, images, given, KEEP, files)
+    rows, tallies = kept(engine, tmp_path, images, given, KEEP, files)
     assert rows == expected
     for number in range(4):
         assert tallies[f"failed.{number}"] == sum(number in each for each in failed.values())

@@ -30,7 +30,6 @@ def copies_in(rows: list[tuple], folder, files: int = 2, cosine: bytes | None = 
     return str(folder)
 
 
-@pytest.mark.spark
 def test_copies_of_images_that_are_left_go_with_their_texts(engine, tmp_path):
     chance = random.Random(0)
     images = [image(number) for number in range(120)]

@@ -48,7 +48,6 @@ def test_the_images_that_each_list_names_are_counted(engine, tmp_path, images):
     assert found == {str(tmp_path / "a.txt"): 3, str(tmp_path / "b.txt"): 2, str(tmp_path / "c.txt"): 0}
 
 
-@pytest.mark.spark
 def test_lists_and_conditions_must_both_hold(engine, tmp_path, images):
     (tmp_path / "only.txt").write_text("\n".join(row["uid"] for row in images[:4]))
     pq.write_table(pa.table({"uid": [row["uid"] for row in images], "n": range(8)}), tmp_path / "t.parquet")

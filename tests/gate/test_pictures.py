@@ -54,7 +54,6 @@ FORMS = {
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 @pytest.mark.parametrize(
     ("asked", "form", "parts"),
     [("hash", "binary", [3]), ("hash:0", "digits", [1]), ("hash:6", "integer", [1, 6])],
@@ -80,7 +79,6 @@ def test_texts_of_copies_come_to_the_image_that_stays(engine, tmp_path, asked, f
     assert 5 < len({*copy_of.values()}) < len(copy_of)
 
 
-@pytest.mark.spark
 def test_only_images_that_pass_are_copies_of_one_another(engine, tmp_path):
     images = [image(number) for number in range(6)]
     uids = sorted(row["uid"] for row in images)

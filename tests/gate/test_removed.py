@@ -88,7 +88,6 @@ def in_order(rows: list[dict]) -> list[dict]:
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 def test_of_each_rule_the_rows_of_the_naive_twin_are_written(engine, tmp_path):
     chance = random.Random(3)
     images = some_images(400, chance)

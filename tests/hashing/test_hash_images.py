@@ -105,7 +105,6 @@ def stamped(folder) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 def test_the_job_hashes_tar_by_tar_and_goes_on_with_what_was_added(tmp_path):
     images, output = tmp_path / "images", tmp_path / "out put"
     for number in range(2):

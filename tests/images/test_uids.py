@@ -143,18 +143,3 @@ def test_columns_of_different_lengths_are_refused():
 def test_what_is_no_string_is_refused(of):
     with pytest.raises(InputError, match="must be strings"):
         of(pa.array([1, 2]))
-
-
-@pytest.mark.spark
-def test_ids_are_those_of_spark(spark):
-    from pyspark.sql import functions as F
-
-    chance = random.Random(3)
-    texts = [None, *("".join(chance.choices("ab é犬🙂", k=length)) for length in range(150))]
-    rows = list(zip(texts, chance.sample(texts, len(texts)), strict=True))
-    frame = spark.createDataFrame(rows, "url string, text string")
-    found = frame.select("url", "text", F.md5("url"), F.xxhash64("url"), F.xxhash64("url", "text")).collect()
-    urls, texts, digests, alone, both = map(list, zip(*found, strict=True))
-    assert uids(pa.array(urls)).to_pylist() == digests
-    assert uid_hashes(pa.array(urls)).tolist() == alone
-    assert hashes(pa.array(urls), pa.array(texts)).tolist() == both

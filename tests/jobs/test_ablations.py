@@ -11,7 +11,6 @@ from tests.naive.ablations import naive_found, naive_rates_at
 from tests.support.sample_runs import curated, facts
 from tests.support.spark_jobs import run_here
 
-pytestmark = pytest.mark.spark
 T = 20
 
 

@@ -1,4 +1,4 @@
-"""Test the build_metadata job as a user runs it: its output, the same bytes every time, and its refusals."""
+"""Test the build_metadata job: its output, the same bytes every time, and its refusals."""
 
 import bz2
 import gzip
@@ -25,7 +25,7 @@ from tests.support.refusals import refusal
 from tests.support.spark_jobs import run_here
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
-FEW = ("en", "ja", "de")  # of the sample's twenty languages; each takes Spark about a second
+FEW = ("en", "ja", "de")  # of the sample's twenty languages
 
 
 def dumps(sample: Path, *codes: str) -> list[Path]:
@@ -49,14 +49,10 @@ def build(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(submit, sample, tmp_path_factory) -> Path:
-    """All twenty languages of the sample, from folders, by spark-submit, as a user builds them."""
-    output = tmp_path_factory.mktemp("build") / "metadata"
+def whole(build, sample) -> Path:
+    """All twenty languages of the sample, from folders."""
     folders = {f"--{name}": sample / name for name in ("wordnet", "wikipedia", "pageviews")}
-    sources = [part for pair in folders.items() for part in pair]
-    done = submit("jobs/build_metadata.py", *sources, "--output", output)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return output
+    return build(*(part for pair in folders.items() for part in pair))
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +77,6 @@ def of_source(folder: Path, code: str, source: str) -> set[str]:
     return {row["entry"] for row in rows(folder, code) if source in row["sources"]}
 
 
-@pytest.mark.smoke
-@pytest.mark.spark
 def test_the_output_is_what_the_format_says(whole):
     table = pq.read_table(whole / "entries.parquet")
     assert table.schema.equals(SCHEMA)
@@ -93,14 +87,12 @@ def test_the_output_is_what_the_format_says(whole):
     assert not (whole / ".work").exists()
 
 
-@pytest.mark.spark
 def test_the_figures_of_each_source_agree_with_the_entries(whole):
     for code, counts in facts(whole)["sources"].items():
         owners = [row["sources"][0] for row in rows(whole, code)]
         assert counts == {source: owners.count(source) for source in set(owners)}
 
 
-@pytest.mark.spark
 def test_entries_of_every_source_are_there(whole):
     assert {"0", "99"} <= of_source(whole, "ko", "numbers")
     assert {"old", "in New Zealand"} & of_source(whole, "en", "wordnet") == {"old"}  # only names of synsets
@@ -112,14 +104,12 @@ def test_entries_of_every_source_are_there(whole):
     assert "東京で" in of_source(whole, "ja", "bigrams")
 
 
-@pytest.mark.spark
 def test_an_entry_of_several_sources_names_them_all(whole):
     (dog,) = [row for row in rows(whole, "en") if row["entry"] == "dog"]
     assert dog["sources"] == ["wordnet", "unigrams"]
     assert dog["score"] is None  # the wordnet came first, and has none
 
 
-@pytest.mark.spark
 def test_english_has_a_least_count_and_the_others_a_share(whole):
     counts = {
         code: pq.read_table(whole / "sources/ngrams" / code / "unigrams.parquet")["score"] for code in ("en", "de")
@@ -130,7 +120,6 @@ def test_english_has_a_least_count_and_the_others_a_share(whole):
     assert pc.min(pq.read_table(whole / "sources/titles/en.parquet")["score"]).as_py() >= 70
 
 
-@pytest.mark.spark
 def test_neither_markup_nor_other_namespaces_become_entries(whole):
     for code in LANGUAGES:
         words = {word for row in rows(whole, code) for word in row["entry"].split()}
@@ -138,7 +127,6 @@ def test_neither_markup_nor_other_namespaces_become_entries(whole):
         assert not [row["entry"] for row in rows(whole, code) if ":" in row["entry"]]
 
 
-@pytest.mark.spark
 def test_what_was_dropped_is_said(whole):
     assert facts(whole)["wikipedia"]["ja"]["dropped.redirect"] == 1
     assert facts(whole)["wikipedia"]["ja"]["dropped.namespace"] == 1
@@ -147,7 +135,6 @@ def test_what_was_dropped_is_said(whole):
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 def test_adding_a_language_leaves_the_entries_of_the_others_the_same(whole, few):
     assert set(facts(few)["languages"]) == set(FEW)
     for code in FEW:
@@ -155,7 +142,6 @@ def test_adding_a_language_leaves_the_entries_of_the_others_the_same(whole, few)
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 def test_bytes_are_the_same_on_one_core_from_files_in_another_order_and_in_two(build, few, sample, tmp_path):
     english, *others = dumps(sample, *FEW)
     halves = [*cut_in_two(english, tmp_path), *others][::-1]
@@ -166,7 +152,6 @@ def test_bytes_are_the_same_on_one_core_from_files_in_another_order_and_in_two(b
     assert facts(again)["wikipedia"]["en"]["files"] == 2
 
 
-@pytest.mark.spark
 def test_a_second_run_counts_nothing_anew_and_a_list_replaces_english(build, few, sample, tmp_path):
     (tmp_path / "list.json").write_text(json.dumps(["dog", "of the"]))
     stamps = {path: path.stat().st_mtime_ns for path in (few / "sources").rglob("_made_from.json")}

@@ -14,6 +14,7 @@ from tests.support.checkout import ROOT
 from tests.support.cluster import can_mount, executor_of, kill, mapped, running
 from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing
 from tests.support.sample_runs import curated
+from tests.support.spark_jobs import run_here
 
 pytestmark = [
     pytest.mark.spark,
@@ -48,10 +49,9 @@ def cluster(folder):
 
 
 @pytest.fixture(scope="module")
-def whole(submit, sample, folder) -> dict[str, bytes]:
-    """What a local run writes that nothing disturbs."""
-    done = submit(*curate_arguments(sample, folder / "local"))
-    assert done.returncode == 0, done.stdout
+def whole(sample, folder) -> dict[str, bytes]:
+    """What processes of this machine write."""
+    assert run_here(*curate_arguments(sample, folder / "local")) == 0
     return curated(folder / "local")
 
 
@@ -68,18 +68,21 @@ def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, samp
     assert all(any(path.startswith(f"{disk}/clip-curation-") for disk in cluster.disks) for path in arrays)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("place", [SENDING, pytest.param(GROUPING, marks=pytest.mark.soak)], ids=["send", "group"])
-def test_an_executor_that_is_killed_while_pairs_come_together_costs_no_byte_and_no_input_is_read_again(
-    cluster, sample, folder, whole, place
-):
-    output, hold = folder / f"killed{place[1]}", Hold.at(folder / f"hold{place[1]}", *place)
+@pytest.mark.soak
+def test_an_executor_that_is_killed_while_images_are_grouped_costs_no_byte(cluster, sample, folder, whole):
+    output = folder / "killed_grouping"
+    hold = Hold.at(folder / "hold_grouping", *GROUPING)
     job = begin(cluster.master, *curate_arguments(sample, output), hold=hold)
+    kill_executor(hold, job, output)
+    assert curated(output) == whole
+
+
+def kill_executor(hold: Hold, job: subprocess.Popen, output: Path) -> None:
+    """Kill the executor that the hold stops while pairs come together; the job ends well and reads no input again."""
     worker = hold.reached()
     before = written(output / "pairs")
     kill(executor_of(worker))
     assert ended(job)[0] == 0
-    assert curated(output) == whole
     assert len([name for name in before if name.endswith(BLOCKS_ENDING)]) > 1
     assert written(output / "pairs") == before
 
@@ -102,11 +105,11 @@ def test_each_machine_has_one_copy_of_each_artefact_after_two_executors_and_two_
 def bare_run(cluster, sample, folder, whole):
     """A run with packages from an archive of a checkout where one ran before, in a Python that lacks them.
 
-    A worker is killed while it samples.
+    An executor is killed while pairs come together.
     """
     copy_packages(folder / "checkout")
     subprocess.run(PACK.replace("packages", str(folder / "packages")).split(" "), cwd=folder / "checkout", check=True)
-    hold = Hold.at(folder / "sampling", "curation.balancing.manifest", "sampled")
+    hold = Hold.at(folder / "sending", *SENDING)
     venv.create(folder / "bare", symlinks=True)
     python = folder / "python"
     python.write_text(
@@ -120,8 +123,7 @@ def bare_run(cluster, sample, folder, whole):
         f"spark.pyspark.driver.python={sys.executable}",
     ]
     job = begin(cluster.master, *curate_arguments(sample, folder / "bare_run"), conf=conf)
-    kill(hold.reached())
-    assert ended(job)[0] == 0
+    kill_executor(hold, job, folder / "bare_run")
     return folder / "bare_run"
 
 
@@ -136,7 +138,8 @@ def site_packages() -> str:
     return str(Path(pa.__file__).parents[1])
 
 
-def test_packages_from_an_archive_and_a_worker_that_is_killed_while_it_samples_give_the_same_bytes(bare_run, whole):
+@pytest.mark.slow
+def test_packages_from_an_archive_and_an_executor_that_is_killed_give_the_same_bytes(bare_run, whole):
     assert curated(bare_run) == whole
 
 
@@ -159,7 +162,7 @@ def test_commands_are_those_of_the_documentation():
     assert UNPACKED in " ".join(text.replace("\\\n", " ").split())
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.skipif(not can_mount(), reason="may not mount what hides a folder")
 def test_an_output_that_workers_do_not_see_is_refused_before_any_work(cluster, sample, folder):
     status, sentence = ended(begin(cluster.master, *curate_arguments(sample, folder / "hidden" / "out")))

@@ -1,4 +1,4 @@
-"""The curate job as a user runs it: what it writes, that it writes the same bytes every time, and how it refuses."""
+"""The curate job: what it writes, that it writes the same bytes every time, and how it refuses."""
 
 import json
 import shutil
@@ -24,7 +24,6 @@ from tests.support.in_turn import in_turn
 from tests.support.sample_runs import break_off, curated, facts, inputs_done, regroup, times, unique_pairs, written
 from tests.support.spark_jobs import run_here
 
-pytestmark = pytest.mark.spark
 CLASSES = ROOT / "tests" / "cases" / "classes"
 AT_20 = ("--english-threshold", 20)
 
@@ -49,15 +48,11 @@ def run(sample, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def first(submit, sample, tmp_path_factory) -> Path:
-    """The sample curated by spark-submit, as a user does it."""
-    output = tmp_path_factory.mktemp("run") / "out"
-    done = submit(*arguments(sample, output, *AT_20))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return output
+def first(run) -> Path:
+    """The sample curated by two processes."""
+    return run()
 
 
-@pytest.mark.smoke
 def test_the_output_is_what_the_format_says(first):
     assert pq.read_schema(first / "curated" / "00000.parquet").equals(CURATED)
     assert pq.read_table(first / "matched").schema.equals(MATCHED)

@@ -1,4 +1,4 @@
-"""The two jobs as functions of a program, with a session of its own: no prints, results returned, refusals raised."""
+"""The two jobs as functions of a program: no prints, results returned, refusals raised."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,8 +32,7 @@ def test_a_build_that_counts_nothing_needs_no_session_and_returns_its_entries(tm
 
 
 @pytest.mark.slow
-@pytest.mark.spark
-def test_curate_returns_the_results_and_prints_nothing(spark, tmp_path, capfd):
+def test_curate_returns_the_results_and_prints_nothing(tmp_path, capfd):
     urls = [f"https://example.org/{number}.jpg" for number in range(40)]
     pq.write_table(pa.table({"url": urls, "text": ["a dog", "a photo of a cat"] * 20}), tmp_path / "pairs.parquet")
     capfd.readouterr()
@@ -42,7 +41,6 @@ def test_curate_returns_the_results_and_prints_nothing(spark, tmp_path, capfd):
         tmp_path / "out",
         metadata=Entries.build({"en": ["dog", "cat", "photo"]}),
         config=CurationConfig(english_threshold=5),
-        engine=spark,
     )
     assert capfd.readouterr().out == ""
     assert results.facts["rows"]["images"] == 40

@@ -1,4 +1,4 @@
-"""A run and the steps on DataFrames keep to the definition of each option on languages, from pairs to images."""
+"""A run keeps to the definition of each option on languages, from pairs to images."""
 
 from collections import Counter
 from random import Random
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation import CurationConfig, curate, dataframes
+from curation import CurationConfig, curate
 from curation.language.engines import Identifier
 from metadata import Entries
 from metadata.languages import language, of_label
@@ -16,7 +16,6 @@ from tests.naive.judging import naive_is_foreign, naive_judge_with_witnesses
 from tests.naive.matching import naive_matches
 from tests.support.sample_runs import facts
 
-pytestmark = pytest.mark.spark
 ENTRIES = Entries.build({"en": ["dog", "a", "5", "of"], "da": ["hund", "5"], "ja": ["犬", "5"], "other": ["5", "jpg"]})
 WORDS = [
     "a photo of a dog",
@@ -81,15 +80,13 @@ def texts_of(images: list[dict]) -> dict:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
-def test_matched_texts_and_reasons_are_those_of_the_definition(name, engine, spark, tmp_path):
+def test_matched_texts_and_reasons_are_those_of_the_definition(name, engine, tmp_path):
     numbers, rules = OPTIONS[name]
     found, reasons, foreign = naive_run(pairs(), numbers, rules)
     pq.write_table(pa.Table.from_pylist(pairs()), tmp_path / "pairs.parquet")
     config = CurationConfig(english_threshold=5, **numbers)
     curate([str(tmp_path / "pairs.parquet")], tmp_path / "out", metadata=ENTRIES, config=config, engine=engine)
     assert texts_of(pq.read_table(tmp_path / "out" / "matched").to_pylist()) == found
-    frame = dataframes.match(spark.createDataFrame(pairs()), ENTRIES, config)
-    assert texts_of([row.asDict(recursive=True) for row in frame.collect()]) == found
     told = facts(tmp_path / "out")
     assert told["undetermined"] | told.get("witnesses", {}) == reasons
     assert {code: row["other_script"] for code, row in told["languages"].items() if row["other_script"]} == foreign

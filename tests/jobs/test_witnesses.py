@@ -10,7 +10,6 @@ from metadata import Entries
 from tests.support.crawl_records import warc
 from tests.support.sample_runs import facts
 
-pytestmark = pytest.mark.spark
 ENTRIES = Entries.build({code: ["123"] for code in ("de", "en", "fr", "other")})
 PAGES = {"fr": "fr", "de": "de-AT", "none": ""}
 

@@ -1,4 +1,4 @@
-"""Tasks find the copies that the definition finds, on each engine, however the rows are spread."""
+"""Tasks find the copies that the definition finds, however the rows are spread."""
 
 from collections import Counter
 
@@ -10,7 +10,6 @@ import pytest
 from curation.leaves.near_duplicates import copies as module
 from curation.leaves.near_duplicates.copies import ONE_ROUND, copies_of
 from curation.leaves.near_duplicates.index import keys_of_hashes, words_of
-from runtime.engine import engine_of
 from runtime.engine.local import Local
 from runtime.errors import InputError
 from tests.support.near_duplicates import near_copies
@@ -32,11 +31,6 @@ def expected(uids: list[str], hashes: list[bytes | None], k: int) -> dict[str, s
         first[each] = uid
     sizes = Counter(leaders)
     return {uid: first[leader] for (uid, _), leader in zip(known, leaders, strict=True) if sizes[leader] > 1}
-
-
-@pytest.fixture(params=["here", pytest.param("spark", marks=pytest.mark.spark)])
-def engine(request):
-    return Local(1) if request.param == "here" else engine_of(request.getfixturevalue("spark"))
 
 
 def found(engine, folder, uids, hashes, partitions=4, k=6) -> dict[str, str]:

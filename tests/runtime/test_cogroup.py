@@ -16,15 +16,15 @@ from tests.simulator.engine import Engine, Session
 from tests.simulator.machine import Machine
 from tests.simulator.processes import Driver, Fault
 from tests.support import cogroups
-from tests.support.checkout import ROOT
 from tests.support.cogroups import SUMS, WORDS, WritePlaced, WriteSums
 
 Words = list[list[tuple[str | None, int | None]]]
 
 
-@pytest.fixture(
-    scope="module", params=["here", "processes", "stand-in", pytest.param("local[2]", marks=pytest.mark.spark)]
-)
+SPARK = pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.soak])
+
+
+@pytest.fixture(scope="module", params=["here", "processes", "stand-in", SPARK])
 def engine(request, tmp_path_factory):
     if request.param in ("here", "processes"):
         local = Local(1 if request.param == "here" else 2)
@@ -37,12 +37,7 @@ def engine(request, tmp_path_factory):
             again = {number: Fault(number, "again", 0, 0.0) for number in (0, 9)}
             yield Spark(Session(Engine(machine, driver, again, cores=2, tries=1)))
     else:
-        from pyspark.sql import SparkSession
-
-        builder = SparkSession.builder.master(request.param).config("spark.ui.enabled", "false")
-        session = builder.config("spark.executorEnv.PYTHONPATH", str(ROOT)).getOrCreate()
-        yield Spark(session)
-        session.stop()
+        yield Spark(request.getfixturevalue("spark"))
 
 
 def words(seed: int, files: int, rows: int) -> Words:
@@ -94,6 +89,12 @@ def test_rows_of_all_sides_meet_as_in_a_dictionary(engine, tmp_path, sides, rows
     assert lines == naive_sums(SIDES[sides])
     assert tallies["read"] == sum(len(file) for side in SIDES[sides] for file in side)
     assert tallies["words"] == len({word for side in SIDES[sides] for file in side for word, _ in file})
+
+
+@pytest.mark.spark
+def test_rows_of_all_sides_meet_in_a_session_of_spark(spark, tmp_path):
+    lines, _ = summed(Spark(spark), SIDES["few and many"], tmp_path / "sums", None)
+    assert lines == naive_sums(SIDES["few and many"])
 
 
 @pytest.mark.parametrize("engine", ["here", "stand-in"], indirect=True)  # whose tasks run in this process

@@ -70,7 +70,7 @@ def test_a_wrong_spark_home_is_told(monkeypatch):
         session("job")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.spark
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("program", ["spark-submit", "python"])
@@ -86,8 +86,10 @@ def test_a_person_at_a_terminal_sees_live_progress_and_nothing_of_spark(program,
 @pytest.mark.spark
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("program", ["spark-submit", pytest.param("python", marks=pytest.mark.soak)])
-def test_ctrl_c_ends_a_stage_of_spark_in_one_sentence(program, tmp_path):
-    seen = on_terminal([program, job(tmp_path, [60.0] * 4)], environment(tmp_path), interrupt_at="0/4 files")
+def test_live_progress_is_shown_until_ctrl_c_ends_a_stage_of_spark_in_one_sentence(program, tmp_path):
+    command = [program, job(tmp_path, [0.5] * 2 + [60.0] * 2)]
+    seen = on_terminal(command, environment(tmp_path), interrupt_at="2/4 files")
+    assert "\r\x1b[Ksleep: 2/4 files, 2,000 rows" in seen.text
     assert without_start(seen.lines) == ["job: stopped; run the same command again to go on"]
     assert seen.status == 130
 
@@ -97,7 +99,7 @@ def test_ctrl_c_ends_a_stage_of_spark_in_one_sentence(program, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize(
     ("program", "moment"),
-    [("python", "starting"), ("python", "java"), ("spark-submit", "starting")],
+    [pytest.param("python", "starting", marks=pytest.mark.soak), ("python", "java"), ("spark-submit", "starting")],
 )
 def test_ctrl_c_while_spark_starts_leaves_neither_a_trace_nor_a_jvm(program, moment, tmp_path):
     """On a terminal of its own, whose end is the end of all its processes, a JVM that goes on would not be seen."""

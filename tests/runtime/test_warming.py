@@ -23,7 +23,7 @@ from runtime.progress import Progress
 from runtime.storage.locks import alone
 from runtime.storage.paths import make_folder
 from runtime.warming import compile_kernels
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, program
 
 CALLS = {tempfile.gettempdir: 3, tempfile.gettempprefix: 4}  # functions that other processes can import
 
@@ -144,8 +144,7 @@ def test_a_dry_run_announces_once_all_kernels_of_a_run_with_a_gate(tmp_path, mon
 
 
 @pytest.mark.soak
-@pytest.mark.spark
-def test_a_run_compiles_nothing_more(submit, sample, tmp_path, monkeypatch):
+def test_a_run_compiles_nothing_more(sample, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     subprocess.run(
         [sys.executable, "-c", "from runtime.warming import compile_kernels; from curation.run import warm; "
@@ -156,11 +155,8 @@ def test_a_run_compiles_nothing_more(submit, sample, tmp_path, monkeypatch):
     assert len({*count.read_bytes().splitlines()}) == sum(warm.ALL.values())
     compiled = {path.name for path in (tmp_path / "cache").rglob("*.nbc")}
     entries = [f"{path.stem}={path}" for path in sorted((sample / "entries").glob("*.txt"))]
-    done = submit(
-        *("jobs/curate.py", "--input", sample / "crawl", sample / "pairs", "--entries", *entries),
-        *("--english-threshold", 20, "--output", tmp_path / "out"),
-    )
-    assert done.returncode == 0, done.stderr
+    command = [program("clip-curate"), "--input", sample / "crawl", sample / "pairs", "--entries", *entries]
+    subprocess.run([*command, "--english-threshold", "20", "--output", tmp_path / "out"], check=True, env=os.environ)
     more = {path.name for path in (tmp_path / "cache").rglob("*.nbc")} - compiled
     assert more == set(), f"{warm.__name__} does not use these kernels as a run does"
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.faults import curate_arguments, leave_nothing
 from tests.support.sample_runs import curated
+from tests.support.spark_jobs import run_here
 
 
 @pytest.fixture
@@ -13,9 +14,8 @@ def afterwards():
 
 
 @pytest.fixture(scope="module")
-def whole(submit, sample, tmp_path_factory) -> dict[str, bytes]:
+def whole(sample, tmp_path_factory) -> dict[str, bytes]:
     """What a run writes to a local folder that nothing disturbs."""
     output = tmp_path_factory.mktemp("whole") / "out"
-    done = submit(*curate_arguments(sample, output))
-    assert done.returncode == 0, done.stdout
+    assert run_here(*curate_arguments(sample, output)) == 0
     return curated(output)

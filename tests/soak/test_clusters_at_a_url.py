@@ -14,7 +14,7 @@ from tests.support.finished_run import finished_run, image
 
 clip_cluster = partial(spark_jobs.run_here, "jobs/run.py", "clip-cluster")
 
-pytestmark = [pytest.mark.soak, pytest.mark.spark]
+pytestmark = pytest.mark.soak
 
 
 def test_clusters_on_s3_are_those_of_a_local_folder(s3_folder, tmp_path):

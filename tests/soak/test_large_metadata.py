@@ -1,6 +1,6 @@
 """Pairs of a language whose strings have more than 2 GB together, which one Arrow array cannot hold, are chosen among.
 
-Before Spark chose among them, 10.8 million entries of 200 bytes ended in a segmentation fault.
+Before workers chose among them in parts, 10.8 million entries of 200 bytes ended in a segmentation fault.
 """
 
 from collections.abc import Iterator
@@ -10,16 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
 
 from metadata.config import MetadataConfig
 from metadata.stages.choosing import TASK_BYTES, Percentile, percentiles
 from metadata.stages.ngrams import MUTUAL, NgramPlan, write_bigrams
-from runtime.engine.spark import Spark
+from runtime.engine.local import Local
 from runtime.storage.parquet import part_writer
 
-pytestmark = [pytest.mark.soak, pytest.mark.spark]
-
+pytestmark = pytest.mark.soak
 ROWS, TASKS, BATCH = 10_800_000, 8, 10_000
 
 
@@ -39,23 +37,17 @@ def pairs(begin: int) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=MUTUAL)
 
 
-@pytest.fixture
-def spark():
-    session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
-    yield session
-    session.stop()
-
-
-def test_the_best_of_pairs_whose_entries_have_more_than_two_gigabytes(spark, tmp_path: Path):
+def test_the_best_of_pairs_whose_entries_have_more_than_two_gigabytes(tmp_path: Path):
     assert ROWS * 200 > 2**31
     (tmp_path / "en").mkdir()
     (tmp_path / "work/mutual").mkdir(parents=True)
     plan = NgramPlan(MetadataConfig(), tmp_path, tmp_path / "work", TASKS * TASK_BYTES)
     for number, file in enumerate(plan.files("mutual")):
         write_pairs(file.path, number)
-    found = percentiles(Spark(spark), plan.files("mutual"), 30, tmp_path / "percentiles")
+    engine = Local(2)
+    found = percentiles(engine, plan.files("mutual"), 30, tmp_path / "percentiles")
     assert found == {"en": Percentile(ROWS, 2.0)}
-    write_bigrams(Spark(spark), found, {"en": 250_000}, plan)
+    write_bigrams(engine, found, {"en": 250_000}, plan)
     entries = pq.read_table(tmp_path / "en/bigrams.parquet")["entry"].to_pylist()
     assert len(entries) == 100_000
     best = [number for number in range(999, ROWS, 1000) if number % 7 == 6]

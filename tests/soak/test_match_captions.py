@@ -10,31 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import MAX_TEXT_LENGTH
+from runtime.engine.local import Local
 from runtime.errors import InputError
 from tests.naive.captions import naive_captioned
 from tests.support.captions import captions_of, find, rows_of, run, write_captions, write_pairs
-from tests.support.checkout import ROOT
 
-pytestmark = [pytest.mark.soak, pytest.mark.spark]
+pytestmark = pytest.mark.soak
 PARTS = ("gated", "curated")
-
-
-def session(cores: int, partitions: int):
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.master(f"local[{cores}]").config("spark.ui.enabled", "false")
-    spark = builder.config("spark.executorEnv.PYTHONPATH", str(ROOT)).getOrCreate()
-    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
-    return spark
 
 
 @pytest.fixture
 def made(tmp_path) -> tuple[list[dict], list[dict]]:
     """The matched images of a run over pairs, and captions."""
     write_pairs(tmp_path / "pairs.parquet")
-    spark = session(2, 3)
-    run(spark, tmp_path)
-    spark.stop()
+    run(Local(1), tmp_path)
     matched = rows_of(tmp_path / "run" / "matched")
     return matched, captions_of(matched, Random(4))
 
@@ -46,10 +35,8 @@ def bytes_of(folder: Path) -> str:
 def test_bytes_are_the_same_on_any_cores_and_in_any_parts(made, tmp_path):
     _, rows = made
     written, digests = [], []
-    for cores, partitions, files in ((2, 3, 1), (1, 1, 1), (2, 200, 5), (1, 7, 9)):
-        spark = session(cores, partitions)
-        results = run(spark, tmp_path, write_captions(rows, tmp_path / f"{cores}-{partitions}", files))
-        spark.stop()
+    for cores, files in ((2, 1), (1, 1), (2, 5), (1, 9)):
+        results = run(Local(cores), tmp_path, write_captions(rows, tmp_path / f"{cores}-{files}", files))
         written.append([bytes_of(tmp_path / "run" / part) for part in PARTS])
         digests.append(results.facts["gate"]["captions"]["table"]["digest"])
     assert written == written[:1] * 4
@@ -57,25 +44,23 @@ def test_bytes_are_the_same_on_any_cores_and_in_any_parts(made, tmp_path):
     assert len({*digests}) == 3
 
 
-def test_other_gates_see_captions_and_a_run_without_captions_is_as_before(made, tmp_path):
+def test_other_gates_see_captions_and_a_run_without_captions_is_as_before(made, engine, tmp_path):
     matched, rows = made
     expected, _ = naive_captioned(matched, rows, find, MAX_TEXT_LENGTH)
     default = bytes_of(tmp_path / "run" / "curated")
     table = write_captions(rows, tmp_path / "captions", 2)
-    spark = session(2, 3)
-    policy = run(spark, tmp_path, table, policy=["min_words:7"])
+    policy = run(engine, tmp_path, table, policy=["min_words:7"])
     left = [row for row in expected if any(_words(text) >= 7 for text in row["candidates"])]
     assert policy.facts["rows"]["gated"] == len(left) > 0
     asked = [each["text"] for each in policy.facts["gate"]["conditions"]]
     assert asked == ["an entry in the caption", "a text is left"]
-    run(spark, tmp_path)
+    run(engine, tmp_path)
     assert bytes_of(tmp_path / "run" / "curated") == default
     assert "gated" not in json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["rows"]
     assert not (tmp_path / "run" / "gated").exists()
     pq.write_table(pa.table({"uid": ["x"], "caption": ["the dog"]}), tmp_path / "others.parquet")
     with pytest.raises(InputError, match="has a caption of none of the matched images: its uids are not those"):
-        run(spark, tmp_path, tmp_path / "others.parquet")
-    spark.stop()
+        run(engine, tmp_path, tmp_path / "others.parquet")
 
 
 def _words(text: dict) -> int:

@@ -151,6 +151,12 @@ def test_blocks_and_tallies_pass_through_stages(engine, tmp_path):
     assert tallies["sent"] == sums["sent"]
 
 
+@pytest.mark.spark
+def test_a_session_of_spark_passes_blocks_through_stages_and_ends_in_an_item_s_error(spark, tmp_path):
+    test_blocks_and_tallies_pass_through_stages(Spark(spark), tmp_path)
+    test_an_item_that_cannot_be_sent_ends_in_its_error(Spark(spark))
+
+
 def test_no_block_stays_on_a_disk_once_all_were_received(engine, tmp_path):
     in_spark = not isinstance(engine, Local) and not isinstance(engine.session, Session)  # the stand-in has no disk
     disks = Path(engine.session.conf.get("spark.local.dir")) if in_spark else tmp_path
