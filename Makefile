@@ -89,7 +89,7 @@ floors:
 	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors $(PYTEST) -m "$(QUICK)" --ignore=tests/docs --ignore=tests/soak \
 		-W ignore::pytest.PytestUnraisableExceptionWarning tests
 	VENV=.venv-floors NUMBA_CACHE_DIR=.numba/floors .ci/in-venv pytest \
-		-W ignore::pytest.PytestUnraisableExceptionWarning tests/gate/test_gating.py tests/jobs/test_tables.py
+		-W ignore::pytest.PytestUnraisableExceptionWarning tests/jobs/test_engines.py tests/jobs/test_tables.py
 
 # img2dataset and mosaicml-streaming pin older releases of what the others need, so each has an environment of its own.
 feeds:

@@ -153,6 +153,7 @@ def test_the_fields_of_a_run_are_those_of_the_reference(curated, name):
     require_documented(json.loads((curated / name).read_text("utf-8")), name)
 
 
+@pytest.mark.slow
 def test_the_fields_of_metadata_are_those_of_the_reference(metadata):
     require_documented(json.loads((metadata / "metadata.json").read_text("utf-8")), "metadata.json")
 
@@ -166,10 +167,12 @@ def test_the_columns_of_what_a_gate_removed_are_those_of_the_reference():
     assert columns(GATE_REMOVED) == documented_columns("gate_removed/")
 
 
+@pytest.mark.slow
 def test_the_columns_of_metadata_are_those_of_the_reference(metadata):
     assert columns(pq.read_schema(metadata / "entries.parquet")) == documented_columns("entries.parquet")
 
 
+@pytest.mark.slow
 def test_every_file_of_a_run_is_in_the_reference(curated, metadata):
     written = {path.name for output in (curated, metadata) for path in output.iterdir()}
     assert [name for name in sorted(written) if name not in FILES] == []

@@ -73,6 +73,7 @@ def test_texts_of_all_languages_are_matched_against_one_list(run, lists, switche
     assert not any("No entries" in warning for warning in said["warnings"])
 
 
+@pytest.mark.slow
 def test_the_same_threshold_and_no_balance_start_from_what_is_matched(run):
     plain = run("own lists")
     kept = curated(plain)

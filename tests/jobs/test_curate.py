@@ -202,6 +202,7 @@ def test_inputs_that_are_added_give_the_bytes_of_a_run_over_all_and_the_others_a
     assert facts(output)["rows"] == facts(first)["rows"]
 
 
+@pytest.mark.slow
 def test_lineage_says_which_inputs_came_when(extended, first, sample):
     wats = [str(path) for path in sorted((sample / "crawl").glob("*.wat.gz"))]
     (all_at_once,) = facts(first)["lineage"]
@@ -210,6 +211,7 @@ def test_lineage_says_which_inputs_came_when(extended, first, sample):
     assert (rest["inputs"], rest["last"]) == (all_at_once["inputs"] - 2, str(sample / "pairs" / "pairs.parquet"))
 
 
+@pytest.mark.slow
 def test_a_run_that_broke_off_goes_on_and_gives_the_same_bytes(extended, run, first, tmp_path):
     output = shutil.copytree(extended[0], tmp_path / "out")
     lost, *kept = break_off(output)

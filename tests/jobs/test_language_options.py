@@ -99,6 +99,7 @@ def test_matched_texts_and_reasons_are_those_of_the_definition(name, engine, tmp
     }
 
 
+@pytest.mark.slow
 def test_the_texts_bring_every_reason_and_every_option_a_difference():
     results = {name: naive_run(pairs(), *each) for name, each in OPTIONS.items()}
     reasons = {reason for _, found, _ in results.values() for reason in found}

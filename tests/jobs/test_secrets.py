@@ -45,7 +45,7 @@ def guarded():
 
 @pytest.fixture
 def curate(tmp_path):
-    """Run curate by spark-submit, and save what Spark shows and stores; return the finished process."""
+    """Run curate twice by one spark-submit, and save what Spark shows and stores; return the finished process."""
     for name in ("pages", "events"):
         (tmp_path / name).mkdir()
     settings = {
@@ -56,10 +56,10 @@ def curate(tmp_path):
         "spark.port.maxRetries": "100",
     }
 
-    def run(*arguments: object) -> subprocess.CompletedProcess:
+    def run(first: list, second: list) -> subprocess.CompletedProcess:
         flags = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
-        job = [ROOT / "tests" / "support" / "job_with_pages.py", tmp_path / "pages", *arguments]
-        command = ["spark-submit", "--master", "local[2]", *flags, *map(str, [*job, "--output", tmp_path / "out"])]
+        job = [ROOT / "tests" / "support" / "job_with_pages.py", tmp_path / "pages", *first, "--", *second]
+        command = ["spark-submit", "--master", "local[2]", *flags, *map(str, job)]
         return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=600)
 
     return run
@@ -74,7 +74,7 @@ def told(folder, *texts: str) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.spark
-def test_a_run_over_guarded_urls_tells_none_of_their_secrets(guarded, curate, tmp_path):
+def test_a_run_over_guarded_urls_and_one_that_ends_in_a_worker_tell_none_of_their_secrets(guarded, curate, tmp_path):
     metadata = tmp_path / "metadata"
     Entries.build({"en": ["dog"]}).save(metadata)
     for path in metadata.iterdir():
@@ -86,27 +86,21 @@ def test_a_run_over_guarded_urls_tells_none_of_their_secrets(guarded, curate, tm
     ]
     given = guarded.with_user("/metadata", b"").rstrip("/")
     excluded = guarded.signed("/list.txt", Ranged(b"other.example\n"), query="sig")
-    done = curate("--input", *inputs, "--metadata", given, "--exclude", excluded)
-    assert done.returncode == 0, done.stderr
+    body = Ranged(b"looked at by a worker")
+    for path in ("/a.warc.wat.gz", "/b.warc.wat.gz"):
+        url = guarded.signed(path, body, body, Answer(403))
+    done = curate(
+        ["--input", *inputs, "--metadata", given, "--exclude", excluded, "--output", tmp_path / "out"],
+        ["--input", url, "--entries", f"en={entries(tmp_path)}", "--output", tmp_path / "broken_off"],
+    )
+    assert done.returncode != 0
+    assert "b.warc.wat.gz?part=1 cannot be read" in done.stderr
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert (run["rows"]["pairs"], run["rows"]["files"]) == (297, 3)
     paths = [each["path"].rpartition("/")[2] for each in run["made_from"]["inputs"]]
     assert paths == ["a.jsonl", "b.jsonl?part=1", "c.jsonl.gz"]
     pages = b"".join(path.read_bytes() for path in (tmp_path / "pages").iterdir())
     assert b"sun.java.command" in pages
-    assert told(tmp_path, done.stdout, done.stderr) == {}
-
-
-@pytest.mark.slow
-@pytest.mark.spark
-def test_a_run_that_ends_in_a_worker_tells_none_of_them(guarded, curate, tmp_path):
-    body = Ranged(b"looked at by a worker")
-    for path in ("/a.warc.wat.gz", "/b.warc.wat.gz"):
-        url = guarded.signed(path, body, body, Answer(403))
-    done = curate("--input", url, "--entries", f"en={entries(tmp_path)}")
-    assert done.returncode != 0
-    assert "b.warc.wat.gz?part=1 cannot be read" in done.stderr
-    pages = b"".join(path.read_bytes() for path in (tmp_path / "pages").iterdir())
     assert b"cannot be read" in pages
     assert told(tmp_path, done.stdout, done.stderr) == {}
 

@@ -151,6 +151,7 @@ def test_the_table_describes_what_the_packages_give(packages_alone):
     assert entries.about == whole.about
 
 
+@pytest.mark.slow
 def test_the_first_page_can_be_followed_and_the_run_says_what_its_entries_are(words, tmp_path, monkeypatch, capsys):
     for name, entry in {"fr": "mer", "ja": "猫", "ru": "дом"}.items():
         (words / f"{name}.tsv").write_text(f"{entry}\t1\n", "utf-8")

@@ -1,4 +1,7 @@
-"""Run curate as spark-submit does, then save what Spark's UI and REST API say: `job_with_pages.py FOLDER ARGUMENTS`."""
+"""Run curate twice under one spark-submit, then save what Spark's UI and REST API say.
+
+job_with_pages.py FOLDER ARGUMENTS -- ARGUMENTS
+"""
 
 import sys
 from contextlib import suppress
@@ -39,7 +42,9 @@ def save_pages(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    second = sys.argv.index("--")
+    curate.main(sys.argv[2:second])
     try:
-        curate.main(sys.argv[2:])
+        curate.main(sys.argv[second + 1 :])
     finally:
         save_pages(Path(sys.argv[1]))
