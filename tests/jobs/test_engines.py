@@ -31,7 +31,6 @@ from tests.support.plain_scorer import PlainScorer
 from tests.support.small_model import model_bytes
 from tests.support.spark_jobs import run_here, submit
 
-pytestmark = pytest.mark.spark
 TIMED = ("run.json", "times.json", "report.html")  # files that also say when they were written
 OF_TIME = ("made", "checksums", "checksum")  # what run.json says of when it was written, and of what the report says
 
@@ -42,7 +41,6 @@ SWITCHES = {
         "rules": "meta",
         "matcher": "ahocorasick",
         "max_texts": 2,
-        "max_text_length": 40,
     },
     "languages": {
         "english_threshold": 5,
@@ -57,7 +55,7 @@ SWITCHES = {
         "witnesses": ["page", "pool"],
         "extra_columns": ["license", "record", "judgement"],
     },
-    "shares of the pool": {"witnesses": ["pool"], "pool_shares": {"fr": 0.5}, "rows_per_file": 90, "row_group_rows": 9},
+    "shares of the pool": {"witnesses": ["pool"], "pool_shares": {"fr": 0.5}, "rows_per_file": 90},
     "one list": {"english_threshold": 5, "merge_languages": True, "seed": 1, "sample_files": 2},
     "one language": {"metadata_of": "en", "balance": False},
     "size": {"target_size": 100},
@@ -91,6 +89,7 @@ def facts(output: Path) -> dict:
 
 
 @pytest.mark.smoke
+@pytest.mark.spark
 def test_spark_submit_curates_the_sample_to_the_bytes_of_processes(sample, tmp_path):
     assert run_here(*curate_arguments(sample, tmp_path / "processes")) == 0
     done = submit(*curate_arguments(sample, tmp_path / "spark"))
@@ -115,6 +114,7 @@ def inputs(sample, tmp_path_factory) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.spark
 @pytest.mark.parametrize("group", SWITCHES)
 def test_switches_of_a_run(engines, inputs, metadata, tmp_path, group):
     config = CurationConfig(**SWITCHES[group])
@@ -129,6 +129,7 @@ def test_each_field_of_a_config_is_in_a_group():
 
 
 @pytest.mark.slow
+@pytest.mark.spark
 def test_options_of_a_run(engines, sample, metadata, tmp_path):
     pairs = pq.read_table(sample / "pairs").to_pylist()
     unique = pa.Table.from_pylist([*{row["url"]: row for row in pairs}.values()])
@@ -182,7 +183,6 @@ def checks_of_single_images(images: list[dict], folder: Path) -> dict:
         "robots_agents": ["GPTBot"],
         "only": [str(folder / "only.txt")],
         "decontaminate": [write_table(images[::20], folder / "evaluated", 1)],
-        "decontaminate_within": 2,
         "decontaminate_cosine": 0.9,
         "decontaminate_texts": [str(folder / "texts.txt")],
         "same_image": "phash:4",
@@ -200,8 +200,7 @@ def comparisons_of_images(images: list[dict], folder: Path) -> dict:
         "images": [[write_table(images, folder / "images")]],
         "same_image": "sha256",
         "same_meaning": [write_table(copies, folder / "copies")],
-        "captions": [write_table(captions, folder / "captions")],
-        "match_captions": True,
+        "match_captions": [write_table(captions, folder / "captions")],
         "keep_removed": 1,
     }
 
@@ -210,6 +209,7 @@ GATES = (checks_of_single_images, comparisons_of_images)
 
 
 @pytest.mark.slow
+@pytest.mark.spark
 @pytest.mark.parametrize("gate", GATES)
 def test_steps_of_a_gate(engines, inputs, images, metadata, tmp_path, gate):
     options = Options(gate=GateOptions(**gate(images, tmp_path)))
@@ -236,6 +236,7 @@ BUILDS = {
 
 
 @pytest.mark.slow
+@pytest.mark.spark
 @pytest.mark.parametrize("name", BUILDS)
 def test_metadata_of_all_kinds_of_sources(engines, sample, tmp_path, name):
     (tmp_path / "de.tsv").write_text("Hund\t20\nder\t50\n")
@@ -292,6 +293,7 @@ COMMANDS = {
 
 
 @pytest.mark.slow
+@pytest.mark.spark
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_over_a_finished_run_and_tars(spark, made, tmp_path, name):
     command = [word.replace("MADE", str(made)) for word in COMMANDS[name].split()]
@@ -301,6 +303,7 @@ def test_commands_over_a_finished_run_and_tars(spark, made, tmp_path, name):
 
 
 @pytest.mark.slow
+@pytest.mark.spark
 def test_scores_of_a_run_and_an_index_for_training(engines, made, tmp_path):
     for name, engine in engines.items():
         request = ScoreRequest([str(made / "pictures")], tmp_path / "scores" / name, texts=made / "run")
