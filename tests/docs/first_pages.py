@@ -1,9 +1,10 @@
 """Run the commands of README.md and docs/start as a stranger does: `python tests/docs/first_pages.py SAMPLE`.
 
-The commands come from the installation of this Python, which needs no extra but `starter`. Inputs are made in the
+The commands come from the installation of this Python, which needs no extra but `starter`. Folders are made in the
 working directory.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -54,9 +55,13 @@ def run(line: str) -> None:
 
 
 def main(sample: str) -> None:
-    """Run the commands of all first pages."""
-    write_inputs(Path(sample).resolve())
+    """Run the commands of all first pages, those of each in a folder of its own."""
+    top = Path.cwd()
+    sample_folder = Path(sample).resolve()
     for page in (ROOT / "README.md", *sorted((ROOT / "docs" / "start").glob("*.md"))):
+        (top / page.stem).mkdir()
+        os.chdir(top / page.stem)
+        write_inputs(sample_folder)
         for line in commands(page):
             run(line)
 
