@@ -232,11 +232,11 @@ def end_of_raw(data, begin, stop, i, end, is_script):
 def find_license(data, i, end):
     """Return where data[i:end] first has `license`, or `licdomain` as in `publicdomain`, in any case; else `end`."""
     while i + WINDOW + SLACK < end:
-        found = license_mask(data, i)
-        while found != 0:
-            if is_license(data, i + trailing_zeros(found)):
-                return i + trailing_zeros(found)
-            found = without_lowest(found)
+        hits = license_mask(data, i)
+        while hits != 0:
+            if is_license(data, i + trailing_zeros(hits)):
+                return i + trailing_zeros(hits)
+            hits = without_lowest(hits)
         i += WINDOW
     while i + 8 <= end:
         if is_license(data, i):

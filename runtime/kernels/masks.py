@@ -166,14 +166,14 @@ def find_bytes(data, begin, end, word, size):
     The bytes are the `size` lowest bytes, 3 to 8, of `word`. SLACK bytes must follow data[:end].
     """
     for i in range(begin, end, WINDOW):
-        found = mask_of_pair(data, i, word)
-        while found != 0:
-            start = i + machine.trailing_zeros(found)
+        hits = mask_of_pair(data, i, word)
+        while hits != 0:
+            start = i + machine.trailing_zeros(hits)
             if start + size > end:
                 return -1
             if (load_word(data, start) ^ word) & lowest(8 * size) == 0:
                 return start
-            found = machine.without_lowest(found)
+            hits = machine.without_lowest(hits)
     return -1
 
 

@@ -343,16 +343,16 @@ def mark_signals(data, stops, page):
 def may_signal(data, begin, end):
     """Return whether data[begin:end] may hold a usage signal: the first letters of one, or an escape of any letter."""
     for i in range(begin, end, WINDOW):
-        found = mask_of_letters(data, i, _NOAI) | mask_of_letters(data, i, _TDM)
-        found |= mask_of_letters(data, i, _USAG) | mask_of_pair(data, i, _ESCAPE)
-        found &= lowest(min(end - i, 64))
-        while found != 0:
-            word = load_word(data, i + trailing_zeros(found)) & _4_BYTES
+        hits = mask_of_letters(data, i, _NOAI) | mask_of_letters(data, i, _TDM)
+        hits |= mask_of_letters(data, i, _USAG) | mask_of_pair(data, i, _ESCAPE)
+        hits &= lowest(min(end - i, 64))
+        while hits != 0:
+            word = load_word(data, i + trailing_zeros(hits)) & _4_BYTES
             lower = word | _LOWER_BITS
             is_index = lower == _NOIM or lower == _NOIN or lower == _NONE
             if word == _ESCAPE or lower == _NOAI or lower == _NOML or is_index or lower == _TDM or lower == _USAG:
                 return True
-            found = without_lowest(found)
+            hits = without_lowest(hits)
     return False
 
 

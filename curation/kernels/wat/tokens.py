@@ -118,11 +118,11 @@ def find_stops(data, begin, end, stops):
     first = end
     for i in range(begin, end + 1, WINDOW):
         bits = string_stops(data, i)
-        found = license_mask(data, i)
-        while found != 0 and first == end:
-            word = i + trailing_zeros(found)
+        hits = license_mask(data, i)
+        while hits != 0 and first == end:
+            word = i + trailing_zeros(hits)
             first = word if word < end and is_license(data, word) else end
-            found = without_lowest(found)
+            hits = without_lowest(hits)
         more = ones(bits)
         # A window mostly has fewer stops; the next window overwrites the surplus indices.
         for k in range(_STOPS_AT_ONCE):

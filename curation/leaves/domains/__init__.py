@@ -184,23 +184,23 @@ def _name(path: str) -> str:
 
 def _source(name: str, format: str, rows: list[dict[str, Any]]) -> Origin:
     paths = sorted({row["path"] for row in rows})
-    found: set[tuple[str, str]] = set()
+    sets: set[tuple[str, str]] = set()
     times: list[str] = []
     for path in paths:
         if word := _WORD.search("/".join(path.split("/")[-2:])):
-            found.add(KNOWN[word.group(1).lower()])
+            sets.add(KNOWN[word.group(1).lower()])
         if format in PAGES:
             times += _TIME.findall(PurePosixPath(path).name)
     if _CRAWL.match(name):
-        found.add(KNOWN["cc-main"])
-    sets = sorted(found)
+        sets.add(KNOWN["cc-main"])
+    titles_and_links = sorted(sets)
     return Origin(
         name=name,
         format=format,
         files=len(paths),
         bytes=sum(row["size"] or 0 for row in rows),
-        set=", ".join(title for title, _ in sets) or None,
-        link=", ".join(link for _, link in sets) or None,
+        set=", ".join(title for title, _ in titles_and_links) or None,
+        link=", ".join(link for _, link in titles_and_links) or None,
         begin=min(map(_day, times), default=None),
         end=max(map(_day, times), default=None),
         digest=digest_of({"inputs": rows}),
