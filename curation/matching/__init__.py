@@ -30,7 +30,7 @@ from curation.config import CurationConfig
 from curation.inputs.candidates import coded
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Stated, judge, weighed
-from curation.matching.matcher import VERSION, Matcher, valid_entries
+from curation.matching.matcher import MATCHER_VERSION, Matcher, valid_entries
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries, EntriesOnDisk
 from metadata.languages import OTHER, of_stated, unknown
@@ -63,10 +63,12 @@ class Finders:
     def __init__(
         self, ids: dict[str, range], finder_of: Callable[[str], Matcher | AhoCorasick], one_list: str | None = None
     ) -> None:
-        self._ids, self._finder_of, self._one_list = ids, lru_cache(maxsize=None)(finder_of), one_list
+        self._ids = ids
+        self._finder_of = lru_cache(maxsize=None)(finder_of)
+        self._one_list = one_list
 
     def of_one_list(self, language: str | None) -> Finders:
-        """Return finders that search all texts for the entries of `language`; None: of each text's own language."""
+        """Return finders that search all texts for the entries of `language`, or of each text's language if None."""
         return Finders(self._ids, self._finder_of, language)
 
     def find(self, language: str, texts: pa.Array) -> pa.ListArray:
@@ -95,8 +97,8 @@ def open_automata(strings: Path, rules: Rules) -> Finders:
 def open_matchers(folder: Path, rules: Rules = "unicode", on_disk: EntriesOnDisk | None = None) -> Finders:
     """Return finders that open the matchers of a folder of `save_matchers`; the latest result is cached.
 
-    A matcher that is missing or damaged is built from the entries `on_disk`, if there are any. Only for that are the
-    entries read: in each worker, the entries of all languages would take gigabytes.
+    A matcher that is missing or damaged is built from the entries `on_disk`, if they are given. They are read only in
+    this case, because the entries of all languages would take gigabytes in each worker.
     """
     saved = _index(folder)
     ids = {code: range(record["first"], record["stop"]) for code, record in saved.items()}
@@ -108,10 +110,11 @@ def open_matchers(folder: Path, rules: Rules = "unicode", on_disk: EntriesOnDisk
 def matchers_of(entries: Entries, rules: Rules, complete: bool = True) -> Path:
     """Return the folder of the matchers of all languages, built once per machine.
 
-    If `complete`, all of them are checked, and built again if they are damaged; otherwise, only matchers of entries
-    that are not built on demand are there for sure.
+    If `complete`, each matcher is checked, and built again if it is damaged. Otherwise, only the matchers of entries
+    that are not built on demand are sure to be there.
     """
-    versions = f"{VERSION}-{unicodedata.unidata_version}-{regex.__version__}"  # versions of the character classes
+    # The versions of Unicode and regex decide the classes of characters.
+    versions = f"{MATCHER_VERSION}-{unicodedata.unidata_version}-{regex.__version__}"
     folder = cache_folder() / f"matchers-{entries.digest}-{rules}-{versions}"
     languages = [] if entries.on_demand else [*entries.languages]
     saved = opened_folder(folder, lambda matchers: save_matchers(entries, rules, matchers, languages), _index)
@@ -124,7 +127,7 @@ def matchers_of(entries: Entries, rules: Rules, complete: bool = True) -> Path:
 def save_matchers(
     entries: Entries, rules: Rules, matchers: Path, languages: Sequence[str] | None = None, processes: int | None = None
 ) -> None:
-    """Build and save the matchers of some languages in a folder, by default of all, in several processes if faster."""
+    """Build and save the matchers of some languages, by default all, in a folder; use several processes if faster."""
     languages = [*entries.languages] if languages is None else languages
     if processes is None:
         processes = min(os.cpu_count() or 1, len(entries) // PROCESS_ENTRIES)
@@ -135,7 +138,7 @@ def save_matchers(
             save_matcher(entries, language, rules, matchers)
             advance(done=1)
     else:
-        from runtime.engine.local import Local  # here, as few metadata are so large
+        from runtime.engine.local import Local  # This import is here because few metadata are so large.
 
         entries.save_strings(strings := matchers / "strings")
         Local(processes).run([*languages], partial(_save_one, strings=strings, rules=rules, matchers=matchers))
@@ -176,7 +179,7 @@ def _index(matchers: Path) -> dict[str, dict[str, Any]]:
 
 
 def _sound_matcher(folder: Path, digest: str, entries: Callable[[], Entries], rules: Rules) -> Matcher:
-    """Return the matcher that a folder holds, named by its language, after it is built if it is missing or damaged."""
+    """Return the matcher in `folder`, whose name is its language; build it first if it is missing or damaged."""
 
     def build(part: Path) -> None:
         Matcher.build(entries().of(folder.name), rules).save(part)
@@ -205,14 +208,15 @@ class AhoCorasick:
     @classmethod
     def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> AhoCorasick:
         """Return the automaton for a sequence or an Arrow array of strings; InputError for an empty or null entry."""
-        read_entry, read_text = (delimited, delimited) if rules == "unicode" else (meta_entry, meta_text)
+        read_entry = delimited if rules == "unicode" else meta_entry
+        read_text = delimited if rules == "unicode" else meta_text
         ids = defaultdict(list)
         for position, entry in enumerate(valid_entries(entries).to_pylist()):
             ids[read_entry(entry)].append(position)
-        ids.pop(_BETWEEN, None)  # entries without a symbol
+        ids.pop(_BETWEEN, None)  # Entries without a symbol match nothing.
         if not ids:
             return cls(None, read_text)
-        import ahocorasick  # here, as most runs do not need it
+        import ahocorasick  # This import is here because most runs do not need it.
 
         automaton = ahocorasick.Automaton()
         for string, positions in ids.items():
@@ -233,7 +237,10 @@ class AhoCorasick:
     def _ids_in(self, text: str | None) -> list[int]:
         if text is None or self.automaton is None:
             return []
-        return sorted({id for _, ids in self.automaton.iter(self.read(text)) for id in ids})
+        found = set[int]()
+        for _, ids in self.automaton.iter(self.read(text)):
+            found.update(ids)
+        return sorted(found)
 
 
 def delimited(text: str) -> str:
@@ -270,8 +277,8 @@ class Matching:
         """Return a batch of `language`, `lid_score` and `entries`, one row per text.
 
         The model identifies the language of each text for which `languages` is null or not given. A null text has no
-        language and no entries. Of languages that are not known, a warning is logged. InputError unless there are as
-        many languages as texts.
+        language and no entries. A warning is logged if a language is not known. InputError unless there are as many
+        languages as texts.
         """
         texts = string_array(texts, "texts")
         if isinstance(languages, str):
@@ -290,12 +297,13 @@ class Matching:
         return columns.select([field.name for field in FOUND])
 
     def match(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a batch of KEYED as one of PAIRS: with the language and the entries of each text.
+        """Return the rows of a KEYED batch as PAIRS, that is, with the language and the entries of each text.
 
         If the batch has the columns LABELS, these labels and scores are used; otherwise the model predicts them.
         """
         rows = require(batch, KEYED)
-        texts, languages = string_array(rows["text"], "texts"), string_array(rows["given"], "languages")
+        texts = string_array(rows["text"], "texts")
+        languages = string_array(rows["given"], "languages")
         stated = Stated(rows["page_language"], rows["pool_language"])
         labelled = (batch["label"], batch["label_score"]) if LABELS[0] in batch.schema.names else None
         columns = self._added_columns(texts, languages, stated, labelled)
@@ -310,11 +318,12 @@ class Matching:
         return pa.RecordBatch.from_arrays([names, scores, entries, reasons], schema=_ADDED)
 
     def _with_evidence(self, entries: pa.Array) -> pa.Array:
-        """Return the lists of entries' ids; if `lettered` is set, those without an entry with letters become empty."""
+        """Return the lists of ids; if `lettered` is set, a list without an entry that has letters becomes empty."""
         if self.lettered is None:
             return entries
         ids, offsets = parts(entries)
-        lengths, proven = np.diff(offsets), hold_any(entries, self.lettered)
+        lengths = np.diff(offsets)
+        proven = hold_any(entries, self.lettered)
         kept = pa.array(np.append(0, np.cumsum(lengths * proven)), pa.int32())
         return pa.ListArray.from_arrays(kept, ids.filter(pa.array(np.repeat(proven, lengths))))
 
@@ -332,7 +341,8 @@ class Matching:
         labelled = labelled and (labelled[0].filter(unknown), labelled[1].filter(unknown))
         stated = stated.take(pa.array(np.flatnonzero(unknown)))
         names, scores, reasons = self._identified(texts.filter(unknown), stated, labelled)
-        no_scores, no_reasons = pa.nulls(len(texts), pa.float32()), pa.nulls(len(texts), pa.string())
+        no_scores = pa.nulls(len(texts), pa.float32())
+        no_reasons = pa.nulls(len(texts), pa.string())
         return (
             pc.replace_with_mask(languages, unknown, names),
             pc.replace_with_mask(no_scores, unknown, scores),

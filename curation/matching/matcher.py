@@ -29,8 +29,8 @@ from runtime.arrow import list_array, string_array, string_buffers
 from runtime.errors import InputError, typed
 from runtime.storage.arrays import open_arrays, save_arrays
 
-VERSION = 1  # of the saved form
-LEVELS = 4  # symbols of each walk that are looked up for a whole group of texts at once
+MATCHER_VERSION = 1  # version of the format in which matchers are saved
+GROUPED_LEVELS = 4  # levels of the trie that are looked up for a whole group of texts at once
 
 
 @typed
@@ -77,8 +77,10 @@ class Matcher:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the matcher into a folder, as plain arrays."""
-        header = {"version": VERSION, "rules": self.rules, "digest": self.digest, "size": self.size}
-        arrays = {f"{name}{i}": array for i, trie in enumerate(self.tries) for name, array in trie._asdict().items()}
+        header = {"version": MATCHER_VERSION, "rules": self.rules, "digest": self.digest, "size": self.size}
+        arrays = dict[str, np.ndarray]()
+        for i, trie in enumerate(self.tries):
+            arrays |= {f"{name}{i}": array for name, array in trie._asdict().items()}
         if self.table is not None:
             header["unicode"] = unicodedata.unidata_version
             arrays |= {name: getattr(self.table, name) for name in CharacterTable.__dataclass_fields__}
@@ -86,8 +88,8 @@ class Matcher:
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Matcher:
-        """Map a saved matcher into memory; InputError for a damaged folder or one of another version."""
-        header, arrays = open_arrays(Path(path), "matcher.json", VERSION)
+        """Map a saved matcher into memory; InputError if the folder is damaged or has another version."""
+        header, arrays = open_arrays(Path(path), "matcher.json", MATCHER_VERSION)
         table = None
         if header["rules"] == "unicode":
             if header["unicode"] != unicodedata.unidata_version:
@@ -97,8 +99,8 @@ class Matcher:
                 )
             table = CharacterTable(*(arrays[name] for name in CharacterTable.__dataclass_fields__))
         count = sum(name.startswith("vocabulary") for name in arrays)
-        tries = tuple(Trie(*(arrays[f"{name}{i}"] for name in Trie._fields)) for i in range(count))
-        return cls(header["rules"], header["digest"], header["size"], tries, table)
+        tries = [Trie(**{name: arrays[f"{name}{i}"] for name in Trie._fields}) for i in range(count)]
+        return cls(header["rules"], header["digest"], header["size"], tuple(tries), table)
 
 
 def _by_reader(entries: pa.Array, table: CharacterTable | None) -> list[tuple[pa.Array, np.ndarray]]:
@@ -108,15 +110,17 @@ def _by_reader(entries: pa.Array, table: CharacterTable | None) -> list[tuple[pa
         return [(normal_form(entries, table), positions)]
     padded = [meta_entry(entry) for entry in entries.to_pylist()]
     words = np.array([len(p) == len(e) + 2 for p, e in zip(padded, entries.to_pylist(), strict=True)], bool)
-    others = [place for place in np.flatnonzero(~words) if meta_can_match(padded[place])]
-    characters = pa.array([padded[place] for place in others], pa.large_string())
+    others = [position for position in np.flatnonzero(~words) if meta_can_match(padded[position])]
+    characters = pa.array([padded[position] for position in others], pa.large_string())
     return [(entries.filter(pa.array(words)), positions[words]), (characters, np.array(others, np.int64))]
 
 
 def _borders(padded: pa.Array) -> np.ndarray:
     """Return uint8[256]: 1 for each byte that begins a character, other than a space, at either end of an entry."""
     borders = np.zeros(256, np.uint8)
-    ends = {character for entry in padded.to_pylist() for character in (entry[0], entry[-1])}
+    ends = set[str]()
+    for entry in padded.to_pylist():
+        ends.update((entry[0], entry[-1]))
     borders[[character.encode()[0] for character in ends - {" "}]] = 1
     return borders
 
@@ -127,15 +131,17 @@ def _search(trie: Trie, reader: Reader, offsets: np.ndarray, data: np.ndarray) -
         reader = reader._replace(of_texts=(True, trie.borders))
     out = np.zeros(len(offsets), np.int64)
     ids = np.empty(16 * len(offsets) + int(trie.sizes[1]) + 100, np.int32)
-    stamps = np.zeros(int(trie.sizes[1]), np.int32)  # the system allocates only the pages that are written
-    space = np.empty((3 + LEVELS, 0), np.int64)
+    stamps = np.zeros(int(trie.sizes[1]), np.int32)  # The system allocates only the pages that are written.
+    space = np.empty((3 + GROUPED_LEVELS, 0), np.int64)
     for read in read_texts(reader, offsets, data):
-        if read.size + LEVELS > space.shape[1]:
-            space = np.empty((3 + LEVELS, 2 * read.size + LEVELS), np.int64)
-        codes, places, buckets, nodes = *space[:3], space[3:]
+        if read.size + GROUPED_LEVELS > space.shape[1]:
+            space = np.empty((3 + GROUPED_LEVELS, 2 * read.size + GROUPED_LEVELS), np.int64)
+        codes, positions, buckets = space[:3]
+        nodes = space[3:]
         look_up(data, read.lows, read.highs, read.begins, read.size, trie, codes)
-        nodes = nodes[: first_steps(codes, read.size, trie, places, buckets, nodes)]
-        ends, text = out[read.first : read.last + 1], 0
+        nodes = nodes[: first_steps(codes, read.size, trie, positions, buckets, nodes)]
+        ends = out[read.first : read.last + 1]
+        text = 0
         while (text := walk(codes, nodes, read.bounds, text, trie, stamps, read.first + 1, ids, ends)) < len(ends) - 1:
             ids = np.concatenate([ids, np.empty_like(ids)])
     return out, ids[: out[-1]]
@@ -148,7 +154,8 @@ def _merged(results: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[n
     if len(results) == 1 or not len(results[1][1]):
         return results[0]
     (offsets, ids), (other_offsets, other_ids) = results
-    out_offsets, out = np.empty_like(offsets), np.empty(len(ids) + len(other_ids), np.int32)
+    out_offsets = np.empty_like(offsets)
+    out = np.empty(len(ids) + len(other_ids), np.int32)
     merge_lists(offsets, ids, other_offsets, other_ids, out_offsets, out)
     return out_offsets, out
 
@@ -156,9 +163,9 @@ def _merged(results: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[n
 GROUP_BYTES = 1 << 15  # bytes of texts read at a time: the symbols fit into the processor's L2 cache
 GROUP_TEXTS = 1 << 12
 
-LOAD = 0.5  # share of a hash table that is filled; a fuller table is smaller, but slower for missing keys
-MANY = 10_000  # number of symbols that justifies a table of all characters of three bytes
-HINT_BITS = 16  # bits per edge of a bit filter: one in sixteen pairs that are no edge passes it
+TABLE_LOAD = 0.5  # share of a hash table that is filled; a fuller table is smaller, but slower for missing keys
+MIN_SYMBOLS_OF_CHARACTER_TABLE = 10_000  # Fewer symbols do not justify a table of all characters of three bytes.
+HINT_BITS = 16  # bits per edge in the bit filter, which lets one in sixteen pairs pass that are not edges
 _ROOT = 1
 
 
@@ -185,7 +192,8 @@ class Symbols(NamedTuple):
 def readers(table: CharacterTable | None) -> tuple[Reader, ...]:
     """Return the readers of symbols: one for `unicode`, given its character table; without a table, two for `meta`."""
     if table is None:
-        of_texts, of_entries = (True, np.zeros(0, np.uint8)), (False, np.zeros(0, np.uint8))
+        of_texts = (True, np.zeros(0, np.uint8))
+        of_entries = (False, np.zeros(0, np.uint8))
         return Reader(read_words, of_texts, of_entries), Reader(read_characters, of_texts, of_entries)
     pages = (table.pages, table.classes, table.twins)
     return (Reader(read_symbols, pages, pages),)
@@ -198,11 +206,12 @@ def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
     unnormalised(offsets, data, table.pages, table.order, unsure)
     if not unsure.any():
         return texts
+    unsure &= texts.is_valid().to_numpy(zero_copy_only=False)
     try:
         strings = texts.filter(pa.array(unsure)).to_pylist()
     except UnicodeDecodeError as error:
         raise InputError(f"a string holds bytes that are no UTF-8 ({error}); clean or drop it first") from None
-    forms = pa.array([None if t is None else normalise(t) for t in strings], texts.type)
+    forms = pa.array(map(normalise, strings), texts.type)
     return pc.replace_with_mask(texts, pa.array(unsure), forms)
 
 
@@ -222,14 +231,16 @@ def read_entries(reader: Reader, entries: pa.Array) -> tuple[np.ndarray, Symbols
     """Return the bytes of all entries, and their symbols."""
     offsets, data = string_buffers(entries)
     last = len(entries)
-    space, bounds = _space(_most_symbols(offsets, 0, last)), np.empty(last + 1, np.int64)
+    space = _space(_most_symbols(offsets, 0, last))
+    bounds = np.empty(last + 1, np.int64)
     count = reader.read(offsets, data, 0, last, reader.of_entries, *space, bounds)
     return data, Symbols(0, last, *space, bounds, count)
 
 
 def _groups(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield (first, last) for groups of about GROUP_BYTES of texts[first:last]; a longer text is a group of its own."""
-    first, texts = 0, len(offsets) - 1
+    first = 0
+    texts = len(offsets) - 1
     while first < texts:
         last = int(np.searchsorted(offsets, offsets[first] + GROUP_BYTES, "right")) - 1
         last = min(max(last, first + 1), first + GROUP_TEXTS, texts)
@@ -291,9 +302,11 @@ def build_trie(entries: pa.Array, positions: np.ndarray, size: int, reader: Read
     characters = np.zeros(0x10000 if _are_many_characters(symbols) else 0, np.uint32)
     put_words(vocabulary.lows, vocabulary.highs, symbol_codes, words, characters)
     below = paths.edges >> 32 > _ROOT
-    parents, symbols_of_edges = paths.edges[below] >> 32, paths.edges[below] & NUMBER
+    parents = paths.edges[below] >> 32
+    symbols_of_edges = paths.edges[below] & NUMBER
     keys = (node_codes[parents] & NUMBER) << 32 | symbol_codes[symbols_of_edges] & NUMBER
-    edges, hints = _table(len(keys), tables.EDGES_PER_BUCKET), np.zeros(HINT_BITS * len(keys) // 8 + 1, np.uint8)
+    edges = _table(len(keys), tables.EDGES_PER_BUCKET)
+    hints = np.zeros(HINT_BITS * len(keys) // 8 + 1, np.uint8)
     put_edges(keys, node_codes[2:][below], edges, hints)
     depth = int(np.diff(symbols.bounds).max(initial=1)) - 1
     repeated = same if (same >= 0).any() else same[:0]
@@ -313,36 +326,42 @@ def _require_sizes(symbols: Symbols, size: int) -> None:
 
 def _vocabulary(data: np.ndarray, symbols: Symbols) -> Vocabulary:
     """Return the vocabulary of the symbols; equal numbers mean equal bytes, not only equal hashes."""
-    keys = np.zeros((symbols.size + 1, 2), np.int64)  # row 0 is the key of an end
-    keys[1:, 0], keys[1:, 1] = symbols.lows[: symbols.size], symbols.highs[: symbols.size]
+    keys = np.zeros((symbols.size + 1, 2), np.int64)  # Row 0 is the key of an end.
+    keys[1:, 0] = symbols.lows[: symbols.size]
+    keys[1:, 1] = symbols.highs[: symbols.size]
     hashed = np.flatnonzero(keys[:, 1] >= tables.HASHED)
     begins = symbols.begins[hashed - 1]
     bounds = np.stack((begins, begins + (keys[hashed, 1] & tables.MAX_SYMBOL_BYTES)), axis=1).ravel()
     slices = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), max(len(bounds) - 1, 0), [None, pa.py_buffer(bounds), pa.py_buffer(data)]
     )
-    words = slices.take(pa.array(np.arange(0, len(slices), 2))).dictionary_encode()  # the words alone
+    words = slices.take(pa.array(np.arange(0, len(slices), 2))).dictionary_encode()  # Odd slices lie between words.
     exact = keys.copy()
     exact[hashed, 0] = words.indices.to_numpy()
     distinct = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(exact), [None, pa.py_buffer(exact)])
     numbers = distinct.dictionary_encode().indices.to_numpy().astype(np.int64)
     first = np.empty(numbers.max() + 1, np.int64)
     first[numbers[::-1]] = np.arange(len(numbers))[::-1]
-    offsets, pool = np.frombuffer(words.dictionary.buffers()[1], np.int64), words.dictionary.buffers()[2]
+    _, offset_buffer, pool = words.dictionary.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int64)
     keys[hashed, 1] |= offsets[exact[hashed, 0]] << 24
     return Vocabulary(numbers[1:], keys[first, 0], keys[first, 1], np.frombuffer(pool, np.uint8).copy())
 
 
 def _paths(numbers: np.ndarray, bounds: np.ndarray) -> TriePaths:
     """Return the nodes of all prefixes of entries, numbered level by level."""
-    lengths, ends = np.diff(bounds) - 1, np.full(len(bounds) - 1, _ROOT)
-    edges, last, level = [np.empty(0, np.int64)], _ROOT, 0
+    lengths = np.diff(bounds) - 1
+    ends = np.full(len(bounds) - 1, _ROOT)
+    edges = [np.empty(0, np.int64)]
+    last = _ROOT
+    level = 0
     going = np.flatnonzero(lengths)
     while len(going):
         level_edges, children = np.unique(ends[going] << 32 | numbers[bounds[going] + level], return_inverse=True)
         edges.append(level_edges)
         ends[going] = last + 1 + children
-        last, level = last + len(level_edges), level + 1
+        last += len(level_edges)
+        level += 1
         going = going[lengths[going] > level]
     return TriePaths(np.concatenate(edges), ends)
 
@@ -352,9 +371,10 @@ def _terminals(paths: TriePaths, positions: np.ndarray, size: int) -> tuple[np.n
 
     The first array is per node, the second per entry; -1 stands for no entry.
     """
-    terminal, same = np.full(len(paths.edges) + 2, -1), np.full(size, -1, np.int32)
+    terminal = np.full(len(paths.edges) + 2, -1)
+    same = np.full(size, -1, np.int32)
     order = np.argsort(paths.ends, kind="stable")
-    order = order[paths.ends[order] > _ROOT]  # entries with a symbol
+    order = order[paths.ends[order] > _ROOT]  # Entries that end at the root have no symbol.
     is_first = np.diff(paths.ends[order], prepend=_ROOT) != 0
     terminal[paths.ends[order[is_first]]] = positions[order[is_first]]
     again = np.flatnonzero(~is_first)
@@ -366,10 +386,13 @@ def _codes(
     paths: TriePaths, terminal: np.ndarray, same: np.ndarray, symbols: int
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """Return the highest node number, and the codes of all nodes and all symbols, as `kernels.trie.tables` has them."""
-    parents, symbols_of_edges = paths.edges >> 32, paths.edges & NUMBER
+    parents = paths.edges >> 32
+    symbols_of_edges = paths.edges & NUMBER
     below = parents > _ROOT
-    ends, inner = np.flatnonzero(terminal >= 0), np.flatnonzero(terminal[2:] < 0) + 2
-    node_codes, symbol_codes = np.zeros(len(terminal), np.int64), np.zeros(symbols, np.int64)
+    ends = np.flatnonzero(terminal >= 0)
+    inner = np.flatnonzero(terminal[2:] < 0) + 2
+    node_codes = np.zeros(len(terminal), np.int64)
+    symbol_codes = np.zeros(symbols, np.int64)
     node_codes[ends] = terminal[ends] + 1 | np.where(same[terminal[ends]] >= 0, tables.SHARED, 0)
     node_codes[inner] = len(same) + 1 + np.arange(len(inner))
     node_codes[parents[below]] |= tables.OPENS
@@ -383,11 +406,14 @@ def _codes(
 
 def _are_many_characters(symbols: Symbols) -> bool:
     """Say whether most symbols are characters of three bytes, such as Chinese, Japanese or Thai."""
-    return symbols.size > MANY and int((symbols.highs[: symbols.size] == 4 << 56).sum()) * 2 > symbols.size
+    return (
+        symbols.size > MIN_SYMBOLS_OF_CHARACTER_TABLE
+        and int((symbols.highs[: symbols.size] == 4 << 56).sum()) * 2 > symbols.size
+    )
 
 
 def _table(keys: int, bucket: int) -> np.ndarray:
     """Return an empty hash table for `keys` keys, `bucket` per bucket; a bucket is one aligned cache line."""
-    space = np.zeros((int(keys / (bucket * LOAD)) + 2) * tables.BUCKET_SIZE, np.int64)
+    space = np.zeros((int(keys / (bucket * TABLE_LOAD)) + 2) * tables.BUCKET_SIZE, np.int64)
     begin = -space.ctypes.data % 64 // 8
     return space[begin : len(space) - tables.BUCKET_SIZE + begin]
