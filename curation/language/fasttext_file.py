@@ -36,21 +36,23 @@ from curation.kernels.fasttext.ngrams import (
 from curation.kernels.fasttext.rows import CENTROIDS, LABEL_BLOCK, LANES, VectorRows
 from runtime.errors import InputError
 
-_POPULATE = 22  # MADV_POPULATE_READ, which mmap has no name for
+_POPULATE = 22  # MADV_POPULATE_READ, for which mmap has no name
 MAGIC = 793712314
-HIERARCHICAL_SOFTMAX, SUPERVISED = 1, 3
-MOST_NGRAM = 64  # characters, or words: models have 2 to 6; time grows with the square
-_LOSSES = (HIERARCHICAL_SOFTMAX, 2, 3, 4)  # negative sampling, softmax, one against all
+HIERARCHICAL_SOFTMAX = 1  # a loss
+SUPERVISED = 3  # a kind of model
+MAX_NGRAM = 64  # characters or words in an n-gram; models have 2 to 6, and the time grows with the square
+_LOSSES = (HIERARCHICAL_SOFTMAX, 2, 3, 4)  # The others are negative sampling, softmax, and one against all.
 
-_VERSION = 12  # models of 11 are read in another way
+_MODEL_VERSION = 12  # Models of version 11 are read in another way.
 
-_MOST_ROWS = 1 << 16  # a row's id is kept in 16 bits
-_MOST_LABELS = 1 << 15  # the likeliest of so many cannot be one that fastText leaves out, those below 0.00001
-_MOST_KEPT = 1 << 26  # buckets of a pruned model: a bitmap of 8 MB
-_LARGEST = 1e15  # of rows' and the output's numbers: no product of them overflows
-_LINE = 64  # bytes of the cache, and of a row
-_END, _LABEL = b"</s>", b"__label__"
-_NO_NODE_YET = 10**15  # the count of an inner node before it has one
+_MAX_ROWS = 1 << 16  # A row's id is kept in 16 bits.
+_MAX_LABELS = 1 << 15  # fastText omits scores below 0.00001; the likeliest of so many labels always has more.
+_MAX_KEPT_BUCKETS = 1 << 26  # The bitmap of so many buckets of a pruned model takes 8 MB.
+_MAX_NUMBER = 1e15  # No product of numbers up to this size, in rows and output, overflows.
+_CACHE_LINE_BYTES = 64  # A row has as many bytes.
+_END = b"</s>"
+_LABEL = b"__label__"
+_NO_NODE_YET = 10**15  # the count of an inner node of the tree before its children are known
 
 
 class Entry(NamedTuple):
@@ -68,14 +70,14 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """The parameters of a model that its file states."""
+    """The parameters of a model, as its file states them."""
 
     version: int
     width: int  # numbers in a row
     word_ngrams: int
     loss: int
     kind: int  # SUPERVISED models know labels; the others are word vectors
-    buckets: int  # into which n-grams are hashed
+    buckets: int  # number of buckets into which n-grams are hashed
     shortest_ngram: int
     longest_ngram: int
 
@@ -86,10 +88,10 @@ class Dictionary:
 
     words: int
     labels: int
-    kept: int  # -1: the model was not pruned
+    kept: int  # number of kept buckets; -1: the model was not pruned
     entries: np.ndarray  # int64: where each entry begins, words first, and where the last one ends
-    buckets: np.ndarray  # int32: those that are kept
-    ranks: np.ndarray  # int32: of the row of each, behind those of the words
+    buckets: np.ndarray  # int32: the kept buckets
+    ranks: np.ndarray  # int32: the row of each kept bucket, counted from the end of the rows of words
 
 
 @dataclass(frozen=True)
@@ -100,17 +102,17 @@ class ModelFile:
     content: mmap.mmap
     header: Header
     dictionary: Dictionary
-    inputs: VectorRows  # one for each word and for each bucket that is kept
-    outputs: VectorRows  # one for each label, or for each inner node of the tree
+    inputs: VectorRows  # a row for each word and each kept bucket
+    outputs: VectorRows  # a row for each label, or for each inner node of the tree
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> ModelFile:
-        """Map a model file into memory; InputError for a file that is no whole fastText model with labels."""
+        """Map a model file into memory; InputError unless it is a complete fastText model with labels."""
         try:
             with open(path, "rb") as file:
                 if file.read(4) != struct.pack("<i", MAGIC):
                     raise InputError(f"{path} is no fastText model; give the path of one, such as lid.176.bin")
-                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped once no array needs it
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # It is unmapped once no array needs it.
             model = _walk(str(path), content)
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror}); give the path of a fastText model") from None
@@ -126,8 +128,8 @@ class ModelFile:
             raise _damaged(self.path)
 
     def load(self) -> None:
-        """Bring all pages of the file into memory at once, where the system can: else each costs a fault later."""
-        with suppress(OSError):  # Linux before 5.14, and other systems
+        """Bring all pages of the file into memory at once, if the system can; otherwise each causes a fault later."""
+        with suppress(OSError):  # Linux before 5.14 and other systems refuse the advice.
             self.content.madvise(_POPULATE)
 
     def words(self) -> list[Entry]:
@@ -140,9 +142,8 @@ class ModelFile:
 
     def _entry(self, i: int) -> Entry:
         begin, end = self.dictionary.entries[i : i + 2].tolist()
-        return Entry(
-            self.content[begin : end - ENTRY_TAIL], *struct.unpack_from("<qb", self.content, end - ENTRY_TAIL + 1)
-        )
+        occurrences, kind = struct.unpack_from("<qb", self.content, end - ENTRY_TAIL + 1)
+        return Entry(self.content[begin : end - ENTRY_TAIL], occurrences, kind)
 
     def kinds(self) -> np.ndarray:
         """Return the kind of each entry of the dictionary, words first: 0 for a word, 1 for a label."""
@@ -158,7 +159,8 @@ def float_rows(rows: VectorRows) -> tuple[np.ndarray, np.ndarray]:
     """Return all rows of a matrix, float32[row, width], and a factor for each row; no factors if rows have no norms."""
     if not rows.parts:
         return rows.content.view("<f4").reshape(rows.rows, rows.width).astype(np.float32), rows.norms
-    codes, numbers = rows.content.reshape(rows.rows, rows.parts), np.empty((rows.rows, rows.width), np.float32)
+    codes = rows.content.reshape(rows.rows, rows.parts)
+    numbers = np.empty((rows.rows, rows.width), np.float32)
     for begin in range(0, rows.width, rows.part):
         stop = min(begin + rows.part, rows.width)
         table = rows.centroids[CENTROIDS * begin : CENTROIDS * stop].reshape(CENTROIDS, stop - begin)
@@ -213,10 +215,10 @@ def _walk(path: str, content: mmap.mmap) -> ModelFile | None:
     if kind != SUPERVISED:
         return None
     dictionary = _read_dictionary(file)
-    has_ngrams = ngrams > 1 or longest > 0  # fastText divides by the number of their buckets
+    has_ngrams = ngrams > 1 or longest > 0  # fastText divides by the number of the buckets of n-grams.
     if loss not in _LOSSES or min(buckets, shortest, longest) < 0 or (has_ngrams and not buckets):
         raise _Damage
-    if max(ngrams, shortest, longest) > MOST_NGRAM:
+    if max(ngrams, shortest, longest) > MAX_NGRAM:
         raise _Damage
     (quantised,) = file.read("?")
     inputs = _read_quantised(file) if quantised else _read_dense(file)
@@ -264,8 +266,17 @@ def _read_quantiser(file: _Cursor, columns: int) -> tuple[int, int, np.ndarray]:
     return parts, size, file.skip(4 * CENTROIDS * dimension).view("<f4").astype(np.float32)
 
 
-# Of lid.176.ftz: no n-grams of words, and those of 2 to 4 characters.
-_HEADER = Header(_VERSION, LANES, 1, HIERARCHICAL_SOFTMAX, SUPERVISED, NGRAM_BUCKETS, shortest_ngram=2, longest_ngram=4)
+# lid.176.ftz has n-grams of 2 to 4 characters, and none of words.
+_HEADER = Header(
+    version=_MODEL_VERSION,
+    width=LANES,
+    word_ngrams=1,
+    loss=HIERARCHICAL_SOFTMAX,
+    kind=SUPERVISED,
+    buckets=NGRAM_BUCKETS,
+    shortest_ngram=2,
+    longest_ngram=4,
+)
 
 
 @dataclass(frozen=True)
@@ -274,31 +285,34 @@ class ModelArrays:
 
     words: list[bytes]
     labels: list[bytes]
-    rows: np.ndarray  # float32 [rows, 16]: those of the words, then those of the buckets that are kept, in their order
+    rows: np.ndarray  # float32 [rows, 16]: the rows of the words, then the rows of the kept buckets, in their order
     kept: np.ndarray  # int64: bit b & 63 of kept[b >> 6] tells whether bucket b is kept
     before: np.ndarray  # int32: the row of the first bucket of kept[b >> 6]
     children: np.ndarray  # int64 [2 labels - 1, 2]: left and right of each node of the tree; its root is the last node
-    weights: np.ndarray  # float32 [2 labels - 1, 16]: what decides at each inner node; a leaf has none
+    weights: np.ndarray  # float32 [2 labels - 1, 16]: the weights that decide at each inner node; leaves have zeros
 
 
 def read_arrays(model: ModelFile) -> ModelArrays | None:
-    """Return the arrays of a model of lid.176.ftz's shape; None where the model is of another one."""
+    """Return the arrays of a model of lid.176.ftz's shape; None if the model has another shape."""
     dictionary, inputs = model.dictionary, model.inputs
     if model.header != _HEADER or not (inputs.parts and len(inputs.norms)) or model.outputs.parts:
         return None
-    words, labels = model.words(), model.labels()
+    words = model.words()
+    labels = model.labels()
     order = np.argsort(dictionary.buckets)
     buckets, ranks = dictionary.buckets[order], dictionary.ranks[order]
     if not (_are_plain_words(words) and _are_plain_labels(labels) and _are_distinct(buckets, NGRAM_BUCKETS)):
         return None
-    if inputs.rows != len(words) + len(buckets) or inputs.rows > _MOST_ROWS or len(np.unique(ranks)) < len(ranks):
+    if inputs.rows != len(words) + len(buckets) or inputs.rows > _MAX_ROWS or len(np.unique(ranks)) < len(ranks):
         return None
-    rows, weights = _aligned(inputs.rows), _aligned(2 * len(labels) - 1)
+    rows = _aligned(inputs.rows)
+    weights = _aligned(2 * len(labels) - 1)
     numbers, norms = float_rows(inputs)
-    with np.errstate(over="ignore", invalid="ignore"):  # of a damaged file, which fastText is left to refuse
+    with np.errstate(over="ignore", invalid="ignore"):  # A damaged file is left for fastText to refuse.
         rows[:] = norms[:, None] * numbers
-    weights[: len(labels)], weights[len(labels) :] = 0, float_rows(model.outputs)[0][:-1]
-    if not ((np.abs(rows) < _LARGEST).all() and (np.abs(weights) < _LARGEST).all()):
+    weights[: len(labels)] = 0
+    weights[len(labels) :] = float_rows(model.outputs)[0][:-1]
+    if not ((np.abs(rows) < _MAX_NUMBER).all() and (np.abs(weights) < _MAX_NUMBER).all()):
         return None
     rows[len(words) :] = rows[len(words) :][ranks]
     kept, before = _bitmap(buckets, NGRAM_BUCKETS, len(words))
@@ -307,7 +321,7 @@ def read_arrays(model: ModelFile) -> ModelArrays | None:
 
 
 def _are_plain_words(words: Sequence[Entry]) -> bool:
-    """Return whether the end of sentence comes first and all are words, distinct and not too long to be kept."""
+    """Return whether the end of sentence comes first, and all entries are distinct words of at most LONGEST bytes."""
     names = _names(words)
     return (
         names[:1] == [_END]
@@ -319,7 +333,7 @@ def _are_plain_words(words: Sequence[Entry]) -> bool:
 
 def _are_plain_labels(labels: Sequence[Entry]) -> bool:
     """Return whether there are at least two labels, all begin with `__label__`, and their counts are in range."""
-    return 2 <= len(labels) <= _MOST_LABELS and all(
+    return 2 <= len(labels) <= _MAX_LABELS and all(
         label.name.startswith(_LABEL) and label.kind == 1 and 0 <= label.occurrences < _NO_NODE_YET // len(labels)
         for label in labels
     )
@@ -335,14 +349,14 @@ def _are_distinct(buckets: np.ndarray, count: int) -> bool:
 
 
 def _aligned(count: int) -> np.ndarray:
-    """Return an uninitialised array, float32[count, LANES], of which each row is one line of the cache."""
-    memory = np.empty(count * _LINE + _LINE, np.uint8)
-    start = -memory.ctypes.data % _LINE
-    return memory[start : start + count * _LINE].view(np.float32).reshape(count, LANES)
+    """Return an uninitialised array, float32[count, LANES], in which each row fills one line of the cache."""
+    memory = np.empty(count * _CACHE_LINE_BYTES + _CACHE_LINE_BYTES, np.uint8)
+    start = -memory.ctypes.data % _CACHE_LINE_BYTES
+    return memory[start : start + count * _CACHE_LINE_BYTES].view(np.float32).reshape(count, LANES)
 
 
 def _bitmap(buckets: np.ndarray, count: int, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `kept` and `before` of ModelArrays, for kept `buckets` of `count`; the first of these has row `first`."""
+    """Return `kept` and `before` of ModelArrays for the kept `buckets` of `count`; `first` is the first one's row."""
     bits = np.zeros(-(-count // 64) * 64, np.uint8)
     bits[buckets] = 1
     ends = np.cumsum(bits.reshape(-1, 64).sum(axis=1, dtype=np.int32), dtype=np.int32)
@@ -355,15 +369,18 @@ def _huffman_tree(counts: list[int]) -> np.ndarray:
 
     The rarest leaf that is left is the next child only if it is rarer than the first inner node that is left.
     """
-    leaf, node = len(counts) - 1, len(counts)
+    leaf = len(counts) - 1
+    node = len(counts)
     counts = counts + [_NO_NODE_YET] * (len(counts) - 1)
     children = np.full((len(counts), 2), -1, np.int64)
     for parent in range(node, len(counts)):
         for side in range(2):
             if leaf >= 0 and counts[leaf] < counts[node]:
-                children[parent, side], leaf = leaf, leaf - 1
+                children[parent, side] = leaf
+                leaf -= 1
             else:
-                children[parent, side], node = node, node + 1
+                children[parent, side] = node
+                node += 1
         counts[parent] = sum(counts[child] for child in children[parent])
     return children
 
@@ -371,9 +388,11 @@ def _huffman_tree(counts: list[int]) -> np.ndarray:
 def model_words(model: ModelFile) -> DictionaryWords | None:
     """Return the dictionary and buckets of a model; None where only fastText itself can read them."""
     header, dictionary = model.header, model.dictionary
-    count, pruned, order = dictionary.words, dictionary.kept >= 0, np.argsort(dictionary.buckets)
+    count = dictionary.words
+    pruned = dictionary.kept >= 0
+    order = np.argsort(dictionary.buckets)
     buckets = dictionary.buckets[order]
-    if header.version != _VERSION or header.word_ngrams < 1 or (pruned and header.buckets > _MOST_KEPT):
+    if header.version != _MODEL_VERSION or header.word_ngrams < 1 or (pruned and header.buckets > _MAX_KEPT_BUCKETS):
         return None
     kinds = np.repeat([0, 1], [count, dictionary.labels])
     model.require(np.array_equal(model.kinds(), kinds) and _are_distinct(buckets, header.buckets))
@@ -381,19 +400,33 @@ def model_words(model: ModelFile) -> DictionaryWords | None:
     slots = np.full(1 << (2 * len(dictionary.entries)).bit_length(), -1, np.int32)
     index_entries(model.bytes, dictionary.entries, slots)
     end, end_hash = entry_number(model.bytes, dictionary.entries, slots, np.frombuffer(_END, np.uint8))
-    words = model.bytes, dictionary.entries, slots, count, end if end < count else -1, end_hash
-    ngrams = max(header.buckets, 1), header.shortest_ngram, header.longest_ngram, header.word_ngrams
-    return DictionaryWords(*words, *ngrams, pruned, kept, before, dictionary.ranks[order])
+    return DictionaryWords(
+        content=model.bytes,
+        entries=dictionary.entries,
+        slots=slots,
+        word_count=count,
+        end=end if end < count else -1,
+        end_hash=end_hash,
+        buckets=max(header.buckets, 1),
+        shortest=header.shortest_ngram,
+        longest=header.longest_ngram,
+        word_ngrams=header.word_ngrams,
+        pruned=pruned,
+        kept=kept,
+        before=before,
+        ranks=dictionary.ranks[order],
+    )
 
 
 def read_output(model: ModelFile) -> OutputMatrix | None:
     """Return the arrays that map a text's vector to its label; None where only fastText itself can find the label."""
     weights, scales = float_rows(model.outputs)
-    labels, loss = len(weights), model.header.loss
+    labels = len(weights)
+    loss = model.header.loss
     tree = _tree(model) if loss == TREE else Tree(np.empty((0, 2), np.int64), 0, waiting(0))
-    if tree is None or not 2 <= labels <= _MOST_LABELS:
+    if tree is None or not 2 <= labels <= _MAX_LABELS:
         return None
-    model.require(bool((np.abs(weights) < _LARGEST).all()))
+    model.require(bool((np.abs(weights) < _MAX_NUMBER).all()))
     with np.errstate(invalid="ignore"):
         lengths = np.sqrt((weights.astype(np.float64) ** 2).sum(axis=1))
         longest = float((lengths * np.abs(scales) if len(scales) else lengths).max())
@@ -405,12 +438,12 @@ def read_output(model: ModelFile) -> OutputMatrix | None:
 
 def _tree(model: ModelFile) -> Tree | None:
     counts = [label.occurrences for label in model.labels()]
-    if len(counts) > _MOST_LABELS:
+    if len(counts) > _MAX_LABELS:
         return None
     model.require(all(0 <= count < _NO_NODE_YET // len(counts) for count in counts))
     children = _huffman_tree(counts)
     levels = np.zeros(len(children), np.int64)
-    for node in range(len(children) - 1, len(counts) - 1, -1):  # parents come behind their children
+    for node in range(len(children) - 1, len(counts) - 1, -1):  # Parents come behind their children.
         levels[children[node]] = levels[node] + 1
     return Tree(children, int(levels.max()), waiting(len(children))) if levels.max() <= MAX_TREE_LEVELS else None
 

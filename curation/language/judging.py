@@ -5,9 +5,10 @@ Witnesses are asked in the order that a run states, and the first answer counts,
 language that it names, by the scripts of its letters: then the next witness is asked.
 
 The witness `pool` weighs the scores that a model gives a text by the languages of the sure texts of its page, host and
-file, and by what the page states. A weight only lifts languages that are frequent there: the others keep their scores,
-so that no language gets worse in a file of many languages. The scores of a text are means of those of the text itself
-and those of its words in lower case: a model may be sure of a wrong language for capitals or signs alone.
+file, and by the language that the page states. A weight only lifts languages that are frequent there: the others keep
+their scores, so that no language gets worse in a file of many languages. The score of a text is the mean of two scores:
+the score of the text itself, and the score of its words in lower case. Capitals or punctuation can be enough to make a
+model sure of a wrong language.
 """
 
 from __future__ import annotations
@@ -30,36 +31,42 @@ from runtime.arrow import string_buffers
 
 _OF_HAN = pa.array(["zh", "ja"])
 _LATIN, _HAN_OR_KANA = r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"
-_LETTERS = 3  # of the Latin script, that say about as much as a character of Han or kana
+_LATIN_LETTERS_OF_HAN = 3  # number of Latin letters that say about as much as one character of Han or kana
 
-POOL_WEIGHT = 20  # of a language that all sure texts of a file are in; it falls with the square of the share
-HOST_WEIGHT = MAX_SCORE_FACTOR  # of a language that all sure texts of a page and its host are in
-FEW_OF_POOL = 20  # sure texts with which a file has a quarter of its weight
-FEW = 3  # sure texts with which a host or page has half of its weight; a stated language counts as much
-LEAST_PART = 0.3  # of the weighed scores of all languages, which a label needs where others are lifted
-_SIGNS = r"[^a-z'\x{80}-\x{10FFFF}]+"  # and digits, of ASCII; to compile Unicode's classes would cost most of the time
-_AT_ONCE = 4096  # texts that are weighed together, to bound memory
+POOL_WEIGHT = 20  # weight of the language of all sure texts of a file; it falls with the square of the share
+HOST_WEIGHT = MAX_SCORE_FACTOR  # weight of a language in which all sure texts of a page and its host are
+POOL_PRIOR_TEXTS = 20  # A file with so many sure texts has a quarter of its weight.
+HOST_PRIOR_TEXTS = 3  # A host or page with so many sure texts has half of its weight; a stated language counts as many.
+MIN_LABEL_PART = 0.3  # Where others are lifted, a label needs this share of the weighed scores of all languages.
+# Only the digits and punctuation of ASCII are listed, because compiling Unicode's classes would take most of the time.
+_BETWEEN_WORDS = r"[^a-z'\x{80}-\x{10FFFF}]+"
+_TEXTS_AT_ONCE = 4096  # number of texts that are weighed together, which bounds the memory
 
-REASONS = (*KINDS, "script", "score")  # why a text is undetermined; of several the first counts
+REASONS = (*KINDS, "script", "score")  # why a text is undetermined; if several apply, the first is used
 
 
 @dataclass(frozen=True)
 class LanguageRules:
     """The rules that decide whether a text counts as in the language of its label."""
 
-    min_score: float = 0.0  # that the model must give
-    min_scores: Mapping[str, float] = field(default_factory=dict)  # of single languages, instead of it
-    check_scripts: bool = True  # some letter must be of a script of the language
-    check_kinds: bool = False  # the text must have letters, and be no file name, address or HTML
-    witnesses: tuple[str, ...] = ()  # asked for the language of doubtful texts, in this order
-    pool_shares: Mapping[str, float] = field(default_factory=dict)  # of languages, instead of those around a text
+    min_score: float = 0.0  # the least score that the model must give
+    min_scores: Mapping[str, float] = field(default_factory=dict)  # language → least score, instead of `min_score`
+    check_scripts: bool = True  # Some letter must be of a script of the language.
+    check_kinds: bool = False  # The text must have letters, and must not be a file name, an address or HTML.
+    witnesses: tuple[str, ...] = ()  # They are asked for the language of doubtful texts, in this order.
+    pool_shares: Mapping[str, float] = field(default_factory=dict)  # language → share, instead of shares around a text
 
     @classmethod
     def of(cls, config: CurationConfig) -> LanguageRules:
         """Return the rules that the config of a run states."""
-        scores = config.min_language_score, config.min_language_scores
-        checks = config.wrong_script == OTHER.code, config.no_language == OTHER.code
-        return cls(*scores, *checks, tuple(config.witnesses), config.pool_shares)
+        return cls(
+            min_score=config.min_language_score,
+            min_scores=config.min_language_scores,
+            check_scripts=config.wrong_script == OTHER.code,
+            check_kinds=config.no_language == OTHER.code,
+            witnesses=tuple(config.witnesses),
+            pool_shares=config.pool_shares,
+        )
 
 
 def judge(
@@ -71,8 +78,8 @@ def judge(
 ) -> tuple[pa.StringArray, pa.StringArray]:
     """Return the language of each text, given the model's label and score, and the reason for it.
 
-    The reason is the name of the witness that decided, or one of REASONS if the text is undetermined; it is null if the
-    language is what the label means, which may be `other`, too. A null text gives nulls.
+    The reason is the name of the witness that decided, or one of REASONS if the text is undetermined. It is null if the
+    language is the one that the label means, even if that is `other`. A null text gives nulls.
     """
     codes = [*map(code_of_label, labels.dictionary.to_pylist()), OTHER.code]
     nulls = labels.is_null().to_numpy(zero_copy_only=False)
@@ -108,14 +115,14 @@ def _is_low(labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRu
 
 @dataclass(frozen=True)
 class Stated:
-    """What an input says of the languages of its texts, as codes; null where it says nothing."""
+    """The languages that an input states for its texts, as codes; null where it states none."""
 
-    pages: pa.StringArray  # that the pages of the texts state
-    pools: pa.StringArray  # that `weighed` gives
+    pages: pa.StringArray  # the languages that the pages of the texts state
+    pools: pa.StringArray  # the languages that `weighed` returns
 
     @classmethod
     def nothing(cls, rows: int) -> Stated:
-        """Return the Stated of an input that says nothing of its texts, whose number is `rows`."""
+        """Return the Stated of an input that states no language for any of its `rows` texts."""
         return cls(pa.nulls(rows, pa.string()), pa.nulls(rows, pa.string()))
 
     def take(self, rows: pa.Array) -> Stated:
@@ -125,7 +132,7 @@ class Stated:
 
 @dataclass(frozen=True)
 class Question:
-    """Texts with the languages and scores that the model gave them, and what their input says."""
+    """Texts with the languages and scores that the model gave them, and the languages that their input states."""
 
     texts: pa.Array
     languages: pa.StringArray
@@ -141,16 +148,18 @@ def _page(asked: Question) -> pa.StringArray:
 def _han(asked: Question) -> pa.StringArray:
     """Return Chinese or Japanese where a text has Han or kana characters that only one of them writes, else null.
 
-    A text with another label may only quote a name in them: null if the label is sure, or if Latin letters outweigh
-    these characters.
+    A text with another label may just quote a name in these characters. The result is therefore null if such a label is
+    sure, or if Latin letters outweigh these characters.
     """
     bits = np.empty(len(asked.texts), np.int64)
     find_bits(*string_buffers(asked.texts), *han_table(), bits)
     of_han = pc.is_in(asked.languages, _OF_HAN).to_numpy(zero_copy_only=False)
     is_decided = ((bits == CHINESE) | (bits == JAPANESE)) & (of_han | (asked.scores < SURE_SCORE))
     others = np.flatnonzero(is_decided & ~of_han)
-    latin, han = (pc.count_substring_regex(asked.texts.take(pa.array(others)), of) for of in (_LATIN, _HAN_OR_KANA))
-    is_decided[others] = latin.to_numpy() <= _LETTERS * han.to_numpy()
+    texts = asked.texts.take(pa.array(others))
+    latin = pc.count_substring_regex(texts, _LATIN)
+    han = pc.count_substring_regex(texts, _HAN_OR_KANA)
+    is_decided[others] = latin.to_numpy() <= _LATIN_LETTERS_OF_HAN * han.to_numpy()
     return _OF_HAN.take(pa.array((bits == JAPANESE).astype(np.int8), mask=~is_decided))
 
 
@@ -164,8 +173,9 @@ WITNESSES: dict[str, Callable[[Question], pa.StringArray]] = {
 def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> tuple[pa.StringArray, pa.StringArray]:
     """Return the language that a witness gives each text, and the name of that witness; null where none decides.
 
-    Of the texts of the mask `may_ask`, witnesses are asked about those whose label is not sure, or is Chinese or
-    Japanese, and those on which the pool has an answer. A witness that agrees with a sure label decides nothing.
+    Only texts of the mask `may_ask` are shown to witnesses, and of these only the texts whose label is not sure, whose
+    label is Chinese or Japanese, or for which the pool has an answer. A witness that agrees with a sure label decides
+    nothing.
     """
     sure = asked.scores >= SURE_SCORE
     others = pc.or_(pc.is_in(asked.languages, _OF_HAN), asked.stated.pools.is_valid())
@@ -178,8 +188,10 @@ def opinions(asked: Question, may_ask: np.ndarray, witnesses: Sequence[str]) -> 
         counts = pc.or_(pa.array(~sure[is_asked]), pc.not_equal(said, some.languages)).fill_null(False)
         counts = pc.and_(pc.and_(said.is_valid(), names.is_null()), counts)
         counts = pc.and_(counts, pa.array(can_write(some.texts, said.dictionary_encode())))
-        languages, names = pc.if_else(counts, said, languages), pc.if_else(counts, pa.scalar(name), names)
-    nothing, mask = pa.nulls(len(sure), pa.string()), pa.array(is_asked)
+        languages = pc.if_else(counts, said, languages)
+        names = pc.if_else(counts, pa.scalar(name), names)
+    nothing = pa.nulls(len(sure), pa.string())
+    mask = pa.array(is_asked)
     return pc.replace_with_mask(nothing, mask, languages), pc.replace_with_mask(nothing, mask, names)
 
 
@@ -198,13 +210,14 @@ def weighed(
     """Return the language with the highest weighed score of each text; null if the language of its label stays.
 
     It is `other` if nothing around a text supports its label, and the model's scores hardly do. `labelled` are labels
-    and scores of the model. `around` may be shares of languages, which weigh as if counted in a file.
+    and scores of the model. `around` may be shares of languages, which weigh as if they were counted in a file.
     """
     scores = pc.fill_null(labelled[1], 0).to_numpy()
-    rows, weights = np.flatnonzero(scores > 0), _Weights.of(texts, labelled, around)
+    rows = np.flatnonzero(scores > 0)
+    weights = _Weights.of(texts, labelled, around)
     answers = np.full(len(texts), -1)
-    for begin in range(0, len(rows), _AT_ONCE):
-        some = rows[begin : begin + _AT_ONCE]
+    for begin in range(0, len(rows), _TEXTS_AT_ONCE):
+        some = rows[begin : begin + _TEXTS_AT_ONCE]
         answers[some] = weights.highest(some, texts.take(pa.array(some)), scores[some] >= SURE_SCORE, identifier)
     return pa.array(weights.languages, pa.string()).take(pa.array(answers, mask=answers < 0))
 
@@ -213,11 +226,11 @@ def weighed(
 class _Weights:
     """Weights of languages, and the indices of each text's page, host, stated language and label's language, or -1."""
 
-    languages: list[str]  # `other` first, then those of labels and around texts
-    pool: np.ndarray  # float32 [1, language], weights
-    hosts: np.ndarray  # float32 [host, language], numbers of sure texts; the last row is of no host
-    pages: np.ndarray  # likewise
-    host: np.ndarray  # int64, of each text
+    languages: list[str]  # `other` first, then the languages of labels and around texts
+    pool: np.ndarray  # float32 [1, language]: weights
+    hosts: np.ndarray  # float32 [host, language]: numbers of sure texts; the last row is for texts without a host
+    pages: np.ndarray  # float32 [page, language]: the same for pages
+    host: np.ndarray  # int64 [text], like the next three
     page: np.ndarray
     stated: np.ndarray
     label: np.ndarray
@@ -225,7 +238,8 @@ class _Weights:
     @classmethod
     def of(cls, texts: pa.Array, labelled: Answers, around: Surroundings | Mapping[str, float]) -> _Weights:
         """Return weights from given shares, or from sure texts; equal texts count once per page, host and file."""
-        shares, nothing = around if isinstance(around, Mapping) else {}, pa.nulls(len(texts), pa.string())
+        shares = around if isinstance(around, Mapping) else {}
+        nothing = pa.nulls(len(texts), pa.string())
         near = Surroundings(nothing, nothing, nothing) if isinstance(around, Mapping) else around
         named = pa.array(map(code_of_label, labelled[0].dictionary.to_pylist()), pa.string()).take(labelled[0].indices)
         judged = judge(texts, *labelled, LanguageRules())[0]
@@ -234,43 +248,69 @@ class _Weights:
         codes = pa.concat_arrays([first, named, pc.if_else(sure, judged, None), near.stated]).dictionary_encode()
         of_shares, label, language, stated = np.split(_numbers(codes), np.cumsum([len(first), len(texts), len(texts)]))
         page, host, text = (_numbers(column.dictionary_encode()) for column in (near.pages, near.hosts, texts))
-        shape = len(codes.dictionary)
-        hosts, pages, pool = (_counts(group, text, language, shape) for group in (host, page, np.zeros_like(text)))
-        pool = pool[:1] / (pool.sum() + FEW_OF_POOL)
+        languages = len(codes.dictionary)
+        hosts = _counts(host, text, language, languages)
+        pages = _counts(page, text, language, languages)
+        pool = _counts(np.zeros_like(text), text, language, languages)
+        pool = pool[:1] / (pool.sum() + POOL_PRIOR_TEXTS)
         if shares:
             pool[:] = 0
             pool[0, of_shares[1:]] = [*shares.values()]
-        return cls(codes.dictionary.to_pylist(), POOL_WEIGHT * pool**2, hosts, pages, host, page, stated, label)
+        return cls(
+            languages=codes.dictionary.to_pylist(),
+            pool=POOL_WEIGHT * pool**2,
+            hosts=hosts,
+            pages=pages,
+            host=host,
+            page=page,
+            stated=stated,
+            label=label,
+        )
 
     def highest(self, rows: np.ndarray, texts: pa.Array, is_sure: np.ndarray, identifier: Identifier) -> np.ndarray:
         """Return the index of the language with the highest weighed score of each text of `rows`; -1: the label stays.
 
-        If no weight is above that of the label's language, the answer is that language if the text is not sure and the
-        weight is above 1, else -1.
+        If no weight is above the weight of the label's language, the answer is the label's language if the text is not
+        sure and this weight is above 1, else -1.
         """
         near = (self.page[rows] * len(self.hosts) + self.host[rows]) * (len(self.languages) + 1) + self.stated[rows]
-        _, first, place = np.unique(near, return_index=True, return_inverse=True)
-        lifts, label = self.of_rows(rows[first]), self.label[rows]
-        most, mine = lifts.max(axis=1)[place], lifts[place, label]
-        best, asked = np.where((most > 1) & ~is_sure, label, -1), np.flatnonzero(mine < most)
-        some, lifts, at = texts.take(pa.array(asked)), lifts[place[asked]], np.arange(len(asked))
-        words = pc.replace_substring_regex(pc.utf8_lower(some), _SIGNS, " ")
-        scores = (identifier.spread(some, self.languages) + identifier.spread(words, self.languages)) / 2
-        values = scores * lifts
-        of_label, lifted = values[at, label[asked]], np.where(lifts > 1, values, -1)
-        unknown = of_label < LEAST_PART * (1 + (values - scores).sum(axis=1))
-        is_lifted = lifted.max(axis=1) >= of_label
-        best[asked] = np.where(is_lifted, lifted.argmax(axis=1), np.where(unknown, 0, -1))
+        _, first, group = np.unique(
+            near, return_index=True, return_inverse=True
+        )  # Texts of a group have equal weights.
+        lifts = self.of_rows(rows[first])
+        label = self.label[rows]
+        most = lifts.max(axis=1)[group]
+        best = np.where((most > 1) & ~is_sure, label, -1)
+        asked = np.flatnonzero(lifts[group, label] < most)
+        best[asked] = self._lifted(texts.take(pa.array(asked)), lifts[group[asked]], label[asked], identifier)
         return best
+
+    def _lifted(self, texts: pa.Array, lifts: np.ndarray, label: np.ndarray, identifier: Identifier) -> np.ndarray:
+        """Return the index of the lifted language with the highest weighed score of each text.
+
+        It is -1 if the language of the label has a higher score, and 0, for `other`, if even that score is low.
+        """
+        words = pc.replace_substring_regex(pc.utf8_lower(texts), _BETWEEN_WORDS, " ")
+        scores = (identifier.spread(texts, self.languages) + identifier.spread(words, self.languages)) / 2
+        values = scores * lifts
+        of_label = values[np.arange(len(label)), label]
+        lifted = np.where(lifts > 1, values, -1)
+        unknown = of_label < MIN_LABEL_PART * (1 + (values - scores).sum(axis=1))
+        is_lifted = lifted.max(axis=1) >= of_label
+        return np.where(is_lifted, lifted.argmax(axis=1), np.where(unknown, 0, -1))
 
     def of_rows(self, rows: np.ndarray) -> np.ndarray:
         """Return each language's weight for each of the texts `rows`, float32[row, language]; all are at least 1."""
-        host, page, stated = self.hosts[self.host[rows]], self.pages[self.page[rows]], self.stated[rows]
+        host = self.hosts[self.host[rows]]
+        page = self.pages[self.page[rows]]
+        stated = self.stated[rows]
         state = np.flatnonzero(stated >= 0)
-        page[state, stated[state]] += FEW
+        page[state, stated[state]] += HOST_PRIOR_TEXTS
         total = self.pool
         for counts in (host, page):
-            total = (HOST_WEIGHT * counts + FEW * total) / (counts.sum(axis=1, keepdims=True) + FEW)
+            total = (HOST_WEIGHT * counts + HOST_PRIOR_TEXTS * total) / (
+                counts.sum(axis=1, keepdims=True) + HOST_PRIOR_TEXTS
+            )
         return np.maximum(total, 1)
 
 

@@ -21,23 +21,31 @@ from metadata.rules import letter_table
 from runtime.arrow import Strings, string_array, string_buffers
 from runtime.packages import table_rows
 
-SCRIPTS = tuple(sorted({script for language in LANGUAGES for script in language.scripts}))
+SCRIPTS = tuple(sorted(set().union(*(language.scripts for language in LANGUAGES))))
 _LATIN_BIT = 1 << SCRIPTS.index("Latn")
-_EVERY = -1  # all bits: of languages of which no script is known, and of `other`
-_OF_LABEL = re.compile(r"_([A-Z][a-z]{3})$")
+_ALL_SCRIPTS = -1  # all bits, for `other` and for languages whose scripts are not known
+_SCRIPT_OF_LABEL = re.compile(r"_([A-Z][a-z]{3})$")
 
-LONGEST_NAME = 255  # bytes of the name of a file, on the file systems in use
+LONGEST_NAME = 255  # bytes of a file's name, on the file systems in use
 
 # The words of the patterns by kind. ASCII letters are compared in lower case.
 _WORDS = {row["kind"]: row["words"].split("|") for row in table_rows("curation.language", "text_words.csv")}
-ENDINGS, COUNTRIES, ATTRIBUTES = _WORDS["endings"], _WORDS["countries"], _WORDS["attributes"]
-CAMERAS, PICTURES = _WORDS["cameras"], _WORDS["pictures"]  # with a number: IMG_0450, image-1, unnamed (2)
-SHOTS, DATE_WORDS = _WORDS["shots"], _WORDS["date_words"]  # with a date: Screenshot 2020-01-01 at 10.11.12
-GENERIC = _WORDS["generic"]  # of the 1,200 others those that no sentence begins with: Hello.World has lost a space
-# The names of the first are letters or words, so < and the name are not enough.
-WORD_ELEMENTS, ELEMENTS = _WORDS["word_elements"], _WORDS["elements"]
+ENDINGS = _WORDS["endings"]
+COUNTRIES = _WORDS["countries"]
+ATTRIBUTES = _WORDS["attributes"]
+# These stand before a number: IMG_0450, image-1, unnamed (2).
+CAMERAS = _WORDS["cameras"]
+PICTURES = _WORDS["pictures"]
+# These stand around a date: Screenshot 2020-01-01 at 10.11.12.
+SHOTS = _WORDS["shots"]
+DATE_WORDS = _WORDS["date_words"]
+# These generic domains, of some 1,200, are not the first word of any sentence: Hello.World has lost a space.
+GENERIC = _WORDS["generic"]
+# The names of these elements are letters or words, so < and the name are not enough to recognise HTML.
+WORD_ELEMENTS = _WORDS["word_elements"]
+ELEMENTS = _WORDS["elements"]
 
-# No class is \s, \w or \d, which mean other characters to RE2 than to Python.
+# The patterns use neither \s nor \w nor \d, which mean other characters to RE2 than to Python.
 _LATIN = r"0-9a-z\x{C0}-\x{24F}"
 _COPY = r"(?: ?\([0-9]{1,4}\)|[ _-]copy)?"
 _SIGNS = r"_.,()+~%!'$-"
@@ -45,7 +53,7 @@ _SIGNS = r"_.,()+~%!'$-"
 _LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
 
 _HYPHEN, _UNDERSCORE, _MARKUP, _BEFORE_HOST, FOREIGN, AT = (np.uint16(1 << bit) for bit in range(5, 11))
-_DATE = 8  # digits of one
+_DATE_DIGITS = 8  # number of digits in a date
 
 
 def _any(words: list[str]) -> str:
@@ -57,9 +65,9 @@ _FILE_NAMES = (
     rf"[^ ]*{_any(CAMERAS)}[_ -]?[0-9]{{3,}}[^ ]*{_COPY}",
     rf"{_any(PICTURES)}[_ -]?[(#]?[0-9]+\)?{_COPY}",
     rf"{_any(SHOTS)}[ _-]+[0-9]{{4}}-?[0-9]{{2}}-?[0-9]{{2}}(?:[0-9 .:,_()-]|{_any(DATE_WORDS)})*",
-    rf"[{_LATIN}{_SIGNS}]*[{_LATIN}]_[{_LATIN}][{_LATIN}{_SIGNS}]*{_COPY}",  # words joined by underscores
+    rf"[{_LATIN}{_SIGNS}]*[{_LATIN}]_[{_LATIN}][{_LATIN}{_SIGNS}]*{_COPY}",  # Words are joined by underscores.
     "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}",  # UUID, digest
-    "[0-9a-z]+(?:-[0-9a-z]+){3,}",  # four words joined by hyphens: three are also good English
+    "[0-9a-z]+(?:-[0-9a-z]+){3,}",  # Four words are joined by hyphens; three are also good English.
 )
 
 _HOST = rf"(?:{_LABEL}\.)+{_any(COUNTRIES + GENERIC)}"
@@ -82,8 +90,10 @@ _HTML = (
 
 def _marks() -> np.ndarray:
     """Return the marks of each byte value, uint16[256]."""
-    marks, signs = np.zeros(256, np.uint16), {".": DOT, " ": SPACE, "-": _HYPHEN, "_": _UNDERSCORE}
-    for sign, mark in (signs | dict.fromkeys("<&=", _MARKUP) | dict.fromkeys("@:", _BEFORE_HOST)).items():
+    marks = np.zeros(256, np.uint16)
+    signs = {".": DOT, " ": SPACE, "-": _HYPHEN, "_": _UNDERSCORE}
+    signs |= dict.fromkeys("<&=", _MARKUP) | dict.fromkeys("@:", _BEFORE_HOST)
+    for sign, mark in signs.items():
         marks[ord(sign)] = mark
     for byte in range(128):
         marks[byte] |= LETTER if chr(byte).isalpha() else DIGIT if chr(byte).isdigit() else 0
@@ -110,7 +120,9 @@ class MarkedTexts:
         """Return the texts with the marks and counts of their bytes; a null has no byte."""
         texts = string_array(texts, "texts")
         offsets, data = string_buffers(texts)
-        marks, digits, spaces = (np.empty(len(texts), kind) for kind in (np.uint16, np.int32, np.int32))
+        marks = np.empty(len(texts), np.uint16)
+        digits = np.empty(len(texts), np.int32)
+        spaces = np.empty(len(texts), np.int32)
         find_marks(offsets, data, _MARKS, marks, digits, spaces)
         return cls(texts, np.diff(offsets), marks, digits, spaces)
 
@@ -128,7 +140,7 @@ class MarkedTexts:
         return self._match(form.may_be(self), form.pattern)
 
     def _match(self, may_match: np.ndarray, pattern: str) -> np.ndarray:
-        """Return a mask: which texts match `pattern` in lower case; only those of `may_match` are searched."""
+        """Return a mask: which texts of the mask `may_match` match `pattern` in lower case."""
         rows = np.flatnonzero(may_match)
         lower = pc.ascii_lower(self.texts.take(pa.array(rows)))
         out = np.zeros(len(self.texts), bool)
@@ -142,7 +154,7 @@ def _may_be_name(texts: MarkedTexts) -> np.ndarray:
     They have an ending, an underscore, as many digits as a date, a digit and at most two spaces, or a hyphen and no
     space.
     """
-    may_be = texts.have(SUFFIX | _UNDERSCORE) | (texts.digits >= _DATE)
+    may_be = texts.have(SUFFIX | _UNDERSCORE) | (texts.digits >= _DATE_DIGITS)
     may_be |= texts.have(DIGIT) & (texts.spaces <= 2)
     return (may_be | texts.have(_HYPHEN) & (texts.spaces == 0)) & (texts.sizes <= LONGEST_NAME)
 
@@ -167,7 +179,7 @@ KINDS = {name: 1 << bit for bit, name in enumerate([*_FORMS, "no_letters"])}
 
 
 def text_kinds(texts: Strings) -> np.ndarray:
-    """Return the kinds of each text as uint8, with the bits of KINDS; a null is of none.
+    """Return the kinds of each text as uint8, with the bits of KINDS; a null has no kind.
 
     >>> found = text_kinds(["IMG_0450 (1).jpg", "Canon EOS 450", "&nbsp;", "10 / 12", "http://example.org/a.png"])
     >>> [[name for name, bit in KINDS.items() if kinds & bit] for kinds in found.tolist()]
@@ -193,7 +205,7 @@ def is_foreign(texts: pa.Array, labels: pa.DictionaryArray) -> np.ndarray:
 def can_write(texts: pa.Array, languages: pa.DictionaryArray) -> np.ndarray:
     """Return whether each text may be in its language: all letters are of its scripts, or some are, and others Latin.
 
-    Latin letters spell brands in texts of any language. A null may be in any.
+    Latin letters spell brands in texts of any language. A null may be in any language.
     """
     letters = np.empty(len(texts), np.int64)
     find_bits(*string_buffers(texts), *letter_table(SCRIPTS), letters)
@@ -203,14 +215,14 @@ def can_write(texts: pa.Array, languages: pa.DictionaryArray) -> np.ndarray:
 
 def _all_written(labels: pa.DictionaryArray) -> np.ndarray:
     """Return the bits of the scripts that each label admits; all bits for a null."""
-    written = np.array([*map(_written, labels.dictionary.to_pylist()), _EVERY], np.int64)
+    written = np.array([*map(_written, labels.dictionary.to_pylist()), _ALL_SCRIPTS], np.int64)
     return written[labels.indices.fill_null(-1).to_numpy()]
 
 
 @cache
 def _written(label: str) -> int:
     """Return the bits of the scripts that a label admits: its language's scripts, and the script in its name."""
-    scripts = {*of_label(label).scripts, *_OF_LABEL.findall(label)}
+    scripts = {*of_label(label).scripts, *_SCRIPT_OF_LABEL.findall(label)}
     if not of_label(label).scripts:
-        return _EVERY
+        return _ALL_SCRIPTS
     return sum(1 << number for number, script in enumerate(SCRIPTS) if script in scripts)

@@ -131,7 +131,7 @@ def test_a_megabyte_is_read_like_any_text(directory, word_ngrams):
 
 
 def test_words_beyond_what_the_table_holds_are_answered_alike(monkeypatch, directory):
-    monkeypatch.setattr(engines, "_MOST_WORDS", 1)  # so it has room for those that are read at a time
+    monkeypatch.setattr(engines, "_MAX_SUMMED_WORDS", 1)  # so it has room for those that are read at a time
     engine, oracle = opened(model_bytes(SMALL), directory)
     chance = random.Random(2)
     words = ["".join(chance.choices("abdegointzé犬", k=chance.randint(1, 40))) for _ in range(500)] + WORDS

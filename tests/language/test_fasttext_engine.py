@@ -138,7 +138,7 @@ def test_a_megabyte_is_read_like_any_text():
 
 
 def test_words_beyond_what_the_table_holds_are_answered_alike(monkeypatch, tmp_path):
-    monkeypatch.setattr(engines, "_SLOTS", 64)
+    monkeypatch.setattr(engines, "_TABLE_SLOTS", 64)
     path = written(ftz(), tmp_path)
     model, oracle = LanguageModel.of(ModelFile.open(path)), FastText(path)
     chance = random.Random(2)
