@@ -1,4 +1,4 @@
-"""Combine the pairs of an image: each text once, and of too many texts those with the smallest hashes.
+"""Combine the pairs of an image: keep each text once, and of too many texts the ones with the smallest hashes.
 
 `combine` may be applied to parts of the pairs and then to its own results: a pair that it drops from a part would also
 be dropped from the whole. So a logo with five million alts takes no more memory than any other image.
@@ -15,8 +15,8 @@ from runtime.redaction import hidden
 from runtime.tallies import TaskResult
 
 OVER_LIMIT = "dropped.text_over_limit"
-SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; no signal of a page, not in matched/
-SHOWN_CHARACTERS = 200  # of a uid or URL in an example
+SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; pages do not state it, and matched/ lacks it
+EXAMPLE_CHARACTERS = 200  # An example shows so many characters of a uid or URL.
 
 OF_TEXT = ("page_url", "record", "copies", "shown")  # columns with one value per text: the smallest, and sums
 
@@ -29,18 +29,17 @@ def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.Reco
 
     Each row that stays gets `copies`, the number of input rows with its text, and their smallest page_url, with its
     record. All rows of an image get its smallest url, all of its signals, and the largest width and height stated.
-    The first also gets the sum of `shown` over all rows of the image, also dropped ones; the others get 0.
+    The first also gets the sum of `shown` over all rows of the image, including dropped rows; the others get 0.
     """
     order, new_image, new_text = _ordered(rows)
     rows = _marked(rows, order, new_image, result)
     texts = np.flatnonzero(new_text)
-    images, of_texts = np.append(np.flatnonzero(new_image), len(order)), np.append(texts, len(order))
+    images = np.append(np.flatnonzero(new_image), len(order))
+    of_texts = np.append(texts, len(order))
     image_of_text = np.cumsum(new_image)[texts] - 1
-    rank = np.arange(len(texts)) - np.flatnonzero(new_image[texts])[image_of_text]  # among the texts of the image
-    copies, shown = (
-        reduced(np.add, rows[name].to_numpy()[order].astype(np.int64), bounds)
-        for name, bounds in (("copies", of_texts), ("shown", images))
-    )
+    rank = np.arange(len(texts)) - np.flatnonzero(new_image[texts])[image_of_text]  # Ranks count within each image.
+    copies = reduced(np.add, rows["copies"].to_numpy()[order].astype(np.int64), of_texts)
+    shown = reduced(np.add, rows["shown"].to_numpy()[order].astype(np.int64), images)
     stays = rank < max_texts
     result.add(OVER_LIMIT, int(copies[~stays].sum()))
 
@@ -56,31 +55,34 @@ def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.Reco
 
 
 def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, result: TaskResult) -> pa.RecordBatch:
-    """Return `rows` with SEVERAL_URLS in `signals` where the URL differs from that of the image's row before.
+    """Return `rows` with SEVERAL_URLS in `signals` where the URL differs from the URL in the image's row before.
 
     `order` has the indices that sort rows; in this order, `new_image` says which rows begin an image. `result` gets an
     example of a uid with two URLs, unless it has one.
     """
-    (offsets, data), has_url = string_buffers(rows["url"]), rows["url"].is_valid().to_numpy(zero_copy_only=False)
-    places = np.flatnonzero(~new_image)
-    places = places[has_url[order[places]] & has_url[order[places - 1]]]  # of copies of a picture, only one has its URL
-    differs = np.empty(len(places), bool)
-    differs_from_last(offsets, data, order, places, differs)
-    places = places[differs]
-    if not len(places):
+    offsets, data = string_buffers(rows["url"])
+    has_url = rows["url"].is_valid().to_numpy(zero_copy_only=False)
+    positions = np.flatnonzero(~new_image)
+    # Of several copies of a picture, only one has its URL.
+    positions = positions[has_url[order[positions]] & has_url[order[positions - 1]]]
+    differs = np.empty(len(positions), bool)
+    differs_from_last(offsets, data, order, positions, differs)
+    positions = positions[differs]
+    if not len(positions):
         return rows
     if not result.noted(SHARED):
-        row, last = order[places[0]], order[places[0] - 1]
-        uid, *urls = (str(text)[:SHOWN_CHARACTERS] for text in (rows["uid"][row], rows["url"][last], rows["url"][row]))
+        row, last = order[positions[0]], order[positions[0] - 1]
+        uid = str(rows["uid"][row])[:EXAMPLE_CHARACTERS]
+        urls = [str(rows["url"][last])[:EXAMPLE_CHARACTERS], str(rows["url"][row])[:EXAMPLE_CHARACTERS]]
         result.note(SHARED, f"{uid} ({' and '.join(map(hidden, sorted(urls)))})")
     signals = rows["signals"].to_numpy().copy()
-    signals[order[places]] |= SEVERAL_URLS
+    signals[order[positions]] |= SEVERAL_URLS
     return with_numbers(rows, "signals", signals)
 
 
 def with_numbers(rows: pa.RecordBatch, name: str, numbers: np.ndarray) -> pa.RecordBatch:
-    place = rows.schema.get_field_index(name)
-    return rows.set_column(place, rows.schema.field(place), pa.array(numbers, pa.int32()))
+    index = rows.schema.get_field_index(name)
+    return rows.set_column(index, rows.schema.field(index), pa.array(numbers, pa.int32()))
 
 
 def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -95,7 +97,8 @@ def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
     """Return the indices that sort rows by key and hash; wrong if uids share a key, or texts of an image a hash."""
-    keys, hashes = rows["key"].to_numpy(), rows["hash"].to_numpy()
+    keys = rows["key"].to_numpy()
+    hashes = rows["hash"].to_numpy()
     order = np.argsort(keys, kind="stable")
     shared = ~differs(keys[order])
     shared[:-1] |= shared[1:]
@@ -126,7 +129,7 @@ def _ranks(strings: pa.Array) -> np.ndarray:
 
 
 def _begins(rows: pa.RecordBatch, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return, in `order`, which rows begin an image and which a text, and whether key and hash alone show this."""
+    """Return, in `order`, which rows begin an image and which a text, and whether key and hash suffice to tell this."""
     new_key = differs(rows["key"].to_numpy()[order])
     new_image = new_images(rows, order)
     new_hash = new_image | differs(rows["hash"].to_numpy()[order])
@@ -141,12 +144,13 @@ def new_images(rows: pa.RecordBatch, order: np.ndarray) -> np.ndarray:
 
 def _exact_order(rows: pa.RecordBatch) -> np.ndarray:
     """Return the indices that sort rows by key, uid, hash and text, also where keys or hashes collide."""
-    uids, texts = _ranks(rows["uid"]), _ranks(rows["text"])
+    uids = _ranks(rows["uid"])
+    texts = _ranks(rows["text"])
     return np.lexsort((_preference(rows), texts, rows["hash"].to_numpy(), uids, rows["key"].to_numpy()))
 
 
 def _differs_too(differs: np.ndarray, strings: pa.Array, order: np.ndarray) -> np.ndarray:
-    """Return a mask, in `order`: the rows where `differs` is True or the string differs from that of the row before."""
+    """Return a mask, in `order`: where `differs` is True, or the string differs from the string in the row before."""
     offsets, data = string_buffers(strings)
     alike = np.flatnonzero(~differs)
     unlike = np.empty(len(alike), bool)

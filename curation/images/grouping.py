@@ -33,7 +33,7 @@ from runtime.storage.parquet import add_file
 from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
-    from curation.matching import Matching  # elsewhere opened, by those who match
+    from curation.matching import Matching
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20
@@ -103,7 +103,8 @@ def key_of(pairs: pa.RecordBatch) -> np.ndarray:
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return rows with the schema CANDIDATES in the schema KEYED, with the columns LABELS if `rows` has them."""
     ids = uids(rows["url"], rows["uid"])
-    columns = {name: rows[name] for name in ("url", "page_url", "stated_width", "stated_height", "text", "kind")} | {
+    unchanged = ("url", "page_url", "stated_width", "stated_height", "text", "kind")
+    columns = {name: rows[name] for name in unchanged} | {
         "signals": pc.fill_null(rows["signals"], 0),
         "given": rows["language"],
         "page_language": rows["page_language"],
@@ -118,19 +119,21 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
-    """Return the texts of images as pairs, in which the uid of each image is replaced by that in `copy_of`.
+    """Return the texts of images as pairs, in which the uid of each image is replaced by its uid in `copy_of`.
 
-    It is the uid of the one copy of the picture that stays, so the texts of all copies can be grouped as if they were
-    of one image. The image that stays has its own uid there. `images` have the schema MATCHED, the result PAIRS.
+    This is the uid of the one copy of the picture that stays, so the texts of all copies can be grouped as if they
+    belonged to one image. The image that stays has its own uid there. `images` have the schema MATCHED, the result
+    PAIRS.
     """
     texts, offsets = parts(images["candidates"])
     image = pa.array(np.repeat(np.arange(images.num_rows), np.diff(offsets)))
-    leaders, stays = copy_of.take(image), pc.equal(images["uid"], copy_of)
+    leaders = copy_of.take(image)
+    stays = pc.equal(images["uid"], copy_of)
     columns = {name: images[name].take(image) for name in _OF_IMAGE}
     columns |= {field.name: texts.field(field.name) for field in texts.type}
     columns |= _keys(leaders, texts.field("text"))
     columns |= {
-        "url": pc.if_else(stays, images["url"], None).take(image),  # of the image that stays: null is never smallest
+        "url": pc.if_else(stays, images["url"], None).take(image),  # Copies have null, which is never the smallest.
         "page_url": pc.coalesce(texts.field("page_url"), images["page_url"].take(image)),
         "given": _origins(texts),
         **dict.fromkeys(("page_language", "pool_language", "judged"), pa.nulls(len(texts), pa.string())),
@@ -142,7 +145,8 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
 
 def _keys(uids: pa.Array, texts: pa.Array) -> dict[str, pa.Array]:
     """Return the columns by which rows are grouped by image: key, hash and uid, and copies, which is 1 in each row."""
-    key, copies = uid_hashes(uids).view(np.uint64), np.ones(len(uids), np.int32)
+    key = uid_hashes(uids).view(np.uint64)
+    copies = np.ones(len(uids), np.int32)
     return {"key": pa.array(key), "hash": pa.array(hashes(uids, texts)), "uid": uids, "copies": pa.array(copies)}
 
 
@@ -191,9 +195,10 @@ def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def group_images(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
-    """Return the images of combined pairs that have a text with a match, with those texts only.
+    """Return the images of combined pairs that have a text with a match, with only the texts that match.
 
-    `rows` have the schema PAIRS, the result MATCHED. `unique`: each row is an image of its own.
+    `rows` have the schema PAIRS, the result MATCHED. If `unique`, each row is an image of its own.
+
     `tallies` gets the number of images, texts and duplicates, of undetermined texts by reason, and of texts decided by
     each witness. Per language it gets the number of all texts, of texts identified by the model, with the sum of their
     scores and the number of low scores, of texts in other scripts, and of matched texts.
@@ -210,7 +215,8 @@ def group_images(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -
     rows = _with_shown(rows, new_image)
     for row in pc.value_counts(rows["judged"].drop_null()).to_pylist():
         name = row["values"]
-        tallies.add(f"{'witness' if name in WITNESSES else 'undetermined'}.{name}", row["counts"])
+        kind = "witness" if name in WITNESSES else "undetermined"
+        tallies.add(f"{kind}.{name}", row["counts"])
     _tally_languages(rows, has_match, tallies)
     return _images(rows.filter(has_match), (np.cumsum(new_image) - 1)[has_match.to_numpy(zero_copy_only=False)])
 
@@ -248,19 +254,20 @@ def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
     starts = np.flatnonzero(differs(image))
     columns = {name: rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE, "shown")}
     columns["page_url"], pages = _pages(rows["page_url"], starts)
-    texts = [pages if field.name == "page_url" else rows[field.name] for field in CANDIDATE]
-    candidates = pa.StructArray.from_arrays(texts, fields=list(CANDIDATE))
+    of_texts = {name: rows[name] for name in rows.schema.names} | {"page_url": pages}
+    candidates = pa.StructArray.from_arrays([of_texts[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
     columns["candidates"] = pa.ListArray.from_arrays(pa.array(np.append(starts, len(image)), pa.int32()), candidates)
     return pa.RecordBatch.from_pydict(columns, schema=MATCHED)
 
 
 def _pages(pages: pa.Array, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
-    """Return the page of each image, and the page of each text, which is null if it is the page of the text's image.
+    """Return the page of each image, and the page of each text; the latter is null if it equals the image's page.
 
     `pages` has the page of each text, sorted by image; `starts` has the index of each image's first text. The page of
     an image is the smallest of its texts' pages, null if a text has none.
     """
-    bounds, rows = np.append(starts, len(pages)), np.arange(len(pages))
+    bounds = np.append(starts, len(pages))
+    rows = np.arange(len(pages))
     is_known = pages.is_valid().to_numpy(zero_copy_only=False)
     first = smallest_rows(pages, rows, bounds)
     first[~reduced(np.logical_and, is_known, bounds)] = -1
