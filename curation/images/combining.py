@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.inputs.limits import SHARED
+from curation.inputs.limits import SHARED_UID
 from curation.kernels.images import differs_from_last, smallest
 from runtime.arrow import differs, string_buffers
 from runtime.redaction import hidden
@@ -70,11 +70,11 @@ def _marked(rows: pa.RecordBatch, order: np.ndarray, new_image: np.ndarray, resu
     positions = positions[differs]
     if not len(positions):
         return rows
-    if not result.noted(SHARED):
+    if not result.noted(SHARED_UID):
         row, last = order[positions[0]], order[positions[0] - 1]
         uid = str(rows["uid"][row])[:EXAMPLE_CHARACTERS]
         urls = [str(rows["url"][last])[:EXAMPLE_CHARACTERS], str(rows["url"][row])[:EXAMPLE_CHARACTERS]]
-        result.note(SHARED, f"{uid} ({' and '.join(map(hidden, sorted(urls)))})")
+        result.note(SHARED_UID, f"{uid} ({' and '.join(map(hidden, sorted(urls)))})")
     signals = rows["signals"].to_numpy().copy()
     signals[order[positions]] |= SEVERAL_URLS
     return with_numbers(rows, "signals", signals)

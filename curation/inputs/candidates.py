@@ -1,8 +1,8 @@
 """Make batches of candidates from rows or columns of any format, and count; map stated languages to codes.
 
 Texts are cleaned, their character references resolved (once more if they were escaped twice), and web addresses
-recognised, by the same rules for crawls and tables. Readers add to a `tally` what one file has and what was dropped:
-`files`, `records` (WARC records, or rows of a table), `pages` (those with an image), `image_links`, `pairs` (rows that
+recognised, by the same rules for crawls and tables. Readers add the numbers of one file to a `tally`: `files`,
+`records` (WARC records, or rows of a table), `pages` (only pages with an image), `image_links`, `pairs` (rows that
 became candidates) and `dropped.REASON`. A dropped pair counts once. FIRST_BAD is not a count: it is the number of the
 first bad line.
 """
@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html.entities import html5
+from operator import itemgetter
 
 import numpy as np
 import pyarrow as pa
@@ -25,22 +26,22 @@ from runtime.tallies import UNKNOWN
 _REFERENCE = re.compile(r"&(?:#[xX]([0-9A-Fa-f]+);?|#([0-9]+);?|([A-Za-z][A-Za-z0-9]{1,31})(;|(?![A-Za-z0-9=])))")
 COMPLETE = r"&(?:#[xX]([0-9A-Fa-f]+);|#([0-9]+);|([A-Za-z][A-Za-z0-9]{1,31})(;))"  # also in RE2's spelling
 _complete = re.compile(COMPLETE)
-_MOST_DIGITS = 7  # of a reference by number
-# Numbers that mean bytes of windows-1252; those without a character there mean themselves.
+_MAX_REFERENCE_DIGITS = 7  # No character's number has more digits.
+# These numbers mean bytes of windows-1252. A byte that has no character there means the character of its number.
 _WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 
 # An absolute URL of the web. Only such URLs become candidates.
 HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"  # not (?i), which takes ſ for an s
 LINE_END = r"\r\n|[\n\v\f\r\x1c-\x1e\x{85}\x{2028}\x{2029}]"  # as str.splitlines has it, in RE2's spelling
 
-ROWS = 8192  # rows of one batch: a few MB
-BYTES = 32 << 20  # a batch ends when it has so many, even if it has few rows: a URL may have megabytes
+BATCH_ROWS = 8192  # rows of one batch, which take a few MB
+BATCH_BYTES = 32 << 20  # A batch of so many bytes ends even if it has few rows, because a URL may have megabytes.
 
-FIRST_BAD = "first_bad_line"  # among the tallies of one file: the line of its first bad record, from 1
-UNKNOWN_LANGUAGE = f"{UNKNOWN}language."  # before a label: the tally of the rows with it; alone, of all further labels
-MOST = 100  # labels of one file that are counted apart: a column may hold millions, where it is one of texts
-LONGEST = 40  # characters of a label that are kept
-KIND = "text"  # of a text whose kind the table does not state
+FIRST_BAD = "first_bad_line"  # key in the tally of a file: the line of its first bad record, from 1
+UNKNOWN_LANGUAGE = f"{UNKNOWN}language."  # A label follows in the tally of its rows; none in the tally of all others.
+MAX_UNKNOWN_LABELS = 100  # So many labels of a file are counted apart; a column of texts would have millions.
+MAX_LABEL_CHARACTERS = 40  # Longer labels are cut.
+DEFAULT_KIND = "text"  # kind of a text if the table does not state it
 
 Row = tuple[str | int | None, ...]
 
@@ -61,7 +62,7 @@ def _character(reference: re.Match[str]) -> str:
     if name:
         return html5.get(name + semicolon, reference[0])
     digits = (hexadecimal or decimal).lstrip("0")
-    code = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= _MOST_DIGITS else 0
+    code = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= _MAX_REFERENCE_DIGITS else 0
     if code == 0 or code > 0x10FFFF or 0xD800 <= code < 0xE000:
         return "\ufffd"
     return _WINDOWS.get(code) or chr(code)
@@ -91,7 +92,7 @@ def clean(text: str) -> str:
 
 
 def clean_array(texts: pa.Array) -> pa.Array:
-    """Return what `clean` returns, for each of `texts`; only those that may need it are touched."""
+    """Return each of `texts` as `clean` returns it; only texts that may change are touched."""
     odd = np.empty(len(texts), bool)
     find_odd(*string_buffers(texts), odd)
     if not odd.any():
@@ -102,7 +103,7 @@ def clean_array(texts: pa.Array) -> pa.Array:
 
 
 def _unescaped(texts: pa.Array) -> pa.Array:
-    """Return what `unescape_again` returns, for each of `texts`."""
+    """Return each of `texts` as `unescape_again` returns it."""
     mask = pc.match_substring_regex(texts, COMPLETE)
     if not mask.true_count:
         return texts
@@ -117,7 +118,7 @@ def is_web(urls: pa.Array) -> pa.Array:
 
 
 def _is_not_swapped(batch: pa.RecordBatch) -> pa.Array:
-    """Return whether a row's URL is a web address or its text is none."""
+    """Return whether a row's URL is a web address, or its text is not one."""
     web = is_web(batch["url"])
     return web if web.true_count == len(web) else pc.or_(web, pc.invert(is_web(batch["text"])))
 
@@ -133,10 +134,8 @@ CHECKS: dict[str, Callable[[pa.RecordBatch], pa.Array]] = {
 def candidates(columns: dict[str, pa.Array]) -> pa.RecordBatch:
     """Return a batch with the schema CANDIDATES that has these columns; all other columns are null."""
     rows = len(next(iter(columns.values())))
-    arrays = [
-        columns[name] if name in columns else pa.nulls(rows, CANDIDATES.field(name).type) for name in CANDIDATES.names
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=CANDIDATES)
+    nulls = {field.name: pa.nulls(rows, field.type) for field in CANDIDATES if field.name not in columns}
+    return pa.RecordBatch.from_pydict(columns | nulls, schema=CANDIDATES)
 
 
 def candidates_in_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
@@ -149,12 +148,12 @@ def candidates_in_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counte
 def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield one batch, unless empty, of the rows with a web address and a text; count other rows by their first fault.
 
-    Texts are cleaned as those of pages are; other columns are used as they are. Labels of unknown languages are
-    counted, too.
+    Texts are cleaned like the texts of pages; other columns are used as they are. Labels of unknown languages are also
+    counted.
     """
     columns = {field: _without_empty(array) for field, array in columns.items()}
     columns["text"] = _without_empty(clean_array(columns["text"]))
-    kinds = pa.repeat(KIND, len(columns["text"]))
+    kinds = pa.repeat(DEFAULT_KIND, len(columns["text"]))
     columns["kind"] = pc.coalesce(columns["kind"], kinds) if "kind" in columns else kinds
     batch = candidates(columns)
     for reason, is_right in CHECKS.items():
@@ -174,41 +173,43 @@ def columns_of(
 ) -> Iterator[list[pa.Array]]:
     """Yield `rows` as lists of columns, of `types` or of strings; rows that UTF-8 cannot hold are left out and counted.
 
-    Each list of columns has ROWS rows, or fewer if these have BYTES characters; the last has the rest.
+    Each list of columns has BATCH_ROWS rows, or fewer if these have BATCH_BYTES characters; the last has the rest.
     """
-    for gathered in gather(rows, _characters, BYTES, ROWS):
+    for gathered in gather(rows, _characters, BATCH_BYTES, BATCH_ROWS):
         kinds = types or [pa.string()] * len(gathered[0])
         try:
             columns = [pa.array(values, kind) for values, kind in zip(zip(*gathered, strict=True), kinds, strict=True)]
-        except UnicodeEncodeError:  # lone surrogates: legal in JSON, not in UTF-8; also bytes that were no UTF-8
+        except (
+            UnicodeEncodeError
+        ):  # Lone surrogates are legal in JSON, but not in UTF-8; they also stand for bad bytes.
             kept = [row for row in gathered if all(map(_is_unicode, row))]
             tally["dropped.bad_utf8"] += len(gathered) - len(kept)
-            columns = [pa.array([row[i] for row in kept], kind) for i, kind in enumerate(kinds)]
+            columns = [pa.array(map(itemgetter(i), kept), kind) for i, kind in enumerate(kinds)]
         yield columns
 
 
 def coded(stated: pa.Array) -> pa.StringArray:
     """Return the code of the language that each label in `stated` means; `other` for an unknown one; null for null."""
     labels = stated.dictionary_encode()
-    codes = [None if label is None else (of_stated(label) or OTHER).code for label in labels.dictionary.to_pylist()]
+    codes = [(of_stated(label) or OTHER).code for label in labels.dictionary.to_pylist()]  # The dictionary has no null.
     return pa.array(codes, pa.string()).take(labels.indices)
 
 
 def count_unknown(stated: pa.Array, tally: Counter[str]) -> None:
-    """Add the rows of each unknown label of a language to `tally`; labels after the first MOST are counted as one."""
+    """Add the rows of each unknown label of a language to `tally`; count labels after MAX_UNKNOWN_LABELS as one."""
     for label, rows in unknown_labels(stated).items():
         name = f"{UNKNOWN_LANGUAGE}{label}"
-        if name not in tally and sum(counted.startswith(UNKNOWN_LANGUAGE) for counted in tally) >= MOST:
+        if name not in tally and sum(counted.startswith(UNKNOWN_LANGUAGE) for counted in tally) >= MAX_UNKNOWN_LABELS:
             name = UNKNOWN_LANGUAGE
         tally[name] += rows
 
 
 def unknown_labels(stated: pa.Array) -> Counter[str]:
-    """Return the number of rows of each unknown label, by its first LONGEST characters."""
+    """Return the number of rows of each unknown label, by its first MAX_LABEL_CHARACTERS characters."""
     rows_of_label: Counter[str] = Counter()
     for count in pc.value_counts(stated.drop_null()).to_pylist():
         if count["values"] and not of_stated(count["values"]):
-            rows_of_label[count["values"][:LONGEST]] += count["counts"]
+            rows_of_label[count["values"][:MAX_LABEL_CHARACTERS]] += count["counts"]
     return rows_of_label
 
 

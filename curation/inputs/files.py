@@ -2,8 +2,9 @@
 
 `samples` reads the first pairs of some inputs, and estimates how many pairs all inputs hold.
 
-To add a format, add a row to OWN and a module with its reader and its check of columns. Another installed package can
-add one through an entry point of GROUP that names its `Format`. File systems are in `runtime.storage.listing`.
+To add a format, add a row to OWN_FORMATS and a module with its reader and its check of columns. Another installed
+package can add one through an entry point of FORMATS_GROUP that names its `Format`. File systems are in
+`runtime.storage.listing`.
 """
 
 import logging
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from glob import has_magic
+from itertools import chain, product
 from os.path import commonprefix
 from typing import BinaryIO
 
@@ -38,18 +40,18 @@ from runtime.storage.listing import ListedFile, Version, each_once
 from runtime.storage.paths import in_threads
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
 
-# Yields the candidates of an opened file; called with the file, its path, the options, and a Counter, empty before, to
-# which it adds what it reads and drops. If the format is split, the argument `pieces` has the numbers of the pieces to
-# read.
+# A ReadFile yields the candidates of an opened file. It is called with the file, its path, the options, and an empty
+# Counter, to which it adds the numbers of records that it reads and drops. If the format is split, the argument
+# `pieces` has the numbers of the pieces to read.
 ReadFile = Callable[..., Iterator[pa.RecordBatch]]
-# Returns the facts that the beginning of a file shows; InputError if needed columns are missing.
+# A LookInto returns the facts that the beginning of a file shows; it raises InputError if needed columns are missing.
 LookInto = Callable[[BinaryIO, str, TableOptions], Glance]
 
 _log = logging.getLogger(__name__)
-GROUP = "clip_curation.formats"
+FORMATS_GROUP = "clip_curation.formats"
 UNREADABLE = "unreadable file"  # kind of an input that is passed over
 MANIFEST = "curated"  # folder of a run's manifest in its output
-NAMED = 10  # files that cannot be used, which an error names
+NAMED_FILES = 10  # An error names so many files that cannot be used.
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 SPLIT_BYTES = 128 << 20  # compressed bytes of one part of a split file
@@ -69,8 +71,8 @@ class Format:
     typical_bytes: int = 0  # size of a file, if asking for sizes would take a request per file
     reading: Reading = AHEAD
     checking: Reading = A_GLANCE
-    is_packed: bool = False  # a file may also end in .gz or .zst
-    is_split: bool = False  # a task reads some pieces of a big file
+    is_packed: bool = False  # A file may also end in .gz or .zst.
+    is_split: bool = False  # A task reads some pieces of a big file.
 
     def read(
         self, file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], pieces: range | None = None
@@ -92,7 +94,7 @@ def _of_crawl(read: ReadFile) -> ReadFile:
     return lambda file, path, options, tally: read(file, tally, path)
 
 
-OWN = (
+OWN_FORMATS = (
     # The typical sizes are about those of Common Crawl's files.
     Format("wat", (".wat.gz",), _of_crawl(wat.read), pair_bytes=500, seconds_a_gb=13, typical_bytes=200 << 20),
     Format("warc", (".warc.gz",), _of_crawl(warc.read), pair_bytes=2000, seconds_a_gb=23, typical_bytes=1 << 30),
@@ -110,8 +112,10 @@ def formats() -> dict[str, Format]:
 @lru_cache(maxsize=1)
 def _formats() -> tuple[dict[str, Format], dict[str, str]]:
     """Return all formats by name, and a sentence for each format of another package that cannot be used."""
-    built_in = {format.name: format for format in OWN}
-    of_packages, faults = usable_hooks(hooks(GROUP, built_in), lambda format: isinstance(format, Format), "a Format")
+    built_in = {format.name: format for format in OWN_FORMATS}
+    of_packages, faults = usable_hooks(
+        hooks(FORMATS_GROUP, built_in), lambda format: isinstance(format, Format), "a Format"
+    )
     return of_packages | built_in, faults
 
 
@@ -132,7 +136,7 @@ def expected_extensions() -> str:
     'expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or .zst)'
     """
     packed_last = sorted(formats().values(), key=lambda format: format.is_packed)
-    *most, last = [ending for format in packed_last for ending in format.endings]
+    *most, last = chain.from_iterable(format.endings for format in packed_last)
     packed = sum(len(format.endings) for format in packed_last if format.is_packed)
     packings = " or ".join(PACKINGS)
     extensions = f"expected {', '.join(most)} or {last} (the last {_NUMBERS[packed]} also with {packings})"
@@ -141,7 +145,7 @@ def expected_extensions() -> str:
 
 def _endings(format: Format) -> tuple[str, ...]:
     packings = ("", *PACKINGS) if format.is_packed else ("",)
-    return tuple(ending + packing for ending in format.endings for packing in packings)
+    return tuple(map("".join, product(format.endings, packings)))
 
 
 def find(
@@ -153,9 +157,9 @@ def find(
 ) -> list[Input]:
     """Return the files that `paths` name, sorted by path; InputError for missing or unknown files or columns.
 
-    With `sample_files`, only that many files are chosen. The choice depends on the seed and on each file's path only,
-    so a larger sample contains a smaller one. `passed_over` is filled with the path and kind of each thing that is no
-    regular file and, if `options` say to skip them, of each file that cannot be used.
+    With `sample_files`, only that many files are chosen. The choice depends only on the seed and on each file's path,
+    so a larger sample contains a smaller one. `passed_over` is filled with the path and kind of each thing that is not
+    a regular file and, if `options` say to skip them, of each file that cannot be used.
     """
     options = options or TableOptions()
     for fault in _formats()[1].values():
@@ -173,7 +177,8 @@ def find(
     for path, error in faults.items():
         _log.warning("passed over: %s", error)
         passed_over[path] = UNREADABLE
-    return [source for inputs in inputs_by_path.values() if not isinstance(inputs, InputError) for source in inputs]
+    usable = [result for result in inputs_by_path.values() if not isinstance(result, InputError)]
+    return [*chain.from_iterable(usable)]
 
 
 def _tried(file: Input, options: TableOptions) -> list[Input] | InputError:
@@ -184,11 +189,11 @@ def _tried(file: Input, options: TableOptions) -> list[Input] | InputError:
 
 
 def _refusal(faults: dict[str, InputError], good: list[str]) -> InputError:
-    """Return the error for inputs of which those of `faults` cannot be used: all of them, and how to do without."""
+    """Return the error for inputs of which `faults` cannot be used; it names them, and says how to read the others."""
     (_, first), *others = faults.items()
     if not good:
         return first
-    named = f"; nor can {errors.listed([path for path, _ in others], NAMED)}" if others else ""
+    named = f"; nor can {errors.listed([path for path, _ in others], NAMED_FILES)}" if others else ""
     pattern = _pattern(good, faults)
     instead = f"give {pattern} instead, or leave" if pattern else "leave"
     return InputError(
@@ -226,21 +231,27 @@ def dialects(files: list[Input]) -> list[str]:
 def read(
     source: Input, options: TableOptions | None = None, tally: Counter[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input; add to `tally`, if given, what is read and dropped.
+    """Yield the candidates of one input; add the numbers of records read and dropped to `tally`, if it is given.
 
     InputError if the file has changed since it was found; OSError if the file cannot be read.
     """
-    file, format = listed_file(source), formats()[source.format]
-    pieces, tally = range(*source.row_groups) if source.row_groups else None, Counter() if tally is None else tally
+    file = listed_file(source)
+    format = formats()[source.format]
+    tally = Counter() if tally is None else tally
     options = replace(options or TableOptions(), dialect=source.dialect)
     try:
         with file.open(format.reading) as opened:
-            yield from format.read(opened, source.path, options, tally, pieces)
+            yield from format.read(opened, source.path, options, tally, _pieces(source))
     except OSError:
-        file.check()  # if the file has changed, that explains the error
+        file.check()  # A change of the file explains the error.
         raise
     file.check()
     tally["retries"] += file.retries
+
+
+def _pieces(source: Input) -> range | None:
+    """Return the numbers of the pieces of a file that an input has, or None for the whole file."""
+    return range(*source.row_groups) if source.row_groups else None
 
 
 def listed_file(file: Input) -> ListedFile:
@@ -281,8 +292,9 @@ def _files(path: str, kind_of: KindOf, passed_over: dict[str, str]) -> list[Inpu
 
 
 def _require_no_run(contents: listing.ListedFiles) -> None:
-    """Refuse the output folder of a run, whose manifest alone may be meant."""
-    for folder in (path.removesuffix(f"/{listing.RUN}") for path in contents.paths if path.endswith(f"/{listing.RUN}")):
+    """Refuse the output folder of a run: the user probably means only its manifest."""
+    facts = [path for path in contents.paths if path.endswith(f"/{listing.RUN}")]
+    for folder in (path.removesuffix(f"/{listing.RUN}") for path in facts):
         if any(path.startswith(f"{folder}/{MANIFEST}/") for path in contents.paths):
             raise InputError(
                 f"{folder} is the output of a run; give its manifest, {folder}/{MANIFEST}, or another input"
@@ -302,10 +314,10 @@ def _readable(path: str, contents: listing.ListedFiles) -> list[Input]:
 def _input(path: str, format: Format, version: Version) -> Input:
     size = format.typical_bytes if version.size is None else version.size
     return Input(
-        path,
-        format.name,
-        size,
-        version.modified,
+        path=path,
+        format=format.name,
+        size=size,
+        modified=version.modified,
         etag=version.etag,
         file_size=version.size,
         changed=version.changed,
@@ -325,7 +337,7 @@ def checked_parts(file: Input, options: TableOptions) -> list[Input]:
             seen = format.glance(opened, file.path, options)
     except InputError:
         raise
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # UnicodeDecodeError: in names of columns
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # Names of columns may not be UTF-8.
         raise unusable(file.path, f"cannot be read as {file.format}", str(error)) from error
     if format.is_split and file.size > SPLIT_BYTES:
         return _parts(file, seen.piece_bytes)
@@ -341,8 +353,8 @@ def _parts(file: Input, pieces: list[int]) -> list[Input]:
     return [replace(file, row_groups=(begin, end), size=sum(pieces[begin:end])) for begin, end in ranges]
 
 
-FILES = 6  # files of a group that are looked into
-ROWS = 1_000  # pairs after which reading of a file stops; readers yield up to 8,192 at once
+SAMPLED_FILES = 6  # So many files of a group are looked into.
+SAMPLED_PAIRS = 1_000  # Reading of a file stops after so many pairs; readers yield up to 8,192 at once.
 
 
 @dataclass(frozen=True)
@@ -354,7 +366,7 @@ class InputSample:
     files: list[Input]
     columns: dict[str, list[str]]  # field → names of its columns in the files that were looked into
     rows: pa.Table  # CANDIDATES
-    tally: Counter[str]  # of the files that were read to their ends
+    tally: Counter[str]  # the sum for all files that were read to their ends
     pairs: float  # estimated number of pairs in all of the files
 
     @property
@@ -364,7 +376,7 @@ class InputSample:
 
 
 def samples(inputs: list[Input], options: TableOptions) -> list[InputSample]:
-    """Return the groups of inputs, the largest first, each with the first pairs of up to FILES of its inputs."""
+    """Return the groups of inputs, the largest first, each with the first pairs of up to SAMPLED_FILES inputs."""
     groups: dict[tuple, list[Input]] = {}
     for file in inputs:
         names = (options.candidates(field, file.path) for field in GIVEN)
@@ -374,28 +386,37 @@ def samples(inputs: list[Input], options: TableOptions) -> list[InputSample]:
 
 
 def _group_sample(files: list[Input], options: TableOptions) -> InputSample:
-    number = min(FILES, len(files))
-    chosen = [files[place * len(files) // number] for place in range(number)]
-    glances, rows, tallied, pairs = zip(*in_threads(lambda file: _look(file, options), chosen, FILES), strict=True)
+    number = min(SAMPLED_FILES, len(files))
+    chosen = [files[index * len(files) // number] for index in range(number)]
+    looks = in_threads(lambda file: _look(file, options), chosen, SAMPLED_FILES)
+    glances, rows, tallied, pairs = zip(*looks, strict=True)
     columns: dict[str, list[str]] = {}
-    for field, name in dict.fromkeys(item for glance in glances for item in glance.columns.items()):
+    for field, name in dict.fromkeys(chain.from_iterable(glance.columns.items() for glance in glances)):
         columns.setdefault(field, []).append(name)
-    all_pairs = sum(pairs) / max(1, sum(file.size for file in chosen)) * sum(file.size for file in files)
-    tally, first = sum(tallied, Counter[str]()), files[0]
-    return InputSample(first.format, first.dialect, files, columns, pa.concat_tables(rows), tally, all_pairs)
+    return InputSample(
+        format=files[0].format,
+        dialect=files[0].dialect,
+        files=files,
+        columns=columns,
+        rows=pa.concat_tables(rows),
+        tally=sum(tallied, Counter[str]()),
+        pairs=sum(pairs) / max(1, sum(file.size for file in chosen)) * sum(file.size for file in files),
+    )
 
 
 def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Counter[str], float]:
     """Return an input's Glance, its first pairs as CANDIDATES, its tallies, and the estimated number of its pairs."""
-    format, file = formats()[source.format], listed_file(source)
+    format = formats()[source.format]
+    file = listed_file(source)
     with file.open(format.checking) as opened:
         glance = format.glance(opened, source.path, options)
     batches: list[pa.RecordBatch] = []
-    tally, used = Counter[str](), source.size
+    tally = Counter[str]()
+    used = source.size
+    options = replace(options, dialect=source.dialect)
     with file.open(format.reading) as opened:
-        pieces = range(*source.row_groups) if source.row_groups else None
-        for batch in format.read(opened, source.path, replace(options, dialect=source.dialect), tally, pieces):
-            is_more = sum(kept.num_rows for kept in batches) >= ROWS
+        for batch in format.read(opened, source.path, options, tally, _pieces(source)):
+            is_more = sum(kept.num_rows for kept in batches) >= SAMPLED_PAIRS
             batches.append(batch)
             if is_more and batch.num_rows:
                 used = source.size if opened.closed else opened.tell()
@@ -404,7 +425,7 @@ def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Count
         else:
             glance = replace(glance, rows=None)
     rows = pa.Table.from_batches(batches, CANDIDATES)
-    if glance.rows is None:  # or the whole input was read
+    if glance.rows is None:  # The format states no number of rows, or the whole input was read.
         pairs = len(rows) * source.size / max(1, min(used, source.size))
     else:
         pairs = glance.rows * source.size / max(1, source.file_size or source.size)
@@ -412,7 +433,7 @@ def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Count
 
 
 def pair_buckets(files: list[Input]) -> int:
-    """Return the number of buckets for the pairs of all `files`, estimated from sizes; rather too many than too few."""
+    """Return the number of buckets for the pairs of `files`, estimated from sizes; too many are better than too few."""
     return min(MOST_BUCKETS, 2 * buckets_for(sum(map(pairs_in, files)), BUCKET_ROWS))
 
 

@@ -15,14 +15,14 @@ from curation.inputs.candidates import FIRST_BAD
 from runtime.errors import InputError
 from runtime.tallies import Tallies, TaskResult
 
-CUT = "cut_text"
-BAD_FILES = ("bad_file", "corrupt_file", "truncated")  # a file has at most one of these, because reading ends there
+CUT_TEXT = "cut_text"
+BAD_FILES = ("bad_file", "corrupt_file", "truncated")  # A file has at most one of these, because reading ends there.
 BAD_RECORDS = (*"bad_encoding bad_http bad_json bad_record bad_row corrupt_gzip long_line too_large".split(),)
 DAMAGED = "damaged"  # facts: an input's path, its number of bad files and records, and the line of the first, or 0
 SHARED_UIDS = "shared_uids"  # tally of the uids that an input gave to several URLs
-SHARED = "shared_uid"  # facts: such a uid and two of its URLs; one per task
-WORTH_NAMING = 0.01  # share of bad records above which an input is named
-SHOWN = 3  # reasons and inputs that an error lists
+SHARED_UID = "shared_uid"  # facts: such a uid and two of its URLs; each task notes one
+WORTH_NAMING = 0.01  # An input with a larger share of bad records is named.
+LISTED_IN_ERROR = 3  # An error lists so many reasons and inputs.
 
 
 def cut(batches: Iterable[pa.RecordBatch], length: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:
@@ -30,7 +30,7 @@ def cut(batches: Iterable[pa.RecordBatch], length: int, tallies: Tallies) -> Ite
     for batch in batches:
         texts, number = shorter(batch["text"], length)
         if number:
-            tallies.add(CUT, number)
+            tallies.add(CUT_TEXT, number)
             batch = batch.set_column(batch.schema.get_field_index("text"), batch.schema.field("text"), texts)
         yield batch
 
@@ -45,8 +45,8 @@ def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
 
 
 def count_input(path: str, tally: Counter[str], result: TaskResult) -> None:
-    """Add what a reader counted of one input; if the input is much damaged, note its path and its damage."""
-    first_bad = tally.pop(FIRST_BAD, 0)  # not counted: lines of several inputs must not be summed
+    """Add the tally of one input; if much of the input is damaged, note its path and its damage."""
+    first_bad = tally.pop(FIRST_BAD, 0)  # It is not added, because lines of several inputs must not be summed.
     result.count(+tally)
     files = sum(tally[f"dropped.{reason}"] for reason in BAD_FILES)
     records = sum(tally[f"dropped.{reason}"] for reason in BAD_RECORDS)
@@ -55,16 +55,16 @@ def count_input(path: str, tally: Counter[str], result: TaskResult) -> None:
 
 
 def damage(read: TaskResult) -> dict[str, tuple[int, int]]:
-    """Return, by path, the numbers of bad files and records, and the line of the first, of inputs; the worst first."""
+    """Return, by path, each input's number of bad files and records, and the line of the first; the worst first."""
     damage_by_path: dict[str, tuple[int, int]] = {}
-    for path, number, line in read.noted(DAMAGED):  # of a split file several times
+    for path, number, line in read.noted(DAMAGED):  # A split file is noted several times.
         damage_by_path[path] = (damage_by_path.get(path, (0, 0))[0] + number, line)
     return dict(sorted(damage_by_path.items(), key=lambda item: (-item[1][0], item[0])))
 
 
 def within_limits(read: TaskResult, config: CurationConfig) -> TaskResult:
     """Return the result of reading; InputError if damage or shared uids exceed the limits of `config`."""
-    records = read["records"] + read["dropped.corrupt_gzip"]  # records of a broken gzip member were never counted
+    records = read["records"] + read["dropped.corrupt_gzip"]  # The records of a broken gzip member were not counted.
     _require("files", BAD_FILES, read["files"], read, config.max_bad_files)
     _require("records", BAD_RECORDS, records, read, config.max_bad_records)
     _require_own_uids(read, config.max_shared_uids)
@@ -75,8 +75,8 @@ def _require(what: str, reasons: tuple[str, ...], total: float, read: TaskResult
     of_reason = {reason: value for reason, value in read.beginning("dropped.").items() if reason in reasons and value}
     bad = sum(of_reason.values())
     if bad > limit * total:
-        why = ", ".join(f"{value:,} {reason}" for reason, value in list(of_reason.items())[:SHOWN])
-        worst = list(damage(read).items())[:SHOWN]
+        why = ", ".join(f"{value:,} {reason}" for reason, value in list(of_reason.items())[:LISTED_IN_ERROR])
+        worst = list(damage(read).items())[:LISTED_IN_ERROR]
         where = ", ".join(f"{path} ({value:,}{_first_line(line)})" for path, (value, line) in worst)
         raise InputError(
             f"{bad:,} of {total:,} {what} are damaged ({why}), most in {where or 'no one input'}; "
@@ -90,9 +90,10 @@ def _first_line(number: int) -> str:
 
 def _require_own_uids(read: TaskResult, limit: float) -> None:
     """Refuse a run in which the share of uids given to several URLs, which would become one image, is above `limit`."""
-    shared, images = read[SHARED_UIDS], read["images"]
+    shared = read[SHARED_UIDS]
+    images = read["images"]
     if shared > limit * images:
-        example = min(read.noted(SHARED), default="")
+        example = min(read.noted(SHARED_UID), default="")
         raise InputError(
             f"{shared:,} of {images:,} uids are given to several URLs, such as {example}; "
             "expected one image a uid: name another column with --uid-column, or none with --uid-column none, or allow "

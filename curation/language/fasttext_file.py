@@ -321,7 +321,7 @@ def read_arrays(model: ModelFile) -> ModelArrays | None:
 
 
 def _are_plain_words(words: Sequence[Entry]) -> bool:
-    """Return whether the end of sentence comes first, and all entries are distinct words of at most LONGEST bytes."""
+    """Return whether the end of sentence comes first, and all entries are distinct words of at most MAX_WORD_BYTES."""
     names = _names(words)
     return (
         names[:1] == [_END]

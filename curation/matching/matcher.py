@@ -99,7 +99,9 @@ class Matcher:
                 )
             table = CharacterTable(*(arrays[name] for name in CharacterTable.__dataclass_fields__))
         count = sum(name.startswith("vocabulary") for name in arrays)
-        tries = [Trie(**{name: arrays[f"{name}{i}"] for name in Trie._fields}) for i in range(count)]
+        tries = []
+        for i in range(count):
+            tries.append(Trie(**{name: arrays[f"{name}{i}"] for name in Trie._fields}))
         return cls(header["rules"], header["digest"], header["size"], tuple(tries), table)
 
 

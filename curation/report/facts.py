@@ -13,7 +13,7 @@ import numpy as np
 from curation.balancing.thresholds import Distribution, EntryCounts, SizedThreshold, Thresholds
 from curation.config import LICENSE, MAX_TEXT_LENGTH, CurationConfig
 from curation.inputs.candidates import UNKNOWN_LANGUAGE
-from curation.inputs.limits import CUT, SHARED, SHARED_UIDS, damage
+from curation.inputs.limits import CUT_TEXT, SHARED_UID, SHARED_UIDS, damage
 from curation.licences import NONE, TALLY, licenses_in
 from curation.report.warnings import warnings
 from curation.schemas import SIGNAL, SIGNALS
@@ -101,7 +101,7 @@ class Run:
             "damaged": {path: count for path, (count, _) in islice(damage(self.matched).items(), TOP)},
             "passed_over": dict(Counter(self.passed_over.values())),
             **({"shared_uids": shared} if (shared := self._shared_uids()) else {}),
-            "cut_text": self.matched[CUT],
+            "cut_text": self.matched[CUT_TEXT],
             "retries": self.matched["retries"],
             "downloads": self.downloads,
             "gate": self.gate,
@@ -119,7 +119,7 @@ class Run:
     def _shared_uids(self) -> dict[str, Any]:
         """Return `uids`, the number of uids with several URLs, and `example`, such a uid with two URLs; {} if none."""
         uids = self.matched[SHARED_UIDS]
-        return {"uids": uids, "example": min(self.matched.noted(SHARED), default="")} if uids else {}
+        return {"uids": uids, "example": min(self.matched.noted(SHARED_UID), default="")} if uids else {}
 
     def top_entries(self, code: str, most: int = TOP) -> list[dict[str, Any]]:
         """Return id, entry and count of the `most` entries of a language with the largest counts, largest first.
@@ -211,7 +211,7 @@ class Run:
         if self.sized and self.config.target_size is not None:
             notes.append(self._note_on_size(self.sized, self.config.target_size))
         notes += of_licenses(self._licenses())
-        if cut := self.matched[CUT]:
+        if cut := self.matched[CUT_TEXT]:
             notes.append(f"Texts longer than {MAX_TEXT_LENGTH:,} characters were cut: {cut:,}.")
         if retries := self.matched["retries"]:
             notes.append(f"Servers had to be asked once more: {retries:,} times.")

@@ -16,7 +16,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
 
 from curation.inputs.files import checked_parts
-from curation.inputs.tables.columns import FLAG, PREFIX, TableOptions, folder_of, named_columns
+from curation.inputs.tables.columns import FLAG, TABLE_PREFIX, TableOptions, folder_of, named_columns
 from curation.inputs.tables.parquet_tables import string_columns
 from curation.outputs.checkpoints import Input
 from runtime.arrow import as_bytes
@@ -38,7 +38,7 @@ def copied_inputs(spark: SparkSession, table: str, columns: TableOptions, tables
     that this copy did not write are removed. InputError if Spark cannot read the table or the table has no such
     columns.
     """
-    rows, schema = _columns(_opened(spark, table), columns, f"{PREFIX}{table}")
+    rows, schema = _columns(_opened(spark, table), columns, f"{TABLE_PREFIX}{table}")
     folder = make_folder(tables / folder_of(table))
     written = map_batches(rows, lambda batches: _copy(batches, schema, folder), COPIED).collect()
     copied = {row["name"]: row["size"] for row in written}
@@ -59,7 +59,7 @@ def _opened(spark: SparkSession, table: str) -> DataFrame:
             remedy = "check the spelling, or name its catalog and database too, as in table:CATALOG.DATABASE.TABLE"
             raise InputError(f"Spark's catalog has no table {table}; {remedy}") from None
         reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"{PREFIX}{table} is no table that Spark can read: {reason}") from None
+        raise InputError(f"{TABLE_PREFIX}{table} is no table that Spark can read: {reason}") from None
 
 
 def _columns(frame: DataFrame, options: TableOptions, name: str) -> tuple[DataFrame, pa.Schema]:

@@ -18,7 +18,7 @@ from types import TracebackType
 
 import numpy as np
 
-from curation.inputs.tables.columns import FOLDER, input_of, is_table, tables_in
+from curation.inputs.tables.columns import TABLES_FOLDER, input_of, is_table, tables_in
 from curation.outputs.checkpoints import STAMP_NAME, Input, Ledger, input_identity
 from curation.report.facts import Run
 from curation.report.page import write_report
@@ -41,7 +41,7 @@ MAY_DIFFER = ("inputs", "exclusion")  # of runs in one folder; new inputs, or al
 SAMPLE_ROWS = 1000  # curated rows from which the report picks examples of each language
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a finished run; the first, run.json, is written last
 RESULTS = ("counts.parquet", "thresholds.json")
-PARTS = (FOLDER, "pairs", "matched", "gated", REMOVED_PART, "curated", *RESULTS, *DESCRIPTIONS)
+PARTS = (TABLES_FOLDER, "pairs", "matched", "gated", REMOVED_PART, "curated", *RESULTS, *DESCRIPTIONS)
 REOPENED = ("matched",)  # parts that the next run continues if this one breaks off
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from curation.config import RECORD, CurationConfig
 from curation.exclusion import Exclusion
 from curation.inputs import files
-from curation.inputs.tables.columns import PREFIX, TableOptions, is_crawl, is_table, table_name
+from curation.inputs.tables.columns import TABLE_PREFIX, TableOptions, is_crawl, is_table, table_name
 from curation.language.engines import Identifier
 from curation.outputs.checkpoints import Input, digest_of
 from curation.report import warnings
@@ -97,13 +97,15 @@ class FoundInputs:
         sources = list(map(str, inputs))
         tables = list(dict.fromkeys(table_name(source) for source in sources if is_table(source)))
         if tables and config.sample_files is not None:
-            raise InputError(f"sample_files takes some files, and {PREFIX}{tables[0]} has none; give a view of it")
+            raise InputError(
+                f"sample_files takes some files, and {TABLE_PREFIX}{tables[0]} has none; give a view of it"
+            )
         names = [source for source in sources if not is_table(source)]
         passed_over: dict[str, str] = {}
         listed = files.find(names, columns, config.sample_files, config.seed, passed_over)
         paths = [file.path for file in listed]
         if config.sample_files is None:
-            columns.require_use([*(PREFIX + table for table in tables), *paths])
+            columns.require_use([*(TABLE_PREFIX + table for table in tables), *paths])
         return cls(listed, tables, passed_over, [*(name for name in names if not is_crawl(name)), *paths])
 
 
@@ -174,7 +176,7 @@ class Request:
 
         A table that is not copied yet appears by its name only.
         """
-        tables = [{"path": f"{PREFIX}{table}"} for table in self.tables]
+        tables = [{"path": f"{TABLE_PREFIX}{table}"} for table in self.tables]
         return {
             "inputs": [*(asdict(file) for file in self.files), *tables],
             "columns": {

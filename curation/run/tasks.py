@@ -21,7 +21,7 @@ from curation.exclusion import Exclusion
 from curation.exclusion.lists import hosts
 from curation.images.grouping import RUN_BYTES, ImageGrouping, pack_pairs, write_unique
 from curation.inputs import limits
-from curation.inputs.candidates import ROWS as ROWS_READ
+from curation.inputs.candidates import BATCH_ROWS
 from curation.inputs.files import pairs_in, read
 from curation.inputs.limits import shorter
 from curation.inputs.tables.columns import TableOptions
@@ -75,7 +75,7 @@ def with_pool_languages(batches: Iterable[pa.RecordBatch], identifier: Identifie
         place = rows.schema.get_field_index("pool_language")
         columns = [*rows.columns[:place], languages, *rows.columns[place + 1 :], *labelled]
         filled = pa.RecordBatch.from_arrays(columns, [*rows.schema.names, *LABELS])
-        yield from (filled.slice(begin, ROWS_READ) for begin in range(0, filled.num_rows, ROWS_READ))
+        yield from (filled.slice(begin, BATCH_ROWS) for begin in range(0, filled.num_rows, BATCH_ROWS))
 
 
 @dataclass(frozen=True)

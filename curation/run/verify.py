@@ -6,7 +6,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-from curation.inputs.tables.columns import FOLDER
+from curation.inputs.tables.columns import TABLES_FOLDER
 from curation.outputs.checkpoints import STAMP_NAME, checksums_of, stamp_of
 from curation.outputs.derived import CHECKSUMS
 from curation.run.finished_run import RERUN
@@ -108,9 +108,9 @@ def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
 
 def _of_tables(path: Path) -> Iterator[FolderCheck]:
     """Yield the checks of copied tables, whose file names end with a digest of the file's bytes."""
-    for table in sorted(names(path / FOLDER)):
-        for file in files(path / FOLDER / table, ".parquet"):
-            yield FolderCheck(f"{FOLDER}/{table}/{file.name}", file, _require_named)
+    for table in sorted(names(path / TABLES_FOLDER)):
+        for file in files(path / TABLES_FOLDER / table, ".parquet"):
+            yield FolderCheck(f"{TABLES_FOLDER}/{table}/{file.name}", file, _require_named)
 
 
 def _of_bytes(path: Path, checksums: Mapping[str, str], within: str = "") -> Iterator[FolderCheck]:

@@ -8,7 +8,7 @@ import pytest
 
 from curation.images.combining import OVER_LIMIT, combine
 from curation.images.grouping import DUPLICATE, group_images
-from curation.inputs.limits import SHARED, SHARED_UIDS
+from curation.inputs.limits import SHARED_UID, SHARED_UIDS
 from curation.schemas import KEYED, MATCHED, PAIRS
 from runtime.tallies import TaskResult
 from tests.naive.images import naive_combine, naive_group
@@ -278,5 +278,5 @@ def test_a_uid_of_several_urls_is_counted_once_and_named_with_two_of_them_howeve
     tallies = TaskResult()
     some = [combine(part, 64, tallies) for part in cut(rows, Random(parts), parts)]
     images = group_images(combine(pa.concat_batches(some), 64, tallies), tallies).to_pylist()
-    assert (tallies[SHARED_UIDS], tallies.noted(SHARED)) == (1, ["1 (http://a and http://b)"])
+    assert (tallies[SHARED_UIDS], tallies.noted(SHARED_UID)) == (1, ["1 (http://a and http://b)"])
     assert [image["signals"] for image in images] == [0, 0, 3]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.inputs import files
-from curation.inputs.files import GROUP, OWN, dialects, expected_extensions, find, format_of, read
+from curation.inputs.files import FORMATS_GROUP, OWN_FORMATS, dialects, expected_extensions, find, format_of, read
 from curation.inputs.tables.columns import TableOptions
 from curation.outputs.checkpoints import Input
 from runtime.errors import InputError
@@ -105,7 +105,7 @@ def test_a_refusal_names_all_endings():
         "expected .wat.gz, .warc.gz, .parquet, .jsonl, .ndjson, .json, .csv or .tsv (the last five also with .gz or"
         " .zst)"
     )
-    assert all(format_of(f"a{ending.upper()}") is each for each in OWN for ending in each.endings)
+    assert all(format_of(f"a{ending.upper()}") is each for each in OWN_FORMATS for ending in each.endings)
 
 
 def test_a_packed_file_has_the_format_that_is_in_it():
@@ -241,7 +241,7 @@ def test_a_format_of_another_installed_package_is_read(tmp_path, monkeypatch, un
         "from curation.inputs.tables import text\n"
         "MADE_UP = Format('made_up', ('.pairs',), text.read_json_pairs, text.check_json, pair_bytes=100)\n"
     )
-    install(monkeypatch, tmp_path / "site", "made_up", code, f"[{GROUP}]\nmade_up = made_up:MADE_UP\n")
+    install(monkeypatch, tmp_path / "site", "made_up", code, f"[{FORMATS_GROUP}]\nmade_up = made_up:MADE_UP\n")
     (tmp_path / "a.pairs").write_text('{"url": "https://e.org/a.jpg", "text": "x"}\n')
     (file,) = find([str(tmp_path / "a.pairs")])
     (pairs,) = read(file)
@@ -251,16 +251,16 @@ def test_a_format_of_another_installed_package_is_read(tmp_path, monkeypatch, un
 @pytest.mark.parametrize("code", ["", "part = 3", "def part(file): ..."])
 def test_a_format_of_a_wrong_kind_is_named_and_stops_only_its_files(folder, monkeypatch, caplog, unread, code):
     name = f"odd_format{len(code)}"
-    install(monkeypatch, folder / "site", name, code, f"[{GROUP}]\nmarks = {name}:part\n")
+    install(monkeypatch, folder / "site", name, code, f"[{FORMATS_GROUP}]\nmarks = {name}:part\n")
     assert find([str(folder / "e.csv")])
-    sentence = f"the package {name} has {name}:part as marks in {GROUP}"
+    sentence = f"the package {name} has {name}:part as marks in {FORMATS_GROUP}"
     assert sentence in caplog.text
     with pytest.raises(InputError, match=f"README.md has an unknown ending; expected .*; {sentence}"):
         find([str(folder / "README.md")])
 
 
 def test_a_format_that_takes_a_name_is_refused(folder, monkeypatch, unread):
-    install(monkeypatch, folder / "site", "greedy_format", "part = 3", f"[{GROUP}]\ncsv = greedy_format:part\n")
+    install(monkeypatch, folder / "site", "greedy_format", "part = 3", f"[{FORMATS_GROUP}]\ncsv = greedy_format:part\n")
     with pytest.raises(InputError, match="the package greedy_format has .* as csv in .*, a name that is taken"):
         find([str(folder / "e.csv")])
 

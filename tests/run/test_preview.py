@@ -161,7 +161,7 @@ def test_no_jvm_is_started(said, monkeypatch):
 
 
 def test_pairs_are_estimated_from_the_beginning_of_a_large_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "ROWS", 10)
+    monkeypatch.setattr(files, "SAMPLED_PAIRS", 10)
     number = 60_000
     urls = [f"https://example.org/{n}.jpg" for n in range(number)]
     (tmp_path / "a.jsonl").write_text(json_lines(*({"url": url, "text": "a dog"} for url in urls)))

@@ -35,10 +35,10 @@ def check(name: str, tallies: dict, refusal: str | None, more: frozenset[str] | 
 def test_small_hostile_files_are_counted(name, tmp_path, monkeypatch):
     for module, limit, value in (
         (warc, "MAX_RECORD", MB),
-        (warc, "WHOLE", 2 * MB),
-        (html_pages, "MAX_BYTES", MB),
+        (warc, "MAX_BUFFERED_BYTES", 2 * MB),
+        (html_pages, "MAX_PAGE_BYTES", MB),
         (lines, "LONGEST_LINE", 2 * MB),
-        (wat, "MAX_BYTES", MB),
+        (wat, "MAX_RECORD_BYTES", MB),
     ):
         monkeypatch.setattr(module, limit, value)
     FILES[name][0](tmp_path / name, 3 * MB)

@@ -27,7 +27,7 @@ def slow(blocks):
 def fast(blocks):
     """The same by the kernels."""
     tally = Counter()
-    return read_back(wat.pairs_in_blocks(map(warc.joined_blocks, gather(blocks, len, warc.GROUP)), tally), tally)
+    return read_back(wat.pairs_in_blocks(map(warc.joined_blocks, gather(blocks, len, warc.GROUP_BYTES)), tally), tally)
 
 
 def read_back(given, tally):

@@ -24,17 +24,20 @@ from curation.kernels import html
 from curation.licences import Link, is_rsl, licences_of
 from runtime.arrow import gather
 
-ENOUGH = 16 << 10  # bytes of texts: more change the answer hardly ever
-CANDIDATES = (
+GUESSED_BYTES = 16 << 10  # The encoding is guessed from so many bytes of text; more bytes hardly ever change the guess.
+GUESSED_ENCODINGS = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
     *("iso8859-2", "koi8-r", "koi8-u", "cp932", "euc-jp", "gb18030", "big5hkscs", "cp949"),
 )
-_LABELS = {"cp932": "shift_jis", "cp949": "euc-kr", "cp874": "windows-874", "big5hkscs": "big5"}  # of the standard
-OTHERWISE = "windows-1252"  # as browsers in most languages
+# The standard has other labels for these codecs.
+_LABEL_OF_CODEC = {"cp932": "shift_jis", "cp949": "euc-kr", "cp874": "windows-874", "big5hkscs": "big5"}
+DEFAULT_ENCODING = "windows-1252"  # the default of browsers in most languages
 
-_PIECE = re.compile(rb"[^<>=\"'\r\n]+")  # of text, and of markup as little as can be
+_PIECE = re.compile(rb"[^<>=\"'\r\n]+")  # a piece of text, with as little markup as possible
 
-UTF_8, USER_DEFINED, REPLACEMENT = "utf-8", "x-user-defined", "replacement"
+UTF_8 = "utf-8"
+USER_DEFINED = "x-user-defined"
+REPLACEMENT = "replacement"
 _BOMS = {b"\xef\xbb\xbf": UTF_8, b"\xff\xfe": "utf-16le", b"\xfe\xff": "utf-16be"}
 _XML_UTF_16 = {b"<\0?\0x\0": "utf-16le", b"\0<\0?\0x": "utf-16be"}
 _XML = re.compile(rb"<\?xml[^>]*?[\s'\"]encoding\s*=\s*[\"']([^\"'>]*)[\"']")
@@ -46,10 +49,10 @@ _SETS = (*html.SETS, html.OF_SOURCE)
 _INSTEAD = (*_LAZY, *_SETS, html.OF_NOSCRIPT, html.OF_OTHER)
 LINKS = ("src", *_INSTEAD)
 
-# In the names of attributes with links of what is shown in another's place, and of the flags of GTranslate's menu.
+# These words are in the names of attributes whose link is shown instead of the image, and of GTranslate's flags.
 _of_another = re.compile("placeholder|fallback|error|hover|poster|alt|gt-", re.I | re.A).search
 
-# Nothing, a part of the page, IE's //:0, and what is not of the web, such as data.
+# Such links are empty, lead to a part of the page, are IE's //:0, or have a scheme that is not of the web, as data.
 _shows_nothing = re.compile(r"[\0-\x20]*(?:\Z|#|//:0|(?!https?:)[a-z][a-z0-9+.-]*:)", re.I | re.A).match
 _is_placeholder = re.compile(
     "placeholder|lazyload|(?<![a-z])(?:1x1|blank|clear|default|dummy|empty|fallback|gr[ae]y|lazy|loader|loading|pixel"
@@ -62,23 +65,24 @@ _CANDIDATE = re.compile(r"([^ \t\n\f\r,][^ \t\n\f\r]*(?<!,))(?:,+(?=[ \t\n\f\r]|
 _TO_SPACES = str.maketrans("\t\n\f\r", "    ")
 _DESCRIPTOR = re.compile(r"(?P<number>-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)x|(?P<size>[0-9]+)[wh]")
 
-MAX_HEAD = 256 << 10  # bytes of the head of a response, as in browsers
-MAX_CODINGS = 5  # of a body, one around the other, as in curl
-MAX_BYTES = 8 << 20  # of an unpacked page; Common Crawl cuts pages at 1 or 5 MB
-_SOME = 1000  # elements whose spans are lists at once
+MAX_HEAD_BYTES = 256 << 10  # size of the head of a response, as in browsers
+MAX_CODINGS = 5  # codings of a body, one around the other, as in curl
+MAX_PAGE_BYTES = 8 << 20  # size of an unpacked page; Common Crawl cuts pages at 1 or 5 MB
+_ELEMENTS_AT_ONCE = 1000  # The spans of so many elements are converted to lists at once.
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _IMAGE = re.compile(rb"<im", re.I)  # <image> is read as <img>
 _STATING = {*html.KINDS[len(html.WANTED) :]}
-_SPANS = [(name, html.VALUES + 2 * k) for k, name in enumerate(html.SPANS)]
-_SPANS, _OF_LICENCES = _SPANS[: len(html.WANTED_SPANS)], [span for span in _SPANS if span[0] in html.OF_LICENCES]
+_ALL_SPANS = [(name, html.VALUES + 2 * k) for k, name in enumerate(html.SPANS)]
+_SPANS = _ALL_SPANS[: len(html.WANTED_SPANS)]
+_OF_LICENCES = [span for span in _ALL_SPANS if span[0] in html.OF_LICENCES]
 
 
 def headers(response: bytes) -> tuple[list[tuple[str, str]], bytes]:
     """Return the (lower-case name, value) of each header field of an HTTP response, and its body as it was sent."""
-    end = _HEAD_END.search(response, 0, MAX_HEAD)
-    head, body = (response[: end.start()], response[end.end() :]) if end else (response[:MAX_HEAD], b"")
+    end = _HEAD_END.search(response, 0, MAX_HEAD_BYTES)
+    head, body = (response[: end.start()], response[end.end() :]) if end else (response[:MAX_HEAD_BYTES], b"")
     lines = head.decode("latin-1").split("\n")[1:]
     fields = (line.partition(":") for line in lines)
     return [(name.strip().lower(), value.strip()) for name, _, value in fields], body
@@ -91,7 +95,7 @@ def is_html(fields: dict[str, str]) -> bool:
 
 
 def unpacked_body(body: bytes, fields: dict[str, str]) -> bytes:
-    """Undo the transfer and content encodings of a body; ValueError if that fails. Stop soon after MAX_BYTES.
+    """Undo the transfer and content encodings of a body; ValueError if that fails. Stop soon after MAX_PAGE_BYTES.
 
     Many crawlers store an unpacked body with the header of the packed one: such a body is returned unchanged.
     """
@@ -107,8 +111,9 @@ def unpacked_body(body: bytes, fields: dict[str, str]) -> bytes:
 
 
 def _join_chunks(body: bytes) -> bytes:
-    joined, at = bytearray(), 0
-    while (chunk := _CHUNK.match(body, at)) and len(joined) <= MAX_BYTES:
+    joined = bytearray()
+    at = 0
+    while (chunk := _CHUNK.match(body, at)) and len(joined) <= MAX_PAGE_BYTES:
         at = chunk.end() + int(chunk[1], 16)
         if at == chunk.end():
             break
@@ -117,9 +122,9 @@ def _join_chunks(body: bytes) -> bytes:
 
 
 def _inflate(body: bytes) -> bytes:
-    for bits in (47, -15):  # gzip or zlib by what its head says; "deflate" without any head
+    for bits in (47, -15):  # 47 reads gzip or zlib, as the head says; -15 reads "deflate" without a head.
         try:
-            return zlib.decompressobj(bits).decompress(body, MAX_BYTES + 1)
+            return zlib.decompressobj(bits).decompress(body, MAX_PAGE_BYTES + 1)
         except zlib.error as error:
             failure = error
     raise ValueError(f"not deflate: {failure}")
@@ -127,7 +132,7 @@ def _inflate(body: bytes) -> bytes:
 
 def _unpack_brotli(body: bytes) -> bytes:
     try:
-        return BrotliReader(io.BytesIO(body)).read(MAX_BYTES + 1)
+        return BrotliReader(io.BytesIO(body)).read(MAX_PAGE_BYTES + 1)
     except OSError as error:
         raise ValueError(f"not brotli: {error}") from error
 
@@ -136,32 +141,32 @@ _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _
 
 
 class Element(NamedTuple):
-    """An HTML element of KINDS with its relevant attributes and the bits of its place; `content` is a script's text."""
+    """An HTML element of KINDS with its relevant attributes; `content` is the text of a script."""
 
     tag: str
     attributes: dict[str, str]
-    places: int  # of an image, the bits of IMAGE_PLACES but for those of its link
+    places: int  # the bits of IMAGE_PLACES of an image, except for the bits of its link
 
 
 class Html(NamedTuple):
-    """What a page states: base, language, licences, each `<img>` with a link, and the attributes of each `<meta>`."""
+    """The base, language and licences of a page, each `<img>` with a link, and the attributes of each `<meta>`."""
 
     base: str | None  # href of its `<base>`
     language: str  # lang of its `<html>`; empty if it has none
     images: list[Element]
     metas: list[dict[str, str]]
-    licences: int  # the bits of those that it states
+    licences: int  # the bits of the licences that the page states
 
 
 def parse(page: bytes, fields: dict[str, str], header_links: Sequence[Link] = ()) -> Html:
     """Return a page's images and metas, base, language and licences; ValueError if its encoding cannot be decoded.
 
-    `header_links` are those of its HTTP headers.
+    `header_links` are the links in its HTTP headers.
     """
     elements = _elements(page, fields.get("content-type", ""))
     base = next((element.attributes["href"] for element in elements if element.tag == "base"), None)
     lang = next((element.attributes["lang"] for element in elements if element.tag == "html"), "")
-    images = [element for element in elements if element.tag in ("img", "image")]  # which are the same
+    images = [element for element in elements if element.tag in ("img", "image")]  # Both tags mean the same.
     images = [image for image in images if not image.attributes.keys().isdisjoint(LINKS)]
     metas = [element.attributes for element in elements if element.tag == "meta"]
     stating = [element for element in elements if element.tag in _STATING]
@@ -195,7 +200,7 @@ def _elements(page: bytes, content_type: str) -> list[Element]:
     if encoding is None:
         if not _IMAGE.search(page):
             return []
-        parsed = elements(page)  # of bytes: in all encodings that are left, those of ASCII mean ASCII
+        parsed = elements(page)  # Bytes can be parsed: in all encodings that are left, ASCII bytes mean ASCII.
         metas = [element.attributes for element in parsed if element.tag == "meta"]
         encoding = stated_inside(page, metas) or guessed(page)
         if encoding == UTF_8:
@@ -205,17 +210,19 @@ def _elements(page: bytes, content_type: str) -> list[Element]:
 
 def elements(page: bytes) -> list[Element]:
     """Return the elements of a page that are of KINDS, in their order, without those in templates."""
-    frames = np.empty(len(page) // 4 + 2, np.int32)  # memory that is not used costs nothing
+    frames = np.empty(len(page) // 4 + 2, np.int32)  # Memory that is not used costs nothing.
     opened = np.empty((len(page) // 4 + 2, 3), np.int32)
     rows = np.empty((len(page) // 9 + 2, html.ELEMENT_COLUMNS), np.int32)
     count, stating = html.find_elements(np.frombuffer(page, np.uint8), len(page), frames, opened, rows)
-    begins = range(0, count, _SOME)  # all rows at once would be lists of 200 MB, of a page full of images
-    spans = (row for k in begins for row in rows[k : min(k + _SOME, count), : html.WANTED_COLUMNS].tolist())
-    parsed = [Element(html.KINDS[row[html.KIND]], _attributes(page, row), row[html.PLACES]) for row in spans]
+    parsed = []
+    for begin in range(0, count, _ELEMENTS_AT_ONCE):  # For a page full of images, all rows at once would take 200 MB.
+        some = rows[begin : min(begin + _ELEMENTS_AT_ONCE, count), : html.WANTED_COLUMNS].tolist()
+        parsed += [Element(html.KINDS[row[html.KIND]], _attributes(page, row), row[html.PLACES]) for row in some]
     for number in np.flatnonzero(rows[:count, html.KIND] >= len(html.WANTED)).tolist() if stating else ():
-        row, (tag, attributes, _) = rows[number].tolist(), parsed[number]
+        row = rows[number].tolist()
+        tag, attributes, _ = parsed[number]
         attributes |= {name: _value(page[row[k] : row[k + 1]]) for name, k in _OF_LICENCES if row[k] >= 0}
-        if tag == "script license":  # whose text has no references
+        if tag == "script license":  # The text of a script has no references.
             attributes["content"] = page[row[html.CONTENT] : row[html.CONTENT + 1]].decode("utf-8", "replace")
     return parsed
 
@@ -239,14 +246,14 @@ def stated_outside(page: bytes, content_type: str) -> str | None:
 def stated_inside(page: bytes, metas: Iterable[dict[str, str]]) -> str | None:
     """Return the name of the encoding that a page's metas, given as attributes, or XML declaration state, or None."""
     name = next(filter(None, map(_of_meta, metas)), None) or _of_xml(page)
-    if name in _BOMS.values():  # it was read as ASCII, so it is not UTF-16
+    if name in _BOMS.values():  # The name was read as ASCII, so the page is not UTF-16.
         return UTF_8
-    return OTHERWISE if name == USER_DEFINED else name
+    return DEFAULT_ENCODING if name == USER_DEFINED else name
 
 
 def guessed(page: bytes) -> str:
     """Return the name of the encoding of a page that states none."""
-    return UTF_8 if is_mostly_utf8(page) else _codec(looks_like(page)) or OTHERWISE
+    return UTF_8 if is_mostly_utf8(page) else _codec(looks_like(page)) or DEFAULT_ENCODING
 
 
 def page_text(page: bytes, name: str) -> str:
@@ -254,7 +261,7 @@ def page_text(page: bytes, name: str) -> str:
     encoding = lookup(name)
     if encoding is None or name == REPLACEMENT:
         raise ValueError(f"{name} is not decoded")
-    codec = codecs.lookup("gb18030") if name == "gbk" else encoding.codec_info  # the standard has one decoder for both
+    codec = codecs.lookup("gb18030") if name == "gbk" else encoding.codec_info  # The standard has one decoder for both.
     return codec.decode(page, "replace")[0]
 
 
@@ -292,15 +299,15 @@ def _codec(label: str) -> str | None:
 
 
 def looks_like(page: bytes) -> str:
-    """Return a label of a page's most likely encoding, guessed from those pieces of its text that are not ASCII."""
+    """Return a label of a page's most likely encoding, guessed from the pieces of its text that are not ASCII."""
     odd = (piece[0] for piece in _PIECE.finditer(page) if not piece[0].isascii())
-    pieces = next(gather(odd, len, ENOUGH), [])
-    texts = b"\n".join(pieces)[: ENOUGH + len(pieces) - 1]
-    import chardet  # here, as few pages need what takes long to import
+    pieces = next(gather(odd, len, GUESSED_BYTES), [])
+    texts = b"\n".join(pieces)[: GUESSED_BYTES + len(pieces) - 1]
+    import chardet  # This slow import is here because few pages need it.
 
-    guess = chardet.detect(texts, include_encodings=CANDIDATES, no_match_encoding=OTHERWISE)
-    name = (guess["encoding"] or OTHERWISE).lower()
-    return _LABELS.get(name, name)
+    guess = chardet.detect(texts, include_encodings=GUESSED_ENCODINGS, no_match_encoding=DEFAULT_ENCODING)
+    name = (guess["encoding"] or DEFAULT_ENCODING).lower()
+    return _LABEL_OF_CODEC.get(name, name)
 
 
 def link_of(attributes: dict[str, str]) -> str | None:
@@ -310,7 +317,7 @@ def link_of(attributes: dict[str, str]) -> str | None:
     ('a.jpg', 'b.jpg')
     """
     src = attributes.get("src")
-    if attributes.keys().isdisjoint(_INSTEAD):  # as of most
+    if attributes.keys().isdisjoint(_INSTEAD):  # Most images have only a src.
         return src
     if src is None or _shows_nothing(src) or _is_placeholder(_name(src)):
         for name in _INSTEAD:
@@ -335,11 +342,13 @@ def largest_link(value: str) -> str | None:
     'w_640,h_480/b.jpg'
     """
     shown = ((size, link) for link, size in _candidates(value) if _may_show(link))
-    return max(shown, key=lambda candidate: candidate[0], default=(None, None))[1]  # of equal ones, the first
+    return max(shown, key=lambda candidate: candidate[0], default=(None, None))[
+        1
+    ]  # Of equal links, `max` returns the first.
 
 
 def _may_show(link: str) -> bool:
-    """Return whether a link may be of a picture; one with a brace is JSON, or a template that a script fills in."""
+    """Return whether a link may show a picture; a link with a brace is JSON, or a template that a script fills in."""
     return not (_shows_nothing(link) or "{" in link or _is_placeholder(_name(link)))
 
 
@@ -362,7 +371,8 @@ def _size(descriptors: str) -> tuple[bool, float] | None:
     for descriptor in descriptors.translate(_TO_SPACES).split(" "):
         if not descriptor:
             continue
-        match, kind = _DESCRIPTOR.fullmatch(descriptor), descriptor[-1]
+        match = _DESCRIPTOR.fullmatch(descriptor)
+        kind = descriptor[-1]
         if not match or kind in stated or (stated and "x" in (kind, *stated)):
             return None
         stated[kind] = float(match["number"] or match["size"])

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pyarrow as pa
 
-from curation.inputs.candidates import BYTES, HTTP_URL, ROWS, Row, candidates, clean, columns_of
+from curation.inputs.candidates import BATCH_BYTES, BATCH_ROWS, HTTP_URL, Row, candidates, clean, columns_of
 from curation.preferences import refuses_training
 from curation.schemas import (
     CANDIDATES,
@@ -28,7 +28,9 @@ from curation.schemas import (
 )
 from runtime.arrow import gather_rows
 
-EMPTY, BAD, NOT_HTTP = "dropped.empty_url", "dropped.bad_url", "dropped.not_http"
+EMPTY_URL = "dropped.empty_url"
+BAD_URL = "dropped.bad_url"
+NOT_HTTP = "dropped.not_http"
 
 LONGEST_BASE = 4096  # characters of a page's URL or base, which each of its pairs repeats; servers refuse 8,190
 
@@ -40,13 +42,13 @@ _has_http_scheme = re.compile(r"(?i)https?:").match
 _TRIMMED = "".join(map(chr, range(0x21)))
 _REMOVED = str.maketrans("", "", "\t\n\r")
 
-# A page whose directory, root and scheme can be read off: nothing in it that urljoin would alter. Most are.
+# The directory, root and scheme of most pages can be read off, because urljoin would not alter any part of their URLs.
 _plain_page = re.compile(
     r"(?P<directory>(?P<root>(?P<scheme>https?:)//[A-Za-z0-9.-]+)/(?:(?!\.)[^/?#;\x00-\x20\x7f-\U0010ffff]+/)*)"
     r"[^/?#;\x00-\x20\x7f-\U0010ffff]*(?:\?[!\"$-~]*)?"
 ).fullmatch
 
-# Dot segments, and parts that urljoin drops where they are empty.
+# urljoin resolves dot segments, and drops parts that are empty.
 _ALTERED = ("./", ".?", ";", "#")
 
 # A link to a host, or from the root: host, without user and port, path, and query.
@@ -92,20 +94,22 @@ class Links:
         """
         link = _trim(link)
         if not link:
-            return None, EMPTY
+            return None, EMPTY_URL
         if _is_http(link) and _is_plain_host(link):
             return link, None
         try:
             url = self._join(link)
         except ValueError:
-            return None, BAD
+            return None, BAD_URL
         return (url, None) if _is_http(url) else (None, NOT_HTTP)
 
     def _join(self, link: str) -> str:
         if _is_http(link):
-            urlsplit(link)  # refuses hosts that cannot be
+            urlsplit(link)  # This refuses impossible hosts.
             return link
-        if ":" in link and _has_scheme(link) and not _has_http_scheme(link):  # http:a.jpg may be relative
+        if (
+            ":" in link and _has_scheme(link) and not _has_http_scheme(link)
+        ):  # A link such as http:a.jpg may be relative.
             return link
         return self._join_plain(link) or urljoin(self._base, link)
 
@@ -121,7 +125,7 @@ class Links:
 
 
 def _base_url(page: str, base: str | None) -> str:
-    """Return the URL that links are relative to: that of `<base href>` if it is a web address, else the page's."""
+    """Return the URL that links are relative to: the `<base href>` if it is a web address, else the page's URL."""
     urlsplit(page)
     if not base:
         return page
@@ -133,7 +137,7 @@ def _base_url(page: str, base: str | None) -> str:
 
 
 def _is_plain_host(link: str) -> bool:
-    """Say whether urlsplit surely accepts the host in `link`: all that it refuses are IPv6 or not ASCII."""
+    """Say whether urlsplit surely accepts the host in `link`: it refuses only hosts that are IPv6 or not ASCII."""
     return link.isascii() and "[" not in link and "]" not in link
 
 
@@ -142,7 +146,8 @@ def _trim(link: str) -> str:
     return link.translate(_REMOVED) if "\n" in link or "\t" in link or "\r" in link else link
 
 
-_HOME, _AWAY = IMAGE_PLACES["in home link"], IMAGE_PLACES["in link away"]
+_HOME = IMAGE_PLACES["in home link"]
+_AWAY = IMAGE_PLACES["in link away"]
 _ROBOTS = {name: SIGNALS[name] for name in ("noai", "noimageai", "noindex", "noimageindex", "noml")}
 _ROBOTS["none"] = SIGNALS["noindex"]  # short for noindex and nofollow
 _RESERVED = {"1": SIGNALS[TDM_RESERVATION]}
@@ -222,7 +227,7 @@ def places_of_link(link: str, host: str) -> int:
 
 def host_of(url: str) -> str:
     """Return the host of a URL, or "" where it has none, in lower case."""
-    if plain := _plain_host(url):  # as most have
+    if plain := _plain_host(url):  # Most URLs have a plain host.
         return plain[1].lower()
     target = _TARGET.match(url)
     return (target[1] or "").lower() if target else ""
@@ -235,7 +240,7 @@ def _site(host: str) -> str:
 
 
 class Image(NamedTuple):
-    """An image of a page: its link, attributes, the signals, size and language they state, and the link around it."""
+    """An image's link and attributes, its stated signals, size and language, and the link around the image."""
 
     link: Any
     attributes: dict[str, Any]
@@ -267,10 +272,11 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
     tally["image_links"] += len(page.images)
     host = host_of(page.url)
     for image in page.images:
-        texts, link = _texts(image.attributes, tally), image.link
+        texts = _texts(image.attributes, tally)
         if not texts:
             continue
-        url, reason = resolve(link) if type(link) is str else (None, EMPTY if link is None else BAD)
+        link = image.link
+        url, reason = resolve(link) if type(link) is str else (None, EMPTY_URL if link is None else BAD_URL)
         if reason is not None:
             tally[reason] += len(texts)
             continue
@@ -305,10 +311,10 @@ def name_of_file(path: str) -> str:
 
 def page_pairs(*columns: pa.Array, offsets: pa.Array | None = None) -> pa.RecordBatch:
     """Return a batch of PAGE_PAIRS: first `columns`, last `offsets`, if given; all other columns are null."""
-    stated = [*columns, *([] if offsets is None else [offsets])]
-    fields = list(PAGE_PAIRS)[len(columns) : len(PAGE_PAIRS) - len(stated) + len(columns)]
+    last = [] if offsets is None else [offsets]
+    fields = list(PAGE_PAIRS)[len(columns) : len(PAGE_PAIRS) - len(last)]
     nulls = [pa.nulls(len(columns[0]), field.type) for field in fields]
-    return pa.RecordBatch.from_arrays([*columns, *nulls, *stated[len(columns) :]], schema=PAGE_PAIRS)
+    return pa.RecordBatch.from_arrays([*columns, *nulls, *last], schema=PAGE_PAIRS)
 
 
 def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
@@ -325,10 +331,10 @@ def candidates_of_file(
     A file without records counts as bad.
     """
     file = name_of_file(path)
-    for batch in gather_rows(pairs, ROWS, BYTES, exact=True):
+    for batch in gather_rows(pairs, BATCH_ROWS, BATCH_BYTES, exact=True):
         tally["pairs"] += batch.num_rows
-        places = pa.StructArray.from_arrays([pa.repeat(file, batch.num_rows), batch["offset"]], fields=list(RECORD))
-        yield candidates({name: batch[name] for name in _NAMES} | {"record": places})
+        records = pa.StructArray.from_arrays([pa.repeat(file, batch.num_rows), batch["offset"]], fields=list(RECORD))
+        yield candidates({name: batch[name] for name in _NAMES} | {"record": records})
     if not tally["records"] and not tally["dropped.truncated"] and not tally["dropped.corrupt_gzip"]:
         tally.clear()
         tally["dropped.bad_file"] += 1

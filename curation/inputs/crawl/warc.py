@@ -7,7 +7,7 @@ read by a kernel (`kernels.warc_heads`), others by fastwarc.
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from itertools import groupby
+from itertools import chain, groupby
 from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -34,27 +34,27 @@ from metadata.languages import of_tag
 from runtime.arrow import gather
 from runtime.kernels.masks import SLACK, find_bytes
 
-CHUNK = 1 << 18  # bytes read at once
-PIECE = 1 << 16  # compressed bytes inflated at once; they may become a thousand times as many
-WHOLE = 64 << 20  # a member up to this size is checked to its end before it is given on
-FAR = 1 << 20  # compressed bytes in which the end of a member is looked for
-PROBE = 1024  # compressed bytes that always hold the start of a record
-MAGIC = b"\x1f\x8b\x08"
-_MAGIC_WORD = int.from_bytes(MAGIC, "little")
-_SIZE_BYTES = 4  # at the end of a member: how many bytes it unpacks to
-_MOST_RATIO = 1032  # bytes that deflate can make of one
+CHUNK_BYTES = 1 << 18  # bytes read at once
+PIECE_BYTES = 1 << 16  # compressed bytes inflated at once; they may become a thousand times as many
+MAX_BUFFERED_BYTES = 64 << 20  # A member up to this size is checked to its end before it is passed on.
+MAX_SEARCHED_BYTES = 1 << 20  # The end of a member is searched for in so many compressed bytes.
+PROBE_BYTES = 1024  # So many compressed bytes always hold the start of a record.
+GZIP_MAGIC = b"\x1f\x8b\x08"
+_MAGIC_WORD = int.from_bytes(GZIP_MAGIC, "little")
+_SIZE_BYTES = 4  # A member ends with so many bytes that state its unpacked size.
+_MAX_RATIO = 1032  # Deflate can make so many bytes of one.
 _BROKEN: type[Exception] = zlib.error  # type: ignore[assignment]  # isal's stub calls the class an exception
 
-MAX_RECORD = 64 << 20  # bytes; larger ones are films and archives
-GROUP = 2 << 20  # bytes of the records that are read at once; more leave the second cache
+MAX_RECORD_BYTES = 64 << 20  # bytes; larger ones are films and archives
+GROUP_BYTES = 2 << 20  # bytes of the records that are read at once; more leave the second cache
 
 
 def read(file: BinaryIO, tally: Counter[str], path: str = "") -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WARC file, and count in `tally`; unreadable records are skipped and counted."""
     offsets = [0]
     records = responses(gzip_members(file, tally, offsets), tally)
-    rows = (row for page in _pages(records, tally, offsets) for row in pairs_of_page(page, tally))
-    yield from candidates_of_file(from_rows(rows, tally), tally, path)
+    rows = (pairs_of_page(page, tally) for page in _pages(records, tally, offsets))
+    yield from candidates_of_file(from_rows(chain.from_iterable(rows), tally), tally, path)
 
 
 def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str], offsets: list[int]) -> Iterator[Page]:
@@ -72,11 +72,11 @@ def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str], o
 
 
 def _page(record: WarcRecord, block: bytes) -> Page | str | None:
-    """Return the page in the block of a response, the reason why it is dropped, or None if it is no HTML."""
+    """Return the page in the block of a response, the reason why it is dropped, or None if it is not HTML."""
     if not block.startswith(b"HTTP/"):
         return "dropped.bad_http" if record.is_http else None
     stated, body = html_pages.headers(block)
-    fields = dict(reversed(stated))  # of a repeated field, the first counts
+    fields = dict(reversed(stated))  # The first value of a repeated field is used.
     if not html_pages.is_html(fields):
         return None
     url = record.headers.get("WARC-Target-URI")
@@ -84,7 +84,7 @@ def _page(record: WarcRecord, block: bytes) -> Page | str | None:
         return "dropped.bad_record"
     try:
         html = html_pages.unpacked_body(body, fields)
-        if len(html) > html_pages.MAX_BYTES:
+        if len(html) > html_pages.MAX_PAGE_BYTES:
             return "dropped.too_large"
         links = links_in(value for name, value in stated if name == "link")
         parsed = html_pages.parse(html, fields, links)
@@ -105,17 +105,25 @@ def _stated_in(metas: Sequence[dict[str, str]]) -> Iterator[tuple[str, str]]:
 
 def _image(element: html_pages.Element, page_language: str) -> Image:
     attributes = element.attributes
-    language = of_tag(attributes.get("lang", page_language))  # an empty one says that it is in another, not known
-    stated = image_signals(attributes, element.places)
-    return Image(link_of(attributes), attributes, *stated, language.code if language else None, attributes.get(OF_LINK))
+    language = of_tag(attributes.get("lang", page_language))  # An empty `lang` states a language that is not known.
+    signals, width, height = image_signals(attributes, element.places)
+    return Image(
+        link=link_of(attributes),
+        attributes=attributes,
+        signals=signals,
+        width=width,
+        height=height,
+        language=language.code if language else None,
+        target=attributes.get(OF_LINK),
+    )
 
 
 def gzip_members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = None) -> Iterator["Unpacked"]:
     """Yield the bytes of each gzip member of `file`; count what cannot be read in `tally`.
 
     The position in the file at which a member begins is appended to `offsets` before the member is yielded.
-    A member larger than WHOLE, as in a file that was compressed in one go, is yielded as a stream while it is read; if
-    it is broken, its stream ends early.
+    A member larger than MAX_BUFFERED_BYTES, as in a file that was compressed in one go, is yielded as a stream while it
+    is read; if it is broken, its stream ends early.
     """
     source = _Source(file)
     if not source.more() or not source.begins_member():
@@ -147,7 +155,7 @@ def _by_pieces(source: "_Source") -> Iterator["Unpacked"]:
     for piece in pieces:
         start.append(piece)
         size += len(piece)
-        if size > WHOLE:
+        if size > MAX_BUFFERED_BYTES:
             stream = Stream(b"".join(start), pieces)
             yield stream
             stream.drain()
@@ -160,7 +168,9 @@ class _Source:
 
     def __init__(self, file: BinaryIO):
         self._file = file
-        self._data, self._at, self._size = b"", 0, 0
+        self._data = b""
+        self._at = 0
+        self._size = 0
         self._searched = np.frombuffer(bytes(SLACK), np.uint8)
 
     @property
@@ -173,12 +183,12 @@ class _Source:
         while True:
             if self._data.startswith(b"\0", self._at):
                 self._set(self._data[self._at :].lstrip(b"\0"))
-            if len(self._data) - self._at >= len(MAGIC) or not self._read():
+            if len(self._data) - self._at >= len(GZIP_MAGIC) or not self._read():
                 return self._at < len(self._data)
 
     def begins_member(self) -> bool:
         """Return whether the next bytes are the first bytes of a gzip member."""
-        return self._data.startswith(MAGIC, self._at)
+        return self._data.startswith(GZIP_MAGIC, self._at)
 
     def at_once(self) -> bytearray | None:
         """Return the inflated bytes of the next member, and go behind it; None if it must be read by pieces.
@@ -189,10 +199,10 @@ class _Source:
         end = self._end()
         size_at = end - _SIZE_BYTES
         size = int.from_bytes(self._data[size_at:end], "little")
-        if not 0 < size <= min(WHOLE, _MOST_RATIO * (end - self._at)):
+        if not 0 < size <= min(MAX_BUFFERED_BYTES, _MAX_RATIO * (end - self._at)):
             return None
         if find_bytes(self._searched, self._at, end, size, _SIZE_BYTES) < size_at:
-            return None  # it may end there: libdeflate would not report bytes behind it
+            return None  # The member may end there, and libdeflate would not report the bytes behind it.
         try:
             member = gzip_decompress(memoryview(self._data)[self._at : end], size)
         except DeflateError:
@@ -203,29 +213,30 @@ class _Source:
     def _end(self) -> int:
         """Return the index in `_data` where the member after this one seems to begin, or where `_data` ends."""
         while True:
-            end = find_bytes(self._searched, self._at + 1, len(self._data), _MAGIC_WORD, len(MAGIC))
+            end = find_bytes(self._searched, self._at + 1, len(self._data), _MAGIC_WORD, len(GZIP_MAGIC))
             if end >= 0:
                 return end
-            if len(self._data) - self._at >= FAR or not self._read():
+            if len(self._data) - self._at >= MAX_SEARCHED_BYTES or not self._read():
                 return len(self._data)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield inflated pieces of the next member; zlib.error where it is broken, EOFError where it is cut off.
 
-        Until a member of up to WHOLE bytes is read, the source stays at its beginning, in case it is broken.
+        Until a member of up to MAX_BUFFERED_BYTES is read, the source stays at its beginning, in case it is broken.
         """
         inflate = zlib.decompressobj(31)
-        at, size = self._at, 0
+        at = self._at
+        size = 0
         while not inflate.eof:
             if at == len(self._data):
                 at -= self._at
                 if not self._read():
                     raise EOFError
-            packed = self._data[at : at + PIECE]
+            packed = self._data[at : at + PIECE_BYTES]
             piece = inflate.decompress(packed)
             at += len(packed) - len(inflate.unused_data)
             size += len(piece)
-            if size > WHOLE:
+            if size > MAX_BUFFERED_BYTES:
                 self._at = at
             yield piece
         self._at = at
@@ -234,27 +245,28 @@ class _Source:
         """Go from a broken member to the next member that holds a record; return False if there is none."""
         self._at += 1
         while True:
-            at = self._data.find(MAGIC, self._at)
-            self._at = at if at >= 0 else max(self._at, len(self._data) - len(MAGIC) + 1)
-            if len(self._data) - self._at < PROBE and self._read():
+            at = self._data.find(GZIP_MAGIC, self._at)
+            self._at = at if at >= 0 else max(self._at, len(self._data) - len(GZIP_MAGIC) + 1)
+            if len(self._data) - self._at < PROBE_BYTES and self._read():
                 continue
             if at < 0:
                 self._at = len(self._data)
                 return False
-            if _begins_record(self._data[at : at + PROBE]):
+            if _begins_record(self._data[at : at + PROBE_BYTES]):
                 return True
             self._at += 1
 
     def _read(self) -> bool:
         """Read more of the file into `_data`; return False at the end of the file."""
-        chunk = self._file.read(max(CHUNK, (len(self._data) - self._at) // 4))  # what is kept is copied
+        chunk = self._file.read(max(CHUNK_BYTES, (len(self._data) - self._at) // 4))  # The kept bytes are copied.
         if chunk:
             self._size += len(chunk)
             self._set(self._data[self._at :] + chunk)
         return bool(chunk)
 
     def _set(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+        self._data = data
+        self._at = 0
         self._searched = np.frombuffer(data + bytes(SLACK), np.uint8)
 
 
@@ -266,7 +278,7 @@ def _begins_record(data: bytes) -> bool:
 
 
 class Stream:
-    """A member that is inflated while it is read. Only `drain` raises errors, which fastwarc would take for its own."""
+    """A member that is inflated while it is read; only `drain` raises errors, as fastwarc would hide others."""
 
     def __init__(self, start: bytes, pieces: Iterator[bytes]):
         self._buffer = io.BytesIO(start)
@@ -292,46 +304,47 @@ class Stream:
 
     def drain(self) -> None:
         """Read to the end of the member; raise the error at which it broke, if it did."""
-        while self.read(CHUNK):
+        while self.read(CHUNK_BYTES):
             pass
         if self._error:
             raise self._error
 
 
-Unpacked: TypeAlias = bytes | bytearray | Stream  # a stream if it is large
+Unpacked: TypeAlias = bytes | bytearray | Stream  # Large members are streams.
 
 
 class MemberBlocks(NamedTuple):
     """The blocks (contents) of several records, as ranges of the same bytes."""
 
-    data: bytes  # each block is followed by zeros, or line ends and then zeros; all by SLACK zeros
-    begins: np.ndarray  # int64, one a block, like the others
+    data: bytes  # Zeros, or line ends and then zeros, follow each block; SLACK zeros follow the last one.
+    begins: np.ndarray  # int64 [block], like the next two
     ends: np.ndarray
-    offsets: np.ndarray  # where the member of each begins in the file
+    offsets: np.ndarray  # where the member of each block begins in the file
 
 
 def metadata(
     members: Iterable[Unpacked], tally: Counter[str], offsets: list[int] | None = None
 ) -> Iterator[MemberBlocks]:
-    """Yield the blocks of all metadata records, about GROUP bytes at a time.
+    """Yield the blocks of all metadata records, about GROUP_BYTES bytes at a time.
 
-    Their members' positions are taken out of `offsets`, or are 0 without it.
+    The positions of their members are taken out of `offsets`, or are 0 if `offsets` is None.
     """
     for is_whole, alike in groupby(members, _is_whole):
         if is_whole:
-            for group in gather(cast(Iterator[bytes], alike), len, GROUP):
+            for group in gather(cast(Iterator[bytes], alike), len, GROUP_BYTES):
                 yield _metadata_of(group, tally, _taken(offsets, len(group)))
             continue
         for stream in alike:
             offset = _taken(offsets, 1)
             blocks = (block for _, block in _parsed(stream, WarcRecordType.metadata, tally))
-            yield from (joined_blocks(some, offset * len(some)) for some in gather(blocks, len, GROUP))
+            yield from (joined_blocks(some, offset * len(some)) for some in gather(blocks, len, GROUP_BYTES))
 
 
 def _taken(offsets: list[int] | None, number: int) -> list[int]:
     if offsets is None:
         return [0] * number
-    taken, offsets[:number] = offsets[:number], []
+    taken = offsets[:number]
+    del offsets[:number]
     return taken
 
 
@@ -353,7 +366,7 @@ def joined_blocks(blocks: Sequence[bytes], offsets: Sequence[int] | None = None)
 
 
 def _metadata_of(members: list[bytes], tally: Counter[str], offsets: list[int]) -> MemberBlocks:
-    """Return the blocks of the metadata records in some members that are no streams."""
+    """Return the blocks of the metadata records in members that are not streams."""
     data = b"\0".join((*members, bytes(SLACK)))
     heads = _heads(data, members)
     usual = heads[:, KIND] != UNUSUAL
@@ -375,7 +388,7 @@ def _heads(data: bytes | bytearray, members: Sequence[bytes | bytearray]) -> np.
     """Return KIND, BEGIN and END of each member's block, int64[member, 3]; `data` has a byte between members."""
     heads = np.empty((len(members), HEAD_COLUMNS), np.int64)
     sizes, ends = _bounds(members)
-    # Read-only also if it is a bytearray: for other types Numba would compile the kernel once more.
+    # The array is made read-only even for a bytearray, because Numba would compile the kernel again for another type.
     read_heads(np.frombuffer(memoryview(data).toreadonly(), np.uint8), ends - sizes, ends, heads)
     return heads
 
@@ -391,25 +404,25 @@ def _is_whole(member: Unpacked) -> bool:
 
 
 def _parsed(member: Unpacked, kind: WarcRecordType, tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
-    """Yield each whole record of the type `kind` in a member, with its block; count all records."""
-    # Of a stream, fastwarc uses `read` and `tell` alone.
+    """Yield each complete record of the type `kind` in a member, with its block; count all records."""
+    # fastwarc uses only `read` and `tell` of a stream.
     stream = cast(BinaryIO, member) if isinstance(member, Stream) else io.BytesIO(member)
     try:
         for record in ArchiveIterator(stream, parse_http=False):
             tally["records"] += 1
             if record.record_type == kind and (block := _block(record, tally)):
                 yield record, block
-    except OSError:  # fastwarc's error for anything that is no WARC; a stream itself raises none
+    except OSError:  # fastwarc raises it for anything that is not WARC; the stream itself raises nothing.
         tally["dropped.bad_record"] += 1
 
 
 def _block(record: WarcRecord, tally: Counter[str]) -> bytes | None:
-    """Return the block of a record; None where it is too large or cut off, which is counted."""
-    if record.content_length > MAX_RECORD:
+    """Return the block of a record, or None if it is too large or cut off, which is counted."""
+    if record.content_length > MAX_RECORD_BYTES:
         tally["dropped.too_large"] += 1
         return None
     block = record.reader.read()
-    if not block or len(block) < record.content_length:  # a header without a length reads as length 0
+    if not block or len(block) < record.content_length:  # A header without a length reads as length 0.
         tally["dropped.bad_record"] += 1
         return None
     return block

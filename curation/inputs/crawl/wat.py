@@ -14,10 +14,10 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from curation.inputs.candidates import ROWS, clean
+from curation.inputs.candidates import BATCH_ROWS, clean
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.links import (
-    EMPTY,
+    EMPTY_URL,
     LONGEST_BASE,
     NOT_HTTP,
     Image,
@@ -44,19 +44,20 @@ from curation.schemas import PAGE_KINDS
 from runtime.arrow import string_buffers
 from runtime.kernels.masks import SLACK
 
-MAX_BYTES = 16 << 20  # of a record, whose tree takes thirty times as many; hardly any record of a real page has 1 MB
+# A record's tree takes thirty times as many bytes as the record. Hardly any record of a real page has 1 MB.
+MAX_RECORD_BYTES = 16 << 20
 
-SMALLEST = len('{"path":"IMG@/src","alt":""}')  # bytes of an image with a text
-REASON_NAMES = ("dropped.empty_text", EMPTY, NOT_HTTP)  # as `kernels.wat.pages` numbers them
+MIN_IMAGE_BYTES = len('{"path":"IMG@/src","alt":""}')  # the least bytes of an image with a text
+REASON_NAMES = ("dropped.empty_text", EMPTY_URL, NOT_HTTP)  # the reasons, in the order of `kernels.wat.pages`
 
 _LINKING = ("A@/href", "AREA@/href", "LINK@/href")  # paths of links that may state licences
 _KINDS = pa.array(PAGE_KINDS)
 _DECODER = json.JSONDecoder()
-_SHORT = 1 << 9  # bytes
+_FIRST_PARSED_BYTES = 1 << 9  # An object is first searched for in so many bytes.
 
 
 def page_of(block: bytes, tally: Counter[str]) -> Page | None:
-    """Return the page that a record is about, None if it has no image; what cannot be read is counted."""
+    """Return the page that a record is about, or None if it has no image; parts that cannot be read are counted."""
     if rb"IMG@\/src" not in block and b"IMG@/src" not in block:
         return None
     try:
@@ -67,7 +68,8 @@ def page_of(block: bytes, tally: Counter[str]) -> Page | None:
     response = _at(tree, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata")
     html = _at(response, "HTML-Metadata")
     url = _at(tree, "Envelope", "WARC-Header-Metadata", "WARC-Target-URI")
-    base, links = _at(html, "Head", "Base"), _at(html, "Links")
+    base = _at(html, "Head", "Base")
+    links = _at(html, "Links")
     if type(url) is not str or type(links) is not list:
         tally["dropped.bad_record"] += 1
         return None
@@ -121,7 +123,9 @@ def licences_of_objects(headers: Any, objects: Iterable[dict[str, Any]]) -> int:
     links = links_in(fields)
     metas = []
     for item in objects:
-        rel, url, content = item.get("rel", ""), item.get("url"), item.get("content")
+        rel = item.get("rel", "")
+        url = item.get("url")
+        content = item.get("content")
         if item.get("path") in _LINKING and type(rel) is str and type(url) is str:
             media_type = item.get("type")
             links.append(Link(rel, url, media_type if type(media_type) is str else ""))
@@ -131,15 +135,15 @@ def licences_of_objects(headers: Any, objects: Iterable[dict[str, Any]]) -> int:
 
 
 def json_of(block: bytes) -> Any:
-    """Return the value of JSON bytes as a Python object; ValueError if they are no JSON."""
+    """Return the value of JSON bytes as a Python object; ValueError if the bytes are not JSON."""
     try:
         return orjson.loads(block)
-    except ValueError:  # orjson refuses a whole page for one lone surrogate; here only the text that holds it is lost
+    except ValueError:  # orjson refuses a whole page for one lone surrogate; json loses only the text that holds it.
         return json.loads(block.decode("utf-8", "surrogateescape"))
 
 
 def _at(tree: Any, *keys: str) -> Any:
-    """Return the value behind `keys`, each a member of the object before; None where there is none."""
+    """Return the value at the path `keys` of nested objects, or None if a key is missing."""
     for key in keys:
         tree = tree.get(key) if type(tree) is dict else None
     return tree
@@ -155,7 +159,7 @@ def read(file: BinaryIO, tally: Counter[str], path: str = "") -> Iterator[pa.Rec
 def pairs_in_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
     """Yield the pairs in blocks of metadata records, in order, as batches of any size with the schema PAGE_PAIRS."""
     for blocks in groups:
-        small = blocks.ends - blocks.begins <= MAX_BYTES
+        small = blocks.ends - blocks.begins <= MAX_RECORD_BYTES
         tally["dropped.too_large"] += int(np.count_nonzero(~small))
         if small.any():
             yield from _Group(MemberBlocks(blocks.data, *(column[small] for column in blocks[1:])), tally).batches()
@@ -172,17 +176,18 @@ class _Group:
         self._set_slow()
         self._modes = np.full(len(self._begins), kernels.LEFT_OUT, np.uint8)
         self._bounds = np.zeros((len(self._begins), kernels.PREFIXES), np.int32)
-        self._links: dict[int, Links] = {}  # by record, where they are needed
+        self._links: dict[int, Links] = {}  # record → its Links, where they are needed
         self._urls, self._prefixes = self._read_pages()
         self._signals = self._read_signals()
-        self._hosts = pa.array([host_of(url) if url else "" for url in self._urls.to_pylist()], pa.string())
+        self._hosts = pa.array([host_of(url or "") for url in self._urls.to_pylist()], pa.string())
 
     def _scan(self) -> tuple[np.ndarray, np.ndarray]:
         """Return pages, int32[record, PAGE_COLUMNS], and images, int32[image, IMAGE_COLUMNS], that a kernel finds."""
         sizes = self._ends - self._begins
         pages = np.empty((len(sizes), tokens.PAGE_COLUMNS), np.int32)
-        images = np.empty((sizes.sum() // SMALLEST + 1, tokens.IMAGE_COLUMNS), np.int32)
-        stack, stops = np.empty(MAX_DEPTH, np.int64), np.empty(sizes.max() + SLACK, np.int32)
+        images = np.empty((sizes.sum() // MIN_IMAGE_BYTES + 1, tokens.IMAGE_COLUMNS), np.int32)
+        stack = np.empty(MAX_DEPTH, np.int64)
+        stops = np.empty(sizes.max() + SLACK, np.int32)
         count = scan_records(self._data, self._begins, self._ends, stack, stops, pages, images)
         return pages, images[:count]
 
@@ -203,7 +208,8 @@ class _Group:
         pages = self._pages
         has_images = pages[:, tokens.READ] * pages[:, tokens.IMAGE_LINKS] > 0
         size = int((pages[has_images, tokens.PAGE + 1] - pages[has_images, tokens.PAGE]).sum())
-        data, ends = np.empty(size + SLACK, np.uint8), np.empty(len(pages) + 1, np.int32)
+        data = np.empty(size + SLACK, np.uint8)
+        ends = np.empty(len(pages) + 1, np.int32)
         read_pages(self._data, pages, self._modes, data, ends, self._bounds)
         others = np.flatnonzero(has_images & (self._modes == kernels.LEFT_OUT))
         prefixes = bytearray(data)
@@ -212,18 +218,16 @@ class _Group:
         self._tally["pages"] += int(is_read.sum())
         self._tally["image_links"] += int(pages[is_read, tokens.IMAGE_LINKS].sum())
         self._tally["dropped.no_text"] += int(pages[is_read, tokens.NO_TEXT].sum())
-        every, urls = np.ones(len(pages), bool), _strings(ends, data, len(pages))
-        urls = _changed(urls, others, odd_urls, every)
+        urls = _changed(_strings(ends, data, len(pages)), others, odd_urls, np.ones(len(pages), bool))
         return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
 
     def _read_page(self, record: int, prefixes: bytearray) -> str | None:
         """Return the URL of a page that `read_pages` left out, None if it is bad; append its prefixes to `prefixes`."""
         page = self._pages[record].tolist()
         url = self._string(page, tokens.PAGE).strip("<>")
+        base = self._string(page, tokens.BASE) if page[tokens.BASE] >= 0 else None
         try:
-            links = self._links[record] = Links(
-                url, self._string(page, tokens.BASE) if page[tokens.BASE] >= 0 else None
-            )
+            links = self._links[record] = Links(url, base)
         except ValueError:
             self._tally["dropped.bad_page_url"] += 1
             return None
@@ -238,21 +242,21 @@ class _Group:
         """Return the signals and licences of each page with images, as bits, int32[record]."""
         signals = np.zeros(len(self._pages), np.int32)
         spans = self._pages[:, tokens.HEADERS : tokens.METAS + 2]
+        is_read = self._modes != kernels.LEFT_OUT
         held = (spans[:, 0] >= 0) | (spans[:, 2] >= 0)
-        for record in np.flatnonzero(held & (self._modes != kernels.LEFT_OUT)).tolist():
+        for record in np.flatnonzero(held & is_read).tolist():
             headers, headers_end, metas, metas_end = spans[record].tolist()
             fields = json_of(self._joined[headers:headers_end]) if headers >= 0 else None
             objects = json_of(b"[%b]" % self._joined[metas:metas_end]) if metas >= 0 else None
             signals[record] = signals_of(fields, objects)
-        for record in np.flatnonzero(
-            (self._pages[:, tokens.LICENCE] >= 0) & (self._modes != kernels.LEFT_OUT)
-        ).tolist():
+        for record in np.flatnonzero((self._pages[:, tokens.LICENCE] >= 0) & is_read).tolist():
             signals[record] |= self._licences(record)
         return signals
 
     def _licences(self, record: int) -> int:
-        """Return the licences of a page as bits; only those objects in its record are parsed that may state one."""
-        objects, begin, end = [], int(self._begins[record]), int(self._ends[record])
+        """Return the licences of a page as bits; only the objects in its record that may state one are parsed."""
+        objects = []
+        begin, end = int(self._begins[record]), int(self._ends[record])
         at = find_statement(self._data, self._pages[record, tokens.LICENCE], end)
         while at < end:
             start = self._joined.rfind(b'{"', begin, at)
@@ -285,13 +289,14 @@ class _Group:
         yield from self._fast(at, len(self._images))
 
     def _fast(self, at: int, stop: int) -> Iterator[pa.RecordBatch]:
-        for begin in range(at, stop, ROWS):
-            images = self._images[begin : min(begin + ROWS, stop)]
+        for begin in range(at, stop, BATCH_ROWS):
+            images = self._images[begin : min(begin + BATCH_ROWS, stop)]
             yield self._batch(*self._write(images), self._places(images))
 
     def _places(self, images: np.ndarray) -> np.ndarray:
         """Return the bits of IMAGE_PLACES for each image, int32[image]."""
-        places, link = np.empty(len(images), np.int32), np.empty(len(self._data) + SLACK, np.uint8)
+        places = np.empty(len(images), np.int32)
+        link = np.empty(len(self._data) + SLACK, np.uint8)
         find_places(self._data, images, *string_buffers(self._hosts), link, places)
         for image in np.flatnonzero(places == ODD).tolist():
             record, _, *_, begin = images[image].tolist()
@@ -300,13 +305,18 @@ class _Group:
         return places
 
     def _write(self, images: np.ndarray) -> tuple[pa.Array, pa.Array, np.ndarray]:
-        """Return URLs and texts of the pairs, and int32[pair, ROW_COLUMNS], which marks those still to be finished."""
-        most, size = 3 * len(images), len(self._data)  # spans do not overlap; memory that is not used costs nothing
+        """Return URLs and texts of pairs, and int32[pair, ROW_COLUMNS], which marks values that are not finished.
+
+        The arrays are as large as spans that do not overlap can need; memory that is not used costs nothing.
+        """
+        most = 3 * len(images)
+        size = len(self._data)
         longest = int((self._bounds[:, 1::2] - self._bounds[:, ::2]).max())
         link, written = np.empty(size + SLACK, np.uint8), np.empty(size + SLACK, np.uint8)
         urls = np.empty(3 * size + most * longest + SLACK, np.uint8)
         url_ends, text_ends = np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
-        rows, counts = np.empty((most, kernels.ROW_COLUMNS), np.int32), np.zeros(kernels.REASONS, np.int64)
+        rows = np.empty((most, kernels.ROW_COLUMNS), np.int32)
+        counts = np.zeros(kernels.REASONS, np.int64)
         pages = self._modes, self._prefixes, self._bounds
         count = kernels.append_rows(
             self._data, images, pages, link, (urls, url_ends), (written, text_ends), rows, counts
@@ -315,19 +325,21 @@ class _Group:
         return _strings(url_ends, urls, count), _strings(text_ends, written, count), rows[:count]
 
     def _batch(self, urls: pa.Array, written: pa.Array, rows: np.ndarray, places: np.ndarray) -> pa.RecordBatch:
-        """Return the pairs of `_write` as PAGE_PAIRS, with the texts and links finished that `rows` marks."""
+        """Return the pairs of `_write` as PAGE_PAIRS, after finishing the texts and links that `rows` marks."""
         kept = np.ones(len(rows), bool)
         odd = np.flatnonzero(rows[:, kernels.ROW_ODD_TEXT])
         cleaned = [clean(text) for text in written.take(pa.array(odd)).to_pylist()]
         kept[odd] = [text != "" for text in cleaned]
         self._tally["dropped.empty_text"] += int(np.count_nonzero(~kept))
         unresolved = np.flatnonzero(rows[:, kernels.ROW_ODD_LINK] * kept)
-        records, links = rows[unresolved, kernels.ROW_RECORD].tolist(), urls.take(pa.array(unresolved)).to_pylist()
+        records = rows[unresolved, kernels.ROW_RECORD].tolist()
+        links = urls.take(pa.array(unresolved)).to_pylist()
         resolved = [self._links_of(record).resolve(link) for record, link in zip(records, links, strict=True)]
         self._tally.update(reason for _, reason in resolved if reason)
         kept[unresolved] = [url is not None for url, _ in resolved]
         urls = _changed(urls, unresolved, [url for url, _ in resolved], kept)
-        rows, written = rows[kept], _changed(written, odd, cleaned, kept)
+        rows = rows[kept]
+        written = _changed(written, odd, cleaned, kept)
         kinds = _KINDS.take(pa.array(rows[:, kernels.ROW_KIND]))
         pages = self._urls.take(pa.array(rows[:, kernels.ROW_RECORD]))
         signals = self._signals[rows[:, kernels.ROW_RECORD]] | places[rows[:, kernels.ROW_IMAGE]]
@@ -341,10 +353,10 @@ class _Group:
 
 
 def _object_in(data: bytes, begin: int, end: int) -> tuple[Any, int]:
-    """Return the first value in JSON from data[begin] on, and the number of bytes up to its end; ValueError if none."""
+    """Return the first JSON value from data[begin] on, and the number of bytes up to its end; ValueError if none."""
     stop = begin
     while True:
-        stop += _SHORT
+        stop += _FIRST_PARSED_BYTES
         try:
             text = data[begin : min(stop, end)].decode("utf-8", "surrogateescape")
             first = len(text) - len(text.lstrip(" ,\t\n\r"))
@@ -357,7 +369,7 @@ def _object_in(data: bytes, begin: int, end: int) -> tuple[Any, int]:
 
 
 def _changed(strings: pa.Array, at: np.ndarray, values: Sequence[str | None], kept: np.ndarray) -> pa.Array:
-    """Return `strings` with those at the positions `at` replaced by `values`, and only those where `kept` is true."""
+    """Return `strings` after replacing those at the positions `at` by `values`, then dropping those not in `kept`."""
     if not len(at) and kept.all():
         return strings
     positions = np.arange(len(strings))

@@ -1,7 +1,7 @@
 """Find the columns of a table that hold URL, text, uid, language and page URL, by name or by number.
 
-Also the names of inputs that are not paths: `commoncrawl:CC-MAIN-2024-10` means all WAT files of the crawl (with /warc,
-all its WARC files), and `table:sales.pairs` means a table of Spark's catalog.
+The names of inputs that are not paths are also read here: `commoncrawl:CC-MAIN-2024-10` means all WAT files of the
+crawl (with /warc, all its WARC files), and `table:sales.pairs` means a table of Spark's catalog.
 """
 
 import gzip
@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -23,22 +23,22 @@ from runtime.storage.listing import ListedFile, without_query
 from runtime.storage.paths import absolute
 
 CRAWL = "commoncrawl:"
-BASE = "https://data.commoncrawl.org"
+CRAWL_BASE = "https://data.commoncrawl.org"
 BASE_VARIABLE = "COMMON_CRAWL_URL"  # environment variable for another base: a mirror, a folder, or s3://commoncrawl
-EXAMPLE = "commoncrawl:CC-MAIN-2024-10"
+CRAWL_EXAMPLE = "commoncrawl:CC-MAIN-2024-10"
 _reference = re.compile(r"commoncrawl:(?P<crawl>CC-MAIN-\d{4}(?:-\d{2}|-\d{4})?)(?:/(?P<kind>wat|warc))?")
 _line = re.compile(r"crawl-data/(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.gz", re.ASCII)  # a path that cannot leave the base
-PREFIX = "table:"
-FOLDER = "tables"  # folder of copied tables, in the output folder
+TABLE_PREFIX = "table:"
+TABLES_FOLDER = "tables"  # folder of copied tables, in the output folder
 
 REQUIRED = ("url", "text")
 GIVEN = (*REQUIRED, "uid")  # fields whose columns a user can name
-NONE = "none"  # given as a column: ignore any such column of the table
-MOST_COLUMNS = 10**6
-MOST_DOTS = 8  # in the path of a member, as in `meta.caption`
+NONE = "none"  # This name means that no column of the table is used for the field.
+MAX_COLUMNS = 10**6
+MAX_DOTS = 8  # dots in the path of a member, as in `meta.caption`
 ColumnNames = str | int | Sequence[str | int] | None
 
-# How messages tell a user to name a column: of a file, and of a DataFrame.
+# These phrases tell a user how to name a column of a file, and of a DataFrame.
 FLAG = "--{}-column (a number from 0 if it is a CSV or TSV without header; PATTERN=NAME for some inputs)"
 FIELD = "{}_column of TableOptions"
 
@@ -48,9 +48,9 @@ FIELD = "{}_column of TableOptions"
 class TableOptions:
     """The columns that hold the pairs: names, or numbers from 0 for CSV and TSV without header; None: usual names.
 
-    Of several names, the first that a file has is used. PATTERN=NAME applies to the inputs that the pattern matches;
-    for them, names without a pattern are ignored. A pattern matches the end of a path, as `cc3m*.tsv` or `wit/*`; *
-    also matches /.
+    If several names are given, the first one that a file has is used. PATTERN=NAME applies to the inputs that the
+    pattern matches; names without a pattern are ignored for these inputs. A pattern matches the end of a path, as
+    `cc3m*.tsv` or `wit/*`; * also matches /.
     """
 
     url_column: ColumnNames = None
@@ -69,7 +69,7 @@ class TableOptions:
         for column in GIVEN:
             if any(not name or pattern == "" for pattern, name in self._parts(column)):
                 raise ParameterError("names no column; expected NAME, or PATTERN=NAME", f"{column}_column")
-        self.numbers("")  # refuses combinations that no file can have
+        self.numbers("")  # This refuses combinations that no file can have.
 
     def candidates(self, field: str, path: str) -> tuple[str, ...]:
         """Return the names (or the number) given for a field's column in the file `path`; () if none is given."""
@@ -83,7 +83,8 @@ class TableOptions:
         InputError unless either no required field has a number, or each has exactly one.
         """
         names_of_field = {field: self.candidates(field, path) for field in REQUIRED}
-        numbered = [_is_number(name) for names in names_of_field.values() for name in names or ("",)]
+        all_names = chain.from_iterable(names or ("",) for names in names_of_field.values())
+        numbered = [_is_number(name) for name in all_names]
         if not any(numbered):
             return None
         if not all(numbered) or len(numbered) > len(REQUIRED):
@@ -115,7 +116,9 @@ class TableOptions:
     def arguments(self, field: str) -> list[str]:
         """Return all values that a user gave for a field's column, with their patterns."""
         value: ColumnNames = getattr(self, f"{field}_column", None)
-        return [] if value is None else [str(value)] if isinstance(value, str | int) else [*map(str, value)]
+        if value is None:
+            return []
+        return [str(value)] if isinstance(value, str | int) else [*map(str, value)]
 
 
 def is_like(path: str, pattern: str) -> bool:
@@ -129,7 +132,7 @@ def is_like(path: str, pattern: str) -> bool:
     (True, True)
     """
     plain = without_query(path)
-    if is_table(pattern) and not is_table(path):  # the file may be a copy of the table
+    if is_table(pattern) and not is_table(path):  # The file may be a copy of the table.
         pattern = copies_like(pattern)
     return fnmatchcase(plain, pattern) or fnmatchcase(plain, f"*/{pattern}")
 
@@ -147,7 +150,7 @@ def _require_column(name: str, value: object) -> None:
         if isinstance(column, str) and column.isascii() and column.isdigit():
             column = int(column)
         if column is not None and not isinstance(column, str):
-            require_integer(name, column, 0, MOST_COLUMNS)
+            require_integer(name, column, 0, MAX_COLUMNS)
 
 
 def _is_number(name: str | int) -> bool:
@@ -161,14 +164,14 @@ class Glance:
     columns: dict[str, str] = field(default_factory=dict)  # field → name or number of its column
     rows: int | None = None  # None unless the file states it
     piece_bytes: list[int] = field(default_factory=list)  # compressed bytes of each piece, if the format is split
-    dialect: str | None = None  # of CSV and TSV
+    dialect: str | None = None  # name of the dialect of CSV and TSV
 
 
 def named_columns(names: Sequence[str], options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
     """Return the name of each field's column, for the fields that the table has; InputError without url or text.
 
-    If a column for uid is given (not `none`), it must exist, too. `naming` is how the error tells a user to name a
-    column.
+    A column given for uid (unless it is `none`) must also exist. `naming` is the phrase by which the error tells a user
+    how to name a column.
     """
     if options.numbers(path):
         raise InputError(
@@ -183,7 +186,8 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
         if meant := next((name for name in options.arguments(lacking) if "=" in name and name in names), None):
             raise InputError(f"{path} has a column {meant}, but a name with = is read as PATTERN=NAME; write *={meant}")
         expected = options.candidates(lacking, path) or RECOGNISED[lacking][:USUAL]
-        others = [name.lower() for field in RECOGNISED if field != lacking for name in RECOGNISED[field]]
+        of_others = chain.from_iterable(names for field, names in RECOGNISED.items() if field != lacking)
+        others = [name.lower() for name in of_others]
         remedy = f"name the right one for the {lacking} with {naming.format(lacking)}"
         raise no_column(path, expected, names, remedy, others)
     if columns["url"] == columns["text"]:
@@ -194,8 +198,8 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
 def _column(field: str, names: Sequence[str], options: TableOptions, path: str, naming: str) -> str | None:
     candidates = options.candidates(field, path)
     if candidates:
-        matches = ([name for name in names if name == candidate] for candidate in takewhile(NONE.__ne__, candidates))
-        return _one(next(filter(None, matches), []), path, "")
+        chosen = next(filter(names.__contains__, takewhile(NONE.__ne__, candidates)), None)
+        return _one([name for name in names if name == chosen], path, "")
     if field not in REQUIRED:
         return recognised(field, names, path)
     return recognised(field, names, path, f"name the one that is meant with {naming.format(field)}")
@@ -213,10 +217,10 @@ def is_crawl(path: str) -> bool:
 def crawl_files(reference: str, base: str | None = None) -> tuple[str, list[str]]:
     """Return the kind, wat or warc, and the paths of all files of a crawl; only the crawl's list of files is fetched.
 
-    InputError if `reference` names no crawl or the list cannot be had.
+    InputError if `reference` names no crawl, or if the list cannot be fetched.
     """
     crawl, kind = _parsed(reference)
-    base = (base or os.environ.get(BASE_VARIABLE) or BASE).rstrip("/")
+    base = (base or os.environ.get(BASE_VARIABLE) or CRAWL_BASE).rstrip("/")
     listing = hidden(f"{base}/crawl-data/{crawl}/{kind}.paths.gz")
     lines = _lines(listing, crawl)
     odd = next((line for line in lines if not _line.fullmatch(line)), None)
@@ -231,7 +235,8 @@ def _parsed(reference: str) -> tuple[str, str]:
     match = _reference.fullmatch(reference)
     if not match:
         raise InputError(
-            f"{reference} names no crawl; expected {EXAMPLE} for its WAT files or {EXAMPLE}/warc for its pages"
+            f"{reference} names no crawl; expected {CRAWL_EXAMPLE} for its WAT files or {CRAWL_EXAMPLE}/warc for its "
+            "pages"
         )
     return match["crawl"], match["kind"] or "wat"
 
@@ -240,7 +245,7 @@ def _lines(listing: str, crawl: str) -> list[str]:
     try:
         with ListedFile(listing).open() as file:
             return gzip.decompress(file.read()).decode().split()
-    except (InputError, PermissionError) as error:  # S3 answers 403 for missing objects
+    except (InputError, PermissionError) as error:  # S3 answers 403 for missing objects.
         raise InputError(
             f"there is no crawl {crawl}, as {listing} cannot be had; https://index.commoncrawl.org lists all crawls"
         ) from error
@@ -254,12 +259,12 @@ def is_table(source: str) -> bool:
     >>> is_table("table:web.pairs"), is_table("tables/pairs.parquet")
     (True, False)
     """
-    return source.startswith(PREFIX)
+    return source.startswith(TABLE_PREFIX)
 
 
 def table_name(source: str) -> str:
     """Return the name of the table without the prefix `table:`; InputError if the name is empty."""
-    name = source.removeprefix(PREFIX).strip()
+    name = source.removeprefix(TABLE_PREFIX).strip()
     if not name:
         raise InputError(f"{source} names no table; expected one of Spark's catalog, such as table:db.pairs")
     return name
@@ -267,7 +272,7 @@ def table_name(source: str) -> str:
 
 def tables_in(output: Path) -> Path:
     """Return the folder of copied tables in an output folder, as an absolute path for workers."""
-    return absolute(output / FOLDER)
+    return absolute(output / TABLES_FOLDER)
 
 
 def folder_of(table: str) -> str:
@@ -280,12 +285,12 @@ def folder_of(table: str) -> str:
 
 
 def copies_like(pattern: str) -> str:
-    """Return the pattern of paths that matches the copies of those tables that a pattern of tables matches.
+    """Return the pattern of the paths of copies, given a pattern of tables.
 
     >>> copies_like("table:web.*")
     'tables/web.*/*'
     """
-    return f"{FOLDER}/{quote(table_name(pattern), safe='*?[]!')}/*"
+    return f"{TABLES_FOLDER}/{quote(table_name(pattern), safe='*?[]!')}/*"
 
 
 def input_of(path: str, tables: str) -> str:
@@ -296,4 +301,4 @@ def input_of(path: str, tables: str) -> str:
     """
     folder, _, _ = path.rpartition("/")
     parent, _, name = folder.rpartition("/")
-    return f"{PREFIX}{unquote(name)}" if parent == tables else path
+    return f"{TABLE_PREFIX}{unquote(name)}" if parent == tables else path

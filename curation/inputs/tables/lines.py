@@ -27,12 +27,12 @@ from runtime.errors import InputError
 from runtime.packages import table_rows
 from runtime.storage.listing import name_of
 
-LONGEST_LINE = 4 << 20  # characters; a longer line is no pair, and might not fit into memory
+LONGEST_LINE = 4 << 20  # characters; a longer line is not a pair, and might not fit into memory
 PACKINGS = (".gz", ".zst")
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
 QUOTED, ESCAPED, PLAIN = "quoted", "escaped", "plain"
-SAMPLE = 256 << 10  # characters of the first lines, from which the dialect is recognised
+DIALECT_CHARACTERS = 256 << 10  # The dialect is recognised from the first lines, up to so many characters.
 _FIELDS = {QUOTED: r'"([^"]*(?:""[^"]*)*)"', ESCAPED: r'"([^"\\]*(?:\\.[^"\\]*)*)"'}
 _MEANINGS = {
     QUOTED: "fields may stand in quotes",
@@ -72,7 +72,7 @@ def unpacked_name(path: str) -> str:
 
 
 def signature_of(file: BinaryIO) -> Signature | None:
-    """Return what the first bytes of an opened file show it to be, and go back to its beginning; None for others."""
+    """Return the signature with which an opened file begins, or None; then go back to the file's beginning."""
     begin = file.read(_FIRST_BYTES)
     file.seek(0)
     return next((signature for signature in SIGNATURES if re.match(signature.pattern, begin, re.DOTALL)), None)
@@ -81,9 +81,11 @@ def signature_of(file: BinaryIO) -> Signature | None:
 def unpack(file: BinaryIO, path: str) -> BinaryIO:
     """Return `file` unpacked, if its first bytes or else its extension say that it is packed by gzip or zstd.
 
-    InputError for a file whose first bytes show that it is neither text nor packed so. Parquet is returned unchanged.
+    InputError if the first bytes show that the file is neither text nor packed in one of these ways. Parquet is
+    returned unchanged.
     """
-    signature, name = signature_of(file), name_of(path)
+    signature = signature_of(file)
+    name = name_of(path)
     if signature is GZIP or (signature is None and name.endswith(".gz") and not _is_text(file)):
         return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # its stub lacks parts of BinaryIO
     if signature is ZSTD or (signature is None and name.endswith(".zst") and not _is_text(file)):
@@ -98,9 +100,8 @@ def _is_text(file: BinaryIO) -> bool:
     begin = file.read(_FIRST_BYTES)
     file.seek(0)
     with suppress(UnicodeDecodeError):
-        return begin != b"" and "\0" not in getincrementaldecoder("utf-8")().decode(
-            begin
-        )  # the end may be half a character
+        # The bytes may end in half a character.
+        return begin != b"" and "\0" not in getincrementaldecoder("utf-8")().decode(begin)
     return False
 
 
@@ -117,7 +118,7 @@ def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
         tally["dropped.truncated"] += 1
     except (zlib.error, gzip.BadGzipFile):
         tally["dropped.corrupt_file"] += 1
-    except OSError as error:  # Arrow has no type of its own for a broken zstd stream
+    except OSError as error:  # Arrow raises it for a broken zstd stream, too.
         if "Truncated compressed stream" in str(error):
             tally["dropped.truncated"] += 1
         elif "ZSTD" in str(error):
@@ -171,8 +172,8 @@ DIALECTS = {
 
 
 def first_lines(text: Iterator[str]) -> list[str]:
-    """Take the first lines from `text`: until they have SAMPLE characters, or all."""
-    return next(gather(text, len, SAMPLE), [])
+    """Take the first lines from `text`: until they have DIALECT_CHARACTERS characters, or all."""
+    return next(gather(text, len, DIALECT_CHARACTERS), [])
 
 
 def dialect_of(lines: list[str], path: str, worth: Callable[[Iterator[list[str]]], int]) -> Dialect:
@@ -188,16 +189,16 @@ def dialect_of(lines: list[str], path: str, worth: Callable[[Iterator[list[str]]
 
 
 def _rows(lines: list[str], delimiter: str) -> Iterator[list[str]]:
-    with suppress(csv.Error):  # the file has a quote that never ends
+    with suppress(csv.Error):  # The file has a quote that never ends.
         yield from filter(None, csv.reader(lines, delimiter=delimiter))
 
 
 def _quotes(text: str, delimiter: str) -> str:
     """Return the meaning of quotes: QUOTED, ESCAPED or PLAIN.
 
-    In TSV, quotes are plain unless more fields need quotes than have stray ones, or unless half of the lines have
-    quoted fields and more fields have needless quotes than stray ones. In CSV, quotes are never plain, as a stray quote
-    does no harm there (`DelimitedRows`).
+    In CSV, quotes are never plain, because a stray quote does no harm there (`DelimitedRows`). In TSV, quotes are plain
+    with two exceptions: more fields need quotes than have stray ones, or there is a quoted field for at least half of
+    the lines, and more fields have needless quotes than stray ones.
     """
     if '"' not in text or (delimiter != "\t" and r"\"" not in text):
         return PLAIN if delimiter == "\t" else QUOTED
@@ -206,7 +207,8 @@ def _quotes(text: str, delimiter: str) -> str:
     if r"\"" in text:
         counts = _counts(text, delimiter, ESCAPED)
         if counts[2] < stray:
-            style, (needed, other, stray) = ESCAPED, counts
+            style = ESCAPED
+            needed, other, stray = counts
     is_usual = 2 * (needed + other) >= text.count("\n") and other > stray
     return style if delimiter != "\t" or needed > stray or is_usual else PLAIN
 

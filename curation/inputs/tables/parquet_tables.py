@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from curation.image_ids import uid_bytes
-from curation.inputs.candidates import ROWS, from_columns
-from curation.inputs.tables.columns import FLAG, MOST_DOTS, REQUIRED, Glance, TableOptions, named_columns
+from curation.inputs.candidates import BATCH_ROWS, from_columns
+from curation.inputs.tables.columns import FLAG, MAX_DOTS, REQUIRED, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import PARQUET, dialect_of, first_lines, lines, signature_of, unpack, unpacked_name
 from curation.inputs.tables.text import DelimitedRows
 from runtime.arrow import as_bytes, holds_strings, is_utf8
@@ -36,10 +36,10 @@ MARKS = {
 }
 _PATTERNS = {kind: re.compile(f"(?P<table>.+)/{re.escape(folder)}/{name}") for kind, (folder, name) in MARKS.items()}
 KindOf = Callable[[str], str | None]  # maps a folder to its kind of table, or None
-_WITHOUT_FOLDERS = ("http://", "https://")  # a web server may answer with anything for a missing folder
+_WITHOUT_FOLDERS = ("http://", "https://")  # A web server may answer with anything for a missing folder.
 
-_TEXT_BYTES = 16 << 20  # bytes of text that are read at once
-_ROWS = 1 << 20  # rows of a table that are read at once
+_TEXT_BYTES_AT_ONCE = 16 << 20  # bytes of text that are read at once
+_ROWS_AT_ONCE = 1 << 20  # rows of a table that are read at once
 _BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
 
@@ -57,7 +57,7 @@ def read(
     def damaged() -> None:
         tally["dropped.corrupt_file"] += 1
 
-    for batch in table.batches(list(set(columns.values())), ROWS, pieces, damaged):
+    for batch in table.batches(list(set(columns.values())), BATCH_ROWS, pieces, damaged):
         yield from from_batch(batch, columns, tally)
 
 
@@ -72,13 +72,13 @@ def check(file: BinaryIO, path: str, options: TableOptions) -> Glance:
 
 
 def _refusal(file: BinaryIO, path: str, error: pa.ArrowInvalid) -> InputError:
-    """Return the error for a file that cannot be read as Parquet: what it is, if its first bytes show that."""
+    """Return the error for a file that cannot be read as Parquet; it names the format that the first bytes show."""
     file.seek(0)
-    signature, begin = signature_of(file), file.read(QUOTED).decode("utf-8", "replace")
+    signature = signature_of(file)
+    begin = file.read(QUOTED).decode("utf-8", "replace")
     if signature is None:
-        return InputError(
-            f"{path} cannot be read as Parquet: it {f'begins {quoted(begin)!r}' if begin else 'is empty'}"
-        )
+        fault = f"begins {quoted(begin)!r}" if begin else "is empty"
+        return InputError(f"{path} cannot be read as Parquet: it {fault}")
     return unreadable(path, error) if signature is PARQUET else signature.refusal(path)
 
 
@@ -98,16 +98,16 @@ def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: 
 
 
 def _members(fields: Iterable[pa.Field], within: str = "") -> Iterator[tuple[str, pa.DataType]]:
-    """Yield path and type of each member of the structs among `fields`, unless a name has a dot; no list is entered."""
+    """Yield path and type of each member of the structs among `fields`; skip lists and structs with a dotted name."""
     for field in fields:
         if within:
             yield within + field.name, field.type
-        if pa.types.is_struct(field.type) and "." not in field.name and within.count(".") < MOST_DOTS:
+        if pa.types.is_struct(field.type) and "." not in field.name and within.count(".") < MAX_DOTS:
             yield from _members(field.type, f"{within}{field.name}.")
 
 
 def _values(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """Return the column of a name, or the members of structs of a path."""
+    """Return the column `name`, or the member of a struct if `name` is its path."""
     if name in batch.schema.names:
         return batch[name]
     column, *path = name.split(".")
@@ -120,11 +120,11 @@ def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[st
     `columns` maps each field to its column.
     """
     tally["records"] += batch.num_rows
-    values = {field: _values(batch, name) for field, name in columns.items()}
-    arrays = [(uid_bytes if field == "uid" else as_bytes)(array) for field, array in values.items()]
+    bytes_of_field = {field: as_bytes for field in columns} | {"uid": uid_bytes}
+    arrays = [bytes_of_field[field](_values(batch, name)) for field, name in columns.items()]
     try:
         strings = [array.cast(pa.string()) for array in arrays]
-    except pa.ArrowInvalid:  # strings of a table may not be UTF-8
+    except pa.ArrowInvalid:  # The strings of a table may not be UTF-8.
         rows = zip(*(array.to_pylist() for array in arrays), strict=True)
         valid = pa.array([all(map(is_utf8, row)) for row in rows], pa.bool_())
         tally["dropped.bad_utf8"] += valid.false_count
@@ -137,7 +137,7 @@ def require_no_table(contents: ListedFiles, kind_of: KindOf) -> None:
 
     `kind_of` is `kind_of_table` or a cached version of it, called for folders whose files were not listed.
     """
-    tables = {table: kind for path in [*contents.paths, *contents.hidden] for table, kind in _marked(path)}
+    tables = dict(chain.from_iterable(map(_marked, [*contents.paths, *contents.hidden])))
     listed = tuple(f"{folder.rstrip('/')}/" for folder in contents.folders)
     for file in contents.paths:
         for folder in _parents(file):
@@ -164,12 +164,15 @@ def kind_of_table(folder: str) -> str | None:
     """Return the kind of table in a folder, or None; the folder is listed to find out."""
     if folder.startswith(_WITHOUT_FOLDERS) or "::" in folder:
         return None
-    paths = (f"{folder}/{mark}/{name}" for mark, _ in MARKS.values() for name in names_in(f"{folder}/{mark}"))
-    return next((kind for path in paths for _, kind in _marked(path)), None)
+    for mark, _ in MARKS.values():
+        for name in names_in(f"{folder}/{mark}"):
+            for _, kind in _marked(f"{folder}/{mark}/{name}"):
+                return kind
+    return None
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Yield the folders that contain a file, the innermost first; for a URL, none above the host, bucket or dataset."""
+    """Yield the folders that contain a file, from the innermost up to, for a URL, the host, bucket or dataset."""
     root = path.find("://") + 3 if "://" in path else 0
     if path.startswith("hf://"):
         root = path.find("/", path.find("/", root) + 1)
@@ -201,15 +204,17 @@ def is_table_file(path: str) -> bool:
 
 
 def text_lines(file: BinaryIO, path: str) -> Iterator[tuple[int, pa.Array]]:
-    """Yield (number of the first line, from 1, and lines), many lines at once, stripped of white space.
+    """Yield many lines at once, stripped of white space, with the number of the first of them, counted from 1.
 
     InputError for bytes that are not UTF-8.
     """
-    number, rest = 1, file.read(len(_BOM)).removeprefix(_BOM)
-    for data in chain(iter(lambda: file.read(_TEXT_BYTES), b""), [b"\n"]):
+    number = 1
+    rest = file.read(len(_BOM)).removeprefix(_BOM)
+    for data in chain(iter(lambda: file.read(_TEXT_BYTES_AT_ONCE), b""), [b"\n"]):
         whole, end, after = data.rpartition(b"\n")
         if end:
-            text, rest = rest + whole + end, after
+            text = rest + whole + end
+            rest = after
             _require_utf8(text, number, path)
             cut = pc.split_pattern(pa.array([text[: -len(end)]], pa.large_string()), end.decode())
             yield number, pc.utf8_trim_whitespace(cut.flatten())
@@ -224,8 +229,9 @@ def table_batches(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Re
         names = batch.schema.names
         if repeated := [name for name, number in Counter(names).items() if number > 1]:
             raise InputError(f"{path} has several columns {repeated[0]}; leave out all but one")
-        values = [uid_bytes(batch[name]) if name.lower() == "uid" else batch[name] for name in names]
-        yield pa.RecordBatch.from_arrays([column.cast(pa.large_string()) for column in values], names)
+        values = {name: batch[name] for name in names}
+        values |= {name: uid_bytes(column) for name, column in values.items() if name.lower() == "uid"}
+        yield pa.RecordBatch.from_arrays([column.cast(pa.large_string()) for column in values.values()], names)
 
 
 def _require_utf8(text: bytes, number: int, path: str) -> None:
@@ -243,11 +249,11 @@ def _ending(path: str) -> str:
 
 def _read_parquet(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
     table = BoundedParquet(file)
-    return table.batches(columns(table.schema.names), _ROWS)
+    return table.batches(columns(table.schema.names), _ROWS_AT_ONCE)
 
 
 def _read_csv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
-    # Only the chosen columns are read: Arrow would guess the types of the others, and fail if it guessed wrong.
+    # Only the chosen columns are read. Arrow would guess the types of the others, and fail if it guessed wrong.
     with opened_table(path, "the file") as again:
         begin = first_lines(lines(again, Counter()))
     dialect = dialect_of(begin, path, lambda head: _has_columns(columns, head))
@@ -255,7 +261,7 @@ def _read_csv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Record
     types = dict.fromkeys(chosen, pa.large_string())
     return pa_csv.open_csv(
         file,
-        read_options=pa_csv.ReadOptions(block_size=_TEXT_BYTES),
+        read_options=pa_csv.ReadOptions(block_size=_TEXT_BYTES_AT_ONCE),
         parse_options=dialect.arrow(),
         convert_options=pa_csv.ConvertOptions(include_columns=chosen, column_types=types),
     )

@@ -18,13 +18,13 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-from curation.inputs.candidates import BYTES, FIRST_BAD, HTTP_URL, candidates_in_rows
-from curation.inputs.tables.columns import MOST_DOTS, REQUIRED, Glance, TableOptions, named_columns
+from curation.inputs.candidates import BATCH_BYTES, FIRST_BAD, HTTP_URL, candidates_in_rows
+from curation.inputs.tables.columns import MAX_DOTS, REQUIRED, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import DIALECTS, ESCAPED, LONGEST_LINE, PLAIN, Dialect, dialect_of, first_lines, lines
 from runtime.arrow import gather
 from runtime.errors import NAMES, InputError, listed, quoted
 
-PROBED = 100  # objects searched for keys, as an object may leave out a key whose value is null
+PROBED_OBJECTS = 100  # So many objects are searched for keys, because an object may omit a key whose value is null.
 _KEY_BYTES = 100  # memory of a key, besides its characters
 
 Object = dict[str, Any]
@@ -40,11 +40,13 @@ def read_json_pairs(file: BinaryIO, path: str, options: TableOptions, tally: Cou
         keys = list(columns.values())
         if any("." in key for key in keys):
             objects = map(_flat, objects)
-        rows = (
-            tuple([value if type(value) is str else _string(value) for value in map(record.get, keys)])
-            for record in chain(probe, objects)
-        )
+        rows = (_row(record, keys) for record in chain(probe, objects))
         yield from candidates_in_rows(columns, rows, tally)
+
+
+def _row(record: Object, keys: list[str]) -> tuple[str | None, ...]:
+    """Return the values of an object's `keys` as strings, None for values that are not scalars."""
+    return tuple(map(_string, map(record.get, keys)))
 
 
 def check_json(file: BinaryIO, path: str, options: TableOptions) -> Glance:
@@ -76,7 +78,7 @@ def _objects(text: Iterable[str], tally: Counter[str]) -> Iterator[Object]:
 def _json(line: str) -> Any:
     try:
         return orjson.loads(line)
-    except ValueError:  # also for lone surrogates, which json reads, so that they are counted as bad UTF-8
+    except ValueError:  # orjson also refuses lone surrogates. json reads them, so that they are counted as bad UTF-8.
         pass
     try:
         return json.loads(line)
@@ -85,20 +87,24 @@ def _json(line: str) -> Any:
 
 
 def _probe(objects: Iterator[Object]) -> list[Object]:
-    """Return up to PROBED first objects (fewer if they are large), with scalars as strings and other values as None."""
-    strings = ({name: _string(value) for name, value in _flat(record).items()} for record in objects)
-    return next(gather(strings, _size, BYTES, PROBED), [])
+    """Return up to PROBED_OBJECTS first objects, fewer if they are large, with values as `_string` returns them."""
+    return next(gather(map(_strings, objects), _size, BATCH_BYTES, PROBED_OBJECTS), [])
+
+
+def _strings(record: Object) -> Object:
+    """Return an object as `_flat` does, with scalars as strings and other values as None."""
+    return {name: _string(value) for name, value in _flat(record).items()}
 
 
 def _flat(record: Object) -> Object:
-    """Return an object, and beside its members those of objects in it, under their paths, as in `meta.caption`.
+    """Return an object with its members, and with the members of inner objects under their paths, as `meta.caption`.
 
     >>> _flat({"url": "a", "meta": {"caption": "b", "more": [{"c": 1}]}})
     {'url': 'a', 'meta': {'caption': 'b', 'more': [{'c': 1}]}, 'meta.caption': 'b', 'meta.more': [{'c': 1}]}
     """
     members = [*record.items()]
-    for name, value in members:  # which grow meanwhile
-        if type(value) is dict and name.count(".") < MOST_DOTS:
+    for name, value in members:  # The list grows meanwhile.
+        if type(value) is dict and name.count(".") < MAX_DOTS:
             members += [(f"{name}.{inner}", member) for inner, member in value.items()]
     return dict(members) | record
 
@@ -129,9 +135,10 @@ def read_delimited(file: BinaryIO, path: str, options: TableOptions, tally: Coun
     tally["files"] += 1
     rows, first, columns = _opened(file, path, options, tally)
     if first is not None:
-        rows.width, rows.is_pair = len(first), lambda row: _WEB.match(row[columns["url"]]) is not None
+        rows.width = len(first)
+        rows.is_pair = lambda row: _WEB.match(row[columns["url"]]) is not None
         data = rows if options.numbers(path) is None else chain([first], rows)
-        values_of = itemgetter(*columns.values())  # at least two, so that it returns a tuple
+        values_of = itemgetter(*columns.values())  # There are at least two columns, so it returns a tuple.
         yield from candidates_in_rows(columns, map(values_of, _of_width(data, rows, tally)), tally)
 
 
@@ -143,8 +150,9 @@ def check_delimited(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     if first is None and numbers is None:
         what = "has no line that can be read" if tally else "is empty"
         raise InputError(f"{path} {what}; expected a line that names the columns, and rows of URL and text")
-    named = {field: str(place) if numbers else (first or [])[place] for field, place in columns.items()}
-    return Glance(named, dialect=rows.dialect.name)
+    if numbers:
+        return Glance({field: str(number) for field, number in columns.items()}, dialect=rows.dialect.name)
+    return Glance({field: (first or [])[number] for field, number in columns.items()}, dialect=rows.dialect.name)
 
 
 def _opened(
@@ -159,7 +167,8 @@ def _opened(
         dialect = DIALECTS[options.dialect]
     else:
         begin = first_lines(text)
-        dialect, text = dialect_of(begin, path, lambda rows: _worth(rows, options, path)), chain(begin, text)
+        dialect = dialect_of(begin, path, lambda rows: _worth(rows, options, path))
+        text = chain(begin, text)
     rows = DelimitedRows(text, dialect)
     first = next((row for row in rows if row is not None), None)
     return rows, first, {} if first is None else _columns(first, options, path)
@@ -211,7 +220,7 @@ def _require_header(first: list[str], options: TableOptions, path: str) -> None:
 
 
 def _of_width(data: Iterable[Fields], rows: DelimitedRows, tally: Counter[str]) -> Iterator[list[str]]:
-    """Yield the rows with as many fields as the first row; count all others, and note the line of the first of them."""
+    """Yield the rows with as many fields as the first row; count the other rows, and note the line of the first one."""
     for row in data:
         tally["records"] += 1
         if row is not None and len(row) == rows.width:
@@ -231,9 +240,9 @@ class DelimitedRows:
         self.dialect = dialect
         self.line = 0
         self.width: int | None = None  # number of fields in a row, once it is known
-        self.is_pair: Callable[[list[str]], bool] = lambda row: False  # is this row a pair?
+        self.is_pair: Callable[[list[str]], bool] = lambda row: False  # It says whether a row is a pair.
         self._text = iter(text)
-        self._own: list[str] = []  # lines of the row that is being read
+        self._own: list[str] = []  # the lines of the row that is being read
         self._again: list[str] = []  # a line that was read but belongs to the next row
         self._left = LONGEST_LINE  # number of characters that the row may still have
         self._rows = self._plain() if dialect.quotes == PLAIN else self._quoted()
@@ -248,29 +257,38 @@ class DelimitedRows:
                 yield self.dialect.plain_row(line)
 
     def _quoted(self) -> Iterator[Fields]:
-        reader, begin = self._reader(), 1
+        reader = self._reader()
+        begin = 1
         while True:
             begin += len(self._own)
-            self.line, self._own, self._left = begin, [], LONGEST_LINE
+            self.line = begin
+            self._own = []
+            self._left = LONGEST_LINE
             try:
                 row = next(reader)
             except StopIteration:
                 return
-            except csv.Error:  # also if a quote never ends, at csv's limit of 128 KB per field
-                if len(self._own) > 1:  # the line that broke the row begins the next one
+            except csv.Error:  # A quote that never ends also causes this, at csv's limit of 128 KB per field.
+                if len(self._own) > 1:  # The line that broke the row begins the next row.
                     self._again.append(self._own.pop())
                 yield from self._alone()
                 reader = self._reader()
                 continue
-            if len(self._own) > 1 and all(map(self._is_plain_pair, self._own)):  # from one stray quote to another
+            if len(self._own) > 1 and all(map(self._is_plain_pair, self._own)):
+                # The row reaches from one stray quote to another.
                 yield from self._alone()
             elif row:
                 yield row
 
     def _reader(self) -> Iterator[list[str]]:
-        delimiter, escape = self.dialect.delimiter, "\\" if self.dialect.quotes == ESCAPED else None
-        text = iter(self._next_line, None)
-        return csv.reader(text, delimiter=delimiter, escapechar=escape, doublequote=escape is None, strict=True)
+        escape = "\\" if self.dialect.quotes == ESCAPED else None
+        return csv.reader(
+            iter(self._next_line, None),
+            delimiter=self.dialect.delimiter,
+            escapechar=escape,
+            doublequote=escape is None,
+            strict=True,
+        )
 
     def _next_line(self) -> str | None:
         line = self._again.pop() if self._again else next(self._text, None)

@@ -29,9 +29,9 @@ def test_a_corrupt_member_costs_only_itself(at):
     assert reasons == {"corrupt_gzip": 1}
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 100, warc.CHUNK])
+@pytest.mark.parametrize("chunk", [1, 7, 100, warc.CHUNK_BYTES])
 def test_no_flipped_byte_costs_more_than_its_member(chunk, monkeypatch):
-    monkeypatch.setattr(warc, "CHUNK", chunk)
+    monkeypatch.setattr(warc, "CHUNK_BYTES", chunk)
     whole = b"".join(FOUR)
     dice = random.Random(chunk)
     for _ in range(40):
@@ -67,15 +67,15 @@ def test_a_file_that_is_no_warc_is_counted(content):
 
 
 def test_a_file_compressed_in_one_go_is_read_piece_by_piece(monkeypatch):
-    monkeypatch.setattr(warc, "WHOLE", 1000)
-    monkeypatch.setattr(warc, "CHUNK", 100)
+    monkeypatch.setattr(warc, "MAX_BUFFERED_BYTES", 1000)
+    monkeypatch.setattr(warc, "CHUNK_BYTES", 100)
     plain = b"".join(map(gzip.decompress, FOUR)) + record("metadata", b"0" * 50_000)
     assert texts(gzip.compress(plain, 1)) == ([f"text {i}" for i in range(4)], {})
 
 
 def test_a_file_compressed_in_one_go_gives_what_is_before_the_break(monkeypatch):
-    monkeypatch.setattr(warc, "WHOLE", 1000)
-    monkeypatch.setattr(warc, "CHUNK", 100)
+    monkeypatch.setattr(warc, "MAX_BUFFERED_BYTES", 1000)
+    monkeypatch.setattr(warc, "CHUNK_BYTES", 100)
     noise = random.Random(1).randbytes(50_000)
     plain = b"".join(map(gzip.decompress, FOUR)) + record("metadata", noise)
     found, reasons = texts(gzip.compress(plain)[:-20_000])
@@ -90,8 +90,8 @@ def test_a_disk_that_fails_is_no_broken_record(monkeypatch):
                 raise OSError("disk failed")
             return super().read(50)
 
-    for whole in (warc.WHOLE, 10):
-        monkeypatch.setattr(warc, "WHOLE", whole)
+    for whole in (warc.MAX_BUFFERED_BYTES, 10):
+        monkeypatch.setattr(warc, "MAX_BUFFERED_BYTES", whole)
         with pytest.raises(OSError, match="disk failed"):
             list(read_wat(Failing(gzip.compress(random.Random(1).randbytes(1000))), Counter()))
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.crawl import html_pages
-from curation.inputs.crawl.html_pages import ENOUGH
+from curation.inputs.crawl.html_pages import GUESSED_BYTES
 from tests.support.crawl_records import dropped, of_warc, warc
 
 FILLER = "<meta name=x content='" + "y" * 3000 + "'>"
@@ -85,7 +85,7 @@ def test_a_page_that_was_cut_within_a_character_is_utf8():
 def test_a_page_that_states_no_encoding_is_read_by_its_looks(codec, text):
     page = f"<title>x</title><p>{text}.<p><img src=a.jpg alt='{text}'>"
     assert texts(page.encode(codec)) == [text]
-    assert texts(page.encode(codec) + b" " * ENOUGH + b"<p>x") == [text]
+    assert texts(page.encode(codec) + b" " * GUESSED_BYTES + b"<p>x") == [text]
 
 
 @settings(deadline=None)

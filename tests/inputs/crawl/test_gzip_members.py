@@ -48,9 +48,9 @@ def damaged(packed: bytes, dice: random.Random) -> bytes:
     return packed[:at] + put + packed[at + dice.choice([0, size]) :]
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 100, warc.CHUNK])
+@pytest.mark.parametrize("chunk", [1, 7, 100, warc.CHUNK_BYTES])
 def test_members_are_the_same_at_once_and_by_pieces(chunk, monkeypatch):
-    monkeypatch.setattr(warc, "CHUNK", chunk)
+    monkeypatch.setattr(warc, "CHUNK_BYTES", chunk)
     dice = random.Random(chunk)
     for _ in range(300 if chunk > 1 else 30):
         packed = b"".join(record(dice) for _ in range(dice.randrange(1, 9)))
@@ -83,8 +83,8 @@ def test_a_wrong_size_is_found_out(size):
 
 
 def test_a_member_that_ends_far_away_is_read_by_pieces(monkeypatch):
-    monkeypatch.setattr(warc, "FAR", 1000)
-    monkeypatch.setattr(warc, "CHUNK", 100)
+    monkeypatch.setattr(warc, "MAX_SEARCHED_BYTES", 1000)
+    monkeypatch.setattr(warc, "CHUNK_BYTES", 100)
     content = b"WARC/1.0 " + random.Random(1).randbytes(5000)
     assert read(gzip.compress(content) * 2) == ([content] * 2, {})
 

@@ -36,7 +36,7 @@ def test_a_long_nasty_page_gives_its_images(name):
 @pytest.mark.parametrize("name", PAGES)
 def test_a_nasty_page_of_any_size_takes_a_time_that_its_bytes_bound(name):
     bytes_each = (len(PAGES[name](2000)) - len(PAGES[name](1000))) / 1000
-    largest = int(0.9 * html_pages.MAX_BYTES / bytes_each)
+    largest = int(0.9 * html_pages.MAX_PAGE_BYTES / bytes_each)
     sizes = [10_000, 20_000, 40_000, 80_000, largest]
     seconds = [read(name, times)[1] for times in sizes]
     print(f"{name:30}", *(f"{each:8.3f}" for each in seconds))

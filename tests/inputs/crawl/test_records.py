@@ -63,8 +63,8 @@ def made_up(kind, draw):
 @pytest.mark.parametrize("kind", ["wat", "warc"])
 @pytest.mark.parametrize("seed", range(8))
 def test_the_record_at_the_offset_has_the_pair(kind, seed, monkeypatch):
-    monkeypatch.setattr(warc, "CHUNK", 1 << 10)
-    monkeypatch.setattr(warc, "GROUP", 1 << 12)
+    monkeypatch.setattr(warc, "CHUNK_BYTES", 1 << 10)
+    monkeypatch.setattr(warc, "GROUP_BYTES", 1 << 12)
     data = made_up(kind, random.Random(f"{kind}{seed}"))
     rows = read_back(data, {"wat": wat, "warc": warc}[kind].read)
     assert rows
@@ -72,7 +72,7 @@ def test_the_record_at_the_offset_has_the_pair(kind, seed, monkeypatch):
 
 
 def test_a_member_that_is_read_as_a_stream_is_told_too(monkeypatch):
-    monkeypatch.setattr(warc, "WHOLE", 1 << 10)
+    monkeypatch.setattr(warc, "MAX_BUFFERED_BYTES", 1 << 10)
     for kind, reader in ((page_of, warc), (lambda html, url: links_of(image(alt="dog" * 900), url=url), wat)):
         first, second = (kind(f"<img src=a alt={'dog' * 900}>", url=f"https://a.org/{number}") for number in (1, 2))
         rows = read_back(gzip.compress(b"no WARC " * 500) + first + second, reader.read)

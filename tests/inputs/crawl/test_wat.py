@@ -163,8 +163,8 @@ def test_bytes_that_are_no_utf8_are_left_to_the_parser():
 
 @pytest.mark.parametrize("group", [1, 500, 2000, 1 << 20])
 def test_records_are_read_alike_however_they_are_grouped(group, monkeypatch):
-    monkeypatch.setattr(warc, "GROUP", group)
-    monkeypatch.setattr(wat, "ROWS", 3)
+    monkeypatch.setattr(warc, "GROUP_BYTES", group)
+    monkeypatch.setattr(wat, "BATCH_ROWS", 3)
     blocks = [of_links(*(image(f"{i}{k}.jpg", alt=f"text {i} {k}") for k in range(i % 7))) for i in range(40)]
     blocks[5:5] = [b"[", of_links("1", image("z.jpg", alt="in its place"))]
     assert fast(blocks) == slow(blocks)

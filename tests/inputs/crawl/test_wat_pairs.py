@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from curation.inputs.candidates import ROWS
+from curation.inputs.candidates import BATCH_ROWS
 from curation.inputs.crawl.wat import read as read_wat
 from tests.naive.inputs import naive_wat
 from tests.support.checkout import SHARED
@@ -81,9 +81,9 @@ def test_bytes_that_are_no_utf8_cost_their_text_only():
 
 
 def test_many_pairs_come_in_batches():
-    packed = wat(*(image(f"{i}.jpg", alt="x") for i in range(ROWS + 1)))
-    assert [batch.num_rows for batch in read_wat(io.BytesIO(packed), Counter())] == [ROWS, 1]
-    assert len(of_wat(packed)[0]) == ROWS + 1
+    packed = wat(*(image(f"{i}.jpg", alt="x") for i in range(BATCH_ROWS + 1)))
+    assert [batch.num_rows for batch in read_wat(io.BytesIO(packed), Counter())] == [BATCH_ROWS, 1]
+    assert len(of_wat(packed)[0]) == BATCH_ROWS + 1
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from curation.inputs.candidates import BYTES, ROWS
+from curation.inputs.candidates import BATCH_BYTES, BATCH_ROWS
 from curation.inputs.crawl import warc, wat
 from curation.inputs.crawl.links import LONGEST_BASE
 from curation.kernels.wat.links import MAX_DEPTH
@@ -30,15 +30,15 @@ def test_many_links_of_a_page_with_a_long_url_need_little_memory():
     block = of_links(*[image("b.jpg", alt="x")] * 20_000, url=json.dumps(url))
     tracemalloc.start()
     found = wat.pairs_in_blocks([warc.joined_blocks([block])], Counter())
-    sizes = [batch.nbytes for batch in gather_rows(found, ROWS, BYTES, exact=True)]
+    sizes = [batch.nbytes for batch in gather_rows(found, BATCH_ROWS, BATCH_BYTES, exact=True)]
     assert sum(sizes) > 20_000 * 16_000
-    assert max(sizes) < 2 * BYTES + 4096 * 16  # of strings, and a number a row
-    assert tracemalloc.get_traced_memory()[1] < 8 * BYTES
+    assert max(sizes) < 2 * BATCH_BYTES + 4096 * 16  # of strings, and a number a row
+    assert tracemalloc.get_traced_memory()[1] < 8 * BATCH_BYTES
     tracemalloc.stop()
 
 
 def test_more_images_than_a_batch_has_rows_come_from_one_page():
-    block = of_links(*(image(f"{i}.jpg", alt=f"text {i}") for i in range(2 * ROWS + 5)))
+    block = of_links(*(image(f"{i}.jpg", alt=f"text {i}") for i in range(2 * BATCH_ROWS + 5)))
     assert is_read_fast(block)
     assert fast([block]) == slow([block])
 
@@ -56,5 +56,5 @@ def test_a_small_file_that_unpacks_to_much_needs_little_memory():
     tally = Counter()
     assert list(wat.read(io.BytesIO(packed), tally)) == []
     assert tally["files"] == 1
-    assert tracemalloc.get_traced_memory()[1] < 5 * warc.WHOLE
+    assert tracemalloc.get_traced_memory()[1] < 5 * warc.MAX_BUFFERED_BYTES
     tracemalloc.stop()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.tables.columns import TableOptions
-from curation.inputs.tables.lines import DIALECTS, SAMPLE
+from curation.inputs.tables.lines import DIALECT_CHARACTERS, DIALECTS
 from curation.inputs.tables.text import check_delimited as check
 from runtime.errors import InputError
 from tests.naive.inputs import naive_pair
@@ -119,7 +119,7 @@ def test_every_dialect_reads_what_is_written_in_it(rows, name):
 
 
 def test_only_the_first_lines_are_looked_at():
-    begin = "url\ttext\n" + f"{URL}\tx\n" * (SAMPLE // 20)
+    begin = "url\ttext\n" + f"{URL}\tx\n" * (DIALECT_CHARACTERS // 20)
     assert dialect(begin + f'{URL}\t"a ""b"""\n' * 100, "x.tsv") == "tab-plain"
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.inputs.candidates import ROWS
+from curation.inputs.candidates import BATCH_ROWS
 from curation.inputs.tables import parquet_tables as parquet
 from curation.inputs.tables.columns import TableOptions
 from curation.joins.image_tables import ImageTable
@@ -76,7 +76,7 @@ def test_strings_in_parquet_that_are_no_utf8_are_dropped(kind):
 
 
 def test_row_groups_are_read_each_once():
-    rows = 2 * ROWS + 5
+    rows = 2 * BATCH_ROWS + 5
     table = {"url": [URL] * rows, "text": [str(i) for i in range(rows)]}
     parts = [of_parquet(table, groups=range(a, b), row_group_size=1000) for a, b in ((0, 3), (3, 16), (16, 17))]
     assert sum((texts(part) for part in parts), []) == table["text"] == texts(of_parquet(table))

@@ -5,7 +5,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from curation.inputs.candidates import MOST, UNKNOWN_LANGUAGE, coded, count_unknown, unknown_labels
+from curation.inputs.candidates import MAX_UNKNOWN_LABELS, UNKNOWN_LANGUAGE, coded, count_unknown, unknown_labels
 from curation.matching import Matching
 from curation.report.warnings import unknown_languages
 from metadata.entries import Entries
@@ -55,20 +55,20 @@ def test_of_a_column_of_texts_few_labels_are_counted_apart():
     for begin in range(0, 5000, 1000):
         count_unknown(pa.array([f"text {number}" for number in range(begin, begin + 1000)]), tally)
     assert sum(tally.values()) == 5000
-    assert len(tally) == MOST + 1
-    assert tally[UNKNOWN_LANGUAGE] == 5000 - MOST
+    assert len(tally) == MAX_UNKNOWN_LABELS + 1
+    assert tally[UNKNOWN_LANGUAGE] == 5000 - MAX_UNKNOWN_LABELS
 
 
 def test_labels_of_many_files_stay_few():
     counted = TaskResult()
     for file in range(50):
-        for number in range(MOST):
+        for number in range(MAX_UNKNOWN_LABELS):
             counted.add(f"{UNKNOWN_LANGUAGE}{file} {number}", 2)
         counted.add("records", 7)
     again = TaskResult(counted.rows()) + TaskResult(counted.rows())
-    assert sum(again.beginning(UNKNOWN_LANGUAGE).values()) == 2 * 2 * 50 * MOST
+    assert sum(again.beginning(UNKNOWN_LANGUAGE).values()) == 2 * 2 * 50 * MAX_UNKNOWN_LABELS
     assert again["records"] == 2 * 7 * 50
-    assert len(again.rows()) == tallies.MOST + 2
+    assert len(again.rows()) == tallies.MAX_UNKNOWN_LABELS + 2
 
 
 def test_a_long_label_is_cut():
