@@ -26,10 +26,12 @@ from runtime.packages import load_own
 from runtime.progress import advance
 from runtime.tallies import Tallies
 
-SECTIONS = 8  # of a file, each sorted in memory; a power of two, so that draw * files * SECTIONS rounds as draw * files
+# Each section of a file is sorted in memory. This is a power of two, so that draw * files * SECTIONS_PER_FILE rounds as
+# draw * files.
+SECTIONS_PER_FILE = 8
 RUN_BYTES = 64 << 20  # bytes of sampled rows that are packed at a time
-DRAW = pa.field("draw", pa.float64())
-DRAWN = CURATED.append(DRAW)
+DRAW_FIELD = pa.field("draw", pa.float64())
+DRAWN = CURATED.append(DRAW_FIELD)
 
 
 def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: ArrayLike) -> np.ndarray:
@@ -40,7 +42,7 @@ def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: Arra
     """
     lists = entry_chunks(entries)
     rates = _checked_rates(rates, dimensions=(1,))
-    if rates.size and not (rates.min() >= 0 and rates.max() <= 1):  # false for NaN
+    if rates.size and not (rates.min() >= 0 and rates.max() <= 1):  # The comparison is false for NaN.
         raise InputError("the rates hold NaN, or a number below 0 or above 1; give those of `rates`")
     chunks = [entry_ids(chunk, len(rates)) for chunk in lists]
     return np.concatenate([np.empty(0), *(_probability(ids, offsets, rates) for ids, offsets in chunks)])
@@ -52,7 +54,8 @@ def kept_probabilities(batch: pa.RecordBatch, rates: ArrayLike) -> np.ndarray:
     `batch` has the schema SAMPLED. With the rates of several thresholds, [id, threshold], the result is
     float64[image, threshold].
     """
-    batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1, 2))
+    batch = require(batch, SAMPLED)
+    rates = _checked_rates(rates, dimensions=(1, 2))
     _, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     columns = rates if rates.ndim == 2 else rates[:, np.newaxis]
     out = np.zeros((batch.num_rows, columns.shape[1]))
@@ -67,10 +70,13 @@ def sample_batch(
 
     The result has the schema CURATED and the columns `extra`, for which the batch needs the columns of `needed_by`.
     """
-    all_columns, batch, rates = batch, require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
+    all_columns = batch
+    batch = require(batch, SAMPLED)
+    rates = _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     uids = batch.column("uid")
-    chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
+    chosen = np.zeros(batch.num_rows, np.int64)
+    probability = np.zeros(batch.num_rows)
     text_draws = draws(seed, "text", uids)
     kernels.choose_texts(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
     kept = np.flatnonzero(draws(seed, "keep", uids) < probability)
@@ -92,7 +98,7 @@ def sample_batch(
 
 
 def needed_by(extra: Sequence[ExtraColumn]) -> list[str]:
-    """Return the columns that `sample_batch` needs for the columns `extra`, besides those of SAMPLED."""
+    """Return the columns, besides the ones of SAMPLED, that `sample_batch` needs for the columns `extra`."""
     if JUDGEMENT in extra:
         return [*(field.name for field in STATED), "shown"]
     return ["signals"] if LICENSE in extra else []
@@ -104,7 +110,8 @@ def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
     `matches` is the number of entries in the texts. `expected` is the expected number of kept images whose text is in
     the language. Tables of several batches can be summed.
     """
-    batch, rates = require(batch, SAMPLED), _checked_rates(rates, dimensions=(1,))
+    batch = require(batch, SAMPLED)
+    rates = _checked_rates(rates, dimensions=(1,))
     texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
     columns = {
         "language": texts.field("language"),
@@ -123,11 +130,13 @@ def expected_sizes(
     `batch` has the schema MATCHED, `counts` one count per id, and `languages` each language's slice of ids.
     """
     texts, image_offsets, ids, text_offsets = _texts(batch, len(counts))
-    # Rates are computed for the batch's entries only: for all thirty million, at each threshold, memory would not do.
+    # Rates are computed only for the batch's entries: rates of thirty million entries at each threshold would not fit
+    # into memory.
     distinct_ids, ids = np.unique(ids, return_inverse=True)
     slices = {code: slice(*np.searchsorted(distinct_ids, (all.start, all.stop))) for code, all in languages.items()}
     slices = {code: ids for code, ids in slices.items() if ids.start < ids.stop}
-    codes, choices = texts.field("language").dictionary_encode(), _choices(image_offsets)
+    codes = texts.field("language").dictionary_encode()
+    choices = _choices(image_offsets)
     sizes = np.empty((len(codes.dictionary), len(thresholds)))
     for column, candidate in enumerate(thresholds):
         expected = _probability(ids, text_offsets, rates_of(counts[distinct_ids], slices, candidate)) / choices
@@ -141,7 +150,7 @@ def kept_by_language(batch: pa.RecordBatch) -> pa.Table:
 
 
 def _texts(batch: pa.RecordBatch, size: int) -> tuple[pa.StructArray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the texts and where those of each image begin; the entry ids and where those of each text begin."""
+    """Return the texts, where the texts of each image begin, the entry ids, and where the ids of each text begin."""
     texts, image_offsets = parts(batch.column("candidates"))
     ids, text_offsets = entry_ids(texts.field("entries"), size)
     return texts, image_offsets, ids, text_offsets
@@ -195,7 +204,7 @@ def sampled(
     advance(rows=kept.num_rows)
     for row in kept_by_language(kept).to_pylist():
         tallies.add("language.kept", row["kept"], row["language"])
-    return kept.append_column(DRAW, pa.array(draws(seed, "order", kept["uid"])))
+    return kept.append_column(DRAW_FIELD, pa.array(draws(seed, "order", kept["uid"])))
 
 
 def keys_of_draws(rows: pa.RecordBatch) -> np.ndarray:
@@ -218,7 +227,8 @@ def rows_by_draw(sections: Iterable[Rows], lettered: np.ndarray, schema: pa.Sche
 def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -> None:
     """Tally, by language, the kept pairs with a low language score, and those without an entry with letters."""
     low = pc.less(kept["lid_score"], DOUBTFUL_SCORE).fill_null(False)
-    for name, doubtful in (("kept_doubtful", low), ("kept_without_letters", ~hold_any(kept["entries"], lettered))):
+    without_letters = ~hold_any(kept["entries"], lettered)
+    for name, doubtful in (("kept_doubtful", low), ("kept_without_letters", without_letters)):
         for count in pc.value_counts(kept["language"].filter(doubtful)).to_pylist():
             tallies.add(f"language.{name}", count["counts"], count["values"])
 
@@ -236,7 +246,7 @@ def _tally_expected(batch: pa.RecordBatch, rates: np.ndarray, tallies: Tallies) 
     expected = kept_probabilities(batch, rates)
     tallies.add("images", batch.num_rows)
     tallies.add("expected", expected.sum())
-    tallies.add("variance", (expected * np.maximum(1 - expected, 0)).sum())  # rounding can put a mean of ones above 1
+    tallies.add("variance", (expected * np.maximum(1 - expected, 0)).sum())  # Rounding can put a mean of ones above 1.
     for row in texts_by_language(batch, rates).to_pylist():
         for name in ("texts", "matches", "expected"):
             tallies.add(f"language.{name}", row[name], row["language"])

@@ -28,14 +28,14 @@ from runtime.storage.own_files import OwnFile, intact, read_json, refusing
 from runtime.storage.parquet import open_parquet, write_tables
 from runtime.storage.paths import as_path
 
-VERSION = b"2"  # 1 had a row for every entry of the metadata
+COUNTS_VERSION = b"2"  # Version 1 had a row for every entry of the metadata.
 SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
 
 
 @typed
 @dataclass(frozen=True, eq=False)
 class EntryCounts:
-    """The number of texts that contain each entry, by id; `digest` is that of the metadata with these ids."""
+    """The number of texts that contain each entry, by id; `digest` identifies the metadata that has these ids."""
 
     values: np.ndarray  # int64, one per id
     digest: str
@@ -47,7 +47,7 @@ class EntryCounts:
         return cls(np.zeros(size, np.int64), digest)
 
     def count(self, entries: pa.Array | pa.ChunkedArray | Sequence) -> "EntryCounts":
-        """Add to each entry's count the number of these texts that contain the entry, in place; return self.
+        """Add to each entry's count the number of these texts that contain the entry; change and return self.
 
         `entries` has one list of distinct entry ids per text.
         """
@@ -62,8 +62,9 @@ class EntryCounts:
         return pa.RecordBatch.from_arrays([pa.array(ids), pa.array(self.values[ids])], schema=SEEN)
 
     def add_seen(self, batch: pa.RecordBatch | pa.Table) -> "EntryCounts":
-        """Add the counts of a batch or table that `seen` returned, in place; return self."""
-        ids, counts = batch.column("id").to_numpy(), batch.column("count").to_numpy()
+        """Add the counts of a batch or table that `seen` returned; change and return self."""
+        ids = batch.column("id").to_numpy()
+        counts = batch.column("count").to_numpy()
         require_among(ids, len(self.values))
         np.add.at(self.values, ids, counts)
         return self
@@ -86,7 +87,12 @@ class EntryCounts:
         """
         _require_digest(self.digest, entries.digest, "the entries")
         listed = sizes_of(entries.languages).encode()
-        stated = {"version": VERSION, "digest": self.digest, "languages": listed, "checksum": f"{crc32(listed):08x}"}
+        stated = {
+            "version": COUNTS_VERSION,
+            "digest": self.digest,
+            "languages": listed,
+            "checksum": f"{crc32(listed):08x}",
+        }
         schema = COUNTS.with_metadata(stated)
         return write_tables(as_path(path), self._tables(entries, rates, schema), schema)
 
@@ -98,13 +104,13 @@ class EntryCounts:
     def _tables(self, entries: Entries, rates: np.ndarray | None, schema: pa.Schema) -> Iterator[pa.Table]:
         """Yield the counted entries of each language that has any as one table."""
         for language, ids in entries.languages.items():
-            places = np.flatnonzero(self.values[ids])
-            counted = places + ids.start
+            positions = np.flatnonzero(self.values[ids])
+            counted = positions + ids.start
             if len(counted):
                 columns = [
                     pa.array(counted, pa.int32()),
                     pa.repeat(language, len(counted)),
-                    entries.of(language).take(pa.array(places)).cast(pa.string()),
+                    entries.of(language).take(pa.array(positions)).cast(pa.string()),
                     pa.array(self.values[counted]),
                     pa.nulls(len(counted), pa.float32()) if rates is None else pa.array(rates[counted], pa.float32()),
                 ]
@@ -123,7 +129,7 @@ class CountedEntries:
     def open(cls, path: str | Path, digest: str | None = None) -> "CountedEntries":
         """Read the file at `path`; InputError if it is damaged, or if the metadata's digest is not `digest`."""
         url = as_path(path)
-        checksums = (read_json(url.with_name("run.json")) or {}).get("checksums", {})  # of the run in the same folder
+        checksums = (read_json(url.with_name("run.json")) or {}).get("checksums", {})  # The run is in the same folder.
         counts_file = OwnFile(url, checksums.get(url.name), "run the same command of curate again")
         with refusing(counts_file):
             try:
@@ -161,12 +167,12 @@ class CountedEntries:
         stated = file.schema_arrow.metadata or {}
         if not file.schema_arrow.equals(COUNTS) or b"digest" not in stated:
             raise InputError(f"{path} holds no counts of entries; give the counts.parquet of a finished run")
-        if stated.get(b"version") != VERSION:
+        if stated.get(b"version") != COUNTS_VERSION:
             raise InputError(
-                f"{path} is of version {stated.get(b'version')!r}, this program reads {VERSION!r}; count again"
+                f"{path} is of version {stated.get(b'version')!r}, this program reads {COUNTS_VERSION!r}; count again"
             )
         languages = slices_of(stated.get(b"languages", b"{}"))
-        rows = file.read()  # all columns, to compare all checksums
+        rows = file.read()  # All columns are read, so that all checksums are compared.
         ids, counts = rows["id"], rows["count"]
         whole = len(rows) == file.metadata.num_rows and not ids.null_count and not counts.null_count
         whole &= stated.get(b"checksum") == b"%08x" % crc32(stated.get(b"languages", b""))
@@ -189,7 +195,8 @@ def _ascend(ids: np.ndarray, end: int) -> bool:
 
 def sizes_of(languages: Mapping[str, slice]) -> str:
     """Return the number of entries of each language that has any, as JSON, given their slices of ids."""
-    return json.dumps({code: size for code, ids in languages.items() if (size := ids.stop - ids.start)})
+    sizes = {code: ids.stop - ids.start for code, ids in languages.items()}
+    return json.dumps({code: size for code, size in sizes.items() if size})
 
 
 def slices_of(sizes: str | bytes) -> dict[str, slice]:
@@ -262,7 +269,7 @@ def tail_share(counts: ArrayLike, t: float) -> float:
 
 
 def threshold(counts: ArrayLike, p: float) -> int:
-    """Return the count whose cumulative share of matches is nearest to `p`; of two equally near, the smaller.
+    """Return the count whose cumulative share of matches is nearest to `p`; the smaller one of two equally near counts.
 
     A cumulative share includes all smaller counts. The threshold is 1 if all counts are 0, or if there are none.
 
@@ -319,8 +326,8 @@ class Distribution:
         p = _checked_share(p)
         if not self.total:
             return 1
-        # A share is nearest until p passes its midpoint with the next one. Rounded as p itself was rounded, a midpoint
-        # equals a p that stands for it, so that ties are seen as ties: [1, 9] has the shares 0.1 and 1, midpoint 0.55.
+        # A share is nearest until p passes the midpoint between it and the next share. The midpoint is rounded as p is,
+        # so that ties are recognised: [1, 9] has the shares 0.1 and 1, whose midpoint equals p = 0.55.
         nearest = bisect_left(range(len(self.ascending) - 1), p, key=self._midpoint)
         return int(self.ascending[nearest])
 
@@ -336,11 +343,11 @@ CountsOfLanguages = Annotated[
 @typed
 @dataclass(frozen=True)
 class Thresholds:
-    """The threshold t of each language, and the tail share: of all matches, those on entries counted less than t."""
+    """The threshold t of each language, and the tail share: the share of matches on entries counted less than t."""
 
     tail_share: float
     of_language: Mapping[str, int]
-    assumed: bool = False  # True: without English matches or a given share, it is ASSUMED_TAIL_SHARE
+    assumed: bool = False  # True: there are neither English matches nor a given share, so it is ASSUMED_TAIL_SHARE
 
     @classmethod
     def of(cls, counts: CountsOfLanguages, english_threshold: int, tail_share: float | None = None) -> "Thresholds":
@@ -362,7 +369,7 @@ class Thresholds:
 
     @classmethod
     def same(cls, counts: CountsOfLanguages, t: int) -> "Thresholds":
-        """Return the threshold `t` for every language; the tail share is that of all languages' matches together."""
+        """Return the threshold `t` for every language; the tail share is computed over the matches of all languages."""
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
         total = sum(distribution.total for distribution in distributions.values())
         tail = sum(distribution.tail_matches(t) for distribution in distributions.values())
@@ -424,16 +431,18 @@ def threshold_for_size(
     """
     if not isinstance(target, Real) or not target > 0:
         raise InputError(f"the target size is {target!r}; it must be a number above 0")
-    low, high = 1, _whole_threshold(upper)
+    low = 1
+    high = _whole_threshold(upper)
     size = float(size_of([high])[0])
     if size < target:
         return SizedThreshold(high, size, reached=False)
-    while low < high:  # the answer is in low … high, and `size` is that of high
+    while low < high:  # The answer is in low … high, and `size` is the size at `high`.
         candidates = _probes(low, high, probes)
         sizes = [float(value) for value in size_of(candidates)]
         first = next((i for i, value in enumerate(sizes) if value >= target), len(sizes))
         if first < len(sizes):
-            high, size = candidates[first], sizes[first]
+            high = candidates[first]
+            size = sizes[first]
         if first > 0:
             low = candidates[first - 1] + 1
     return SizedThreshold(high, size, reached=True)

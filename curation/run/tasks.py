@@ -141,7 +141,7 @@ class Sampling:
     def grouping(self) -> Grouping:
         """The grouping of kept pairs by draw: a task for each curated file."""
         schema = with_extra(self.extra).append(manifest.DRAW)
-        return Grouping(schema, manifest.keys_of_draws, self.write, self.files * manifest.SECTIONS, self.files)
+        return Grouping(schema, manifest.keys_of_draws, self.write, self.files * manifest.SECTIONS_PER_FILE, self.files)
 
     def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
         """Yield the kept pairs of a file of matched images."""

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing import manifest as module
-from curation.balancing.manifest import DRAWN, SECTIONS, keys_of_draws, sampled
+from curation.balancing.manifest import DRAWN, SECTIONS_PER_FILE, keys_of_draws, sampled
 from curation.run.tasks import Sampling
 from curation.schemas import CURATED, MATCHED
 from runtime import buckets as packing
@@ -58,7 +58,7 @@ def sampling(folder: Path, files: int, row_group_rows: int = 50) -> Sampling:
 def drawn(rows: pa.RecordBatch, files: int, tasks: int = 1, seed: int = 0) -> tuple[list[Block], TaskResult]:
     """Draw as so many tasks over batches of any size do; return their blocks and tallies."""
     blocks, tallies, random = [], TaskResult(), Random(tasks)
-    grouping = Grouping(DRAWN, keys_of_draws, lambda *_: None, files * SECTIONS, files)
+    grouping = Grouping(DRAWN, keys_of_draws, lambda *_: None, files * SECTIONS_PER_FILE, files)
     for part in cut(rows, random, tasks):
         own = TaskResult()
         blocks += grouping.packed(sampled(batch, RATES, seed, own) for batch in cut(part, random, 3))
@@ -141,9 +141,9 @@ def test_a_pair_lies_in_the_section_of_its_draw(files):
     rows = 0
     for block in blocks:
         draws = rows_of_block(block.data, DRAWN)["draw"].to_numpy()
-        assert block.buckets == files * SECTIONS
-        assert (np.floor(draws * files) == block.bucket // SECTIONS).all()
-        assert (np.floor(draws * files * SECTIONS) == block.bucket).all()
+        assert block.buckets == files * SECTIONS_PER_FILE
+        assert (np.floor(draws * files) == block.bucket // SECTIONS_PER_FILE).all()
+        assert (np.floor(draws * files * SECTIONS_PER_FILE) == block.bucket).all()
         rows += len(draws)
     assert rows == tallies["kept"]
 
@@ -156,8 +156,8 @@ def test_draws_at_the_bounds_of_files_lie_in_a_section_of_the_right_file():
         values = values[values * 2.0**53 % 1 == 0]  # as draws are
         rows = {name: pa.nulls(len(values), DRAWN.field(name).type) for name in CURATED.names}
         keys = keys_of_draws(pa.RecordBatch.from_pydict({**rows, "draw": values}, DRAWN))
-        sections = packing.bucket_of(keys, files * SECTIONS)
-        assert (sections // SECTIONS == (values * files).astype(int)).all()
+        sections = packing.bucket_of(keys, files * SECTIONS_PER_FILE)
+        assert (sections // SECTIONS_PER_FILE == (values * files).astype(int)).all()
         assert len(sections) > files
 
 

@@ -61,7 +61,7 @@ def test_a_run_that_removed_hardly_anything_names_flags_that_balance(folder):
 
 
 def test_of_many_images_a_sample_is_judged_and_the_page_says_so(folder, monkeypatch):
-    monkeypatch.setattr(module, "SAMPLE", 500)
+    monkeypatch.setattr(module, "SAMPLED_IMAGES", 500)
     sizes = run(folder, "sampled").facts["sizes"]
     assert sizes["judged"] == 500
     whole = Results.open(folder / "out").facts["sizes"]["curve"]
