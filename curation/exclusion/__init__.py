@@ -26,23 +26,23 @@ from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.tallies import Tallies
 
-VERSION = 4
+EXCLUSION_VERSION = 4  # version of the format in which exclusions are saved
 _LISTED = tuple(kind for kind in KINDS if kind not in HASHES)
-REASONS = ("excluded_hash", *(f"excluded_{kind}" for kind in _LISTED))  # a row gets the first that applies
+REASONS = ("excluded_hash", *(f"excluded_{kind}" for kind in _LISTED))  # A row gets the first that applies.
 _NAMES = pa.array(REASONS)
 _HEADER = "exclusion.json"
 _SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # set → kind of value
 _SAVED = (*_SETS, "hits")
-_NONE = KeySet.of([])
-LISTED = "listed."  # begins names of tallies of the rows that a list names; the list's digest follows
+_EMPTY = KeySet.of([])
+LISTED_TALLY = "listed."  # The digest of a list follows in the tally of the rows that the list names.
 
 
 @dataclass(frozen=True, eq=False)
 class Exclusion:
-    """All that is excluded: sets of uids, URLs, domains of images and domains of pages, patterns of URLs, and hashes.
+    """Sets of excluded uids, URLs, domains of images and domains of pages, patterns of URLs, and hashes.
 
     An image whose hash is listed is excluded once `hits`, the keys of such images, has its key. If several lists were
-    read, `lists` has what each excludes, to count the rows that it names.
+    read, `lists` has the exclusion of each, so that the rows that it names can be counted.
     """
 
     uids: KeySet
@@ -52,24 +52,27 @@ class Exclusion:
     regexes: tuple[str, ...]
     digest: str  # 32 hex digits; independent of files, order and repetitions
     hashes: Mapping[str, np.ndarray] = field(default_factory=dict)  # kind → uint64[hash, word]
-    hits: KeySet = _NONE  # keys of the images that have a listed hash
-    name: str = ""  # of a list: its path as it was given, without secrets
+    hits: KeySet = _EMPTY  # keys of the images that have a listed hash
+    name: str = ""  # the path of the list as it was given, without secrets
     lists: tuple[Exclusion, ...] = ()
 
     @classmethod
     def read(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
-        """Return what the lists in these files exclude; without files, nothing is excluded."""
+        """Return the exclusion of the lists in these files; without files, nothing is excluded."""
         names = [*dict.fromkeys(map(str, paths))]
         forms = [_forms(read_whole_list(name, "the exclusion list")) for name in names]
         lists = [replace(cls._of_forms(values), name=hidden(name)) for name, values in zip(names, forms, strict=True)]
         if len(lists) == 1:
             return lists[0]
-        together = {kind: [*chain.from_iterable(values[kind] for values in forms)] for kind in KINDS}
+        together: dict[str, list] = {kind: [] for kind in KINDS}
+        for values in forms:
+            for kind, of_list in values.items():
+                together[kind] += of_list
         return replace(cls._of_forms(together), lists=tuple(lists))
 
     @classmethod
     def without_hashes(cls, paths: Iterable[str | PathLike[str]]) -> Exclusion:
-        """Return what `read` returns; InputError if a list has hashes, which are looked up only in tables of hashes."""
+        """Return the same as `read`; InputError if a list has hashes, which are looked up only in tables of hashes."""
         read = cls.read(paths)
         if read.hashes:
             raise InputError(
@@ -121,22 +124,24 @@ class Exclusion:
                 hashed.update(np.ascontiguousarray(part).data)
         regexes = tuple(_each_once(values["regex"]))
         hashed.update("\n".join(regexes).encode())
-        hashes = {
-            kind: np.unique(np.concatenate(values[kind]), axis=0) for kind in HASHES if any(map(len, values[kind]))
-        }
-        for kind, words in hashes.items():
+        hashes = {}
+        for kind in HASHES:
+            if not any(map(len, values[kind])):
+                continue
+            words = np.unique(np.concatenate(values[kind]), axis=0)
+            hashes[kind] = words
             hashed.update(f"{kind} {len(words)}\n".encode())
             hashed.update(words.data)
         return cls(**sets, regexes=regexes, digest=hashed.hexdigest(), hashes=hashes)
 
     @property
     def by_list(self) -> tuple[Exclusion, ...]:
-        """What each list excludes, in the order in which they were given."""
+        """The exclusion of each list, in the order in which the lists were given."""
         return self.lists or (self,)
 
     @property
     def lists_digest(self) -> str:
-        """A digest of the lists, on which the numbers of rows that each names depend; their order does not matter."""
+        """A digest of the lists, whose order does not matter; the numbers of rows that each list names depend on it."""
         digests = sorted({listed.digest for listed in self.by_list})
         return blake2b(" ".join(digests).encode(), digest_size=16).hexdigest()
 
@@ -148,11 +153,11 @@ class Exclusion:
     def rows_of_lists(self, tallies: Tallies) -> list[dict[str, Any]]:
         """Return, for run.json, each list's name, its number of distinct values, and the number of pairs it names.
 
-        `tallies` are those of `out_of`, or of `tally_lists`. A pair may be named by several lists.
+        `tallies` come from `out_of` or `tally_lists`. A pair may be named by several lists.
         """
         lists = [listed for listed in self.by_list if listed.name]
         return [
-            {"name": listed.name, "values": listed.values, "found": tallies[f"{LISTED}{listed.digest}"]}
+            {"name": listed.name, "values": listed.values, "found": tallies[f"{LISTED_TALLY}{listed.digest}"]}
             for listed in lists
         ]
 
@@ -170,7 +175,7 @@ class Exclusion:
         """Return the reason why each row is excluded, one of REASONS, or null for a row that stays.
 
         The batch must have the column url and, if pages are excluded, page_url. If uid is null or missing, the MD5 of
-        the URL is used. A row whose url is null is no image, and stays.
+        the URL is used. A row whose url is null is not an image, and stays.
         """
         if not len(self):
             return pa.nulls(batch.num_rows, pa.string())
@@ -183,7 +188,7 @@ class Exclusion:
     def out_of(self, batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
         """Yield batches (schema CANDIDATES) without excluded rows.
 
-        They are tallied as `dropped.REASON` and, as a negative number, as `pairs`, as they were counted as pairs.
+        Excluded rows are tallied as `dropped.REASON`. Their number is subtracted from `pairs`, which counted them.
         """
         for batch in batches:
             reasons = self.excluded(batch)
@@ -197,16 +202,22 @@ class Exclusion:
                 yield batch
 
     def tally_lists(self, excluded: pa.RecordBatch, tallies: Tallies) -> None:
-        """Tally, for each list, how many of the excluded rows it names, as LISTED and the list's digest."""
+        """Tally, for each list, how many of the excluded rows it names, as LISTED_TALLY and the list's digest."""
         for digest, listed in {listed.digest: listed for listed in self.by_list}.items():
             others = listed.excluded(excluded).null_count if self.lists else 0
-            tallies.add(f"{LISTED}{digest}", excluded.num_rows - others)
+            tallies.add(f"{LISTED_TALLY}{digest}", excluded.num_rows - others)
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the exclusion into a folder, for workers to open; return the folder's path."""
         sets = {name: getattr(self, name) for name in _SAVED}
-        arrays = {f"{name}_{part}": getattr(saved, part) for name, saved in sets.items() for part in ("keys", "starts")}
-        header = {"version": VERSION, "digest": self.digest, "regexes": self.regexes, "lists": len(self.lists)}
+        arrays = {f"{name}_keys": saved.keys for name, saved in sets.items()}
+        arrays |= {f"{name}_starts": saved.starts for name, saved in sets.items()}
+        header = {
+            "version": EXCLUSION_VERSION,
+            "digest": self.digest,
+            "regexes": self.regexes,
+            "lists": len(self.lists),
+        }
         save_arrays(Path(directory), _HEADER, header, arrays)
         for number, listed in enumerate(self.lists):
             listed.save(Path(directory) / str(number))
@@ -215,7 +226,7 @@ class Exclusion:
     @classmethod
     def open(cls, directory: str | PathLike[str]) -> Exclusion:
         """Map a saved exclusion into memory shared by all processes of a machine; InputError if it is damaged."""
-        header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
+        header, arrays = open_arrays(Path(directory), _HEADER, EXCLUSION_VERSION)
         try:
             sets: dict[str, Any] = {name: KeySet(arrays[f"{name}_keys"], arrays[f"{name}_starts"]) for name in _SAVED}
             lists = tuple(cls.open(Path(directory) / str(number)) for number in range(header["lists"]))
@@ -242,7 +253,7 @@ class Exclusion:
 
 
 def _forms(lists: Iterable[tuple[str, pa.Array]]) -> dict[str, list]:
-    """Return the values of lists, pairs of a kind, such as `domain`, and an array of values, in the form of KINDS."""
+    """Return the values of lists by kind, in the form of KINDS; each list is a pair of a kind and an array."""
     values: dict[str, list] = {kind: [] for kind in KINDS}
     for kind, some in lists:
         values[kind].append(KINDS[kind].form(some))

@@ -1,9 +1,9 @@
 """Read exclusion lists into sets of uids, URLs, domains with their subdomains, and hashes of files.
 
-A list is lines of text, or a table with a column of such values. A line is `kind:value`, or a value whose form shows
+A list is a text file, or a table with a column of such values. A line is `kind:value`, or a value whose format shows
 its kind. Blank lines and lines that begin with # are skipped. The path of a list of hashes may be prefixed by the kind
-of hash, as `md5=list.txt`. No message repeats a hash: listed hashes are of illegal pictures. Sets are looked up a batch
-at a time, by keys of 16 bytes.
+of hash, as `md5=list.txt`. No message repeats a hash, because listed hashes are of illegal pictures. Sets are looked up
+a batch at a time, by keys of 16 bytes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 from string import whitespace
 from typing import BinaryIO
 from urllib.parse import unquote
@@ -30,9 +31,9 @@ from runtime.arrow import string_array, string_buffers, uid_numbers
 from runtime.errors import InputError, quoted, quoted_names
 from runtime.kernels.hashes import md5
 
-_KEYS_IN_BUCKET = 4  # keys per bucket, about: a search reads one or two cache lines
-_LONGEST_LABEL, _LONGEST_NAME = 63, 253  # characters, of DNS
-# The same host as the kernel `host_span` finds, also for URLs that are not plain ASCII.
+_KEYS_IN_BUCKET = 4  # With about so many keys in a bucket, a search reads one or two cache lines.
+_LONGEST_LABEL, _LONGEST_NAME = 63, 253  # limits of DNS in characters
+# This pattern finds the same host as the kernel `host_span`, also in URLs that are not plain ASCII.
 HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
 _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
 _NUMBERS = re.compile(r"(?:.*\.)?\d+")
@@ -43,16 +44,16 @@ _DOMAIN = "domain; give one such as example.org, which covers its subdomains, an
 _ANY_HASH = "hash"  # name of the column of hashes if the path states their kind
 
 _HASH = re.compile("[0-9a-fA-F]{32}")
-_HEAD = 1 << 16  # bytes searched for a comment or a header in a file without values
+_HEAD_BYTES = 1 << 16  # bytes searched for a comment or a header in a file without values
 
-# A line without `kind:` is of the first kind whose form it has.
+# A line without `kind:` has the first kind whose format it matches.
 _FORMS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "uid": lambda lines: pc.match_substring_regex(lines, "^[0-9a-fA-F]{32}$"),
     "url": lambda lines: pc.match_substring(lines, "://"),
     "domain": lambda lines: pc.match_substring(lines, "."),
 }
 
-_KIND_OF_COLUMN = {name: kind for kind in ("uid", "url") for name in RECOGNISED[kind]}
+_KIND_OF_COLUMN = dict.fromkeys(RECOGNISED["uid"], "uid") | dict.fromkeys(RECOGNISED["url"], "url")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,7 @@ def domain_keys(domains: pa.Array) -> np.ndarray:
     """Return the key of each domain, uint64[domain, 2], a 128-bit hash; domains must be in `canonical` form."""
     offsets, data = string_buffers(domains)
     keys = np.empty((len(domains), 2), np.uint64)
-    if len(domains):  # without lists, nothing is compiled here
+    if len(domains):  # Without lists, nothing is compiled here.
         hash_names(data, offsets, keys)
     return keys
 
@@ -158,7 +159,7 @@ def registered_domain(host: str) -> str:
     return _registered(host) if len(host) <= _LONGEST_NAME else canonical(host)
 
 
-@lru_cache(maxsize=1 << 17)  # the same hosts recur in each batch
+@lru_cache(maxsize=1 << 17)  # The same hosts recur in each batch.
 def _registered(host: str) -> str:
     name = canonical(host)
     if _NUMBERS.fullmatch(name) or name.startswith("["):
@@ -188,7 +189,9 @@ def is_domain(name: str) -> bool:
 
 
 def _ascii_label(label: str) -> str:
-    if label.isascii() or len(label) > _LONGEST_LABEL:  # too long for DNS; Punycode would take quadratic time
+    if (
+        label.isascii() or len(label) > _LONGEST_LABEL
+    ):  # DNS refuses longer labels, and Punycode would take quadratic time.
         return label
     return "xn--" + label.encode("punycode").decode()
 
@@ -200,7 +203,7 @@ def _respelled(urls: pa.Array) -> pa.Array:
 
 def _ascending(keys: np.ndarray) -> np.ndarray:
     """Return the keys, uint64[key, 2], sorted and without duplicates; the given array is overwritten to save memory."""
-    ordered = keys.byteswap(inplace=True).view("S16").reshape(-1)  # sorts twice as fast as by two numbers
+    ordered = keys.byteswap(inplace=True).view("S16").reshape(-1)  # Strings are sorted twice as fast as two numbers.
     ordered.sort()
     first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
     ordered = ordered if first.all() else ordered[first]
@@ -209,7 +212,7 @@ def _ascending(keys: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of listed value: the mask of valid values, their conversion, and what errors say was expected."""
+    """A kind of listed value: the mask of valid values, their conversion, and the phrase by which errors name it."""
 
     is_right: Callable[[pa.Array], np.ndarray]
     form: Callable[[pa.Array], np.ndarray | Sequence[str]]
@@ -297,18 +300,19 @@ def listed_values(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
     """
     only, path = _kind_and_path(path)
     with opened_table(path, what) as file:
-        yield from (_read_table if is_table_file(path) else _read_text)(file, path, only)
+        values_of = _read_table if is_table_file(path) else _read_text
+        yield from values_of(file, path, only)
 
 
 def read_whole_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
-    """Yield what `listed_values` yields; InputError for a list without values and comments, as it may be cut off."""
+    """Yield the same as `listed_values`; InputError for a list without values and comments, as it may be cut off."""
     number = 0
     for kind, values in listed_values(path, what):
         number += len(values)
         yield kind, values
     if not number:
         with opened_table(_kind_and_path(path)[1], what) as file:
-            if not file.read(_HEAD).strip("\ufeff".encode() + whitespace.encode()):
+            if not file.read(_HEAD_BYTES).strip("\ufeff".encode() + whitespace.encode()):
                 raise InputError(
                     f"{what} {path} is empty; leave it out, or let a list that is to name nothing say so in a "
                     "line that begins with #"
@@ -332,7 +336,7 @@ def _read_text(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[st
 
 
 def _refused(kind: str, value: str) -> str:
-    """Return what is wrong with a line or value; the message shows the value unless it may be a hash."""
+    """Return the fault of a line or value; the message shows the value unless it may be a hash."""
     if kind not in KINDS and _HASH.search(value):
         return _NO_HASH
     expected = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
@@ -363,16 +367,18 @@ def _by_kind(lines: pa.Array, only: str | None) -> Iterator[tuple[str, np.ndarra
 
 
 def _split(lines: pa.Array, numbers: np.ndarray, form: Callable[[pa.Array], pa.Array]) -> tuple[np.ndarray, np.ndarray]:
-    """Divide `numbers`, which are line numbers, in two: those of lines for which `form` is true, and the others."""
+    """Divide line numbers in two: the numbers of lines for which `form` is true, and the other numbers."""
     has_form = flags(form(lines.take(pa.array(numbers))))
     return numbers[has_form], numbers[~has_form]
 
 
 def _read_table(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[str, pa.Array]]:
-    rows, kinds = 0, _KIND_OF_COLUMN | _KIND_OF_HASHES if only is None else {only: only, _ANY_HASH: only}
+    kinds = _KIND_OF_COLUMN | _KIND_OF_HASHES if only is None else {only: only, _ANY_HASH: only}
+    rows = 0
     for batch in table_batches(file, path, lambda names: _columns(names, path, only)):
         for name in batch.schema.names:
-            values, kind = batch[name], kinds[name.lower()]
+            values = batch[name]
+            kind = kinds[name.lower()]
             filled_rows = np.flatnonzero(flags(pc.not_equal(values, "")))
             stated = values.take(pa.array(filled_rows))
             bad = first_bad(kind, stated)
@@ -385,15 +391,15 @@ def _read_table(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[s
 
 
 def _columns(names: list[str], path: str, only: str | None) -> list[str]:
-    """Return the columns to read, of a table with the columns `names`; InputError if there are none.
+    """Return the columns to read from a table with the columns `names`; InputError if there are none.
 
-    If `only`, a kind of hash, is given, these are the columns `only` and `hash`. Otherwise they are those of uids and
-    URLs or, without these, sha256, md5 and pdq.
+    If `only`, a kind of hash, is given, these are the columns `only` and `hash`. Otherwise they are the columns of uids
+    and URLs or, if the table has none, sha256, md5 and pdq.
     """
     choices = [[*_KIND_OF_COLUMN], [*_KIND_OF_HASHES]] if only is None else [[only, _ANY_HASH]]
     for choice in choices:
         columns = [name for name in dict.fromkeys(names) if name.lower() in choice]
         if columns:
             return columns
-    expected = " or ".join(name for names in choices for name in names)
+    expected = " or ".join(chain.from_iterable(choices))
     raise InputError(f"{path} has the columns {quoted_names(names)}; expected one named {expected}")
