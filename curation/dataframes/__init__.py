@@ -43,11 +43,11 @@ from runtime.warming import compile_kernels
 __all__ = ["DIGEST", "Balance", "Folder", "MatchOptions", "count", "dropped", "match", "sample", "thresholds"]
 
 Folder = str | Path
-# Fields of CurationConfig that only a run can honour: any value but the default is refused.
+# Only a run on files honours these fields of CurationConfig. Any other value than the default is refused.
 NOT_HONOURED = {row["parameter"]: row["reason"] for row in table_rows(__package__, "not_honoured.csv")}
 
 DIGEST = "entries"  # key in a column's metadata: the digest of the entries that the column's ids number
-LANGUAGES = "languages"  # likewise in that of ids of counts: the number of entries of each language
+LANGUAGE_SIZES = "languages"  # key in the metadata of the ids of counts: the number of entries of each language
 
 
 @typed
@@ -111,9 +111,11 @@ def match(
     `pairs` has a column of URLs and one of texts, and may have `uid`, `page_url` and `language`. `dropped` counts the
     rows that are not pairs. Matchers are built at once; all else runs when Spark needs the rows.
     """
-    config, options = honoured(config), options or MatchOptions()
+    config = honoured(config)
+    options = options or MatchOptions()
     entries = entries_for(config, metadata)
-    rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
+    rows = _candidate_columns(pairs, options)
+    plan = _plan(pairs, entries, config, options)
     if options.unique_images:
         images = map_batches(rows, lambda batches: partitions.match_unique(batches, plan), MATCHED)
     else:
@@ -131,14 +133,16 @@ def dropped(
     config: CurationConfig | None = None,
     options: MatchOptions | None = None,
 ) -> DataFrame:
-    """Return a DataFrame of `name` and `count`: how many rows `match` reads and drops of the same pairs.
+    """Return a DataFrame of `name` and `count`: how many rows of the same pairs `match` reads and drops.
 
-    The names are those of run.json: `records`, `pairs`, `cut_text` and `dropped.REASON`; a name without a row has the
-    count 0. Spark reads the pairs and groups them by image once more, but does not match them.
+    The names are the same as in run.json: `records`, `pairs`, `cut_text` and `dropped.REASON`. A name without a row has
+    the count 0. Spark reads the pairs and groups them by image again, but does not match them.
     """
-    config, options = honoured(config), options or MatchOptions()
+    config = honoured(config)
+    options = options or MatchOptions()
     entries = entries_for(config, metadata)
-    rows, plan = _candidate_columns(pairs, options), _plan(pairs, entries, config, options)
+    rows = _candidate_columns(pairs, options)
+    plan = _plan(pairs, entries, config, options)
     read = map_batches(
         rows, lambda batches: partitions.tallies(batches, plan, options.unique_images), partitions.COUNTED
     )
@@ -156,9 +160,9 @@ def count(
     config: CurationConfig | None = None,
     artefacts: Folder | None = None,
 ) -> DataFrame:
-    """Return `id`, `language`, `entry` and `count`, the number of texts with the entry, of each entry that a text has.
+    """Return `id`, `language`, `entry` and `count`, the number of texts with the entry, for each entry that a text has.
 
-    `metadata` and `config` must be those that the images were matched with.
+    `metadata` and `config` must be the ones that the images were matched with.
     """
     entries = entries_for(honoured(config), metadata)
     require_columns(matched, ["candidates"], "match")
@@ -168,9 +172,9 @@ def count(
     written = _once(f"metadata-{entries.digest}", entries.save)
     saved = sender(matched.sparkSession, artefacts, scratch_of_process())(written)
     groups = matched.sparkSession.range(partitions.row_groups(written))
-    named = map_batches(groups, lambda batches: partitions.entries(batches, saved), partitions.NAMED)
-    counts = named.join(seen, on="id", how="right")  # not inner: an id that is no entry's must not vanish
-    stated = {DIGEST: entries.digest, LANGUAGES: sizes_of(entries.languages)}
+    named = map_batches(groups, lambda batches: partitions.entries(batches, saved), partitions.ENTRY_ROWS)
+    counts = named.join(seen, on="id", how="right")  # An inner join would hide ids that belong to no entry.
+    stated = {DIGEST: entries.digest, LANGUAGE_SIZES: sizes_of(entries.languages)}
     return counts.select("id", "language", "entry", "count").withMetadata("id", stated)
 
 
@@ -179,7 +183,7 @@ def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balan
     """Return thresholds and rates for `counts`, all rows that `count` returned; the driver collects the numbers."""
     config = honoured(config)
     require_columns(counts, ["id", "language", "count"], "count")
-    languages = slices_of(_stated(counts, "id", LANGUAGES) or "{}")
+    languages = slices_of(_stated(counts, "id", LANGUAGE_SIZES) or "{}")
     values = _by_id(counts.select("id", "language", "count").toArrow(), languages)
     by_language = {code: values[ids] for code, ids in languages.items()}
     thresholds = thresholds_at(config.english_threshold, by_language, config)
@@ -217,7 +221,8 @@ def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
 
 def _plan(pairs: DataFrame, entries: Entries, config: CurationConfig, options: MatchOptions) -> MatchPlan:
     """Ship the matchers, model and exclusion lists that workers need for matching; return a plan that names them."""
-    model, exclusion = Identifier.open(options.model), Exclusion.without_hashes(options.exclude)
+    model = Identifier.open(options.model)
+    exclusion = Exclusion.without_hashes(options.exclude)
     send = sender(pairs.sparkSession, options.artefacts, scratch_of_process())
     compile_kernels(warm.CALLS)
     if config.matcher == "trie":
@@ -241,7 +246,7 @@ def _once(name: str, save: Callable[[Path], object]) -> Path:
 
 
 def _by_id(table: pa.Table, languages: Mapping[str, slice]) -> np.ndarray:
-    """Return the counts by id, of all ids of the languages; InputError if an id is no entry's, or languages lack."""
+    """Return the counts of all ids of `languages`, by id; InputError for ids of no entry or of other languages."""
     if table["language"].null_count:
         unknown = pc.min(table.filter(pc.is_null(table["language"]))["id"])
         raise InputError(f"id {unknown} is no entry's: count with the metadata that the images were matched with")
@@ -260,7 +265,7 @@ def _stated(frame: DataFrame, column: str, key: str) -> str | None:
 
 
 def _require_digest(matched: DataFrame, digest: str) -> None:
-    """Refuse images that were matched with metadata of another digest, as their column `candidates` states."""
+    """Refuse images whose column `candidates` states that they were matched with metadata of another digest."""
     stated = _stated(matched, "candidates", DIGEST)
     if stated not in (None, digest):
         raise InputError(

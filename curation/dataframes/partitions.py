@@ -4,6 +4,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,12 +26,12 @@ from runtime.tallies import Tallies, TaskResult
 from runtime.warming import compile_kernels
 
 Batches = Iterable[pa.RecordBatch]
-BUCKETS = 1 << 10  # ranges of keys: enough for many tasks, few enough that a partition's blocks are full
+PARTITION_BUCKETS = 1 << 10  # number of ranges of keys: enough for many tasks, few enough to fill a partition's blocks
 BLOCKS = pa.schema([pa.field("bucket", pa.int32()), pa.field("block", pa.binary())])
-BATCH_ROWS = 1 << 14  # images in a batch that Spark gets
+IMAGES_PER_BATCH = 1 << 14  # images in a batch that Spark gets
 TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("count", pa.int64())])
 COUNTED = pa.schema([*BLOCKS, *TALLIES])  # rows that are each a block or a tally
-NAMED = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
+ENTRY_ROWS = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
 
 
 def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
@@ -41,13 +42,16 @@ def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
     matching = plan.open()
     gc.freeze()
     result = TaskResult()
-    for block in pack_pairs(_candidates(batches, plan, result), matching, plan.config.max_texts, BUCKETS, result):
+    for block in pack_pairs(
+        _candidates(batches, plan, result), matching, plan.config.max_texts, PARTITION_BUCKETS, result
+    ):
         yield pa.RecordBatch.from_pylist([{"bucket": block.bucket, "block": block.data}], BLOCKS)
 
 
 def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
     """Yield the images with a match of a partition in which each row is an image of its own."""
-    matching, tallied = plan.open(), Tallies()
+    matching = plan.open()
+    tallied = Tallies()
     gc.freeze()
     for run in runs(map(keyed, _candidates(batches, plan, tallied))):
         yield group_images(matching.match(run), tallied, unique=True)
@@ -59,10 +63,11 @@ def grouped_images(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]
     The partition must have all blocks of its buckets.
     """
     _prepare()
-    blocks = (block.as_buffer() for batch in batches for block in batch["block"])
-    for images in images_of(by_bucket(blocks, BUCKETS, PAIRS, key_of), max_texts, TaskResult()):
-        for at in range(0, images.num_rows, BATCH_ROWS):
-            yield images.slice(at, BATCH_ROWS)
+    packed = chain.from_iterable(batch["block"] for batch in batches)
+    blocks = (block.as_buffer() for block in packed)
+    for images in images_of(by_bucket(blocks, PARTITION_BUCKETS, PAIRS, key_of), max_texts, TaskResult()):
+        for at in range(0, images.num_rows, IMAGES_PER_BATCH):
+            yield images.slice(at, IMAGES_PER_BATCH)
 
 
 def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.RecordBatch]:
@@ -71,7 +76,8 @@ def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.Reco
     With `unique`, each row is an image of its own, and no blocks are yielded.
     """
     _prepare()
-    tallied, packer = TaskResult(), Packer(BUCKETS)
+    tallied = TaskResult()
+    packer = Packer(PARTITION_BUCKETS)
     for run in runs(map(keyed, _candidates(batches, plan, tallied))):
         if not unique:
             rows = combine(run, plan.config.max_texts, tallied)
@@ -94,7 +100,7 @@ def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
                 tallied.add(row["name"], row["count"])
             yield from (block.as_buffer() for block in batch["block"].drop_null())
 
-    tally_copies(by_bucket(blocks(), BUCKETS, KEYED, key_of), max_texts, tallied)
+    tally_copies(by_bucket(blocks(), PARTITION_BUCKETS, KEYED, key_of), max_texts, tallied)
     yield pa.RecordBatch.from_pylist(_rows(tallied), TALLIES)
 
 
@@ -103,7 +109,12 @@ def entries(batches: Batches, saved: Shipped) -> Iterator[pa.RecordBatch]:
     with intact(entries_file(saved.path())) as path, open_parquet(path) as file:
         for batch in batches:
             for number in batch["id"].to_pylist():
-                yield from file.read_row_group(number, columns=NAMED.names).select(NAMED.names).cast(NAMED).to_batches()
+                yield from (
+                    file.read_row_group(number, columns=ENTRY_ROWS.names)
+                    .select(ENTRY_ROWS.names)
+                    .cast(ENTRY_ROWS)
+                    .to_batches()
+                )
 
 
 def row_groups(saved: Path) -> int:
