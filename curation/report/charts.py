@@ -6,6 +6,7 @@ rank, the cumulative share of matches, and thresholds; the macro `chart` of temp
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from math import floor, log10
 from typing import Any
 
@@ -22,14 +23,14 @@ _REASONS = table_rows("curation.report", "reasons.csv")
 DROPPED = {row["reason"]: row["meaning"] for row in _REASONS if row["counted"] == "dropped"}
 # Reasons why the language of a text is undetermined: such a text counts as `other`, whatever its label says.
 UNDETERMINED = {row["reason"]: row["meaning"] for row in _REASONS if row["counted"] == "undetermined"}
-LABEL = 32  # most characters of the label of a condition
+MAX_CONDITION_CHARACTERS = 32  # The label of a longer condition is cut.
 
 WIDTH, HEIGHT = 420, 298
-LEFT, RIGHT, TOP, BOTTOM = 58, 406, 22, 254  # of the area between the axes
-POINTS = 160  # most points of a line, evenly spaced on a logarithmic axis
-PLOTTED = 3  # languages with charts of their own, those with the most matches
-LABELLED = 24  # dots that may get a label: languages with the most matches
-HALF_LABEL = 62  # pixels: half the width of the widest label above the border of the head
+LEFT, RIGHT, TOP, BOTTOM = 58, 406, 22, 254  # the pixels of the area between the axes
+MAX_POINTS = 160  # A line has at most so many points, evenly spaced on a logarithmic axis.
+PLOTTED_LANGUAGES = 3  # So many languages, the ones with the most matches, have charts of their own.
+MAX_LABELLED_DOTS = 24  # Only the dots of so many languages, the ones with the most matches, may get a label.
+HALF_LABEL = 62  # half the width of the widest label above the border of the head, in pixels
 LABEL_ROOM = (26, 11)  # width and height in pixels of a label beside a dot
 BY_RANK = "entries by rank, most frequent first"
 
@@ -38,7 +39,7 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Bar:
-    """A row of a bar chart. The page shows the remark and the meaning, the console the remark alone."""
+    """A row of a bar chart. The page shows the remark and the meaning; the console shows only the remark."""
 
     label: str
     value: float
@@ -50,8 +51,10 @@ class Bar:
 def funnel(facts: dict[str, Any]) -> list[Bar]:
     """Return a bar for each step of a run, with the rows left after the step; `facts` is the content of run.json."""
     rows = facts["rows"]
-    matched, past, kept = rows["matched"], rows.get("gated"), rows["kept"]
-    bars = [Bar("files", rows["files"], has_bar=False)]  # no bar: other steps do not count files or pages
+    matched = rows["matched"]
+    past = rows.get("gated")
+    kept = rows["kept"]
+    bars = [Bar("files", rows["files"], has_bar=False)]  # Files and pages have no bar: other steps do not count them.
     if rows["pages"]:
         bars.append(Bar("pages with images", rows["pages"], has_bar=False))
     bars += [
@@ -100,8 +103,9 @@ def _conditions(facts: dict[str, Any]) -> Iterator[Bar]:
             left -= condition["removed"]
             remark = f"{number(condition['removed'])} removed, {number(condition['alone'])} by nothing else"
             text = condition["text"]
-            label, meaning = (text, "") if len(text) <= LABEL else (f"{text[: LABEL - 1]}…", text)
-            yield Bar(label, left, "; ".join(filter(None, (remark, failures))), meaning)
+            is_cut = len(text) > MAX_CONDITION_CHARACTERS
+            label = f"{text[: MAX_CONDITION_CHARACTERS - 1]}…" if is_cut else text
+            yield Bar(label, left, "; ".join(filter(None, (remark, failures))), meaning=text if is_cut else "")
             failures = ""
 
 
@@ -116,14 +120,16 @@ def head_and_tail(run: Run, rates: np.ndarray) -> list[Bar]:
     The tail has the entries counted less than t. A text counts once for each of its entries. `rates` has the rate of
     each entry, by id.
     """
-    tail, head = np.zeros(2), np.zeros(2)  # entries seen, texts kept for these entries
+    tail, head = np.zeros(2), np.zeros(2)  # Both hold the number of entries seen, and of texts kept for them.
     for code, ids in run.entries.languages.items():
         counted = np.flatnonzero(run.counts.values[ids]) + ids.start
         counts = run.counts.values[counted]
-        kept, in_tail = counts * np.asarray(rates[counted], np.float64), counts < run.thresholds.of_language[code]
+        kept = counts * np.asarray(rates[counted], np.float64)
+        in_tail = counts < run.thresholds.of_language[code]
         tail += (in_tail.sum(), kept[in_tail].sum())
         head += ((~in_tail).sum(), kept[~in_tail].sum())
-    total, images = head[1] + tail[1], run.curated["expected"]
+    total = head[1] + tail[1]
+    images = run.curated["expected"]
     times = f"{total / images:.1f} times the expected images: " if images else ""
     return [
         Bar("head", head[1], f"{number(head[0])} entries in t texts or more: about t texts for each"),
@@ -140,13 +146,13 @@ class Axis:
     begin: float
     end: float
 
-    def place(self, values: ArrayLike) -> np.ndarray:
+    def positions(self, values: ArrayLike) -> np.ndarray:
         """Return the position in pixels of each value, a share from 0 to 1, as float64."""
         return self.begin + (self.end - self.begin) * np.asarray(values)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Return the position in pixels and the label of five ticks, from 0 to 100 %."""
-        return [(float(self.place(quarter / 4)), f"{25 * quarter} %") for quarter in range(5)]
+        return [(float(self.positions(quarter / 4)), f"{25 * quarter} %") for quarter in range(5)]
 
 
 @dataclass(frozen=True)
@@ -156,21 +162,22 @@ class LogAxis(Axis):
     high: float
     low: float = 1
 
-    def place(self, values: ArrayLike) -> np.ndarray:
+    def positions(self, values: ArrayLike) -> np.ndarray:
         """Return the position in pixels of each value, a number above 0, as float64."""
         low, high = self._bounds()
-        return super().place((np.log10(values) - low) / (high - low))
+        return super().positions((np.log10(values) - low) / (high - low))
 
     def ticks(self) -> list[tuple[float, str]]:
         """Return the position in pixels and the label of each tick.
 
-        Each decade has a tick; below two decades 2 and 5 have ticks, too; from seven on some decades have none.
+        Each decade has a tick. An axis of fewer than two decades also has ticks at 2 and 5. From seven decades on, some
+        have no tick.
         """
         low, high = self._bounds()
         decades = range(low, floor(high + 1e-9) + 1, 1 + int(high - low) // 7)
         steps = (1, 2, 5) if high - low < 2 else (1,)
-        values = [step * 10**i for i in decades for step in steps]
-        return [(float(self.place(value)), short(value)) for value in values if log10(value) <= high + 1e-9]
+        values = [step * 10**i for i, step in product(decades, steps)]
+        return [(float(self.positions(value)), short(value)) for value in values if log10(value) <= high + 1e-9]
 
     def _bounds(self) -> tuple[int, float]:
         """Return the exponents of 10 at the two ends of the axis."""
@@ -200,21 +207,25 @@ class Chart:
     y_title: str
     area: Points = field(default_factory=list)
     border: Points = field(default_factory=list)  # a dashed line between two points, where head and tail meet
-    lines: Mapping[str, Points] = field(default_factory=dict)  # by class in the style sheet: before, ideal, after
+    lines: Mapping[str, Points] = field(default_factory=dict)  # class in the style sheet (before, ideal, after) → line
     dots: list[tuple[float, float, str]] = field(default_factory=list)  # x, y, and a text to show on hovering
     labels: Sequence[Label] = ()
 
 
 def distributions(run: Run) -> list[tuple[str, Distribution, int, tuple[Chart, Chart]]]:
-    """Return (code, distribution, t, two charts) of the PLOTTED languages with the most matches, largest first.
+    """Return (code, distribution, t, two charts) of the PLOTTED_LANGUAGES with the most matches, largest first.
 
-    The charts are those of `counts_by_rank` and `cumulative_share`.
+    `counts_by_rank` and `cumulative_share` draw the two charts.
     """
-    all_of, plotted = run.distributions, []
-    for code in sorted((code for code in all_of if all_of[code].total), key=lambda code: -all_of[code].total)[:PLOTTED]:
-        ids, t = run.entries.languages[code], run.thresholds.of_language[code]
+    matched = [(code, of_code) for code, of_code in run.distributions.items() if of_code.total]
+    matched.sort(key=lambda item: -item[1].total)
+    plotted = []
+    for code, distribution in matched[:PLOTTED_LANGUAGES]:
+        ids = run.entries.languages[code]
+        t = run.thresholds.of_language[code]
         counts, kept = by_rank(run.counts.values[ids], run.kept_counts.values[ids])
-        plotted.append((code, all_of[code], t, (counts_by_rank(counts, kept, t), cumulative_share(counts, kept, t))))
+        shapes = (counts_by_rank(counts, kept, t), cumulative_share(counts, kept, t))
+        plotted.append((code, distribution, t, shapes))
     return plotted
 
 
@@ -232,9 +243,9 @@ def counts_by_rank(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
     """
     ranks = _ranks(len(counts))
     x = LogAxis(LEFT, RIGHT, len(counts))
-    y = LogAxis(BOTTOM, TOP, 1.25 * max(counts[0], t))  # some room above for the label of t
-    level = float(y.place(t))
-    after = points(x, y, ranks, np.maximum(1, kept_by_rank(counts, kept, ranks)))  # the axis begins at 1
+    y = LogAxis(BOTTOM, TOP, 1.25 * max(counts[0], t))  # There is room above for the label of t.
+    level = float(y.positions(t))
+    after = points(x, y, ranks, np.maximum(1, kept_by_rank(counts, kept, ranks)))  # The axis begins at 1.
     return Chart(
         f"Counts of {number(len(counts))} entries by rank, and how many of their texts are kept; t is {number(t)}",
         *(x, y, BY_RANK, "texts with the entry"),
@@ -245,7 +256,7 @@ def counts_by_rank(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
             "ideal": points(x, y, ranks, np.minimum(counts[ranks - 1], t)),
             "after": after,
         },
-        # At the left, where the line of counts is far above or below the label.
+        # The label is at the left, where the line of counts is far above or below it.
         labels=[Label(LEFT + 6, level - 5, f"t = {number(t)}", "start", "t")],
     )
 
@@ -265,12 +276,13 @@ def _sums_between(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
 
 
 def cumulative_share(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
-    """Return a chart of the cumulative share of matches by rank, most frequent entry first, of all texts and of kept.
+    """Return a chart of the cumulative share of matches by rank, most frequent entry first, of all and of kept texts.
 
     `counts` and `kept` are as `by_rank` returns them. In the ideal a count is cut to `t`.
     """
     ranks = _ranks(len(counts))
-    x, y = LogAxis(LEFT, RIGHT, len(counts)), Axis(BOTTOM, TOP)
+    x = LogAxis(LEFT, RIGHT, len(counts))
+    y = Axis(BOTTOM, TOP)
     head = int((counts >= t).sum())
     matches = {"before": counts, "ideal": np.minimum(counts, t), "after": kept}
     sums = {name: np.cumsum(values) for name, values in matches.items() if values.any()}
@@ -281,7 +293,7 @@ def cumulative_share(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
     )
     if not head:
         return chart
-    border, above = _border(float(x.place(head)), f"{number(head)} in the head")
+    border, above = _border(float(x.positions(head)), f"{number(head)} in the head")
     return replace(chart, border=border, labels=[above])
 
 
@@ -295,15 +307,15 @@ def thresholds(languages: Mapping[str, dict[str, Any]]) -> Chart | None:
         return None
     x = LogAxis(LEFT, RIGHT, 3 * rows[0][1]["matches"], low=rows[-1][1]["matches"])
     y = LogAxis(BOTTOM, TOP, 2 * max(row["t"] for _, row in rows))
-    places = [(code, float(x.place(row["matches"])), float(y.place(row["t"]))) for code, row in rows]
+    centres = [(code, float(x.positions(row["matches"])), float(y.positions(row["t"]))) for code, row in rows]
     return Chart(
         "Threshold of each language over its number of matches",
         *(x, y, "matches of the language", "t"),
         dots=[
             (a, b, f"{code}: t = {number(row['t'])}, {number(row['matches'])} matches")
-            for (code, a, b), (_, row) in zip(places, rows, strict=True)
+            for (code, a, b), (_, row) in zip(centres, rows, strict=True)
         ],
-        labels=[Label(a + 6, b + 4, code) for code, a, b in _apart(places)],
+        labels=[Label(a + 6, b + 4, code) for code, a, b in _apart(centres)],
     )
 
 
@@ -314,10 +326,12 @@ def sizes(facts: Mapping[str, Any]) -> Chart | None:
     """
     if not (curve := facts.get("sizes", {}).get("curve")):
         return None
-    tried, images = [point["t"] for point in curve], facts["rows"].get("gated", facts["rows"]["matched"])
+    tried = [point["t"] for point in curve]
+    images = facts["rows"].get("gated", facts["rows"]["matched"])
     t = facts["languages"].get("en", {}).get("t") or facts["parameters"]["english_threshold"]
-    x, y = LogAxis(LEFT, RIGHT, max(tried[-1], t)), Axis(BOTTOM, TOP)
-    border, above = _border(float(x.place(t)), f"t = {number(t)}")
+    x = LogAxis(LEFT, RIGHT, max(tried[-1], t))
+    y = Axis(BOTTOM, TOP)
+    border, above = _border(float(x.positions(t)), f"t = {number(t)}")
     return Chart(
         f"Images kept, and tail share, over the English threshold; t is {number(t)}",
         *(x, y, "English threshold t", "share"),
@@ -337,13 +351,13 @@ def _border(x: float, text: str) -> tuple[Points, Label]:
 
 
 def _apart(dots: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
-    """Return the dots to label: of the first LABELLED those whose label covers no other dot and no earlier label.
+    """Return the dots, among the first MAX_LABELLED_DOTS, whose label covers no other dot and no earlier label.
 
     A dot is (code, x, y) in pixels, and its label is at the right of it.
     """
     width, height = LABEL_ROOM
     labelled: list[tuple[str, float, float]] = []
-    for code, a, b in dots[:LABELLED]:
+    for code, a, b in dots[:MAX_LABELLED_DOTS]:
         hides_dot = any(0 < x - a < width and abs(y - b) < height for _, x, y in dots)
         if not hides_dot and all(abs(a - x) > width or abs(b - y) > height for _, x, y in labelled):
             labelled.append((code, a, b))
@@ -351,10 +365,10 @@ def _apart(dots: list[tuple[str, float, float]]) -> list[tuple[str, float, float
 
 
 def _ranks(entries: int) -> np.ndarray:
-    """Return at most POINTS ranks from 1 to `entries`, int64, evenly spaced on a logarithmic axis."""
-    return np.unique(np.geomspace(1, entries, POINTS).round().astype(np.int64))
+    """Return at most MAX_POINTS ranks from 1 to `entries`, int64, evenly spaced on a logarithmic axis."""
+    return np.unique(np.geomspace(1, entries, MAX_POINTS).round().astype(np.int64))
 
 
 def points(x: Axis, y: Axis, across: ArrayLike, up: ArrayLike) -> Points:
     """Return the point (x, y) in pixels of each pair of values: `across` on axis `x`, `up` on axis `y`."""
-    return list(zip(x.place(across).tolist(), y.place(up).tolist(), strict=True))
+    return list(zip(x.positions(across).tolist(), y.positions(up).tolist(), strict=True))

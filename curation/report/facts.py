@@ -1,4 +1,4 @@
-"""Compute the content of run.json and thresholds.json: what a run read, dropped and kept, and its thresholds."""
+"""Compute run.json and thresholds.json: the numbers of rows that a run read, dropped and kept, and its thresholds."""
 
 import math
 from collections import Counter
@@ -23,8 +23,8 @@ from runtime.packages import versions
 from runtime.tallies import TaskResult
 from runtime.wording import number, percent, quotient
 
-VERSION = 1  # of run.json
-TOP = 20  # entries listed per language; also damaged inputs and unknown labels listed
+RUN_JSON_VERSION = 1  # version of the formats of run.json and thresholds.json
+LISTED_ITEMS = 20  # number of listed entries per language, and of listed damaged inputs and unknown labels
 
 
 @dataclass(frozen=True)
@@ -52,27 +52,27 @@ class Run:
     """The numbers of a finished run, from which run.json, thresholds.json and the report are made."""
 
     config: CurationConfig
-    made_from: dict[str, Any]  # what matched/ depends on: inputs, digests, parameters
+    made_from: dict[str, Any]  # the inputs, digests and parameters on which matched/ depends
     entries: Entries
     counts: EntryCounts
     thresholds: Thresholds
-    matched: TaskResult  # of the matching stage
-    curated: TaskResult  # of sampling and writing
+    matched: TaskResult  # the result of the matching stage
+    curated: TaskResult  # the result of sampling and writing
     kept_counts: EntryCounts  # the number of kept texts that contain each entry
-    sized: SizedThreshold | None = None  # of a run with a target size
-    sizes: dict[str, Any] = field(default_factory=dict)  # of other English thresholds
+    sized: SizedThreshold | None = None  # the threshold found for a target size, if the run has one
+    sizes: dict[str, Any] = field(default_factory=dict)  # the sizes that other English thresholds would give
     lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
     downloads: dict[str, Any] = field(default_factory=dict)  # img2dataset's folders, and matched `images` by status
-    gate: dict[str, Any] = field(default_factory=dict)  # tables and conditions, and what each found and removed
-    passed_over: dict[str, str] = field(default_factory=dict)  # path of an input that is no regular file → kind of file
-    made: dict[str, Any] = field(default_factory=dict)  # when, and by which command line; no other file depends on it
-    exclusion_lists: Sequence[dict[str, Any]] = ()  # each list's name, values, and the pairs that it names
-    observed: Mapping[str, Observed] = field(default_factory=dict)  # by the name of the observer
+    gate: dict[str, Any] = field(default_factory=dict)  # tables and conditions, with the rows that each removed
+    passed_over: dict[str, str] = field(default_factory=dict)  # path of an unusable input → kind of file
+    made: dict[str, Any] = field(default_factory=dict)  # time and command line; no other file depends on them
+    exclusion_lists: Sequence[dict[str, Any]] = ()  # each list's name, its number of values, and of pairs that it names
+    observed: Mapping[str, Observed] = field(default_factory=dict)  # name of the observer → its result
 
     def thresholds_json(self) -> dict[str, Any]:
         """Return the content of thresholds.json."""
         return {
-            "version": VERSION,
+            "version": RUN_JSON_VERSION,
             "p": self.thresholds.tail_share,
             "p_assumed": self.thresholds.assumed,
             "languages": {code: self._threshold_row(code) for code in self.codes()},
@@ -82,7 +82,7 @@ class Run:
     def run_json(self) -> dict[str, Any]:
         """The content of run.json, without the checksums of files."""
         facts = {
-            "version": VERSION,
+            "version": RUN_JSON_VERSION,
             "made": self.made,
             "parameters": asdict(self.config),
             "made_from": self.made_from,
@@ -98,7 +98,7 @@ class Run:
             **({"unknown_languages": unknown} if (unknown := self._unknown_languages()) else {}),
             "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
             **self._licenses(),
-            "damaged": {path: count for path, (count, _) in islice(damage(self.matched).items(), TOP)},
+            "damaged": {path: count for path, (count, _) in islice(damage(self.matched).items(), LISTED_ITEMS)},
             "passed_over": dict(Counter(self.passed_over.values())),
             **({"shared_uids": shared} if (shared := self._shared_uids()) else {}),
             "cut_text": self.matched[CUT_TEXT],
@@ -121,7 +121,7 @@ class Run:
         uids = self.matched[SHARED_UIDS]
         return {"uids": uids, "example": min(self.matched.noted(SHARED_UID), default="")} if uids else {}
 
-    def top_entries(self, code: str, most: int = TOP) -> list[dict[str, Any]]:
+    def top_entries(self, code: str, most: int = LISTED_ITEMS) -> list[dict[str, Any]]:
         """Return id, entry and count of the `most` entries of a language with the largest counts, largest first.
 
         Entries with a count of 0 are left out.
@@ -158,7 +158,7 @@ class Run:
     def _least_size(self) -> int | None:
         """The expected number of kept images at t = 1, if even this is more than the target size; else None.
 
-        None, too, if English has no match: t then has no effect on the size.
+        It is also None if English has no match, because t then has no effect on the size.
         """
         if self.sized is None or self.config.target_size is None or self.thresholds.assumed or self.sized.threshold > 1:
             return None
@@ -166,7 +166,7 @@ class Run:
         return size if size > self.config.target_size else None
 
     def _licenses(self) -> dict[str, dict[str, int]]:
-        """Return the pairs that were read for each licence that pages state, and the rows kept if these state it."""
+        """Return the pairs read for each licence that pages state, and, if the manifest states it, the rows kept."""
         licenses = {"licenses": licenses_in(self.matched, TALLY)}
         return licenses | ({"kept_licenses": licenses_in(self.curated)} if LICENSE in self.config.extra_columns else {})
 
@@ -198,11 +198,11 @@ class Run:
     def _unknown_languages(self) -> dict[str, Any]:
         """Return `rows`, the number of rows that state an unknown language, and `labels`, rows by label; {} if none.
 
-        Only the TOP most frequent labels are listed.
+        Only the LISTED_ITEMS most frequent labels are listed.
         """
         labels = self.matched.beginning(UNKNOWN_LANGUAGE)
         named = {label: rows for label, rows in labels.items() if label}
-        return {"rows": sum(labels.values()), "labels": dict(islice(named.items(), TOP))} if labels else {}
+        return {"rows": sum(labels.values()), "labels": dict(islice(named.items(), LISTED_ITEMS))} if labels else {}
 
     def _notes(self) -> list[str]:
         notes = []
@@ -242,7 +242,7 @@ _KEPT_COLUMNS = ("expected", "kept", "kept_doubtful", "kept_without_letters")
 
 
 def licensed(facts: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
-    """Return the pairs by the licence that pages state: `kept`, if the manifest states it, or else those `read`."""
+    """Return the pairs by the licence that pages state: kept pairs, if the manifest states it, or else read pairs."""
     return ("kept", facts["kept_licenses"]) if "kept_licenses" in facts else ("read", facts.get("licenses", {}))
 
 

@@ -5,6 +5,7 @@ Functions format numbers for people: counts with separators, shares in percent, 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from runtime.packages import table_rows
@@ -34,15 +35,22 @@ _FORMATS: dict[str, Callable[[Any], str]] = {"number": number, "decimal": decima
 
 
 def _column(row: Mapping[str, str]) -> Column:
-    is_summed, whole = row["summed"] == "yes", row["whole"] or None
-    return Column(row["heading"], row["name"], _FORMATS[row["format"]], row["meaning"], is_summed, whole)
+    return Column(
+        heading=row["heading"],
+        name=row["name"],
+        written=_FORMATS[row["format"]],
+        meaning=row["meaning"],
+        is_summed=row["summed"] == "yes",
+        whole=row["whole"] or None,
+    )
 
 
 _BY_HEADING = {row["heading"]: _column(row) for row in table_rows("curation.report", "language_columns.csv")}
-# On a phone those at the right have to be scrolled to.
+# On a phone, a reader has to scroll to the last columns.
 _HEADINGS = "texts,kept,t,tail share,matched,share,mean score,expected,by model,entries,seen,matches"
 _HEADINGS_OF_DOUBTS = "texts,by model,doubtful,other script,kept,kept doubtful,kept by numbers"
-COLUMNS, DOUBTS = ([_BY_HEADING[name] for name in names.split(",")] for names in (_HEADINGS, _HEADINGS_OF_DOUBTS))
+COLUMNS = [_BY_HEADING[name] for name in _HEADINGS.split(",")]
+DOUBTS = [_BY_HEADING[name] for name in _HEADINGS_OF_DOUBTS.split(",")]
 CONSOLE = {name: _BY_HEADING[name] for name in ("texts", "matched", "mean score", "t", "tail share", "kept")}
 CONSOLE["matched"] = _BY_HEADING["share"]
 SUMMED = {column.name for column in (*COLUMNS, *DOUBTS) if column.is_summed}
@@ -51,7 +59,7 @@ SUMMED = {column.name for column in (*COLUMNS, *DOUBTS) if column.is_summed}
 def sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Return the sums of the columns in SUMMED over the rows of languages, by key."""
     all_rows = [*rows]
-    return {name: sum(row[name] for row in all_rows) for name in SUMMED}
+    return {name: sum(map(itemgetter(name), all_rows)) for name in SUMMED}
 
 
 def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, most: int) -> list[tuple[str, dict[str, Any]]]:
@@ -61,9 +69,9 @@ def largest(rows: Iterable[tuple[str, dict[str, Any]]], name: str, most: int) ->
 
 
 def removed_texts(gate: Mapping[str, Any], code: str) -> list[tuple[str, int]]:
-    """Return the conditions and rules of a gate that removed texts of a language, and how many, the largest first.
+    """Return the conditions and rules of a gate that removed texts of a language, with their numbers, largest first.
 
-    `gate` is the entry of run.json. The number is below 0 for captions, which add texts.
+    `gate` is the entry of run.json. The number is negative for captions, which add texts.
     """
     rules = [*gate.get("conditions", []), *gate.get("texts", [])]
     removed = [(rule["text"], rule["removed_texts"][code]) for rule in rules if rule["removed_texts"].get(code)]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from os import PathLike
 from pathlib import Path
 from textwrap import wrap
@@ -34,9 +34,9 @@ from runtime.terminal import aligned, in_one_line
 from runtime.wording import counted, decimal, number, percent
 
 SHOWN_ROWS = 24
-SHOWN_CHARACTERS = 500  # of a text
-LANGUAGES = 7  # with a line of their own on the console: those with the most texts
-REASONS = 4  # with a line of their own on the console: the most frequent
+SHOWN_CHARACTERS = 500  # So many characters of a text are shown.
+CONSOLE_LANGUAGES = 7  # So many languages, the ones with the most texts, have a line of their own on the console.
+CONSOLE_REASONS = 4  # So many reasons, the most frequent ones, have a line of their own on the console.
 NOTE_WIDTH = 100
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -60,7 +60,7 @@ def environment(leaf: str | None = None) -> Environment:
     jinja.filters.update(largest=languages.largest, named=named, removed_texts=languages.removed_texts, written=written)
     jinja.filters["language"] = lambda code: language(code).name
     jinja.tests["quoted"] = lambda part: isinstance(part, Quoted)
-    jinja.globals["charts"] = charts  # sizes in pixels
+    jinja.globals["charts"] = charts  # Templates read sizes in pixels from this module.
     return jinja
 
 
@@ -91,8 +91,9 @@ def write_report(path: str | PathLike[str], run: Run, rates: np.ndarray, rows: R
 
 
 def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
-    """Return the HTML of the report; the arguments are those of `write_report`."""
-    facts, template = run.run_json, environment().get_template("report.html")
+    """Return the HTML of the report; the arguments are the same as for `write_report`."""
+    facts = run.run_json
+    template = environment().get_template("report.html")
     return template.render(
         facts=facts,
         findings=findings(facts),
@@ -130,7 +131,8 @@ def in_notebook(path: Path, facts: dict[str, Any], warnings_alone: bool = False)
 
     `facts` is the content of run.json. The link is relative to the working directory, as notebooks need it.
     """
-    report, is_here = path / "report.html", not is_url(path) and path.resolve().is_relative_to(Path.cwd())
+    report = path / "report.html"
+    is_here = not is_url(path) and path.resolve().is_relative_to(Path.cwd())
     template = environment().get_template("notebook.html")
     return template.render(
         funnel=[] if warnings_alone else charts.funnel(facts),
@@ -174,7 +176,8 @@ def in_turns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         of_language[row["language"]].append(row)
     largest = sorted(of_language.values(), key=len, reverse=True)
-    return [row for turn in zip_longest(*largest) for row in turn if row is not None]
+    in_turn = chain.from_iterable(zip_longest(*largest))
+    return [row for row in in_turn if row is not None]
 
 
 def _matches(row: dict[str, Any], run: Run, rates: np.ndarray) -> list[Match]:
@@ -207,21 +210,22 @@ def marked(text: str, matches: list[Match]) -> list[Piece]:
 
 
 def _occurrences(entry: str, text: str) -> list[tuple[int, int]]:
-    """Return (begin, end) of each place of the entry in the text: as whole words or, if there is none, in words."""
+    """Return (begin, end) of each occurrence of the entry in the text: as whole words if possible, else in words."""
     plain = re.escape(entry)
     matches = list(re.finditer(rf"(?<!\w){plain}(?!\w)", text)) or re.finditer(plain, text)
     return [match.span() for match in matches]
 
 
 def summary(facts: dict[str, Any]) -> str:
-    """Return what the console shows at the end of a run, given the content of run.json."""
+    """Return the text that the console shows at the end of a run, given the content of run.json."""
+    notes = (wrap(note, NOTE_WIDTH, break_on_hyphens=False) for note in facts["notes"])
     blocks = [
         aligned([(step.label, number(step.value), step.remark) for step in charts.funnel(facts)], left=(0, 2)),
         *(aligned(_reasons(title, facts[title])) for title in ("dropped", "undetermined")),
         aligned(_language_lines(facts)),
         _choices(facts),
         [f"warning: {in_one_line(warning)}" for warning in facts["warnings"]],
-        [line for note in facts["notes"] for line in wrap(note, NOTE_WIDTH, break_on_hyphens=False)],
+        [*chain.from_iterable(notes)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -231,7 +235,8 @@ def _choices(facts: dict[str, Any]) -> list[str]:
     choices = facts.get("sizes", {}).get("choices", [])
     if not choices:
         return []
-    rows, images = facts["rows"], facts["rows"].get("gated", facts["rows"]["matched"])
+    rows = facts["rows"]
+    images = rows.get("gated", rows["matched"])
     kept = f"Balancing kept {percent(rows['kept'], images)} of the images. These flags keep fewer:"
     flags = [
         (f"--english-threshold {choice['t']}", f"{number(choice['images'])} images", percent(choice["images"], images))
@@ -242,21 +247,25 @@ def _choices(facts: dict[str, Any]) -> list[str]:
 
 def _reasons(title: str, counts: dict[str, int]) -> list[tuple[str, ...]]:
     rows = [(reason, value) for reason, value in counts.items() if value]
-    if rest := rows[REASONS:]:
-        rows[REASONS:] = [(f"{len(rest)} more", sum(value for _, value in rest))]
+    if rest := rows[CONSOLE_REASONS:]:
+        rows[CONSOLE_REASONS:] = [(f"{len(rest)} more", sum(value for _, value in rest))]
     return [(title, ""), *((f"  {reason}", number(value)) for reason, value in rows)] if rows else []
 
 
 def _language_lines(facts: dict[str, Any]) -> list[tuple[str, ...]]:
     seen = [(named(code), row) for code, row in facts["languages"].items() if row["texts"]]
-    if rest := [row for _, row in seen[LANGUAGES:]]:
-        seen[LANGUAGES:] = [(f"{len(rest)} more", languages.sums(rest))]
+    if rest := [row for _, row in seen[CONSOLE_LANGUAGES:]]:
+        seen[CONSOLE_LANGUAGES:] = [(f"{len(rest)} more", languages.sums(rest))]
     columns = languages.CONSOLE
-    lines = [
-        (name, *(column.written(column.value(row)) if column.name in row else "" for column in columns.values()))
-        for name, row in seen
-    ]
+    lines = []
+    for name, row in seen:
+        lines.append((name, *(_cell(column, row) for column in columns.values())))
     return [("language", *columns), *lines] if lines else []
+
+
+def _cell(column: languages.Column, row: dict[str, Any]) -> str:
+    """Return the text of a column in the row of a language; empty if the row lacks the number."""
+    return column.written(column.value(row)) if column.name in row else ""
 
 
 @cache
@@ -265,13 +274,13 @@ def templates(package: str) -> Environment:
     jinja = Environment(
         loader=PackageLoader(package), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    # Strings are quoted as in JSON, in YAML too, or Norwegian's `no` would be read as false.
+    # Strings are quoted as in JSON, even in YAML: otherwise Norwegian's `no` would be read as false.
     jinja.filters.update(json=as_json, number=number, percent=percent, escaped=escaped, code=code, block=block)
     return jinja
 
 
 def as_json(value: Any) -> str:
-    """Return a value as JSON that is YAML, too: characters that YAML does not allow are escaped."""
+    """Return a value as JSON that is also YAML: characters that YAML does not allow are escaped."""
     return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match.group()):04x}", json.dumps(value, ensure_ascii=False))
 
 
@@ -283,7 +292,8 @@ def escaped(text: str) -> str:
 def code(text: str) -> str:
     """Return a text as code within a line of Markdown, between more backticks than it has."""
     line = _line(text) or " "
-    fence, space = _fence(line, 1), " " if "`" in line else ""
+    fence = _fence(line, 1)
+    space = " " if "`" in line else ""
     return f"{fence}{space}{line}{space}{fence}"
 
 

@@ -1,6 +1,6 @@
-"""Warnings of a run: what a person should check before using its result, and what to do about it.
+"""Warnings of a run: the faults that a person should check before using its result, with their remedies.
 
-A warning says how many rows it concerns, what is the matter, and what to do. The warnings that concern the most rows
+A warning states the number of rows that it concerns, the fault, and the remedy. The warnings that concern the most rows
 come first, and only SHOWN_WARNINGS are shown. The page, the console and run.json show the same warnings.
 """
 
@@ -14,23 +14,24 @@ from metadata.languages import language
 from runtime.packages import table_rows
 from runtime.wording import counted, decimal, number, percent
 
-SHOWN_WARNINGS = 7  # more than a screenful is not read
-DAMAGE = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")  # reasons why only a part of an input was read
-EXCLUDED = "excluded_"  # begins the reasons of pairs that a list names
+SHOWN_WARNINGS = 7  # Nobody reads more than a screenful.
+# For these reasons only a part of an input was read.
+DAMAGE_REASONS = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")
+EXCLUDED_PREFIX = "excluded_"  # The reasons of pairs that a list names begin so.
 UNMATCHED_LIST = (
     "Are they lists of these images, with URLs as the manifest writes them (http or https, with or without www)?"
 )
-LOW_MATCHED_SHARE = 0.2  # a lower share of matched texts is a sign of unfit metadata; half of English texts match
-DOUBTFUL_SHARE = 0.3  # largest usual share of kept rows that have a low score, or are kept for numbers alone
-FOREIGN_SHARE = 0.1  # largest usual share of texts in scripts in which the language is not written
-IMPLAUSIBLE_SHARE = 0.2  # of a language's texts with one entry; in English "of" is in 4 %, and half of texts match
-GATE_SHARE = 0.1  # of a language's texts; `recommended` is meant to lose 4 % of the fine ones
-MOST_LANGUAGES = 0.5  # a larger share of languages without a tail says that p is out of reach for this pool
-ENOUGH = 20  # texts or matches that a language, or all languages of a warning, need before they are judged
-LABELS = 5  # labels of unknown languages that a warning names
-NAMED = 6  # languages or inputs that a warning names
+LOW_MATCHED_SHARE = 0.2  # Fewer matched texts are a sign of unfit metadata; half of English texts match.
+MAX_DOUBTFUL_SHARE = 0.3  # largest usual share of kept rows with a low score, and of rows kept only for numbers
+MAX_FOREIGN_SHARE = 0.1  # largest usual share of texts in scripts in which the language is not written
+MAX_ENTRY_SHARE = 0.2  # largest plausible share of a language's texts with one entry; "of" is in 4 % of English texts
+MAX_GATE_SHARE = 0.1  # largest usual share of a language's texts that a gate removes; `recommended` loses 4 %
+MAX_SHARE_WITHOUT_TAIL = 0.5  # If more languages have no tail, p is out of reach for this pool.
+MIN_JUDGED_ROWS = 20  # A language, or all languages of a warning, need so many texts or matches before they are judged.
+NAMED_LABELS = 5  # A warning names so many labels of unknown languages.
+NAMED_ITEMS = 6  # A warning names so many languages or inputs.
 
-# The most frequent reason why nothing of tables was read → its likeliest cause.
+# The most frequent reason why no pair of tables was read → its likeliest cause.
 CAUSES = {row["reason"]: row["cause"] for row in table_rows("curation.report", "reasons.csv") if row["cause"]}
 
 Sentence = tuple[str, ...]  # the parts of a warning; parts from the crawl or the metadata are `Quoted`
@@ -42,7 +43,7 @@ class Quoted(str):
 
 @dataclass(frozen=True)
 class Finding:
-    """A warning before it is ranked: the number of rows that it concerns, what is the matter, and what to do."""
+    """A warning before it is ranked: the number of rows that it concerns, the fault, and the remedy."""
 
     rows: float
     matter: Sentence
@@ -50,7 +51,7 @@ class Finding:
 
     @property
     def sentence(self) -> Sentence:
-        """The parts of the warning: the matter, and what to do."""
+        """The parts of the warning: the fault and the remedy."""
         return (*self.matter, f" {self.remedy}") if self.remedy else self.matter
 
 
@@ -60,10 +61,10 @@ class Doubt:
 
     applies: Callable[[dict[str, Any]], bool]  # whether the language with this row of run.json has the fault
     rows: Callable[[dict[str, Any]], float]  # the number of the language's rows that the fault concerns
-    details: Callable[[dict[str, Any]], Sentence]  # what the warning says of the language, in brackets
+    details: Callable[[dict[str, Any]], Sentence]  # the words in brackets behind the language
     matter: str
     remedy: str
-    # Whether a run with these parameters is checked:
+    # whether a run with these parameters is checked
     asks: Callable[[dict[str, Any]], bool] = lambda parameters: True
 
 
@@ -73,7 +74,7 @@ def warnings(facts: dict[str, Any]) -> list[Sentence]:
 
 
 def findings(facts: dict[str, Any]) -> list[Finding]:
-    """Return what `warnings` makes sentences of: at most SHOWN_WARNINGS findings, those of the most rows first."""
+    """Return the findings from which `warnings` makes sentences, at most SHOWN_WARNINGS, most rows first."""
     checked = (_of_languages(facts["languages"], doubt) for doubt in DOUBTS if doubt.asks(facts["parameters"]))
     found = [
         *_of_run(facts),
@@ -90,14 +91,14 @@ def findings(facts: dict[str, Any]) -> list[Finding]:
 
 def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
     """Yield the parts of each item in turn, with a comma and space between two items."""
-    for place, item in enumerate(items):
-        if place:
+    for position, item in enumerate(items):
+        if position:
             yield ", "
         yield from item
 
 
 def starter(about: dict[str, Any]) -> str:
-    """Return the warning about starter metadata; `about` is what metadata.json says of the metadata."""
+    """Return the warning about starter metadata; `about` is the description in metadata.json."""
     packages = [f"{name} {version}" for name, version in about["versions"].items() if name != "icu"]
     return (
         f"The entries are starter metadata, frequent words from {' and '.join(packages) or 'lists'}: they lack most "
@@ -115,9 +116,9 @@ def without_texts(records: int, dropped: Mapping[str, int]) -> str:
     >>> without_texts(8, {"excluded_url": 8})
     'of 8 records none is left (8 excluded_url): the lists of --exclude name their images; leave out a list'
     """
-    often = sorted(((rows, reason) for reason, rows in dropped.items() if rows), reverse=True)[:NAMED]
+    often = sorted(((rows, reason) for reason, rows in dropped.items() if rows), reverse=True)[:NAMED_ITEMS]
     reasons = ", ".join(f"{number(rows)} {reason}" for rows, reason in often)
-    excluded = bool(often) and often[0][1].startswith(EXCLUDED)
+    excluded = bool(often) and often[0][1].startswith(EXCLUDED_PREFIX)
     left = "is left" if excluded else "has a text and the URL of an image"
     of_records = f"of {counted(records, 'record')} none {left}"
     cause = CAUSES.get(often[0][1] if often else "", "give inputs with URLs of images and texts")
@@ -152,8 +153,8 @@ def _why_unmatched(facts: dict[str, Any]) -> str:
     of_entries = [code for code, row in languages.items() if row["entries"]]
     if is_one_list or any(code in of_texts for code in of_entries):
         return "are the entries words and names, as such texts have them?"
-    texts = ", ".join(f"{language(code).name} ({number(rows)})" for code, rows in [*of_texts.items()][:NAMED])
-    names = ", ".join(language(code).name for code in of_entries[:NAMED])
+    texts = ", ".join(f"{language(code).name} ({number(rows)})" for code, rows in [*of_texts.items()][:NAMED_ITEMS])
+    names = ", ".join(language(code).name for code in of_entries[:NAMED_ITEMS])
     return f"the texts are in {texts}, and the entries are of {names}"
 
 
@@ -179,8 +180,8 @@ def _of_run(facts: dict[str, Any]) -> Iterator[Finding]:
 def _of_files(facts: dict[str, Any]) -> Iterator[Finding]:
     """Yield warnings of files that were not read; a damaged file counts as a file with the usual number of texts."""
     usual = facts["rows"]["texts"] / max(1, facts["rows"]["files"])
-    if damage := sum(facts["dropped"].get(reason, 0) for reason in DAMAGE):
-        worst = [(Quoted(path), f" ({number(bad)})") for path, bad in list(facts["damaged"].items())[:NAMED]]
+    if damage := sum(facts["dropped"].get(reason, 0) for reason in DAMAGE_REASONS):
+        worst = [(Quoted(path), f" ({number(bad)})") for path, bad in list(facts["damaged"].items())[:NAMED_ITEMS]]
         matter = (
             f"The input was not read completely: {number(damage)} files or parts of files are damaged, cut off or not "
             "of the kind that their name says. All that could be read was used.",
@@ -208,13 +209,15 @@ def _of_rows(facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _of_lists(facts: dict[str, Any]) -> Iterator[Finding]:
-    """Yield the warning that lists, or evaluation sets, name nothing of what was read."""
+    """Yield the warning that exclusion lists or evaluation sets name none of the rows that were read."""
     lists = [listed for listed in facts.get("exclusion_lists", []) if listed["values"]]
     excluding = [listed | {"option": "exclude"} for listed in lists]
     unmatched = [listed for listed in (*excluding, *facts["gate"].get("lists", [])) if not listed["found"]]
     if unmatched:
-        named = ((f"--{listed['option'].replace('_', '-')} ", Quoted(listed["name"])) for listed in unmatched[:NAMED])
-        more = f" and {len(unmatched) - NAMED} more" if len(unmatched) > NAMED else ""
+        named = (
+            (f"--{listed['option'].replace('_', '-')} ", Quoted(listed["name"])) for listed in unmatched[:NAMED_ITEMS]
+        )
+        more = f" and {len(unmatched) - NAMED_ITEMS} more" if len(unmatched) > NAMED_ITEMS else ""
         matter = ("Lists without any match among what was read: ", *_listed(named), f"{more}.")
         yield Finding(facts["rows"]["texts"], matter, f"{UNMATCHED_LIST} An evaluation set may have no copy here.")
 
@@ -223,7 +226,7 @@ def unknown_languages(rows: int, labels: dict[str, int]) -> Finding:
     """Return the warning that `rows` rows state unknown languages; `labels` has rows by label, most frequent first."""
     matter = (
         f"{number(rows)} rows state a language that is not known, and count as “other”; the most frequent: ",
-        *_listed((Quoted(label), f" ({number(times)})") for label, times in list(labels.items())[:LABELS]),
+        *_listed((Quoted(label), f" ({number(times)})") for label, times in list(labels.items())[:NAMED_LABELS]),
         ".",
     )
     return Finding(
@@ -235,7 +238,7 @@ def _of_tables(gate: dict[str, Any]) -> Iterator[Finding]:
     if differing := [table for table in gate.get("tables", []) if table.get("differing")]:
         named = (
             (Quoted(row["name"]), f" ({counted(row['differing'], 'image')}, such as ", Quoted(row["example"]), ")")
-            for row in differing[:NAMED]
+            for row in differing[:NAMED_ITEMS]
         )
         matter = (
             "Tables have several rows of an image, with other values: ",
@@ -257,16 +260,16 @@ def _of_tables(gate: dict[str, Any]) -> Iterator[Finding]:
 def _of_removals(facts: dict[str, Any]) -> Iterator[Finding]:
     """Yield the warning that the gate removed a large share of the texts of some languages."""
     gate = facts["gate"]
-    gone = {code: sum(texts for _, texts in removed_texts(gate, code)) for code in facts["languages"]}
+    gone = {code: _removed(gate, code) for code in facts["languages"]}
     large = [
         (code, row)
         for code, row in facts["languages"].items()
-        if row["matched"] >= ENOUGH and gone[code] >= GATE_SHARE * row["matched"]
+        if row["matched"] >= MIN_JUDGED_ROWS and gone[code] >= MAX_GATE_SHARE * row["matched"]
     ]
     if not large:
         return
     large.sort(key=lambda item: -gone[item[0]])
-    named = [_removal(gate, code, row["matched"], gone[code]) for code, row in large[:NAMED]]
+    named = [_removal(gate, code, row["matched"], gone[code]) for code, row in large[:NAMED_ITEMS]]
     rows = facts["rows"]
     images = percent(rows["matched"] - rows.get("gated", rows["matched"]), rows["matched"])
     policy = f" (policy {' '.join(gate['policy'])})" if "policy" in gate else ""
@@ -282,6 +285,10 @@ def _of_removals(facts: dict[str, Any]) -> Iterator[Finding]:
     yield Finding(sum(gone[code] for code, _ in large), matter, remedy)
 
 
+def _removed(gate: dict[str, Any], code: str) -> int:
+    return sum(texts for _, texts in removed_texts(gate, code))
+
+
 def _removal(gate: dict[str, Any], code: str, matched: int, gone: int) -> Sentence:
     rule, texts = removed_texts(gate, code)[0]
     shares = f"{percent(gone, matched)} of {number(matched)} texts, {percent(texts, matched)} by "
@@ -294,11 +301,13 @@ def _of_thresholds(facts: dict[str, Any]) -> Iterator[Finding]:
     matched = {code: row for code, row in facts["languages"].items() if row["matches"]}
     without = without_tail(matched)
     rows = sum(row["matched"] for _, row in without)
-    if not p or not facts["parameters"].get("balance", True) or rows < ENOUGH:
+    if not p or not facts["parameters"].get("balance", True) or rows < MIN_JUDGED_ROWS:
         return
-    if len(without) <= MOST_LANGUAGES * len(matched):
+    if len(without) <= MAX_SHARE_WITHOUT_TAIL * len(matched):
         return
-    named = [(f"{language(code).name} ({counted(row['matched'], 'matched text')})",) for code, row in without[:NAMED]]
+    named = [
+        (f"{language(code).name} ({counted(row['matched'], 'matched text')})",) for code, row in without[:NAMED_ITEMS]
+    ]
     verb = "has" if len(without) == 1 else "have"
     matter = (
         f"{len(without)} of {counted(len(matched), 'language')} {verb} no tail (t = 1), although the run aims at a "
@@ -329,32 +338,33 @@ def _of_languages(languages: dict[str, dict[str, Any]], doubt: Doubt) -> Finding
     """
     faulty = [(code, row) for code, row in languages.items() if doubt.applies(row)]
     rows = sum(doubt.rows(row) for _, row in faulty)
-    if rows < ENOUGH:
+    if rows < MIN_JUDGED_ROWS:
         return None
     faulty.sort(key=lambda item: -doubt.rows(item[1]))
-    named = [(f"{language(code).name} (", *doubt.details(row), ")") for code, row in faulty[:NAMED]]
+    named = [(f"{language(code).name} (", *doubt.details(row), ")") for code, row in faulty[:NAMED_ITEMS]]
     return Finding(rows, (f"{doubt.matter}: ", *_listed(named), f"{_more(faulty)}."), doubt.remedy)
 
 
 def _more(languages: list[tuple[str, Any]]) -> str:
-    return f" and {len(languages) - NAMED} more" if len(languages) > NAMED else ""
+    return f" and {len(languages) - NAMED_ITEMS} more" if len(languages) > NAMED_ITEMS else ""
 
 
 def _is_unbalanced(row: dict[str, Any]) -> bool:
-    return row["matches"] >= ENOUGH and 1 < row["t"] >= row["top"][0]["count"]
+    return row["matches"] >= MIN_JUDGED_ROWS and 1 < row["t"] >= row["top"][0]["count"]
 
 
 def _implausible(row: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the entries that an implausible share of a language's texts contain, the most frequent first."""
-    if row["texts"] < ENOUGH:
+    if row["texts"] < MIN_JUDGED_ROWS:
         return []
-    return [top for top in row["top"] if top["count"] > IMPLAUSIBLE_SHARE * row["texts"]]
+    return [top for top in row["top"] if top["count"] > MAX_ENTRY_SHARE * row["texts"]]
 
 
 def _named_entries(row: dict[str, Any]) -> Sentence:
     entries = _implausible(row)
-    named = (("“", Quoted(top["entry"]), f"” {percent(top['count'], row['texts'])}") for top in entries[:LABELS])
-    more = " and others" if len(entries) > LABELS else ""  # how many is not known: run.json has only the first
+    named = (("“", Quoted(top["entry"]), f"” {percent(top['count'], row['texts'])}") for top in entries[:NAMED_LABELS])
+    # The number of others is not known, because run.json has only the first entries.
+    more = " and others" if len(entries) > NAMED_LABELS else ""
     return (f"{counted(row['texts'], 'text')}: ", *_listed(named), more)
 
 
@@ -376,7 +386,7 @@ DOUBTS = (
         "itself, limit what one site brings by --policy max_images_per_text:10 max_images_per_domain:1000.",
     ),
     Doubt(
-        applies=lambda row: row["kept"] >= ENOUGH and row["kept_doubtful"] > DOUBTFUL_SHARE * row["kept"],
+        applies=lambda row: row["kept"] >= MIN_JUDGED_ROWS and row["kept_doubtful"] > MAX_DOUBTFUL_SHARE * row["kept"],
         rows=lambda row: row["kept_doubtful"],
         details=lambda row: (f"{percent(row['kept_doubtful'], row['kept'])} of {number(row['kept'])}",),
         matter="Many kept rows have a language score below 0.5",
@@ -384,14 +394,16 @@ DOUBTS = (
         "report; with --min-language-score 0.5 such texts count as “other”.",
     ),
     Doubt(
-        applies=lambda row: row["kept"] >= ENOUGH and row["kept_without_letters"] > DOUBTFUL_SHARE * row["kept"],
+        applies=lambda row: (
+            row["kept"] >= MIN_JUDGED_ROWS and row["kept_without_letters"] > MAX_DOUBTFUL_SHARE * row["kept"]
+        ),
         rows=lambda row: row["kept_without_letters"],
         details=lambda row: (f"{percent(row['kept_without_letters'], row['kept'])} of {number(row['kept'])}",),
         matter="Many rows are kept for numbers or single letters alone",
         remedy="With --evidence letters a text needs an entry with two letters.",
     ),
     Doubt(
-        applies=lambda row: row["texts"] >= ENOUGH and row["other_script"] > FOREIGN_SHARE * row["texts"],
+        applies=lambda row: row["texts"] >= MIN_JUDGED_ROWS and row["other_script"] > MAX_FOREIGN_SHARE * row["texts"],
         rows=lambda row: row["other_script"],
         details=lambda row: (f"{percent(row['other_script'], row['texts'])} of {counted(row['texts'], 'text')}",),
         matter="Texts in scripts in which the language is not written",
@@ -399,7 +411,7 @@ DOUBTS = (
     ),
     Doubt(
         applies=lambda row: (
-            row["entries"] > 0 and row["texts"] >= ENOUGH and row["matched"] < LOW_MATCHED_SHARE * row["texts"]
+            row["entries"] > 0 and row["texts"] >= MIN_JUDGED_ROWS and row["matched"] < LOW_MATCHED_SHARE * row["texts"]
         ),
         rows=lambda row: row["texts"] - row["matched"],
         details=lambda row: (f"{percent(row['matched'], row['texts'])} with {number(row['entries'])} entries",),

@@ -26,13 +26,13 @@ def svg(chart: charts.Chart) -> str:
 
 def test_a_logarithmic_axis_gives_each_decade_the_same_room():
     axis = LogAxis(0, 300, 1_000)
-    assert axis.place(np.array([1, 10, 100, 1_000])).tolist() == [0, 100, 200, 300]
+    assert axis.positions(np.array([1, 10, 100, 1_000])).tolist() == [0, 100, 200, 300]
     assert axis.ticks() == [(0, "1"), (100, "10"), (200, "100"), (300, "1k")]
 
 
 def test_an_axis_may_begin_at_the_decade_of_its_smallest_value():
     axis = LogAxis(0, 200, 10_000, low=250)
-    assert axis.place(1_000) == 100
+    assert axis.positions(1_000) == 100
     assert [label for _, label in axis.ticks()] == ["100", "1k", "10k"]
 
 
@@ -59,7 +59,7 @@ def test_the_chart_of_counts_shows_what_is_kept_and_the_ideal_as_another_line():
     chart = charts.counts_by_rank(counts, kept, 50)
     axis = LogAxis(charts.BOTTOM, charts.TOP, 1_250)
     for name, values in (("before", [1_000, 100, 10]), ("ideal", [50, 50, 10]), ("after", [500, 70, 10])):
-        assert [y for _, y in points(chart, name)] == pytest.approx(axis.place(values))
+        assert [y for _, y in points(chart, name)] == pytest.approx(axis.positions(values))
     assert chart.area[1:-1] == points(chart, "after")
 
 
@@ -67,14 +67,14 @@ def test_between_two_ranks_that_are_drawn_the_kept_share_is_a_mean():
     counts = np.full(100_000, 7)
     kept = np.resize([7, 0], 100_000)
     drawn = points(charts.counts_by_rank(counts, kept, 3), "after")
-    assert len(drawn) <= charts.POINTS
-    assert drawn[-1][1] == pytest.approx(LogAxis(charts.BOTTOM, charts.TOP, 1.25 * 7).place(3.5), abs=1)
+    assert len(drawn) <= charts.MAX_POINTS
+    assert drawn[-1][1] == pytest.approx(LogAxis(charts.BOTTOM, charts.TOP, 1.25 * 7).positions(3.5), abs=1)
 
 
 def test_the_line_of_counts_crosses_that_of_t_where_the_head_ends():
     chart = charts.counts_by_rank(np.arange(100, 0, -1), np.arange(100, 0, -1), 30)
     (_, level), (_, same) = chart.border
-    border = LogAxis(charts.LEFT, charts.RIGHT, 100).place(71)  # the 71 counts from 30 to 100
+    border = LogAxis(charts.LEFT, charts.RIGHT, 100).positions(71)  # the 71 counts from 30 to 100
     assert level == same
     assert all((y <= level + 1e-9) == (x <= border + 0.1) for x, y in points(chart, "before"))
 

@@ -19,7 +19,7 @@ from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
 from curation.licences import tally_licenses
 from curation.outputs.derived import DIGEST, AlreadyComplete, Derivation, Derived, Made, deriving
-from curation.report.warnings import NAMED, UNMATCHED_LIST
+from curation.report.warnings import NAMED_ITEMS, UNMATCHED_LIST
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
@@ -72,7 +72,7 @@ def remove_from_manifest(
         return str(done)
     unmatched = [row["name"] for row in facts["removals"][-1]["lists"] if row["values"] and not row["found"]]
     if progress and unmatched:
-        progress.note(f"No pair is named by {listed(unmatched, NAMED)}. {UNMATCHED_LIST}")
+        progress.note(f"No pair is named by {listed(unmatched, NAMED_ITEMS)}. {UNMATCHED_LIST}")
     return _summary(run.facts["rows"]["kept"], facts["removals"][-1], as_path(to))
 
 
