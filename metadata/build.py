@@ -40,9 +40,9 @@ NUMBERS = tuple(str(number) for number in range(100))  # entries of every langua
 
 log = logging.getLogger("metadata")
 
-VERSION = 2  # of the parts' format; parts of another version are counted again
+PARTS_VERSION = 2  # version of the format of parts; parts of another version are counted again
 ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
-LISTED = 100  # the most dropped entries per language and reason that metadata.json lists; all are counted
+LISTED_DROPPED = 100  # the most dropped entries per language and reason that metadata.json lists; all are counted
 NGRAMS = "ngrams"  # the folder of the parts of n-grams, one part per language
 _TITLES = "titles"
 _OTHERS = re.compile("title|zipf")  # in the names of parameters on which words and pairs do not depend
@@ -74,7 +74,7 @@ class Build:
         """Return the part with a language's words and word pairs, whether or not it has been counted yet."""
         files = self._dumps(code)
         config = {name: value for name, value in self.config.numbers().items() if not _OTHERS.search(name)}
-        made_from = {"version": VERSION, "files": files, "icu": ICU_VERSION, "config": config}
+        made_from = {"version": PARTS_VERSION, "files": files, "icu": ICU_VERSION, "config": config}
         return BuildPart(_ngrams(code), f"words of {language(code).name}", made_from)
 
     def rounds(self) -> list[list[str]]:
@@ -88,7 +88,8 @@ class Build:
 
     def _dumps(self, code: str) -> list[list]:
         """Return the identities (see `_identity`) of the dumps of the language `code`, sorted."""
-        return sorted(_identity(path) for path in {file.path for file in self.sources.wikipedias_of(code)})
+        paths = {file.path for file in self.sources.wikipedias_of(code)}
+        return sorted(map(_identity, paths))
 
     def article_titles(self, code: str) -> list[OwnFile]:
         """Return the files with the titles of a language's articles."""
@@ -106,7 +107,7 @@ class Build:
         facts = {"languages": self.sources.languages, "namespaces": self.sources.namespaces, "dumps": self._articles()}
         numbers = self.config.numbers().items()
         config = {name: value for name, value in numbers if "title" in name or "longest" in name}
-        return BuildPart(_TITLES, "titles", {"version": VERSION, "files": files, **facts, "config": config})
+        return BuildPart(_TITLES, "titles", {"version": PARTS_VERSION, "files": files, **facts, "config": config})
 
     def _articles(self) -> dict[str, list]:
         """Return, by language, the identities of the dumps whose articles decide which titles are kept.
@@ -131,7 +132,7 @@ class Build:
     def sources_of(self, code: str, read: Read) -> list[EntrySource]:
         """Return the entries of a language from each source, the source with the highest precedence first.
 
-        Count in `read`, for each kind of source, what was read and what was dropped.
+        Count in `read`, for each kind of source, the entries that were read and dropped.
         """
         if code in self.sources.lists:
             return [EntrySource("list", self.sources.lists[code])]
@@ -152,7 +153,7 @@ class Build:
             for listed in lists
             if listed.language.code == code
         ]
-        # Lemmas are sorted, as the order of the language's files is arbitrary.
+        # Lemmas are sorted because the order of the language's files is arbitrary.
         sources = [EntrySource("wordnet", sorted(lemmas)), *chosen, *frequent]
         both = (EntrySource(source.name, *in_both_alphabets(code, source.entries, source.scores)) for source in sources)
         return [EntrySource("numbers", NUMBERS), *both]
@@ -175,8 +176,8 @@ class Build:
     def _merged(self, read: Read, owned: dict[str, dict[str, int]], dropped: dict[str, dict]) -> Iterator[pa.Table]:
         """Yield a table of entries for each language that has some; InputError if no language has entries.
 
-        Record by language, in `owned` the number of entries of each source, and in `dropped` the strings that cannot be
-        entries.
+        Record by language the number of entries of each source in `owned`, and the strings that cannot be entries in
+        `dropped`.
         """
         advance(total=len(self.sources.languages))
         for code in self.sources.languages:
@@ -187,7 +188,7 @@ class Build:
                 if merged.dropped:
                     entries_by_reason = merged.dropped.items()
                     dropped[code] = {
-                        reason: {"count": len(entries), "first": entries[:LISTED]}
+                        reason: {"count": len(entries), "first": entries[:LISTED_DROPPED]}
                         for reason, entries in entries_by_reason
                     }
                 yield merged.table()
@@ -222,18 +223,19 @@ class Build:
 
     def _without_articles(self) -> list[str]:
         """Return the paths of the Wikipedia files in which no article was found; log them as a warning."""
-        dumps = (self._dumps_read(code) for code in self.sources.counted)
-        paths = [path for read in dumps for path in articles.without_articles(read)]
+        paths = list[str]()
+        for code in self.sources.counted:
+            paths += articles.without_articles(self._dumps_read(code))
         if paths:
             log.warning("no article was found in %s", ", ".join(paths))
         return paths
 
     def _dumps_read(self, code: str) -> list[articles.Dump]:
         """Return the facts of the Wikipedia files of a language, noted when they were read."""
-        return self._stamp(_ngrams(code)).get("facts", {}).get(articles.DUMPS, [])
+        return self._stamp(_ngrams(code)).get("facts", {}).get(articles.DUMPS_FACT, [])
 
     def _tally(self, part: str) -> dict[str, int]:
-        """Return a part's tallies that belong to no single language: what was read, and what was dropped by reason."""
+        """Return a part's tallies over all languages: the numbers read, and the numbers dropped by reason."""
         return {row["name"]: int(row["value"]) for row in self._tallies(part) if row["language"] is None}
 
     def _excerpts(self) -> list[str]:
@@ -256,7 +258,7 @@ def _ngrams(code: str) -> str:
 
 
 def _identity(path: str) -> list:
-    """Return what identifies a file's version: path, size, ETag or modification time, change time and inode."""
+    """Return the values that identify a version of a file: path, size, ETag or times, and inode."""
     system, inner = fsspec.url_to_fs(with_secrets(path))
     version = version_of(system, system.info(inner))
     return [path, version.size, version.etag or version.modified, version.changed, version.inode]
@@ -299,7 +301,7 @@ class Merged:
     def table(self) -> pa.Table:
         """Return a table with the columns language, entry, sources and score, in the order of entries."""
         sets, indices = np.unique(self.owners, return_inverse=True)
-        lists = [[name for bit, name in enumerate(self.names) if owners >> bit & 1] for owners in sets.tolist()]
+        lists = [self._names_of(owners) for owners in sets.tolist()]
         columns = {
             "language": pa.repeat(self.language, len(self.entries)),
             "entry": self.entries,
@@ -307,6 +309,9 @@ class Merged:
             "score": self.scores,
         }
         return pa.table(columns)
+
+    def _names_of(self, owners: int) -> list[str]:
+        return [name for bit, name in enumerate(self.names) if owners >> bit & 1]
 
     def by_source(self) -> dict[str, int]:
         """Return, by the name of the source, the number of entries for which it is the first source."""
@@ -326,16 +331,12 @@ def merged_entries(
     {'dog': ['wordnet', 'titles'], "l'été": ['wordnet']}
     """
     dropped = dict[str, list[str]]()
-    names, entries, scores = list[str](), [pa.array([], pa.string())], [pa.array([], pa.float64())]
+    names = list[str]()
+    entries = [pa.array([], pa.string())]
+    scores = [pa.array([], pa.float64())]
     bits = [np.zeros(0, np.int64)]
     for source in sources:
-        forms: list[str | None] = [*source.entries]
-        plain, written = are_plain(source.entries), source.entries
-        others = [place for place, is_plain in enumerate(plain) if not is_plain or len(written[place]) > longest]
-        for place, entry in zip(others, _FORMS[rules]([written[place] for place in others]), strict=True):
-            if reason := _refusal(entry, rules, longest):
-                dropped.setdefault(reason, []).append(written[place])
-            forms[place] = None if reason else entry
+        forms = _forms(source.entries, rules, longest, dropped)
         names += [source.name] * (source.name not in names)
         entries.append(pa.array(forms, pa.string()))
         scores.append(pa.array(source.scores, pa.float64()) if source.scores else pa.nulls(len(forms), pa.float64()))
@@ -343,15 +344,35 @@ def merged_entries(
     written = pa.concat_arrays(entries)
     rows = written.is_valid().to_numpy(zero_copy_only=False).nonzero()[0]
     coded = written.drop_null().dictionary_encode()
-    places = coded.indices.to_numpy()
-    first, owners = np.empty(len(coded.dictionary), np.int64), np.zeros(len(coded.dictionary), np.int64)
-    first[places[::-1]] = rows[::-1]
-    np.bitwise_or.at(owners, places, np.concatenate(bits)[rows])
-    return Merged(language, coded.dictionary, pa.concat_arrays(scores).take(pa.array(first)), owners, names, dropped)
+    indices = coded.indices.to_numpy()
+    first = np.empty(len(coded.dictionary), np.int64)
+    first[indices[::-1]] = rows[::-1]
+    owners = np.zeros(len(coded.dictionary), np.int64)
+    np.bitwise_or.at(owners, indices, np.concatenate(bits)[rows])
+    return Merged(
+        language=language,
+        entries=coded.dictionary,
+        scores=pa.concat_arrays(scores).take(pa.array(first)),
+        owners=owners,
+        names=names,
+        dropped=dropped,
+    )
+
+
+def _forms(written: Sequence[str], rules: str, longest: int, dropped: dict[str, list[str]]) -> list[str | None]:
+    """Return strings normalised by `rules`, None for those that cannot be entries; add these to `dropped` by reason."""
+    forms: list[str | None] = [*written]
+    plain = are_plain(written)
+    others = [index for index, is_plain in enumerate(plain) if not is_plain or len(written[index]) > longest]
+    for index, entry in zip(others, _FORMS[rules]([written[index] for index in others]), strict=True):
+        if reason := _refusal(entry, rules, longest):
+            dropped.setdefault(reason, []).append(written[index])
+        forms[index] = None if reason else entry
+    return forms
 
 
 def _unicode_forms(written: Sequence[str]) -> list[str]:
-    lines = normalise("\n".join(written)).split("\n")  # no character is composed with a line feed, or becomes one
+    lines = normalise("\n".join(written)).split("\n")  # No character is composed with a line feed, or becomes one.
     if len(lines) != len(written):
         lines = list(map(normalise, written))
     return [" ".join(line.split()) for line in lines]
@@ -368,14 +389,13 @@ def _refusal(entry: str, rules: str, longest: int) -> str | None:
     return None if _MATCHABLE[rules](entry) else "never_matches"
 
 
-# By rule set: the function that normalises entries, and the one that returns whether a text can match an entry.
+# The functions that normalise entries, and that return whether a text can match an entry, by rule set.
 _FORMS: dict[str, Callable[[Sequence[str]], list[str]]] = {
     "unicode": _unicode_forms,
     "meta": lambda written: [*map(str.strip, written)],
 }
 _MATCHABLE: dict[str, Callable[[str], bool]] = {
-    "unicode": lambda entry: (
-        any(map(str.isalnum, entry)) or bool(symbols(entry))
-    ),  # each letter or digit is in a symbol
+    # Each letter or digit is in a symbol.
+    "unicode": lambda entry: any(map(str.isalnum, entry)) or bool(symbols(entry)),
     "meta": lambda entry: meta_can_match(meta_entry(entry)),
 }

@@ -43,15 +43,15 @@ SCHEMA = pa.schema(
     ]
 )
 
-VERSION = 1  # of the format of the two files
+ENTRIES_VERSION = 1  # version of the format of the two files
 ENTRIES, FACTS = "entries.parquet", "metadata.json"
 REMEDY = "build the metadata again"
 
-_ROWS = 1 << 20  # of a row group
-_MOST_BYTES = np.iinfo(np.int32).max  # of all entries together: the most that one Arrow array of strings holds
+_GROUP_ROWS = 1 << 20  # rows of a row group
+_MAX_ENTRIES_BYTES = np.iinfo(np.int32).max  # bytes of all entries: one Arrow array of strings holds no more
 
 _EXPECTED_LIST = "give a JSON array of strings, or one entry per line"
-_MARKS = {".csv": ",", ".tsv": "\t"}  # the extension of a table → what is between its fields
+_MARKS = {".csv": ",", ".tsv": "\t"}  # the extension of a table → its delimiter
 
 EntriesOfLanguages = Annotated[
     Mapping[str, Sequence[str] | pa.Array], "the entries of each language, as {'en': ['photo', 'dog']}"
@@ -65,14 +65,20 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
     `languages` yields a table per language with the columns of SCHEMA except `id`, which is set here. `facts()` returns
     further members of metadata.json; it is called after the last table. Memory holds one language and one row group.
     """
-    directory, size = make_folder(as_path(directory)), 0
-    counts, digests, sums = dict[str, int](), dict[str, str](), dict[str, str]()  # by code
+    directory = make_folder(as_path(directory))
+    size = 0
+    counts = dict[str, int]()  # language code → number of entries; the next two also have codes as keys
+    digests = dict[str, str]()
+    sums = dict[str, str]()
     with whole(directory / ENTRIES) as file:
         with pq.ParquetWriter(file, SCHEMA) as parquet:
-            writer = PartWriter(parquet, _ROWS)
+            writer = PartWriter(parquet, _GROUP_ROWS)
             for rows in languages:
-                code, entries = rows["language"][0].as_py(), one_array(rows["entry"])
-                counts[code], digests[code], sums[code] = len(rows), strings_digest(entries), sha256_of(entries)
+                code = rows["language"][0].as_py()
+                entries = one_array(rows["entry"])
+                counts[code] = len(rows)
+                digests[code] = strings_digest(entries)
+                sums[code] = sha256_of(entries)
                 require_numberable(sum(counts.values()))
                 size += entries_size(entries)
                 ids = pa.array(np.arange(writer.rows, writer.rows + len(rows), dtype=np.int32))
@@ -83,14 +89,14 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
         require_room(size)
         more = facts()
     together = sha256_of_all(sums)
-    members = {"version": VERSION, "name": metadata_name(more.get("recipe", {}).get("date"), together)}
+    members = {"version": ENTRIES_VERSION, "name": metadata_name(more.get("recipe", {}).get("date"), together)}
     members |= {"digest": digest_of_all(digests), "sha256": together, "sha256_of": sums}
     members |= {"entries": writer.rows, "languages": counts}
     write_json(directory / FACTS, members | more | {"checksums": {ENTRIES: checksum}})
 
 
 def entries_file(directory: Path) -> OwnFile:
-    """Return entries.parquet of a folder, with its checksum from metadata.json (None if that states none)."""
+    """Return entries.parquet of a folder, with its checksum from metadata.json, or None if the file states none."""
     checksums = (read_json(directory / FACTS) or {}).get("checksums", {})
     return OwnFile(directory / ENTRIES, checksums.get(ENTRIES), REMEDY)
 
@@ -123,7 +129,7 @@ def sha256_of(strings: pa.Array) -> str:
 def sha256_of_all(languages: dict[str, str]) -> str:
     """Return the SHA-256 of all entries, in hex, given the SHA-256 of each language's entries by code.
 
-    It is the SHA-256 of what `sha256sum` prints for one file per language, named by the code, with sorted entries.
+    It is the SHA-256 of the output of `sha256sum` for one file per language, named by the code, with sorted entries.
     """
     return sha256("".join(f"{languages[code]}  {code}\n" for code in sorted(languages)).encode()).hexdigest()
 
@@ -144,8 +150,8 @@ def entries_size(entries: pa.Array | pa.ChunkedArray) -> int:
 
 def require_room(size: int) -> None:
     """Refuse entries of `size` bytes if one array of strings cannot hold them."""
-    if size > _MOST_BYTES:
-        raise InputError(f"the entries have {size:,} bytes together, more than {_MOST_BYTES:,}; leave some out")
+    if size > _MAX_ENTRIES_BYTES:
+        raise InputError(f"the entries have {size:,} bytes together, more than {_MAX_ENTRIES_BYTES:,}; leave some out")
 
 
 def require_numberable(entries: int) -> None:
@@ -232,8 +238,8 @@ def _read_json(path: str | Path, text: str) -> list[str]:
     return entries
 
 
-SHOWN = 5  # languages that `repr` lists
-EXPECTED = f"give a folder of clip-metadata, with {FACTS} and {ENTRIES}"
+SHOWN_LANGUAGES = 5  # languages that `repr` lists
+EXPECTED_FOLDER = f"give a folder of clip-metadata, with {FACTS} and {ENTRIES}"
 ABOUT = ("name", "starter", "versions", "licences")
 _STRINGS = "strings.json"
 
@@ -273,11 +279,8 @@ class Entries:
         InputError for an unknown language, or an entry that is repeated in its language, empty or null.
         """
         columns = {language(code).code: _distinct(code, strings) for code, strings in lists.items()}
-        rows = [
-            pa.table({"language": pa.repeat(code, len(columns[code])), "entry": columns[code]})
-            for code in (language.code for language in LANGUAGES)
-            if code in columns
-        ]
+        codes = [language.code for language in LANGUAGES if language.code in columns]
+        rows = [pa.table({"language": pa.repeat(code, len(columns[code])), "entry": columns[code]}) for code in codes]
         if not any(map(len, columns.values())):
             raise InputError("there are no entries; give those of at least one language")
         table = pa.concat_tables(rows)
@@ -294,8 +297,8 @@ class Entries:
         table = require(table, SCHEMA)
         require_room(entries_size(table["entry"]))
         # Only the column `entry` is copied into one array: all columns would take 50 bytes an entry.
-        place = SCHEMA.get_field_index("entry")
-        table = table.set_column(place, SCHEMA.field(place), one_array(table["entry"]))
+        index = SCHEMA.get_field_index("entry")
+        table = table.set_column(index, SCHEMA.field(index), one_array(table["entry"]))
         return cls(table, _ids(table["language"]))
 
     def __len__(self) -> int:
@@ -303,8 +306,8 @@ class Entries:
 
     def __repr__(self) -> str:
         shown = [f"{ids.stop - ids.start:,} {code}" for code, ids in self.languages.items()]
-        more = [f"{len(shown) - SHOWN} more languages"] if len(shown) > SHOWN else []
-        return f"<Entries: {len(self):,} ({', '.join(shown[:SHOWN] + more)})>"
+        more = [f"{len(shown) - SHOWN_LANGUAGES} more languages"] if len(shown) > SHOWN_LANGUAGES else []
+        return f"<Entries: {len(self):,} ({', '.join(shown[:SHOWN_LANGUAGES] + more)})>"
 
     @cached_property
     def strings(self) -> pa.Array:
@@ -359,7 +362,7 @@ class Entries:
         return self.strings[ids.start : ids.stop]
 
     def only(self, code: str) -> Entries:
-        """Return the entries of one language alone, with ids from 0; InputError if there are none."""
+        """Return the entries of only one language, with ids from 0; InputError if there are none."""
         ids = self.ids(code)
         if ids.start == ids.stop:
             raise InputError(f"there are no entries of {code}; there are those of {', '.join(self.languages)}")
@@ -385,7 +388,7 @@ class Entries:
         """Write the strings of all entries and the ids of each language to a folder, for `of_strings`."""
         offsets, data = string_buffers(self.strings)
         languages = {code: [ids.start, ids.stop] for code, ids in self.languages.items()}
-        header = {"version": VERSION, "digest": self.digest, "languages": languages}
+        header = {"version": ENTRIES_VERSION, "digest": self.digest, "languages": languages}
         with room(folder.parent):
             arrays = {"offsets": offsets.astype(np.int32), "data": data[: offsets[-1]]}
             save_arrays(folder, _STRINGS, header, arrays)
@@ -411,9 +414,9 @@ class Entries:
             facts = content_of(read_bytes(directory / FACTS))
             file = OwnFile(directory / ENTRIES, facts.get("checksums", {}).get(ENTRIES), REMEDY)
             version, digest = facts["version"], facts["digest"]
-        if version != VERSION:
+        if version != ENTRIES_VERSION:
             raise InputError(
-                f"{directory} holds metadata of version {version}; this program reads {VERSION}: build it again"
+                f"{directory} holds metadata of version {version}; this program reads {ENTRIES_VERSION}: build it again"
             )
         about = {name: facts[name] for name in ABOUT if name in facts}
         if is_url(directory):
@@ -427,7 +430,7 @@ class _Strings(Entries):
     _folder: Path
 
     def __init__(self, folder: Path) -> None:
-        header, arrays = open_arrays(folder, _STRINGS, VERSION)
+        header, arrays = open_arrays(folder, _STRINGS, ENTRIES_VERSION)
         buffers = [None, pa.py_buffer(arrays["offsets"]), pa.py_buffer(arrays["data"])]
         strings = pa.Array.from_buffers(pa.string(), len(arrays["offsets"]) - 1, buffers)
         languages = {code: slice(*ids) for code, ids in header["languages"].items()}
@@ -446,7 +449,7 @@ class _Saved(_Strings):
     def __init__(self, file: OwnFile, digest: str, about: dict[str, Any]) -> None:
         if not is_url(file.path):
             compared(file)
-        folder = cache_folder() / f"entries-{digest}-{VERSION}"
+        folder = cache_folder() / f"entries-{digest}-{ENTRIES_VERSION}"
         opened_folder(folder, lambda kept: _read(file, digest).save_strings(kept), super().__init__)
         vars(self).update(_file=file, about=about)
 
@@ -474,7 +477,7 @@ def _read(file: OwnFile, digest: str) -> Entries:
 
 @contextmanager
 def _readable(directory: Path) -> Iterator[None]:
-    """Raise an InputError, whose message says what `directory` holds instead, if the block fails to read metadata."""
+    """Raise an InputError if the block fails to read metadata; its message describes the content of `directory`."""
     try:
         with reachable(directory):
             yield
@@ -482,7 +485,7 @@ def _readable(directory: Path) -> Iterator[None]:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         what = f"holds no readable metadata ({error})" if FACTS in names(directory) else described(directory)
-        raise InputError(f"{directory} {what}; {EXPECTED}") from None
+        raise InputError(f"{directory} {what}; {EXPECTED_FOLDER}") from None
 
 
 def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:
@@ -490,7 +493,8 @@ def _ids(languages: pa.ChunkedArray) -> dict[str, slice]:
     ids_of_code: dict[str, slice] = {}
     begin = 0
     for chunk in filter(len, languages.chunks):
-        runs, start = pc.run_end_encode(chunk), begin
+        runs = pc.run_end_encode(chunk)
+        start = begin
         for code, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
             goes_on = code in ids_of_code and ids_of_code[code].stop == begin
             ids_of_code[code] = slice(ids_of_code[code].start if goes_on else begin, start + end)

@@ -30,7 +30,7 @@ from runtime.storage.listing import expand, without_query
 
 WORDFREQ = "wordfreq"  # the package, and the argument that names its lists
 LICENCE = "CC BY-SA 4.0"  # of wordfreq's lists, as the package states
-EXPECTED = (
+EXPECTED_LIST = (
     "a frequency list has a word, a tab and a number a line, and perhaps `word`, a tab and `count`, `zipf` or `rank` "
     "above them"
 )
@@ -87,14 +87,15 @@ def words_of_list(frequency_list: FrequencyList, least: float, tally: Counter) -
     tally["words"] += len(listed)
     if any(map(ne, listed, map(str.lower, listed))):
         return listed, zipf
-    capitals = {first: capitalised(first, frequency_list.language.code) for first in {word[0] for word in listed}}
+    first_letters = {word[0] for word in listed}
+    capitals = {first: capitalised(first, frequency_list.language.code) for first in first_letters}
     cased = [capitals[word[0]] + word[1:] for word in listed]
     is_new = [*_in_turns(repeat(True), map(ne, listed, cased))]
     return [*compress(_in_turns(listed, cased), is_new)], zipf and [*compress(_in_turns(zipf, zipf), is_new)]
 
 
 def _in_turns(first: Iterable[T], second: Iterable[T]) -> Iterator[T]:
-    return chain.from_iterable(zip(first, second))  # noqa: B905  # one may be without end
+    return chain.from_iterable(zip(first, second))  # noqa: B905  # One of them may be endless.
 
 
 def capitalised(word: str, code: str) -> str:
@@ -139,10 +140,10 @@ def _of_path(argument: str) -> Iterator[FrequencyList]:
     path = path if language else argument
     contents = expand(path)
     if contents is None:
-        raise InputError(f"no file or folder at {path}; {EXPECTED}")
+        raise InputError(f"no file or folder at {path}; {EXPECTED_LIST}")
     paths = [file for file in contents.paths if contents.is_file or _NAMES.fullmatch(_name(file))]
     if not paths:
-        raise InputError(f"{path} holds no .tsv or .txt; {EXPECTED}")
+        raise InputError(f"{path} holds no .tsv or .txt; {EXPECTED_LIST}")
     for file in paths:
         yield FrequencyList(file, language or _language_of(file), _read_file)
 
@@ -173,7 +174,7 @@ def _read_file(path: str, least: float, tally: Counter) -> Rated:
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}; save the list as UTF-8") from None
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read ({error}); {EXPECTED}") from error
+        raise InputError(f"{path} cannot be read ({error}); {EXPECTED_LIST}") from error
     kind, rows = _rows(path, lines, tally)
     if kind == "rank":
         return [word for word, _ in sorted(rows, key=lambda row: (row[1], row[0]))], None
@@ -189,11 +190,13 @@ def _rows(path: str, lines: list[str], tally: Counter) -> tuple[str, list[tuple[
 
     Lines without a word and a valid number are dropped and counted in `tally`. InputError if no line is left.
     """
-    head, kind = lines[0].split("\t"), "count"
+    head = lines[0].split("\t")
+    kind = "count"
     if len(head) > 1 and _number(head[1]) is None:
-        kind, lines = head[1].strip().lower(), lines[1:]
+        kind = head[1].strip().lower()
+        lines = lines[1:]
         if kind not in _KINDS:
-            raise InputError(f"the numbers of {path} are called {quoted(head[1])!r}; {EXPECTED}")
+            raise InputError(f"the numbers of {path} are called {quoted(head[1])!r}; {EXPECTED_LIST}")
     rows = []
     for line in filter(None, lines):
         word, number = (*line.split("\t"), "")[:2]
@@ -203,7 +206,7 @@ def _rows(path: str, lines: list[str], tally: Counter) -> tuple[str, list[tuple[
         else:
             tally["dropped.fields"] += 1
     if not rows:
-        raise InputError(f"{path} holds no word with a number; {EXPECTED}")
+        raise InputError(f"{path} holds no word with a number; {EXPECTED_LIST}")
     return kind, rows
 
 

@@ -50,7 +50,7 @@ class Language:
     name: str
     wikipedia: tuple[str, ...]  # Wikipedia codes, with underscores
     wordnet: tuple[str, ...]  # ISO 639-3, as wordnets use it
-    labels: tuple[str, ...]  # of language-ID models, without __label__
+    labels: tuple[str, ...]  # labels of language-ID models, without __label__
     spaced: bool  # whether spaces separate words
     scripts: tuple[str, ...]  # ISO 15924 codes of the language's scripts; empty if none is known
 
@@ -58,26 +58,35 @@ class Language:
 def _read() -> Iterator[Language]:
     scripts = {row["code"]: tuple(row["scripts"].split()) for row in table_rows("metadata", "scripts.csv")}
     for row in table_rows("metadata", "languages.csv"):
-        code, spaced = row["code"], row["spaced"] == "yes"
-        wikipedia, wordnet, labels = (tuple(row[column].split()) for column in ("wikipedia", "wordnet", "labels"))
-        yield Language(code, row["name"], wikipedia, wordnet, labels, spaced, scripts.get(code, ()))
+        yield Language(
+            code=row["code"],
+            name=row["name"],
+            wikipedia=tuple(row["wikipedia"].split()),
+            wordnet=tuple(row["wordnet"].split()),
+            labels=tuple(row["labels"].split()),
+            spaced=row["spaced"] == "yes",
+            scripts=scripts.get(row["code"], ()),
+        )
 
 
-LOCALE = "root"  # ICU 78 cuts words by the same rules in every language of languages.csv, as a test checks
+LOCALE = "root"  # ICU 78 cuts words by the same rules in every language of languages.csv, as a test checks.
 LANGUAGES = tuple(_read())
-OTHER = LANGUAGES[-1]  # stands for every language without a row
+OTHER = LANGUAGES[-1]  # the language of texts in any language without a row
 
 
 def _index(column: str) -> dict[str, Language]:
-    return {name: language for language in LANGUAGES for name in getattr(language, column)}
+    index: dict[str, Language] = {}
+    for language in LANGUAGES:
+        index |= dict.fromkeys(getattr(language, column), language)
+    return index
 
 
 _BY_CODE = {language.code: language for language in LANGUAGES}
 _BY_WIKIPEDIA = _index("wikipedia")
 _BY_WORDNET = _index("wordnet")
-_BY_LABEL = _BY_WIKIPEDIA | _BY_CODE | _index("labels")  # a model's label wins over an equal code
-_SCRIPTS_OF_TAGS = ("hans", "hant", "jpan", "kore")  # scripts.csv has the scripts that these stand for
-_FAR = 0.5  # of a name that is far from the one that was given, as by `nearest_names`, but worth to be shown
+_BY_LABEL = _BY_WIKIPEDIA | _BY_CODE | _index("labels")  # A model's label wins over an equal code.
+_SCRIPTS_OF_TAGS = ("hans", "hant", "jpan", "kore")  # scripts.csv has the scripts that these stand for.
+_FAR_SIMILARITY = 0.5  # A name of less similarity to the given one is not suggested.
 LONGEST_NAME = 100  # characters; a longer string is no name of a language
 _BY_NAME = {language.name.lower(): language for language in LANGUAGES}
 
@@ -144,16 +153,16 @@ def of_stated(stated: str) -> Language | None:
     return _of_stated(stated) if len(stated) <= LONGEST_NAME else None
 
 
-@lru_cache(maxsize=1 << 16)  # bounded, as a column may hold millions of values, such as texts
+@lru_cache(maxsize=1 << 16)  # The cache is bounded because a column may hold millions of values, such as texts.
 def _of_stated(stated: str) -> Language | None:
     name = stated.strip().removeprefix("__label__")
     if is_label(name):
         return of_label(name)
-    by_name, plain = _stated_names(), key(name)
-    language = by_name.get(name) or by_name.get(plain)
+    by_name = _stated_names()
+    language = by_name.get(name) or by_name.get(key(name))
     if language is None and (tag := _stated_tag().fullmatch(_plain(name).lower())):
         language = by_name.get(tag["language"])
-    if language is None and name.endswith(")"):  # Portuguese (Brazil)
+    if language is None and name.endswith(")"):  # An example is Portuguese (Brazil).
         language = by_name.get(key(name.partition("(")[0]))
     return language
 
@@ -186,7 +195,9 @@ def _stated_tag() -> re.Pattern[str]:
 
     Optional parts follow: a script, a region with variants, an extension.
     """
-    scripts = {script.lower() for language in LANGUAGES for script in language.scripts} | {*_SCRIPTS_OF_TAGS}
+    scripts = {*_SCRIPTS_OF_TAGS}
+    for language in LANGUAGES:
+        scripts.update(map(str.lower, language.scripts))
     region = r"([a-z]{2}|[0-9]{3})(_([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
     return re.compile(rf"(?P<language>[a-z0-9_]+?)(_({'|'.join(sorted(scripts))}))?(_{region})?(_[a-z0-9]_.+)?")
 
@@ -234,6 +245,6 @@ def _advice(code: str) -> str:
     by_name = {name: each for name, each in (_BY_NAME | _BY_WORDNET | _BY_LABEL).items() if each is not OTHER}
     if near := dict.fromkeys(by_name[name].code for name in nearest_names(_plain(code), by_name, 3)):
         return f"did you mean {' or '.join(near)}?"
-    far = dict.fromkeys(by_name[name] for name in get_close_matches(_plain(code).lower(), by_name, 3, _FAR))
+    far = dict.fromkeys(by_name[name] for name in get_close_matches(_plain(code).lower(), by_name, 3, _FAR_SIMILARITY))
     shown = ", ".join(f"{each.code} ({each.name})" for each in far)
     return f"give a code such as en{shown and f'; near it are {shown}'}"

@@ -130,7 +130,8 @@ class Counting:
             self._has(build.ngrams(code))
         for codes in build.rounds():
             parts = {code: build.ngrams(code) for code in codes}
-            engine, work = self._workers, build.parts.begin(_COUNTS)
+            engine = self._workers
+            work = build.parts.begin(_COUNTS)
             for part in parts.values():
                 build.parts.begin(part.name)
             plan = NgramPlan(build.config, build.parts.work / NGRAMS, work, sum(map(build.bytes_of, codes)))
@@ -148,7 +149,9 @@ class Counting:
         part = self.build.titles()
         if not sources.pageviews or self._has(part):
             return
-        engine, folder, work = self._workers, parts.begin(part.name), parts.begin(_COUNTS)
+        engine = self._workers
+        folder = parts.begin(part.name)
+        work = parts.begin(_COUNTS)
         articles = {code: self.build.article_titles(code) for code in sources.counted}
         size = sum(size for _, size, *_ in part.made_from["files"])
         codes = frozenset(sources.languages)

@@ -45,7 +45,7 @@ SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
 
 SPACELESS_SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
 UNNORMALISED = 255  # in CharacterTable.order; the largest combining class is 240
-MOST = 62  # scripts that have bits of their own in a letter table
+MAX_SCRIPTS = 62  # So many scripts have bits of their own in a letter table.
 # A character of these scripts is a word or a part of one; a syllable of Hangul is two letters or more.
 _ENOUGH = "".join(rf"\p{{{script}}}" for script in (*SPACELESS_SCRIPTS, "Hangul"))
 _LETTERED = rf"\p{{L}}.*\p{{L}}|[{_ENOUGH}]"
@@ -169,8 +169,8 @@ def character_classes() -> np.ndarray:
     classes[kinds == b"M"] = MARK
     classes[(kinds == b"P") | (kinds == b"S")] = PUNCTUATION
     classes[(kinds == b"Z") | (categories == b"Cc")] = SEPARATOR
-    classes[[0x200B, 0xFEFF]] = SEPARATOR  # zero-width space, byte order mark
-    classes[(categories == b"Cn") | _matching(r"\p{Cn}")] = WORD  # unassigned in `unicodedata` or in `regex`
+    classes[[0x200B, 0xFEFF]] = SEPARATOR  # These are the zero-width space and the byte order mark.
+    classes[(categories == b"Cn") | _matching(r"\p{Cn}")] = WORD  # `unicodedata` or `regex` calls these unassigned.
     return classes
 
 
@@ -185,9 +185,12 @@ def character_table() -> CharacterTable:
     for code in _changed_by_normalising():
         form = normalise(chr(code))
         if all(classes[ord(c)] == SEPARATOR for c in form) and classes[code] in (SEPARATOR, PUNCTUATION):
-            classes[code], order[code] = SEPARATOR, 0
+            classes[code] = SEPARATOR
+            order[code] = 0
         elif len(form) == 1 and classes[ord(form)] == PUNCTUATION and ord(form) not in joining:
-            classes[code], twins[code], order[code] = PUNCTUATION, ord(form), 0
+            classes[code] = PUNCTUATION
+            twins[code] = ord(form)
+            order[code] = 0
         else:
             order[code] = UNNORMALISED
     return CharacterTable(*paged(classes, twins, order))
@@ -219,13 +222,14 @@ def paged(*properties: np.ndarray) -> tuple[np.ndarray, ...]:
     """
     tables = [values.reshape(-1, 256) for values in properties]
     first: dict[tuple[bytes, ...], int] = {}  # the number of the first page with each content
-    equal = [
-        first.setdefault(tuple(row.tobytes() for row in rows), at) for at, rows in enumerate(zip(*tables, strict=True))
-    ]
+    equal = []
+    for page, rows in enumerate(zip(*tables, strict=True)):
+        content = tuple(row.tobytes() for row in rows)
+        equal.append(first.setdefault(content, page))
     kept, pages = np.unique(equal, return_inverse=True)
     arrays = pages.astype(np.int16), *(table[kept].ravel() for table in tables)
     for array in arrays:
-        array.flags.writeable = False  # as in arrays that are read from a file, so that Numba compiles once for both
+        array.flags.writeable = False  # Arrays from files are read-only, too, so Numba compiles once for both.
     return arrays
 
 
@@ -234,11 +238,11 @@ def letter_table(scripts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return the page number (int16) of each 256 code points, and the pages of script bits (int64).
 
     The bit of code point `c` is at `pages[c >> 8] << 8 | c & 255`. It is 1 << k for a letter of the script scripts[k],
-    and 1 << MOST for letters of scripts not in `scripts`. It is 0 for characters that are not letters, and for letters
-    of several scripts, such as the length mark of Japanese.
+    and 1 << MAX_SCRIPTS for letters of scripts not in `scripts`. It is 0 for characters that are not letters, and for
+    letters of several scripts, such as the length mark of Japanese.
     """
     numbers = np.zeros(0x110000, np.int32)
-    numbers[_letters(r"[^\p{Script=Common}\p{Script=Inherited}]")] = MOST + 1
+    numbers[_letters(r"[^\p{Script=Common}\p{Script=Inherited}]")] = MAX_SCRIPTS + 1
     for number, script in enumerate(scripts):
         numbers[_letters(rf"\p{{Script={script}}}")] = number + 1
     pages, in_pages = paged(numbers)

@@ -15,6 +15,7 @@ from datetime import date
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import chain
 from posixpath import basename
 from typing import Any
 
@@ -37,7 +38,7 @@ from runtime.storage.listing import without_query
 from runtime.storage.own_files import content_of
 from runtime.storage.paths import as_path, reachable, read_bytes
 
-HASHED = 1 << 26  # bytes of the largest file whose SHA-256 a recipe states: to read a dump again takes long
+MAX_HASHED_BYTES = 1 << 26  # A recipe states the SHA-256 of files up to this size; reading a dump again takes long.
 PAGEVIEWS, FREQUENCIES = "pageviews", "frequencies"
 _DAY = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?!\d)")
 _MEMBERS = ("name", "sha256", "sha256_of", "rules", "parameters")  # members of metadata.json to follow a recipe
@@ -145,10 +146,9 @@ class Sources:
         described = {kind: _described(paths) for kind, paths in files.items()}
         lists = sorted(self.lists.items())
         described["lists"] = [{"name": code, "sha256": _of_list(strings)} for code, strings in lists]
-        names = [file["name"] for files in described.values() for file in files]
         return {
-            "date": max((day for name in names for day in days(name)), default=None),
-            "days": sorted({day for file in described[PAGEVIEWS] for day in days(file["name"])}),
+            "date": max(chain.from_iterable(map(_days_of, described.values())), default=None),
+            "days": sorted(_days_of(described[PAGEVIEWS])),
             "languages": None if self.chosen_codes is None else sorted(self.chosen_codes),
             "sources": described,
             "made_with": {PROJECT: __version__, "icu": ICU_VERSION, "unicode": unicodedata.unidata_version},
@@ -165,18 +165,24 @@ def inputs(sources: Sources) -> dict[str, list[str]]:
     }
 
 
+def _days_of(files: Iterable[dict[str, Any]]) -> set[str]:
+    """Return the valid dates in the names of described files."""
+    return {*chain.from_iterable(days(file["name"]) for file in files)}
+
+
 def days(name: str) -> list[str]:
     """Return the valid dates in the name of a file, as YYYY-MM-DD.
 
     >>> days("dewiki-20251101-pages-articles.xml.bz2"), days("pageviews-20240229-130000.gz"), days("a-20259999.gz")
     (['2025-11-01'], ['2024-02-29'], [])
     """
-    return [day for numbers in _DAY.findall(name) if (day := _day(*map(int, numbers)))]
+    return [*filter(None, map(_day, _DAY.findall(name)))]
 
 
-def _day(*numbers: int) -> str | None:
+def _day(numbers: Iterable[str]) -> str | None:
+    """Return the date with these numbers of year, month and day, or None if there is no such date."""
     try:
-        return date(*numbers).isoformat()
+        return date(*map(int, numbers)).isoformat()
     except ValueError:
         return None
 
@@ -186,7 +192,8 @@ def _described(paths: Iterable[str]) -> list[dict[str, Any]]:
 
     An archive counts as one file, however many of its members are read.
     """
-    described = [_file(path) for path in {path.rpartition("::")[2] for path in paths}]
+    files = {path.rpartition("::")[2] for path in paths}
+    described = [_file(path) for path in files]
     return sorted(described, key=lambda file: (file["name"], file["bytes"] or 0, file.get("sha256", "")))
 
 
@@ -194,7 +201,7 @@ def _file(path: str) -> dict[str, Any]:
     system, inner = fsspec.url_to_fs(with_secrets(path))
     name = basename(without_query(path))
     facts = {"name": name, "bytes": system.size(inner)}
-    if facts["bytes"] is None or facts["bytes"] > HASHED:  # None: not every server states sizes
+    if facts["bytes"] is None or facts["bytes"] > MAX_HASHED_BYTES:  # None: not every server states sizes
         return facts
     with system.open(inner, "rb") as file:
         return facts | {"sha256": sha256(file.read()).hexdigest()}
@@ -231,9 +238,8 @@ def require_sources(original: dict[str, Any], recipe: dict[str, Any], name: str)
     """
     for kind in dict.fromkeys([*original["sources"], *recipe["sources"]]):
         expected, actual = (one["sources"].get(kind, []) for one in (original, recipe))
-        lacking, more = (
-            [file for file in one if file not in other] for one, other in ((expected, actual), (actual, expected))
-        )
+        lacking = [file for file in expected if file not in actual]
+        more = [file for file in actual if file not in expected]
         for file in lacking:
             other = next((candidate for candidate in more if candidate["name"] == file["name"]), None)
             come = f"the one given has {_marks(other)}" if other else "it is not among those given"
@@ -243,14 +249,15 @@ def require_sources(original: dict[str, Any], recipe: dict[str, Any], name: str)
 
 
 def require_entries(original: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Raise InputError, which names the languages that differ, if a build's entries are not those of its recipe.
+    """Raise InputError, which names the languages that differ, if a build's entries are not the entries of its recipe.
 
     `original` is the metadata.json of the recipe, `facts` the metadata.json of the build.
     """
     if original["sha256"] == facts["sha256"]:
         return
     codes = sorted({code for code, _ in original["sha256_of"].items() ^ facts["sha256_of"].items()})
-    ours, theirs = facts["recipe"]["made_with"], original["recipe"]["made_with"]
+    ours = facts["recipe"]["made_with"]
+    theirs = original["recipe"]["made_with"]
     other = ", ".join(
         f"{name} {theirs.get(name)} where this is {ours[name]}" for name in ours if theirs.get(name) != ours[name]
     )

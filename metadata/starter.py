@@ -1,4 +1,4 @@
-"""Build starter metadata, the frequent words of many languages, from installed packages alone.
+"""Build starter metadata, the frequent words of many languages, from nothing but installed packages.
 
 With the packages and the config for which starter.csv states the number, digest and SHA-256 of each language's entries,
 a language is built when its entries are first needed. Otherwise, all languages are built at once. Either way this
@@ -32,8 +32,9 @@ from runtime.storage.machine_cache import kept, opened_folder, sound
 from runtime.storage.own_files import Parts
 
 EXTRA = "starter"  # the extra that installs the packages of starter metadata
-TABLE, OF_TABLE = "starter.csv", {WORDFREQ: "3.1.1"}  # the versions of the packages whose entries the table describes
-LANGUAGES = "-languages"  # ends the name of a folder of languages that are built one by one
+STARTER_TABLE = "starter.csv"
+TABLE_VERSIONS = {WORDFREQ: "3.1.1"}  # the versions of the packages whose entries the table describes
+LANGUAGES_SUFFIX = "-languages"  # A folder of languages that are built one by one has this suffix.
 
 
 def paths() -> dict[str, list[str]]:
@@ -51,8 +52,8 @@ def starter_metadata(config: MetadataConfig, progress: Progress | None = None) -
     """Return the starter's entries from this machine's cache; build them if they are missing or damaged."""
     sources = _sources()
     folder = cache_folder() / f"{EXTRA}-{_key(config, sources)}"
-    if sources.versions() == OF_TABLE and config == MetadataConfig():
-        return Starter(kept(folder.with_name(folder.name + LANGUAGES), Path.mkdir))
+    if sources.versions() == TABLE_VERSIONS and config == MetadataConfig():
+        return Starter(kept(folder.with_name(folder.name + LANGUAGES_SUFFIX), Path.mkdir))
     return _whole(folder, config, progress)
 
 
@@ -70,11 +71,11 @@ def _whole(folder: Path, config: MetadataConfig, progress: Progress | None = Non
 
 
 def _key(config: MetadataConfig, sources: Sources) -> str:
-    """Return a digest, 32 hex digits, of all that decides starter entries: versions, config, this package's code."""
+    """Return a digest, 32 hex digits, of the versions, config and code that decide starter entries."""
     versions = sources.versions() | {"program": __version__, "unicode": unicodedata.unidata_version}
     hashed = blake2b(json.dumps([versions, asdict(config)], sort_keys=True).encode(), digest_size=16)
     code = (path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".csv"))
-    for path in sorted(code):  # empty if the package is in an archive
+    for path in sorted(code):  # There are none if the package is in an archive.
         hashed.update(path.read_bytes())
     return hashed.hexdigest()
 
@@ -90,7 +91,7 @@ class Starter(Entries):
     _opened: dict[str, pa.Array]
 
     def __init__(self, folder: Path) -> None:
-        described = {row["language"]: row for row in table_rows("metadata", TABLE)}
+        described = {row["language"]: row for row in table_rows("metadata", STARTER_TABLE)}
         ends = accumulate((int(row["entries"]) for row in described.values()), initial=0)
         languages = {code: slice(*ids) for code, ids in zip(described, pairwise(ends), strict=True)}
         digests = {code: row["digest"] for code, row in described.items()}
@@ -98,7 +99,7 @@ class Starter(Entries):
         about = {
             "name": name,
             "starter": True,
-            "versions": {"icu": ICU_VERSION} | OF_TABLE,
+            "versions": {"icu": ICU_VERSION} | TABLE_VERSIONS,
             "licences": {WORDFREQ: LICENCE},
         }
         vars(self).update(_folder=folder, _opened={}, languages=languages, digests=digests, about=about)
@@ -106,7 +107,7 @@ class Starter(Entries):
     @cached_property
     def table(self) -> pa.Table:
         """The table of all entries with the columns of SCHEMA."""
-        return _whole(self._folder.parent / self._folder.name.removesuffix(LANGUAGES), MetadataConfig()).table
+        return _whole(self._folder.parent / self._folder.name.removesuffix(LANGUAGES_SUFFIX), MetadataConfig()).table
 
     @cached_property
     def strings(self) -> pa.Array:
@@ -130,13 +131,13 @@ class Starter(Entries):
         entries = merged_entries(code, build.sources_of(code, defaultdict(Counter))).entries
         if strings_digest(entries) != self.digests[code]:
             raise InputError(
-                f"wordfreq gave other words of {code} than {TABLE} describes; give --metadata my-metadata after "
-                "`clip-metadata --starter --output my-metadata`"
+                f"wordfreq gave other words of {code} than {STARTER_TABLE} describes; give --metadata my-metadata "
+                "after `clip-metadata --starter --output my-metadata`"
             )
         Entries.build({code: entries}).save_strings(folder)
 
     def _read(self, code: str, folder: Path) -> pa.Array:
         entries = Entries.of_strings(folder)
         if entries.digest != digest_of_all({code: self.digests[code]}):
-            raise InputError(f"{folder} holds other entries than {TABLE} describes: {REMEDY}")
+            raise InputError(f"{folder} holds other entries than {STARTER_TABLE} describes: {REMEDY}")
         return entries.of(code)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from posixpath import basename
 from typing import Any
@@ -50,8 +51,8 @@ _ARABIC_POINTS = re.compile("[\u0640\u064b-\u0652\u0670]")
 _HEBREW_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
 _POINTS = {"ar": _ARABIC_POINTS, "fa": _ARABIC_POINTS, "he": _HEBREW_POINTS}
 
-EXPECTED = "a wordnet is a folder, zip or tar with data.noun …, a tab file of OMW, or WN-LMF (.xml)"
-PARTS = frozenset(f"data.{part}" for part in ("noun", "verb", "adj", "adv"))  # of Princeton's dict files
+EXPECTED_FORMATS = "a wordnet is a folder, zip or tar with data.noun …, a tab file of OMW, or WN-LMF (.xml)"
+PRINCETON_FILES = frozenset(f"data.{part}" for part in ("noun", "verb", "adj", "adv"))  # of Princeton's dict files
 
 _LINE = re.compile(r"\d{8} \d\d [nvasr] [0-9a-f]{2} ")
 _ADJECTIVE_MARKER = re.compile(r"\((a|p|ip)\)$")  # galore(ip): where in a phrase the adjective may stand
@@ -133,7 +134,7 @@ def tab_codes(path: str) -> list[str]:
         return [code]
     named = re.search(r"-([a-z]{3})\.tab", path)
     if not named:
-        raise InputError(f"neither line 1 nor the name says the language; {EXPECTED}")
+        raise InputError(f"neither line 1 nor the name says the language; {EXPECTED_FORMATS}")
     return [named[1]]
 
 
@@ -159,7 +160,7 @@ def lmf_codes(path: str) -> list[str]:
     with unpacked_bytes(path) as file:
         codes = _LEXICON.findall(file.read())
     if not codes:
-        raise InputError(f"XML without a Lexicon; {EXPECTED}")
+        raise InputError(f"XML without a Lexicon; {EXPECTED_FORMATS}")
     return [code.decode("utf-8", "replace") for code in codes]
 
 
@@ -229,14 +230,14 @@ def find(paths: Iterable[str]) -> list[WordnetFile]:
 
     InputError for a path without wordnet files.
     """
-    return list(dict.fromkeys(file for path in paths for file in _of_path(str(path))))
+    return list(dict.fromkeys(chain.from_iterable(map(_of_path, map(str, paths)))))
 
 
 def lemmas(file: WordnetFile, tally: Counter, names_only: bool = False) -> list[str]:
     """Return the distinct lemmas of `file`, in the file's order and with spaces instead of underscores.
 
     `names_only` keeps only the first lemma of each synset, which names the synset; dict files state it, and so do
-    WN-LMF files whose synsets list their members. Other files give all lemmas. `tally` counts what was read and
+    WN-LMF files whose synsets list their members. Other files give all lemmas. `tally` counts the lemmas read and
     dropped. InputError if the file cannot be read to its end.
     """
     try:
@@ -266,12 +267,13 @@ def package_versions(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _of_path(path: str) -> Iterator[WordnetFile]:
-    inside = {member: format for member in _members(path) if (format := _format(member))}
+    formats = {member: _format(member) for member in _members(path)}
+    inside = {member: format for member, format in formats.items() if format}
     names = {basename(member) for member in inside}
     if not inside:
-        raise InputError(f"{path} holds no wordnet; {EXPECTED}")
-    if len(inside) > 1 and 0 < len(PARTS & names) < len(PARTS):
-        raise InputError(f"{path} lacks {sorted(PARTS - names)} of Princeton's dict files; fetch it again")
+        raise InputError(f"{path} holds no wordnet; {EXPECTED_FORMATS}")
+    if len(inside) > 1 and 0 < len(PRINCETON_FILES & names) < len(PRINCETON_FILES):
+        raise InputError(f"{path} lacks {sorted(PRINCETON_FILES - names)} of Princeton's dict files; fetch it again")
     for member, format in inside.items():
         yield from (WordnetFile(member, format, language) for language in _languages(member, format))
 
@@ -289,14 +291,15 @@ def _members(path: str) -> list[str]:
     try:
         contents = expand(_inside(path))
         if contents is None:
-            raise InputError(f"no file or folder at {path}; {EXPECTED}")
+            raise InputError(f"no file or folder at {path}; {EXPECTED_FORMATS}")
         in_folder = [] if contents.is_file else contents.paths
         archives = (file for file in in_folder if "::" not in file and _ARCHIVE.fullmatch(file))
-        inside = [member for archive in map(expand, map(_inside, archives)) if archive for member in archive.paths]
+        opened = filter(None, map(expand, map(_inside, archives)))
+        inside = [*chain.from_iterable(archive.paths for archive in opened)]
     except (ValueError, ImportError, *_UNREADABLE) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} cannot be opened ({error}); {EXPECTED}") from error
+        raise InputError(f"{path} cannot be opened ({error}); {EXPECTED_FORMATS}") from error
     return sorted({*contents.paths, *inside})
 
 
@@ -324,7 +327,7 @@ def refusal_of_lemma(lemma: str) -> str | None:
     """
     if lemma in _PLACEHOLDERS:
         return "placeholder"
-    odd = "?" in lemma or "\ufffd" in lemma  # a quick test: without these the slower pattern cannot match
+    odd = "?" in lemma or "\ufffd" in lemma  # Without these, the slower pattern cannot match.
     return "lost_letter" if odd and _LOST_LETTER.search(lemma) else None
 
 
@@ -366,11 +369,15 @@ def _repaired(lemma: str) -> list[str]:
     lemma = _unescaped(lemma)
     for pattern, replacement in _REPAIRS:
         lemma = pattern.sub(replacement, lemma).strip()
-    # Without a single quotation mark at the start or end, which has no partner; the one inside דו"ח is kept.
-    return [part.strip('" ') if part.count('"') == 1 else part for part in _BETWEEN_WORDS.split(lemma)]
+    return [*map(_without_stray_quote, _BETWEEN_WORDS.split(lemma))]
+
+
+def _without_stray_quote(part: str) -> str:
+    """Return a word without a quotation mark at its start or end that has no partner; the one inside דו"ח is kept."""
+    return part.strip('" ') if part.count('"') == 1 else part
 
 
 def _unescaped(lemma: str) -> str:
-    while lemma != (once := html.unescape(lemma)):  # mo&amp;amp;#269;virniki
+    while lemma != (once := html.unescape(lemma)):  # mo&amp;amp;#269;virniki is escaped three times.
         lemma = once
     return unquote(lemma) if _ESCAPED.search(lemma) else lemma

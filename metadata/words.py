@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
+from itertools import chain
 from math import ceil
 
 import icu4py
@@ -35,9 +36,9 @@ LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 TSHEG = "\u0f0b"  # ends a syllable of Tibetan
 TIBETAN = ("bo", "dz")
 _CLAUSE_END = regex.compile(r"(?<=\p{Tibetan})[^\S\n]+(?=\p{Tibetan})")  # Tibetan has a space only where a clause ends
-_BYTE_ORDER_MARK = "\ufeff"  # a separator in the `unicode` rules, but ICU would keep it in the word before
+_BYTE_ORDER_MARK = "\ufeff"  # It is a separator in the `unicode` rules, but ICU would keep it in the word before.
 _SEPARATES_IN_ICU = "\u200b"
-# Thai and Lao AM, each as NFKC decomposes it and as ICU's dictionaries spell it.
+# Thai and Lao AM are each listed as NFKC decomposes them and as ICU's dictionaries spell them.
 _RESPELLED = (("\u0e4d\u0e32", "\u0e33"), ("\u0ecd\u0eb2", "\u0eb3"))
 
 
@@ -68,7 +69,8 @@ def segment(text: str, code: str) -> Words:
     kinds = _kinds(code in TIBETAN)[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
     begins = np.zeros(len(text) + 1, np.bool_)
     begins[np.cumsum(np.fromiter(map(len, SEGMENTERS.get(code, icu)(text)), np.int32))] = True
-    starts, ends, follows = np.empty(len(text), np.int32), np.empty(len(text), np.int32), np.empty(len(text), np.bool_)
+    starts, ends = np.empty(len(text), np.int32), np.empty(len(text), np.int32)
+    follows = np.empty(len(text), np.bool_)
     count = kernels.find_words(kinds, begins, starts, ends, follows)
     spans = zip(starts[:count].tolist(), ends[:count].tolist(), strict=True)
     strings = pa.array([text[start:end] for start, end in spans], pa.string())
@@ -88,7 +90,7 @@ SEGMENTERS: dict[str, Segmenter] = {}
 
 def _readable(text: str) -> str:
     """Return a text as ICU should read it: in normal form, but with Thai and Lao AM as ICU's dictionaries spell it."""
-    text = "\n".join(map(normalise, text.split("\n")))  # most lines are in normal form; no mark joins a line feed
+    text = "\n".join(map(normalise, text.split("\n")))  # No mark joins a line feed.
     for normal, read in _RESPELLED:
         text = text.replace(normal, read)
     return text
@@ -121,16 +123,16 @@ _TIBETAN = r"^\p{Tibetan}+$"
 
 COUNTS = pa.schema([("first", pa.string()), ("second", pa.string()), ("count", pa.int64())])
 
-WORDS = 1 << 23  # words that are counted together, in some 400 MB beside the batch that is cut
+MAX_WORDS_COUNTED = 1 << 23  # words that are counted together, in some 400 MB beside the batch that is cut
 
-_ROWS = 1 << 18  # the most pairs in a yielded table
+_MAX_TABLE_ROWS = 1 << 18  # most pairs in a yielded table
 
 RATED = pa.schema([("language", pa.string()), ("entry", pa.string()), ("score", pa.float64())])
 
-_PUNCTUATION = r"^\p{P}*$"  # matches the empty string, too
+_PUNCTUATION = r"^\p{P}*$"  # The pattern also matches the empty string.
 
 
-def count_batches(batches: Iterable[pa.Array], language: Language, most: int = WORDS) -> Iterator[pa.Table]:
+def count_batches(batches: Iterable[pa.Array], language: Language, most: int = MAX_WORDS_COUNTED) -> Iterator[pa.Table]:
     """Yield tables with the schema COUNTS that together count all words (`second` is null) and word pairs in the texts.
 
     `batches` are arrays of texts, each below 2 GB. A word or pair is in more than one table only if the texts have more
@@ -154,17 +156,18 @@ def _words(texts: pa.Array, language: Language) -> Words:
 def _counted(words: list[Words]) -> Iterator[pa.Table]:
     """Yield the counts of all words in one table, then of all pairs in further tables, each with the schema COUNTS."""
     encoded = pa.chunked_array([part.strings for part in words]).unify_dictionaries().combine_chunks()
-    strings, numbers = encoded.dictionary, encoded.indices.to_numpy()
+    strings = encoded.dictionary
+    numbers = encoded.indices.to_numpy()
     counts = pa.array(np.bincount(numbers, minlength=len(strings)), pa.int64())
     yield pa.table([strings, pa.nulls(len(strings), pa.string()), counts], COUNTS)
     follows = np.concatenate([part.follows for part in words])[1:]
     pairs = numbers[:-1][follows].astype(np.int64) << 32
     pairs |= numbers[1:][follows]
     distinct, counts = np.unique(pairs, return_counts=True)
-    for begin in range(0, len(distinct), _ROWS):
-        some = distinct[begin : begin + _ROWS]
+    for begin in range(0, len(distinct), _MAX_TABLE_ROWS):
+        some = distinct[begin : begin + _MAX_TABLE_ROWS]
         first, second = (strings.take(pa.array(side)) for side in (some >> 32, some & 0xFFFFFFFF))
-        yield pa.table([first, second, counts[begin : begin + _ROWS]], COUNTS)
+        yield pa.table([first, second, counts[begin : begin + _MAX_TABLE_ROWS]], COUNTS)
 
 
 def pair_entries(first: pa.Array, second: pa.Array, language: Language) -> pa.Array:
@@ -260,7 +263,8 @@ def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], 
     """
     tally = TaskResult()
     for code, rows in by_language(batches):
-        score, candidate = rows["score"], can_be_entry(rows["entry"], longest)
+        score = rows["score"]
+        candidate = can_be_entry(rows["entry"], longest)
         enough = pc.and_(candidate, pc.greater_equal(score, rules[code].least))
         tally.add("rows", rows.num_rows, code)
         for name, values in (("sum", score), ("candidates", candidate), ("enough", enough)):
@@ -274,7 +278,8 @@ def best(batches: Iterable[pa.RecordBatch], taken: Mapping[str, int], longest: i
     The best of the yielded rows are the best of all. How many other rows are yielded depends on the order of rows.
     """
     best = {code: np.empty(0) for code in taken}
-    least = {code: -np.inf if most else np.inf for code, most in taken.items()}
+    least = dict.fromkeys(taken, -np.inf)
+    least |= {code: np.inf for code, most in taken.items() if not most}
     for code, rows in by_language(batches):
         rows = rows.filter(pc.greater_equal(rows["score"], least[code]))
         rows = rows.filter(can_be_entry(rows["entry"], longest))
@@ -302,18 +307,19 @@ def can_be_entry(entries: pa.Array, longest: int) -> pa.Array:
 
 
 def _part(rows: int, share: float) -> int:
-    return ceil(rows * Fraction(str(share)))  # exact: 30 * 0.1 is 3, but in floats 3.0000000000000004
+    return ceil(rows * Fraction(str(share)))  # In floats, 30 * 0.1 would be 3.0000000000000004, and the result 4.
 
 
-MINORITY = 0.1  # of the entries of a source, that may be in the alphabet which is not its own: names, abbreviations
+MAX_MINORITY_SHARE = 0.1  # share of a source's entries that may be in its other alphabet, such as names
 
 _SERBIAN = "аa бb вv гg дd ђđ еe жž зz иi јj кk лl љlj мm нn њnj оo пp рr сs тt ћć уu фf хh цc чč џdž шš"
 _UZBEK = "аa бb вv гg дd еe еye ёyo жj зz иi йy кk лl мm нn оo пp рr сs тt уu фf хx чch шsh ъ' эe юyu яya ўo' қq ғg' ҳh"
 ALPHABETS = {"sh": _SERBIAN, "sr": _SERBIAN, "uz": _UZBEK}  # each Cyrillic letter with Latin ones
 
-_LATIN, _CYRILLIC = re.compile(r"[a-zà-ɏ]", re.IGNORECASE), re.compile(r"[\u0400-\u04ff]")
+_LATIN = re.compile(r"[a-zà-ɏ]", re.IGNORECASE)
+_CYRILLIC = re.compile(r"[\u0400-\u04ff]")
 _APOSTROPHES = re.compile("[ʻʼ`‘’]")
-# What an Uzbek е is called at the begin of a word and behind a vowel, and what an e there is.
+# An Uzbek е at the beginning of a word or behind a vowel is read as йе; an e at the beginning is an э.
 _UZBEK_E = re.compile(r"\bе|(?<=[аеёиоуъэюяў])е", re.IGNORECASE), "йе"
 _UZBEK_BEGIN = re.compile(r"\be", re.IGNORECASE), "э"
 
@@ -350,12 +356,23 @@ def in_both_alphabets(
     """
     if code not in ALPHABETS:
         return entries, scores
-    latin, cyrillic = (sum(bool(alphabet.search(entry)) for entry in entries) for alphabet in (_LATIN, _CYRILLIC))
-    if min(latin, cyrillic) > MINORITY * max(latin, cyrillic):
+    latin = sum(map(bool, map(_LATIN.search, entries)))
+    cyrillic = sum(map(bool, map(_CYRILLIC.search, entries)))
+    if min(latin, cyrillic) > MAX_MINORITY_SHARE * max(latin, cyrillic):
         return entries, scores
-    both = [(entry, in_other_alphabet(entry, code)) for entry in entries]
-    repeated = [score for score, pair in zip(scores, both, strict=True) for form in pair if form] if scores else scores
-    return [form for pair in both for form in pair if form], repeated
+    spellings = [_spellings(entry, code) for entry in entries]
+    forms = [*chain.from_iterable(spellings)]
+    if not scores:
+        return forms, scores
+    repeated = list[float]()
+    for score, of_entry in zip(scores, spellings, strict=True):
+        repeated += [score] * len(of_entry)
+    return forms, repeated
+
+
+def _spellings(entry: str, code: str) -> list[str]:
+    """Return an entry and its spelling in the other alphabet of its language, if it has one."""
+    return [*filter(None, (entry, in_other_alphabet(entry, code)))]
 
 
 @cache
@@ -363,7 +380,7 @@ def _letters(code: str, is_latin: bool) -> tuple[dict[str, str], re.Pattern[str]
     pairs = [(pair[0], pair[1:]) for pair in ALPHABETS[code].split()]
     letters = {latin: cyrillic for cyrillic, latin in pairs} if is_latin else dict(reversed(pairs))
     if is_latin and code == "uz":
-        letters |= {"e": "е", "yo'": "йў"}  # an э has been read, at the begin
+        letters |= {"e": "е", "yo'": "йў"}  # An e at the beginning has already become an э.
     longest_first = sorted(letters, key=len, reverse=True)
     return letters, re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
 
@@ -371,7 +388,7 @@ def _letters(code: str, is_latin: bool) -> tuple[dict[str, str], re.Pattern[str]
 def _cased(letters: str, written: str, entry: str) -> str:
     """Return `letters`, which replace `written` in `entry`, in the same case.
 
-    For a capital, all are capitals if the whole entry is, else only the first.
+    A capital is replaced by capitals if the whole entry has capitals; otherwise only the first letter is one.
     """
     if written == written.lower():
         return letters

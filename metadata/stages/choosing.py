@@ -30,18 +30,20 @@ from runtime.tallies import Tallies, TaskResult
 
 LANGUAGE = pa.field("language", pa.int16())
 
-BUCKET_BYTES = 8 << 20  # of a build's files for each bucket, whose rows then take some 20 MB
-TASK_BYTES = 4 * BUCKET_BYTES  # of a build's files for each task, which takes its buckets in turn: a few seconds
-HELD_BYTES = 64 << 20  # of rows in memory, after which rows of the same key are combined
+BUCKET_BYTES = 8 << 20  # bytes of a build's files for each bucket, whose rows then take some 20 MB
+TASK_BYTES = (
+    4 * BUCKET_BYTES
+)  # bytes of a build's files for each task, which takes its buckets in turn in a few seconds
+HELD_BYTES = 64 << 20  # Rows of the same key are combined once the rows in memory have so many bytes.
 
 _CODES = pa.array([language.code for language in LANGUAGES])
 
 CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
 
-FINENESS = 256  # ranges per unit of the values, for the first count of rows
+RANGES_PER_UNIT = 256  # The first count of rows divides each unit of the values into so many ranges.
 
-_ROWS = 1 << 20  # of a row group
-_HELD_BYTES = 64 << 20  # of rows in memory, after which all but the best are dropped
+_GROUP_ROWS = 1 << 20  # rows of a row group
+_HELD_RATED_BYTES = 64 << 20  # All but the best rows are dropped once the rows in memory have so many bytes.
 _KEYS = pa.schema([LANGUAGE, ("key", pa.float64()), ("count", pa.int64())])
 _SUMS = {"count": "sum"}
 
@@ -66,7 +68,7 @@ def by_string(schema: pa.Schema, column: str, size: int, function: Function) -> 
 
 
 def tasks_for(size: int) -> int:
-    """Return the number of tasks, a power of two, for what `size` bytes of files hold."""
+    """Return the number of tasks, a power of two, for the rows of `size` bytes of files."""
     return buckets_for(size, TASK_BYTES)
 
 
@@ -80,7 +82,8 @@ def combined(batches: Iterable[pa.RecordBatch], values: Mapping[str, str]) -> pa
         schema = held[0].schema
         key = [name for name in schema.names if name not in values]
         groups = pa.Table.from_batches(held).group_by(key, use_threads=False).aggregate([*values.items()])
-        columns = [groups[f"{name}_{values[name]}" if name in values else name] for name in schema.names]
+        names = {name: f"{name}_{how}" for name, how in values.items()}
+        columns = [groups[names.get(name, name)] for name in schema.names]
         return one_batch(pa.table(columns, schema=schema))
 
     return combine(gather_reduced(batches, combine, HELD_BYTES))
@@ -110,6 +113,7 @@ def percentiles(engine: Engine, files: list[OwnFile], percent: float, work: Path
     A first pass counts rows by narrow ranges of values. A second pass counts rows by value, but only in the ranges that
     hold the two neighbours of the percentile. `work` is a folder for these counts.
     """
+    # These map each language to its number of values, the number of values below its ranges, and these ranges.
     numbers, before, holding = {}, {}, {}
     for code, keys, ends in _counted(engine, files, _range, make_folder(work / "ranges")):
         numbers[code] = int(ends[-1])
@@ -166,7 +170,7 @@ class KeyCounts:
 
     def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the sums of the counts that a task gets."""
-        write_rows(file_of(self.folder, task).path, _KEYS, _ROWS, (combined(rows, _SUMS) for rows in buckets))
+        write_rows(file_of(self.folder, task).path, _KEYS, _GROUP_ROWS, (combined(rows, _SUMS) for rows in buckets))
 
 
 def file_of(folder: Path, task: int) -> OwnFile:
@@ -175,12 +179,12 @@ def file_of(folder: Path, task: int) -> OwnFile:
 
 
 def _range(_: str, values: np.ndarray) -> np.ndarray:
-    return np.floor(values * FINENESS)
+    return np.floor(values * RANGES_PER_UNIT)
 
 
 @dataclass(frozen=True)
 class ValuesWithin:
-    """Keys of values: the values themselves, of those in the ranges that are `holding`, by language."""
+    """Keys of values: the values themselves, if they are in the ranges that `holding` has for their language."""
 
     holding: Mapping[str, np.ndarray]
 
@@ -213,8 +217,9 @@ def percentile(neighbours: tuple[float, float], number: int, percent: float) -> 
     >>> bool(percentile((low, high), 4, 30) == np.percentile(values, 30))
     True
     """
-    (low, high), place = neighbours, (number - 1) * (percent / 100)
-    share = place - int(place)
+    low, high = neighbours
+    position = (number - 1) * (percent / 100)
+    share = position - int(position)
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
@@ -245,7 +250,7 @@ class EntryChoice:
         return cogroup(engine, sides, Grouping(RATED, self.keys, self.write, len(self.codes), len(self.codes)))
 
     def among(self, rows: Iterable[pa.RecordBatch]) -> Rows:
-        """Yield those of the rows that a task reads that may be among the best."""
+        """Yield the rows, among those that a task reads, that may be among the best."""
         return best(rows, self.taken, self.longest)
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
@@ -256,9 +261,9 @@ class EntryChoice:
         """Write the best rows of a task's language."""
         code = self.codes[task]
         reduce = BestRows(self.taken[code])
-        if held := gather_reduced(chain.from_iterable(buckets), reduce, _HELD_BYTES):
+        if held := gather_reduced(chain.from_iterable(buckets), reduce, _HELD_RATED_BYTES):
             file = self.file.replace("{language}", code)
-            with part_writer(self.folder / file, CHOSEN, _ROWS) as writer:
+            with part_writer(self.folder / file, CHOSEN, _GROUP_ROWS) as writer:
                 writer.write(reduce(held).select(CHOSEN.names).cast(CHOSEN))
             result.add(self.name, writer.rows, code)
             result.files[file] = writer.checksum

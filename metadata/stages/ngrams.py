@@ -40,7 +40,7 @@ from runtime.storage.parquet import PartWriter, part_writer
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies, TaskResult
 
-TITLES = pa.schema([("title", pa.string())])  # of articles
+TITLES = pa.schema([("title", pa.string())])  # the schema of titles of articles
 # A row is a pair of words, or one word, whose other column is null.
 NGRAMS = pa.schema([LANGUAGE, *COUNTS])
 HALF_KNOWN = NGRAMS.append(pa.field("first_count", pa.int64()))
@@ -54,12 +54,12 @@ SCORED = pa.schema([LANGUAGE, *[*RATED][1:]])
 
 # Pairs are grouped by the entry that their words make, words and pairs by the first or second word.
 GROUPED = {"entry": SCORED, "first": NGRAMS, "second": HALF_KNOWN}
-# The endings of files: words are rows of RATED with the count as the score, pairs are blocks of HALF_KNOWN with all
-# words and pairs, mutual are rows of MUTUAL.
+# The endings of files. Files of words have rows of RATED with the count as the score, files of pairs have blocks of
+# HALF_KNOWN with all words and pairs, and mutual files have rows of MUTUAL.
 FILES = {"words": ".parquet", "pairs": BLOCKS_ENDING, "mutual": ".parquet"}
 
-_TITLE_ROWS = 1 << 16  # of a row group
-_ROWS = 1 << 18  # of a row group of words or pairs
+_TITLE_ROWS = 1 << 16  # rows of a row group of titles
+_GROUP_ROWS = 1 << 18  # rows of a row group of words or pairs
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,12 @@ class NgramPlan:
             for counts in count_batches(texts, language(dump.language)):
                 yield _ngrams(dump.language, counts)
         result.count(read.beginning(""), dump.language)
-        result.note(dump.language, *read.noted(articles.DUMPS))
+        result.note(dump.language, *read.noted(articles.DUMPS_FACT))
         result.files[f"{dump.language}/{path.name}"] = titles.checksum
 
     def write_counts(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the words of a task to a file, and its words and pairs, packed by the second word, to another."""
-        with part_writer(self.files("words")[task].path, RATED, _ROWS) as writer:
+        with part_writer(self.files("words")[task].path, RATED, _GROUP_ROWS) as writer:
             packed = self.by("second", _unread).packed(_added_up(buckets, writer))
             write_blocks(self.files("pairs")[task].path, HALF_KNOWN, packed)
 
@@ -135,7 +135,8 @@ def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan
 
 
 def _write_unigrams(engine: Engine, figures: Tallies, plan: NgramPlan) -> TaskResult:
-    candidates, enough = figures.by_language("candidates"), figures.by_language("enough")
+    candidates = figures.by_language("candidates")
+    enough = figures.by_language("enough")
     rules = {code: words.unigrams(language(code), plan.config) for code in candidates}
     taken = {code: rule.taken(int(candidates[code]), int(enough[code])) for code, rule in rules.items()}
     file = "{language}/unigrams.parquet"
@@ -186,7 +187,7 @@ class PairScores:
 
     def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the entries of a task, each with its highest score."""
-        with part_writer(choosing.file_of(self._folder, task).path, RATED, _ROWS) as writer:
+        with part_writer(choosing.file_of(self._folder, task).path, RATED, _GROUP_ROWS) as writer:
             for batches in buckets:
                 rows = combined(batches, {"score": "max"})
                 writer.write(pa.RecordBatch.from_arrays([codes_of(rows), rows["entry"], rows["score"]], schema=RATED))
@@ -213,7 +214,7 @@ def _result_of(code: str, read: TaskResult, written: TaskResult) -> TaskResult:
     files = (path.rpartition("/") + (checksum,) for path, checksum in (read.files | written.files).items())
     checksums = {name: checksum for folder, _, name, checksum in files if folder == code}
     counts += [row for row in written.rows() if row["language"] == code]
-    return TaskResult(counts, checksums, {articles.DUMPS: read.noted(code)})
+    return TaskResult(counts, checksums, {articles.DUMPS_FACT: read.noted(code)})
 
 
 def count_dumps(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> TaskResult:
@@ -223,7 +224,9 @@ def count_dumps(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: 
     """
     for name in ("words", "pairs"):
         make_folder(plan.work / name)
-    dumps = [_Dump(code, position, file) for code, parts in files.items() for position, file in enumerate(parts)]
+    dumps = list[_Dump]()
+    for code, parts in files.items():
+        dumps += [_Dump(code, position, file) for position, file in enumerate(parts)]
     return cogroup(engine, [Side(dumps, plan.read_dump)], plan.by("first", plan.write_counts))
 
 
@@ -256,13 +259,14 @@ def _added_up(buckets: Iterable[Iterator[pa.RecordBatch]], writer: PartWriter) -
         single, pairs = _joined(combined(batches, {"count": "sum"}), "first", "second")
         strings, counts = single["first"], single["count"]
         writer.write(pa.RecordBatch.from_arrays([codes_of(single), strings, counts.cast(pa.float64())], schema=RATED))
-        none, unknown = pa.nulls(len(strings), pa.string()), pa.nulls(len(strings), pa.int64())
+        none = pa.nulls(len(strings), pa.string())
+        unknown = pa.nulls(len(strings), pa.int64())
         yield pa.RecordBatch.from_arrays([single["language"], none, strings, counts, unknown], schema=HALF_KNOWN)
         yield one_batch(pairs.select(HALF_KNOWN.names))
 
 
 def _unread(task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-    """Take no row: the function of a grouping by which rows are packed alone."""
+    """Take no row: this is the function of a grouping that only packs rows."""
 
 
 def _read_pairs(_: int, file: Path, tallies: Tallies) -> Iterator[Block]:
@@ -278,7 +282,7 @@ class Information:
 
     def __call__(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the pairs as rows of MUTUAL."""
-        with part_writer(self.plan.files("mutual")[task].path, MUTUAL, _ROWS) as writer:
+        with part_writer(self.plan.files("mutual")[task].path, MUTUAL, _GROUP_ROWS) as writer:
             for batches in buckets:
                 _, pairs = _joined(pa.concat_batches(batches), "second", "first")
                 for rows in _informed(one_batch(pairs), self.totals):
@@ -288,8 +292,7 @@ class Information:
 def _joined(rows: pa.RecordBatch, side: str, other: str) -> tuple[pa.RecordBatch, pa.Table]:
     """Return the rows of single words, and the rows of pairs with a new column: the count of the pair's word `side`.
 
-    A row is of a single word if its column `other` is null. `side` and `other` are "first" and "second", or the
-    reverse.
+    A row has a single word if its column `other` is null. `side` and `other` are "first" and "second", or the reverse.
     """
     is_pair = pc.is_valid(rows[other])
     single = rows.filter(pc.invert(is_pair))

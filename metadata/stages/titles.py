@@ -2,7 +2,7 @@
 
 Page views also name redirects, special pages and deleted pages. If a language's dump is given, only titles of articles
 in the dump are kept. But if these articles have less than half of the language's views, the dump is an excerpt, and
-other titles are kept, too.
+other titles are also kept.
 """
 
 from collections import Counter
@@ -28,13 +28,13 @@ from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
 from runtime.tallies import Tallies, TaskResult
 
-_ROWS = 1 << 18  # of a row group of titles
+_GROUP_ROWS = 1 << 18  # rows of a row group of titles
 
 VIEWED = pa.schema([LANGUAGE, ("title", pa.string()), ("views", pa.int64()), ("article", pa.bool_())])
-# Titles with views, the score.
+# The score of a title is the sum of its views.
 TITLES = pa.schema([*RATED, ("article", pa.bool_())])
 
-LEAST_SHARE = 0.5  # of a language's views that the articles of its dump have; with less, the dump is an excerpt
+MIN_ARTICLE_SHARE = 0.5  # If the articles of a dump have a smaller share of the language's views, it is an excerpt.
 
 _VALUES = {"views": "sum", "article": "max"}
 _ARTICLES = "articles."  # prefix of the tallies that count only titles of articles
@@ -67,15 +67,16 @@ class TitlePlan:
         tally: Counter = Counter()
         for batch in views(path, tally, self.namespaces):
             codes = batch["wikipedia"].dictionary_encode()
-            coded = [of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()]
-            numbers = numbers_of(pa.array([code if code in self.languages else None for code in coded], pa.string()))
+            coded = pa.array([of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()], pa.string())
+            is_wanted = pc.is_in(coded, pa.array([*self.languages], pa.string()))
+            numbers = numbers_of(pc.if_else(is_wanted, coded, None))
             rows = _rows(numbers.take(codes.indices), batch["title"], batch["views"], False)
             yield combined([rows.filter(pc.is_valid(rows["language"]))], _VALUES)
         tallies.count(tally)
 
     def write_views(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
         """Write the titles of a task, each with the sum of its views, to a file."""
-        with part_writer(self.viewed[task].path, TITLES, _ROWS) as writer:
+        with part_writer(self.viewed[task].path, TITLES, _GROUP_ROWS) as writer:
             for bucket in buckets:
                 rows = combined(bucket, _VALUES)
                 rows = rows.filter(pc.greater(rows["views"], 0))
@@ -83,7 +84,7 @@ class TitlePlan:
                 writer.write(pa.RecordBatch.from_arrays(columns, schema=TITLES))
 
     def figures(self, files: list[OwnFile]) -> TaskResult:
-        """Return the tallies that `words.figures` makes of all titles, and of titles of articles alone.
+        """Return the tallies that `words.figures` makes of all titles, and of only the titles of articles.
 
         The names of the latter begin with _ARTICLES.
         """
@@ -99,15 +100,18 @@ class TitlePlan:
 def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> TaskResult:
     """Write the title entries of each language to a file in the plan's folder.
 
-    Return tallies of what was read, dropped and written. `files` are paths of page-view files.
+    Return tallies of the titles read, dropped and written. `files` are paths of page-view files.
     """
-    articles = [(code, file) for code, dumps in plan.articles.items() for file in dumps]
+    articles = list[tuple[str, OwnFile]]()
+    for code, dumps in plan.articles.items():
+        articles += [(code, file) for file in dumps]
     sides = [Side(files, plan.read_views), Side(articles, read_articles)]
     make_folder(plan.work)
     read = cogroup(engine, sides, choosing.by_string(VIEWED, "title", plan.size, plan.write_views))
     figures = engine.run(spread(plan.viewed, engine), plan.figures)
-    views, of_articles = figures.by_language("sum"), figures.by_language(f"{_ARTICLES}sum")
-    strict = [code for code in plan.articles if of_articles.get(code, 0) >= LEAST_SHARE * views.get(code, 0)]
+    views = figures.by_language("sum")
+    of_articles = figures.by_language(f"{_ARTICLES}sum")
+    strict = [code for code in plan.articles if of_articles.get(code, 0) >= MIN_ARTICLE_SHARE * views.get(code, 0)]
     taken = {code: _taken(figures, code, code in strict, plan) for code in figures.by_language("rows")}
     chosen = EntryChoice("titles", taken, plan.config.longest_entry, plan.folder, "{language}.parquet")
     written = chosen.run(engine, [Side(spread(plan.viewed, engine), KeptTitles(strict).read)])
@@ -115,17 +119,20 @@ def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> TaskResu
 
 
 def _taken(figures: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
-    names = (f"{_ARTICLES if strict else ''}{name}" for name in ("candidates", "enough"))
-    candidates, enough = (int(figures.by_language(name).get(code, 0)) for name in names)
+    prefix = _ARTICLES if strict else ""
+    candidates = int(figures.by_language(f"{prefix}candidates").get(code, 0))
+    enough = int(figures.by_language(f"{prefix}enough").get(code, 0))
     return words.titles(language(code), plan.config).taken(candidates, enough)
 
 
 def _judged(figures: Tallies, strict: list[str], plan: TitlePlan) -> TaskResult:
     """Return tallies of the titles dropped because they are not articles, and of languages whose dump is an excerpt.
 
-    `figures` are the tallies of `TitlePlan.figures`; `strict` lists the languages whose dump is whole.
+    `figures` are the tallies of `TitlePlan.figures`; `strict` lists the languages whose dump is complete.
     """
-    tally, rows, articles = TaskResult(), figures.by_language("rows"), figures.by_language(f"{_ARTICLES}rows")
+    tally = TaskResult()
+    rows = figures.by_language("rows")
+    articles = figures.by_language(f"{_ARTICLES}rows")
     for code in plan.articles:
         if code in strict:
             tally.add("dropped.no_article", rows.get(code, 0) - articles.get(code, 0))
@@ -150,7 +157,7 @@ def _rows(languages: pa.Array, titles: pa.Array, views: pa.Array, article: bool)
 
 @dataclass(frozen=True)
 class KeptTitles:
-    """Reads titles: in the languages in `strict`, only those of articles."""
+    """Reads titles; in the languages in `strict`, it reads only titles of articles."""
 
     strict: list[str]
 

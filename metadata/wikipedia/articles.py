@@ -8,13 +8,14 @@ import html
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import fsspec
 import pyarrow as pa
 
 from metadata.languages import is_wikipedia
-from metadata.wikipedia.dump_files import COLUMNS, WikipediaFile
+from metadata.wikipedia.dump_files import PAGE_COLUMNS, WikipediaFile
 from metadata.wikipedia.dumps import CutError, DumpPage, cirrus_pages, drop, unpacked, xml_pages
 from metadata.wikipedia.pageviews import Namespaces
 from runtime.arrow import gather
@@ -77,18 +78,18 @@ BATCH_ROWS = 1_000
 BATCH_CHARACTERS = 4 << 20
 PAGE_CHARACTERS = 2 << 20  # MediaWiki's limit is 2 MiB a page, so a longer text is not an article
 
-DUMPS = "dumps"  # the facts' name in results
-Dump = Mapping[str, Any]  # of a file, or of a span of it: path, number of pages and of articles, names of faults
-_ARTICLE = "0"  # the namespace
-_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files, categories: links into them show nothing
-# #REDIRECT [[…]], in any language: dumps before 2010 mark redirects only in the text
+DUMPS_FACT = "dumps"  # name of the facts in results
+Dump = Mapping[str, Any]  # path, numbers of pages and articles, and names of faults, of a file or of a span of it
+_ARTICLE_NAMESPACE = "0"  # number of the namespace of articles
+_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files and categories, into which links show nothing
+# Dumps before 2010 mark redirects only in the text, by #REDIRECT [[…]] in any language.
 _REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 
 
 def articles(file: WikipediaFile, result: TaskResult) -> Iterator[pa.RecordBatch]:
     """Yield the articles of `file`, or of a span of it, in batches with the schema ARTICLES.
 
-    Count pages by the reason to skip them, and note a fact of the file under DUMPS. A file or span that is cut or
+    Count pages by the reason to skip them, and note a fact of the file under DUMPS_FACT. A file or span that is cut or
     damaged yields the articles before the damage.
     """
     tally: Counter = Counter()
@@ -99,7 +100,9 @@ def articles(file: WikipediaFile, result: TaskResult) -> Iterator[pa.RecordBatch
             [pa.array([file.wikipedia] * len(rows)), pa.array(titles), pa.array(texts)], schema=ARTICLES
         )
     result.count(tally)
-    result.note(DUMPS, {"path": file.path, "pages": tally["pages"], "articles": tally["articles"], "faults": faults})
+    result.note(
+        DUMPS_FACT, {"path": file.path, "pages": tally["pages"], "articles": tally["articles"], "faults": faults}
+    )
 
 
 def summed(tally: Mapping[str, int], dumps: Iterable[Dump]) -> dict[str, int]:
@@ -112,7 +115,7 @@ def summed(tally: Mapping[str, int], dumps: Iterable[Dump]) -> dict[str, int]:
     sums = Counter(tally)
     for spans in _by_path(dumps).values():
         sums["files"] += 1
-        sums.update({fault for span in spans for fault in span["faults"]})
+        sums.update({*chain.from_iterable(span["faults"] for span in spans)})
         if not any(span["pages"] for span in spans):
             sums["dropped.no_pages"] += 1
     return dict(sums)
@@ -120,7 +123,10 @@ def summed(tally: Mapping[str, int], dumps: Iterable[Dump]) -> dict[str, int]:
 
 def without_articles(dumps: Iterable[Dump]) -> list[str]:
     """Return the sorted paths of the files in which no article was found."""
-    return sorted(path for path, spans in _by_path(dumps).items() if not any(span["articles"] for span in spans))
+    articles_by_path = Counter[str]()
+    for dump in dumps:
+        articles_by_path[dump["path"]] += dump["articles"]
+    return sorted(path for path, number in articles_by_path.items() if not number)
 
 
 def _by_path(dumps: Iterable[Dump]) -> dict[str, list[Dump]]:
@@ -172,13 +178,13 @@ def _reason(page: DumpPage, file: WikipediaFile, names: Namespaces) -> str | Non
 
 def _is_article(page: DumpPage, file: WikipediaFile, names: Namespaces) -> bool:
     if page.namespace is not None or file.format == "parquet":
-        return page.namespace in (None, _ARTICLE)
+        return page.namespace in (None, _ARTICLE_NAMESPACE)
     prefix, colon, _ = (page.title or "").partition(":")
     return not (colon and names.hold(file.wikipedia, prefix))
 
 
 def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
-    columns = [*COLUMNS, *([file.column] if file.column else [])]
+    columns = [*PAGE_COLUMNS, *([file.column] if file.column else [])]
     try:
         with fsspec.open(with_secrets(file.path), "rb") as opened:
             for batch in BoundedParquet(opened).batches(columns, BATCH_ROWS):
@@ -186,7 +192,7 @@ def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
                     if not code or code[0].replace("-", "_") == file.wikipedia:
                         yield DumpPage(title, text)
     except (pa.ArrowInvalid, OSError) as error:
-        if getattr(error, "errno", None):  # the disk or the network failed; a damaged file sets no errno
+        if getattr(error, "errno", None):  # The disk or the network failed; a damaged file sets no errno.
             raise
         raise CutError("corrupt") from None
 
@@ -208,7 +214,7 @@ def plain_text(wikitext: str, namespaces: Iterable[str] = FILES_AND_CATEGORIES) 
     """Return the running text of wikitext, with headings, list items and paragraphs on lines of their own.
 
     Blocks that are not running text are dropped first; the rest is parsed by line with regular expressions. Templates
-    are dropped, not expanded: to expand them would take the wiki's template pages and its Lua. Each pass takes linear
+    are dropped, because expanding them would take the wiki's template pages and its Lua. Each pass takes linear
     time, even if brackets are unbalanced; a full parser does not (DESIGN.md, "Wikitext to plain text"). If an opening
     bracket is never closed, only the bracket is removed; the text after it stays.
 
@@ -239,7 +245,7 @@ def _line(line: str) -> str:
     line = _RULE.sub("", heading[2] if heading else line)
     line = _ADDRESS_WITH_TEXT.sub(lambda address: address[1].lstrip(), _LINK.sub(_shown, line))
     line = _BREAK.sub("\n", _ENTITY.sub(lambda entity: html.unescape(entity[0]), line))
-    # Without tags, web addresses and unclosed brackets.
+    # Tags, web addresses and unclosed brackets are removed.
     return _REMAINS.sub("", _TARGET.sub("", _ADDRESS.sub("", _TAG.sub("", line))))
 
 
@@ -255,7 +261,7 @@ def _shown(link: re.Match) -> str:
 def without_blocks(wikitext: str, namespaces: Iterable[str] = ()) -> str:
     """Return `wikitext` without blocks that are not running text, such as templates, tables, files and references.
 
-    Links into `namespaces` (names of namespaces, such as Category) are removed, too.
+    Links into `namespaces` (names of namespaces, such as Category) are also removed.
 
     >>> without_blocks("{{Box|a={{b}}}}[[File:X.jpg|thumb|A [[dog]]]]Dogs<ref>[[Cats]]</ref> bark")
     'Dogs bark'
@@ -270,16 +276,19 @@ def without_blocks(wikitext: str, namespaces: Iterable[str] = ()) -> str:
 
 def _without_comments(text: str) -> str:
     """Return `text` without comments; of an unclosed comment, only the opening `<!--` is removed."""
-    end = text.rfind("-->") + len("-->")  # after it, each search for an end would scan the whole rest in vain
+    end = text.rfind("-->") + len("-->")  # Behind it, each search for an end would scan the whole rest in vain.
     return _COMMENT.sub("", text[:end]) + text[end:].replace("<!--", "")
 
 
 def _without_silent_tags(text: str) -> str:
     tags = list(_SILENT_TAG.finditer(text))
     last_end = {tag[2].lower(): tag.start() for tag in tags if tag[1]}
-    kept, position, inside = [], 0, None
+    kept = []
+    position = 0
+    inside = None
     for tag in tags:
-        opens, name = not tag[1], tag[2].lower()
+        opens = not tag[1]
+        name = tag[2].lower()
         if inside is None:
             kept.append(text[position : tag.start()])
             if opens and not tag[3].endswith("/") and last_end.get(name, -1) > tag.start():

@@ -8,14 +8,16 @@ Wikipedia: the file name and the XML header of a dump name the database (`enwikt
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import PurePosixPath
+from typing import Any
 
 import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadata.languages import is_wikipedia, of_wikipedia
-from metadata.wikipedia.dumps import CHUNK, CutError, Span, first_source, is_index, one_form, spans, unpacked
+from metadata.wikipedia.dumps import CHUNK_BYTES, CutError, Span, first_source, is_index, one_form, spans, unpacked
 from runtime.errors import InputError, quoted, quoted_names
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
@@ -53,8 +55,8 @@ _FOLDER = re.compile(rf"(?:index_name=)?({_DATABASE})(?:_content|_general)?")
 _SITES = "mediawiki wikibooks wikidata wikifunctions wikimedia wikinews wikiquote wikisource wikiversity wikivoyage"
 _ADDRESS = re.compile(rf"//((?:[a-z0-9-]+\.)*(?:{'|'.join([*_SITES.split(), 'wiktionary'])})\.org)\b")
 
-COLUMNS = ("title", "text")
-LOOKED_AT = 1 << 16  # rows of a batch from which the languages of a table are collected
+PAGE_COLUMNS = ("title", "text")
+CODES_BATCH_ROWS = 1 << 16  # rows of the batches from which the languages of a table are collected
 # The first of these columns that a table has names the Wikipedia of each row.
 LANGUAGE_COLUMNS = ("wikipedia", "wiki", "language", "lang")
 
@@ -62,7 +64,7 @@ _DBNAME = re.compile(r"<dbname>\s*([a-z0-9_]+)\s*</dbname>")
 _BASE = re.compile(r"<base>([^<]*)</base>")
 _HOST = re.compile(r"//([a-z-]+)\.(?:m\.)?wikipedia\.org\b")
 _NAMESPACE = re.compile(r'<namespace\b[^>]*\bkey="(-?\d+)"[^>]*>([^<]+)</namespace>')
-EXPECTED = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
+EXPECTED_FORMATS = "a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
 
 
 def format_of(path: str) -> str | None:
@@ -73,7 +75,8 @@ def format_of(path: str) -> str | None:
 
 def is_sought(path: str) -> bool:
     """Return whether to read a file found in a folder, by its name; of JSON files, only Cirrus dumps of articles."""
-    pure, format = PurePosixPath(path), format_of(path)
+    pure = PurePosixPath(path)
+    format = format_of(path)
     if format is None or _NO_PAGES.fullmatch(pure.name):
         return False
     return format != "cirrus" or bool(_CIRRUS.fullmatch(pure.name) or _CIRRUS_FOLDER.fullmatch(pure.parent.name))
@@ -86,14 +89,15 @@ def code_in_path(path: str) -> str | None:
     ('en', 'zh_yue')
     """
     pure = PurePosixPath(path.replace("\\", "/"))
-    by_name, by_folder = _FILE_CODE.match(pure.name), _FOLDER_CODE.fullmatch(pure.parent.name)
-    return next((code for match in (by_name, by_folder) if match and (code := listed_code(match[1]))), None)
+    matches = filter(None, (_FILE_CODE.match(pure.name), _FOLDER_CODE.fullmatch(pure.parent.name)))
+    codes = (listed_code(match[1]) for match in matches)
+    return next(filter(None, codes), None)
 
 
 def project_in_path(path: str) -> str | None:
     """Return the database of a Wikimedia project other than Wikipedia that a path names; None if it names none.
 
-    The project is in the name of the file, or of one of the two folders above it. If the file's name is that of a
+    The project is in the name of the file, or of one of the two folders above it. If the file's name has the code of a
     Wikipedia, the result is None.
 
     >>> project_in_path("en/enwiktionary-latest.xml"), project_in_path("commonswiki/enwiki-latest.xml")
@@ -104,7 +108,8 @@ def project_in_path(path: str) -> str | None:
     if by_name and listed_code(by_name[1]):
         return None
     by_folder = (_FOLDER.fullmatch(folder.name) for folder in list(pure.parents)[:2])
-    return next((match[1] for match in (_NAME.match(pure.name.lower()), *by_folder) if match), None)
+    matches = (_NAME.match(pure.name.lower()), *by_folder)
+    return next((match[1] for match in matches if match), None)
 
 
 def listed_code(code: str) -> str | None:
@@ -138,15 +143,15 @@ class WikipediaFile:
     path: str
     format: str  # xml, cirrus or parquet
     wikipedia: str  # its code, as in languages.csv
-    conflict: bool = False  # path, head or argument name different Wikipedias
-    column: str | None = None  # of a table: only rows with `wikipedia` in this column are read
+    conflict: bool = False  # Path, head or argument name different Wikipedias.
+    column: str | None = None  # Only rows of a table with `wikipedia` in this column are read.
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
-    span: Span | None = None  # of a multistream dump: the part of the file that is read
+    span: Span | None = None  # the part of a multistream dump that is read
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file's content states: its Wikipedia, its namespaces and, for a table, the column of Wikipedia codes."""
+    """The Wikipedia that a file's content states, its namespaces and, for a table, the column of Wikipedia codes."""
 
     wikipedia: str | None = None
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
@@ -171,8 +176,13 @@ def find(paths: Iterable[str], language: str | None = None) -> list[WikipediaFil
             faults[file] = str(error)
     if faults:
         raise InputError(_sentence(faults))
-    cut = ((file, spans(file.path) if file.format == "xml" else []) for file in described)
-    return [replace(file, span=span) for file, file_spans in cut for span in file_spans or (None,)]
+    return [*chain.from_iterable(map(_in_spans, described))]
+
+
+def _in_spans(file: WikipediaFile) -> list[WikipediaFile]:
+    """Return one object for each span of a file, or the file itself if it has no spans."""
+    of_file = spans(file.path) if file.format == "xml" else []
+    return [replace(file, span=span) for span in of_file] or [file]
 
 
 def _sentence(faults: dict[str, str]) -> str:
@@ -181,7 +191,7 @@ def _sentence(faults: dict[str, str]) -> str:
     for path, fault in faults.items():
         by_fault.setdefault(fault, []).append(path)
     named = "; ".join(f"{', '.join(paths)} ({fault})" for fault, paths in by_fault.items())
-    return f"cannot be read as a Wikipedia: {named}; {EXPECTED}"
+    return f"cannot be read as a Wikipedia: {named}; {EXPECTED_FORMATS}"
 
 
 def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
@@ -200,7 +210,7 @@ def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
         if not (contents and contents.files):
             faults[path] = "no file or folder is there, or an empty one"
         elif contents.is_file and is_index(path):
-            indexes.append(path)  # a shell expands `dumps/*` to indexes, too
+            indexes.append(path)  # A shell also expands `dumps/*` to indexes.
         elif sought := [
             (name, version.size or 0) for name, version in contents.files if contents.is_file or is_sought(name)
         ]:
@@ -241,17 +251,19 @@ def _look_into_xml(path: str) -> _Content:
     if head.strip() and "<mediawiki" not in head and "<page>" not in head:
         raise InputError(f"no MediaWiki dump: it begins {quoted(head.strip())!r}")
     siteinfo = head.partition("</siteinfo>")[0].partition("<page>")[0]
-    named, base = _DBNAME.search(siteinfo), _BASE.search(siteinfo)
+    named = _DBNAME.search(siteinfo)
+    base = _BASE.search(siteinfo)
     database = named[1] if named else ""
     _refuse_project(database if is_other_project(database) else project_in_address(base[1] if base else ""))
     host = _HOST.search(siteinfo)
-    code = database.removesuffix("wiki") if database.endswith("wiki") else host[1] if host else ""
+    of_host = host[1] if host else ""
+    code = database.removesuffix("wiki") if database.endswith("wiki") else of_host
     names = tuple((int(key), name.strip()) for key, name in _NAMESPACE.findall(siteinfo))
     return _Content(listed_code(code), names)
 
 
 def _head(path: str) -> str:
-    """Return the beginning of a dump as text, to the chunk with its first page, or to CHUNK bytes.
+    """Return the beginning of a dump as text, to the chunk with its first page, or to CHUNK_BYTES bytes.
 
     InputError if the dump is damaged from the first byte on. Other damage is ignored here, and counted when pages are
     read.
@@ -260,7 +272,7 @@ def _head(path: str) -> str:
     try:
         for chunk in unpacked(path):
             head += chunk
-            if b"<page>" in head or len(head) >= CHUNK:
+            if b"<page>" in head or len(head) >= CHUNK_BYTES:
                 break
     except CutError as cut:
         if cut.reason == "corrupt" and not head:
@@ -285,7 +297,7 @@ def _look_into_parquet(path: str) -> _Content:
         with fsspec.open(with_secrets(path), "rb") as file:
             table = BoundedParquet(file)
             names = table.schema.names
-            if missing := [name for name in COLUMNS if name not in names]:
+            if missing := [name for name in PAGE_COLUMNS if name not in names]:
                 raise InputError(f"it lacks the columns {missing}, and has {quoted_names(names)}")
             first = next(table.batches(["url"], 1), None) if "url" in names else None
             address = str(first["url"][0]) if first else ""
@@ -299,7 +311,9 @@ def _look_into_parquet(path: str) -> _Content:
 
 
 def _codes(table: BoundedParquet, column: str) -> tuple[str, ...]:
-    values = {value for batch in table.batches([column], LOOKED_AT) for value in pc.unique(batch[column]).to_pylist()}
+    values = set[Any]()
+    for batch in table.batches([column], CODES_BATCH_ROWS):
+        values.update(pc.unique(batch[column]).to_pylist())
     if strange := sorted(str(value) for value in values if not is_wikipedia(str(value))):
         raise InputError(
             f"its column {column} holds {strange[:3]}, no Wikipedia: mend it, or give --wikipedia-code for the file"

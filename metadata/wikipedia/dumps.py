@@ -14,9 +14,9 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from xml.etree import ElementTree
 
 import fsspec
@@ -28,7 +28,8 @@ from runtime.redaction import with_secrets
 
 log = logging.getLogger("metadata.wikipedia")
 
-WHOLE_SHARE = 0.8  # of the largest form's bytes; a smaller form lacks parts: multistream adds only a tenth
+# A form with a smaller share of the largest form's bytes lacks parts, because multistream adds only a tenth.
+WHOLE_SHARE = 0.8
 
 _NAME = re.compile(r"([a-z_]+wiki-(?:\d{8}|latest))-pages-articles(-multistream)?(\d*)\.xml(?:-p\d+p\d+)?(?:\.\w+)?")
 # Files that share the first group hold different articles of one dump: pages-articles, content_current, Cirrus.
@@ -44,8 +45,8 @@ _INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN = _ORDER = (
     "the whole dump",
 )
 
-SPAN_BYTES = 64 << 20  # of a packed dump: a task of some 20 seconds, and 320 of them for 20 GB
-LONG_TASK = 1 << 30  # bytes of a packed dump; a longer dump should not be one task
+SPAN_BYTES = 64 << 20  # A task reads so many bytes of a packed dump in some 20 seconds; 20 GB give 320 tasks.
+LONG_TASK = 1 << 30  # A packed dump of more bytes should not be one task.
 
 _DUMP = re.compile(r"(.*-multistream)(\d*)\.xml(-p\d+p\d+)?(\.bz2)")
 _INDEX = re.compile(r".*-multistream-index\d*\.txt(-p\d+p\d+)?(\.bz2)?")
@@ -54,7 +55,7 @@ _STREAM_BYTES = 10
 
 
 def one_form(files: Mapping[str, int]) -> list[str]:
-    """Return the paths to read of `files` (path → bytes); of a dump in several forms, only the best complete one.
+    """Return the paths in `files` (path → bytes) to read; a dump in several forms is read in the best complete form.
 
     The log names the forms that are left out, and Wikipedias with several dumps.
     """
@@ -90,29 +91,30 @@ def _form(path: str, multi: bool, numbered: bool) -> str:
 
 
 def _left_out(dump: str, forms: Mapping[str, list[str]], files: Mapping[str, int]) -> list[str]:
-    """Return the paths of all forms of a dump except the best whole form; log which form is read."""
-    size = {form: sum(files[path] for path in paths) for form, paths in forms.items()}
+    """Return the paths of all forms of a dump except the best complete form; log which form is read."""
+    size = {form: sum(map(files.__getitem__, paths)) for form, paths in forms.items()}
     whole = [form for form in _ORDER if form in size and size[form] >= WHOLE_SHARE * max(size.values())]
     others = [form for form in _ORDER if form in size and form != whole[0]]
     verb = "are" if whole[0] in (_PARTS, _STREAM_PARTS) else "is"
     log.info("%s is given more than once: %s %s read, not %s", dump, whole[0], verb, " nor ".join(others))
-    return [path for form in others for path in forms[form]]
+    return [*chain.from_iterable(map(forms.__getitem__, others))]
 
 
 @dataclass(frozen=True)
 class Span:
-    """The compressed bytes from `start` up to `end` (excluded) of a dump: whole bz2 streams."""
+    """The compressed bytes from `start` up to `end` (excluded) of a dump, which are complete bz2 streams."""
 
     start: int
     end: int
-    last: bool = False  # whether it ends the dump
+    last: bool = False  # whether the span ends the dump
 
 
 class MarkupSection:
     """A file-like object that reads the bytes of one span of a file."""
 
     def __init__(self, file: BinaryIO, span: Span):
-        self._file, self._rest = file, span.end - span.start
+        self._file = file
+        self._rest = span.end - span.start
         file.seek(span.start)
 
     def read(self, size: int) -> bytes:
@@ -127,7 +129,7 @@ class _MisfitError(Exception):
 
 
 def is_index(path: str) -> bool:
-    """Return whether the file name in `path` is that of the index of a multistream dump."""
+    """Return whether the file name in `path` is the name of the index of a multistream dump."""
     return _INDEX.fullmatch(path.rpartition("/")[2]) is not None
 
 
@@ -143,7 +145,7 @@ def index_path(dump: str) -> str | None:
 
 
 def spans(dump: str) -> list[Span]:
-    """Return the spans of a dump, in order; an empty list if it is small or has no matching index: read it whole.
+    """Return the spans of a dump, in order; none if it is small or has no matching index, so that one task reads it.
 
     If a large dump has no usable index, log a warning.
     """
@@ -221,15 +223,16 @@ def _check_streams(system: AbstractFileSystem, inner: str, starts: list[int]) ->
                 raise _MisfitError(f"no bz2 stream starts at byte {start:,}")
 
 
-CHUNK = 1 << 20  # bytes read at a time
+CHUNK_BYTES = 1 << 20  # bytes read at a time
 READ_AHEAD = 4 << 20  # bytes requested from a URL beyond a chunk: more would be wasted at the end of each span
-PAGE_BYTES = 32 << 20  # of XML; a page of Wikipedia has at most 2 MiB of wikitext
+PAGE_BYTES = 32 << 20  # bytes of a page as XML; a page of Wikipedia has at most 2 MiB of wikitext
 
 Decompressor = bz2.BZ2Decompressor | lzma.LZMADecompressor
 
 _BYTE_ORDERS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ENCODING = re.compile(rb"""<\?xml[^>]*\bencoding\s*=\s*["']([\w.:-]+)["']""")
-_BEGIN, _END = b"<page>", b"</page>"
+_BEGIN = b"<page>"
+_END = b"</page>"
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ class CutError(Exception):
 def unpacked(path: str, span: Span | None = None) -> Iterator[bytes]:
     """Yield the decompressed content of a file, or of a span of it, converted to UTF-8, in chunks.
 
-    The file's ending decides how to decompress it. CutError at the place where the file is cut or damaged.
+    The file's ending decides how to decompress it. CutError where the file is cut or damaged.
     """
     return _as_utf8(pieces(path, span))
 
@@ -269,11 +272,13 @@ def unpacked(path: str, span: Span | None = None) -> Iterator[bytes]:
 def pieces(path: str, span: Span | None = None) -> Iterator[bytes]:
     """Yield the decompressed bytes of a file, or of a span of it, in chunks.
 
-    The file's ending decides how to decompress it. CutError at the place where the file is cut or damaged.
+    The file's ending decides how to decompress it. CutError where the file is cut or damaged.
     """
     reader = _READERS.get(path[path.rfind(".") :].lower(), _plain)
     system, inner = fsspec.url_to_fs(with_secrets(path))
-    how = {"block_size": READ_AHEAD} if span else {"compression": "infer"} if reader is _plain else {}
+    how: dict[str, Any] = {"compression": "infer"} if reader is _plain else {}
+    if span:
+        how = {"block_size": READ_AHEAD}
     with system.open(inner, "rb", **how) as file:
         try:
             yield from reader(cast(BinaryIO, MarkupSection(file, span)) if span else file)
@@ -306,18 +311,19 @@ def cirrus_pages(chunks: Iterable[bytes], tally: Counter) -> Iterator[DumpPage]:
 def first_source(chunks: Iterable[bytes]) -> dict | None:
     """Return the JSON object of the first page of a Cirrus search dump, or None if the first ten lines have no page."""
     head = (line for _, line in zip(range(10), _lines(chunks), strict=False))
-    return next((source for line in head if (source := _json(line)) and "title" in source and "text" in source), None)
+    sources = filter(None, map(_json, head))
+    return next((source for source in sources if "title" in source and "text" in source), None)
 
 
 def _plain(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK):
+    while chunk := file.read(CHUNK_BYTES):
         yield chunk
 
 
 def _gzip(file: BinaryIO) -> Iterator[bytes]:
     try:
         with gzip.GzipFile(fileobj=file) as content:
-            while chunk := content.read1(CHUNK):  # `read` would lose the bytes right before the damage
+            while chunk := content.read1(CHUNK_BYTES):  # `read` would lose the bytes right before the damage.
                 yield chunk
     except (gzip.BadGzipFile, zlib.error):
         raise CutError("corrupt") from None
@@ -328,20 +334,20 @@ def _streams(file: BinaryIO, decompressor: Callable[[], Decompressor]) -> Iterat
 
     `bz2.open` would end without an error if the first bytes of a later stream are damaged.
     """
-    packed = file.read(CHUNK)
+    packed = file.read(CHUNK_BYTES)
     while packed:
         stream = decompressor()
         while not stream.eof:
             yield _decompressed(stream, packed)
-            packed = file.read(CHUNK) if stream.needs_input else b""
+            packed = file.read(CHUNK_BYTES) if stream.needs_input else b""
             if stream.needs_input and not packed:
                 raise EOFError
-        packed = stream.unused_data + packed or file.read(CHUNK)
+        packed = stream.unused_data + packed or file.read(CHUNK_BYTES)
 
 
 def _decompressed(stream: Decompressor, packed: bytes) -> bytes:
     try:
-        return stream.decompress(packed, CHUNK)
+        return stream.decompress(packed, CHUNK_BYTES)
     except (OSError, lzma.LZMAError):
         raise CutError("corrupt") from None
 
@@ -371,34 +377,38 @@ def _declared(head: bytes) -> str:
     try:
         return codecs.lookup(match[1].decode()).name if match else "utf-8"
     except LookupError:
-        return "utf-8"  # pages with invalid UTF-8 are dropped and counted
+        return "utf-8"  # Pages with invalid UTF-8 are dropped and counted.
 
 
 def _cut(chunks: Iterable[bytes], tally: Counter, last: bool) -> Iterator[bytes]:
     """Yield the bytes of each <page>…</page>; drop and count pages that never end or have more than PAGE_BYTES."""
-    buffer, too_long = b"", False
+    buffer = b""
+    too_long = False
     for chunk in chunks:
         buffer += chunk
         position = 0
         while (end := buffer.find(_END, position)) >= 0:
             begin = buffer.rfind(_BEGIN, position, end)
-            drop(tally, "bad_xml", buffer.count(_BEGIN, position, max(position, begin)))  # pages that were never closed
+            # The pages before the last <page> were never closed.
+            drop(tally, "bad_xml", buffer.count(_BEGIN, position, max(position, begin)))
             if begin >= 0:
                 yield buffer[begin : end + len(_END)]
             else:
                 drop(tally, "bad_xml", pages=not too_long)
-            position, too_long = end + len(_END), False
+            position = end + len(_END)
+            too_long = False
         buffer = buffer[position:]
         if len(buffer) > PAGE_BYTES:
             drop(tally, "too_long", pages=not too_long)
-            buffer, too_long = buffer[-len(_BEGIN) :], True
+            buffer = buffer[-len(_BEGIN) :]
+            too_long = True
     if _BEGIN in buffer and last:
         raise CutError("truncated")
     drop(tally, "bad_xml", buffer.count(_BEGIN))
 
 
 def _of_xml(page: ElementTree.Element) -> DumpPage:
-    revision = ([page, *page.findall("revision")])[-1]  # the latest revision comes last
+    revision = ([page, *page.findall("revision")])[-1]  # The latest revision comes last.
     text = revision.find("text")
     return DumpPage(
         title=page.findtext("title"),
@@ -410,10 +420,19 @@ def _of_xml(page: ElementTree.Element) -> DumpPage:
 
 
 def _of_cirrus(source: dict) -> DumpPage:
-    values = (source.get(name) for name in ("title", "text", "content_model"))
-    title, text, model = (value if isinstance(value, str) else None for value in values)
     namespace = source.get("namespace")
-    return DumpPage(title, text, None if namespace is None else str(namespace), model)
+    return DumpPage(
+        title=_string(source, "title"),
+        text=_string(source, "text"),
+        namespace=None if namespace is None else str(namespace),
+        model=_string(source, "content_model"),
+    )
+
+
+def _string(source: dict, name: str) -> str | None:
+    """Return the member `name` of a JSON object, or None if it is not a string."""
+    value = source.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -421,7 +440,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         yield from filter(bytes.strip, lines)
-        rest = rest[:PAGE_BYTES]  # no dump has a longer line; cut, the line is counted as bad JSON
+        rest = rest[:PAGE_BYTES]  # No dump has a longer line. A line that is cut is counted as bad JSON.
     if rest.strip():
         yield rest
 

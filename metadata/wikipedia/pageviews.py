@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
@@ -23,9 +24,9 @@ from runtime.packages import table_rows
 from runtime.storage.listing import files_at
 
 _ESCAPE = "%[0-9A-Fa-f]{2}"
-# What MediaWiki allows in no title; an escape that is left after decoding shows that the title was escaped twice.
+# MediaWiki allows these in no title. An escape that is left after decoding shows that the title was escaped twice.
 _ILLEGAL = rf"^(:|$)|[\x00-\x1f\x7f#<>\[\]{{|}}\x{{fffd}}]|{_ESCAPE}|&#?[A-Za-z0-9]+;"
-_LONGEST = 255  # bytes of a title
+_MAX_TITLE_BYTES = 255  # MediaWiki's limit
 # Two characters as which cp1252 shows the two bytes of one letter, such as Ã©.
 _LIKE_MOJIBAKE = r"[\x{c2}-\x{f4}][\x{80}-\x{bf}ŒœŠšŸŽžƒˆ˜–-›€™]"
 # Top-level domains of addresses without a scheme: en.wikipedia.org/wiki/Dog is an address, St.John/Bahn is not.
@@ -43,15 +44,15 @@ _INTERWIKI = frozenset(
     "wikisource wikispecies wikiversity wikivoyage wikt wiktionary wmf".split()
 )
 _NAMESPACES = table_rows("metadata", "wikipedia/namespaces.csv")
-MAIN_PAGES = frozenset(title for row in _NAMESPACES for title in row["main_pages"].split("|") if title)
+MAIN_PAGES = frozenset(filter(None, chain.from_iterable(row["main_pages"].split("|") for row in _NAMESPACES)))
 
 VIEWS = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("views", pa.int64())])
 
-BLOCK = 16 << 20  # bytes of lines that are read together: some 400,000 lines
-HEAD = 64 << 10  # bytes at the beginning of a file by which a page-view file is recognised
-NAMED = 10  # files that a message names
+BLOCK_BYTES = 16 << 20  # So many bytes of lines, some 400,000 lines, are read together.
+HEAD_BYTES = 64 << 10  # A page-view file is recognised by so many bytes at its beginning.
+NAMED_FILES = 10  # A message names so many files.
 
-EXPECTED = (
+EXPECTED_LINES = (
     "expected lines `project title views bytes` or `wiki title page_id access views hourly`, as dumps.wikimedia.org "
     "publishes them"
 )
@@ -62,10 +63,10 @@ _COUNT = "^[0-9]{1,9}$"  # a larger number is not a count: all Wikipedias togeth
 
 def find(paths: Iterable[str]) -> list[str]:
     """Return the sorted page-view files at paths, folders and globs; InputError for other files or none."""
-    files = sorted({file for path in paths for file in _files(path)})
+    files = sorted({*chain.from_iterable(map(_files, paths))})
     others = [path for path in files if not _has_pageviews(path)]
     if others:
-        raise InputError(f"no page views at the beginning of {listed(others, NAMED)}; {EXPECTED}")
+        raise InputError(f"no page views at the beginning of {listed(others, NAMED_FILES)}; {EXPECTED_LINES}")
     return files
 
 
@@ -95,12 +96,12 @@ def _files(path: str) -> list[str]:
 
 
 def _has_pageviews(path: str) -> bool:
-    """Return whether the first HEAD bytes of a file have a line of page views, or the file is empty."""
+    """Return whether the first HEAD_BYTES bytes of a file have a line of page views, or the file is empty."""
     head = b""
     try:
         for piece in _pieces(path, Counter()):
             head += piece
-            if len(head) >= HEAD:
+            if len(head) >= HEAD_BYTES:
                 break
     except InputError as error:
         if getattr(error.__cause__, "errno", None) or isinstance(error.__cause__, ImportError):
@@ -117,7 +118,7 @@ def _is_pageview(line: bytes) -> bool:
 def _blocks(path: str, counts: Counter) -> Iterator[bytes]:
     """Yield the content of a file in blocks of whole lines; of a damaged file, the content before the damage."""
     rest = b""
-    for some in gather(_pieces(path, counts), len, BLOCK):
+    for some in gather(_pieces(path, counts), len, BLOCK_BYTES):
         lines, line_feed, rest = b"".join([rest, *some]).rpartition(b"\n")
         if line_feed:
             yield lines + line_feed
@@ -152,7 +153,9 @@ def _read_block(block: bytes, names: Namespaces, counts: Counter) -> pa.RecordBa
     like_mojibake = pc.match_substring_regex(rows["title"], _LIKE_MOJIBAKE)
     rows = _kept(rows, pc.invert(_where(like_mojibake, _was_decoded_wrongly, rows["title"])), "mojibake", counts)
     is_legal = pc.invert(pc.match_substring_regex(rows["title"], _ILLEGAL))
-    rows = _kept(rows, pc.and_(is_legal, pc.less_equal(pc.binary_length(rows["title"]), _LONGEST)), "title", counts)
+    rows = _kept(
+        rows, pc.and_(is_legal, pc.less_equal(pc.binary_length(rows["title"]), _MAX_TITLE_BYTES)), "title", counts
+    )
     rows = _kept(rows, pc.invert(has_url(rows["title"])), "url", counts)
     rows = _kept(rows, pc.invert(is_main_page(rows["wikipedia"], rows["title"])), "main_page", counts)
     rows = _kept(rows, pc.invert(is_in_namespace(rows["wikipedia"], rows["title"], names)), "namespace", counts)

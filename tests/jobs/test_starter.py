@@ -145,7 +145,7 @@ def test_the_table_describes_what_the_packages_give(packages_alone):
     entries = starter_metadata(CONFIG)
     whole = starter._whole(packages_alone / "whole", CONFIG)
     assert {code: sha256_of(whole.of(code)) for code in whole.languages} == {
-        row["language"]: row["sha256"] for row in table_rows("metadata", starter.TABLE)
+        row["language"]: row["sha256"] for row in table_rows("metadata", starter.STARTER_TABLE)
     }
     assert (entries.digests, entries.digest, entries.languages) == (whole.digests, whole.digest, whole.languages)
     assert entries.about == whole.about

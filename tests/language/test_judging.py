@@ -10,7 +10,7 @@ from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.language.text_kinds import SCRIPTS, is_foreign
 from metadata.languages import LANGUAGES, language, of_label
-from metadata.rules import MOST
+from metadata.rules import MAX_SCRIPTS
 from tests.naive.judging import naive_is_foreign, naive_judge
 from tests.support.checkout import ROOT
 from tests.support.cldr_scripts import scripts_csv
@@ -174,7 +174,7 @@ def test_scripts_of_languages_are_those_of_cldr():
 
 def test_almost_every_language_has_scripts_and_none_has_too_many():
     assert [each.code for each in LANGUAGES if not each.scripts] == ["map_bms", "roa_tara", "other"]
-    assert len(SCRIPTS) <= MOST
+    assert len(SCRIPTS) <= MAX_SCRIPTS
 
 
 @pytest.mark.parametrize("label", ["kmr_Latn", "tat_Latn", "crh_Latn", "lad_Latn"])

@@ -116,7 +116,7 @@ def test_what_is_damaged_in_the_cache_is_read_again(tmp_path, monkeypatch, name)
 
 def test_row_groups_go_across_languages(tmp_path, monkeypatch):
     entries = Entries.build(LISTS)
-    monkeypatch.setattr(module, "_ROWS", 2)
+    monkeypatch.setattr(module, "_GROUP_ROWS", 2)
     entries.save(tmp_path)
     pq.write_table(entries.table.combine_chunks(), tmp_path / "whole.parquet", row_group_size=2)
     assert (tmp_path / "entries.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()

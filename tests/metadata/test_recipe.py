@@ -76,7 +76,7 @@ def test_a_recipe_states_files_and_days_and_no_folder(tmp_path):
 
 
 def test_of_a_large_file_name_and_size_must_do(tmp_path, monkeypatch):
-    monkeypatch.setattr("metadata.sources.HASHED", 5)
+    monkeypatch.setattr("metadata.sources.MAX_HASHED_BYTES", 5)
     assert described(source(tmp_path / "a"))["sources"]["wikipedia"][0].keys() == {"name", "bytes"}
 
 

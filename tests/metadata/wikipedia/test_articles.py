@@ -45,7 +45,7 @@ def test_pages_are_found_however_the_file_is_read(tmp_path, monkeypatch):
     path = write(tmp_path / "dewiki.xml", dump(*(page(f"Ä{i}") for i in range(50))))
     whole = articles_of([path])
     for size in (1, 2, 7, 100):
-        monkeypatch.setattr(dumps, "CHUNK", size)
+        monkeypatch.setattr(dumps, "CHUNK_BYTES", size)
         assert articles_of([path]) == whole
 
 

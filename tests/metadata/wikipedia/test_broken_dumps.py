@@ -80,7 +80,7 @@ def test_entities_that_a_document_type_defines_are_never_expanded(tmp_path):
 
 def test_memory_is_bounded_by_a_page_that_never_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(dumps, "PAGE_BYTES", 1000)
-    monkeypatch.setattr(dumps, "CHUNK", 100)
+    monkeypatch.setattr(dumps, "CHUNK_BYTES", 100)
     endless = page("a", "x" * 5000)
     titles, tally = titles_and_tally(write(tmp_path / "dewiki.xml", dump(endless, page("good"), endless[:-7])))
     assert titles == ["good"]

@@ -249,8 +249,8 @@ def _nasty_lines(count: int) -> list[bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", [40, 1000, 1 << 24])
 def test_nasty_lines_give_what_the_naive_twin_gives_however_the_file_is_cut(read, monkeypatch, block):
-    monkeypatch.setattr(pageviews, "BLOCK", block)
-    monkeypatch.setattr(dumps, "CHUNK", block)
+    monkeypatch.setattr(pageviews, "BLOCK_BYTES", block)
+    monkeypatch.setattr(dumps, "CHUNK_BYTES", block)
     lines = _nasty_lines(4_000)
     rows, tally = read(*lines, name="views.gz")
     expected, reasons = naive_titles(b"".join(line + b"\n" for line in lines))

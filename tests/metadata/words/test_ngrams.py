@@ -11,7 +11,7 @@ import pytest
 from metadata.config import MetadataConfig
 from metadata.languages import language
 from metadata.stages.choosing import percentile, percentile_ranks
-from metadata.words import WORDS, count_batches, information, pair_entries, scores
+from metadata.words import MAX_WORDS_COUNTED, count_batches, information, pair_entries, scores
 from tests.naive import ngrams as naive
 
 pytestmark = pytest.mark.kernels
@@ -140,14 +140,14 @@ def test_a_pair_is_joined_as_its_language_writes_it(code, first, second, entry):
     assert pair_entries(pa.array([first]), pa.array([second]), language(code)).to_pylist() == [entry]
 
 
-@pytest.mark.parametrize("most", [1, 50, 400, WORDS])
+@pytest.mark.parametrize("most", [1, 50, 400, MAX_WORDS_COUNTED])
 def test_counts_that_are_handed_on_whenever_so_many_words_are_held_add_up(most):
     chance = random.Random(9)
     words = [f"{chance.choice('aéß中')}{i}" for i in range(300)]
     batches = [[" ".join(chance.choices(words, k=30)) for _ in range(5)] for _ in range(40)]
     tables = list(count_batches(map(pa.array, batches), EN, most))
     assert added(tables) == naive.count(itertools.chain(*batches), "en")
-    assert (len(tables) == 2) is (most == WORDS)
+    assert (len(tables) == 2) is (most == MAX_WORDS_COUNTED)
 
 
 def test_pairs_whose_association_is_scored_as_the_paper_says():
