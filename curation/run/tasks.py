@@ -140,7 +140,7 @@ class Sampling:
     @property
     def grouping(self) -> Grouping:
         """The grouping of kept pairs by draw: a task for each curated file."""
-        schema = with_extra(self.extra).append(manifest.DRAW)
+        schema = with_extra(self.extra).append(manifest.DRAW_FIELD)
         return Grouping(schema, manifest.keys_of_draws, self.write, self.files * manifest.SECTIONS_PER_FILE, self.files)
 
     def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:

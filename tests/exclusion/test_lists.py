@@ -147,7 +147,7 @@ def test_a_list_from_a_pipe_is_refused(tmp_path):
 
 @pytest.mark.parametrize("block", [1, 7, 40, 1000])
 def test_a_list_reads_alike_in_blocks_of_any_size_and_names_the_right_line(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(parquet, "_TEXT_BYTES", block)
+    monkeypatch.setattr(parquet, "_TEXT_BYTES_AT_ONCE", block)
     lines = [f"bücher{number}.example" for number in range(20)]
     assert Exclusion.read([written(tmp_path / "list.txt", *lines)]).digest == Exclusion.of(domains=lines).digest
     with pytest.raises(InputError, match="line 21: 'bad'"):

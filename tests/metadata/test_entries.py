@@ -24,7 +24,7 @@ def test_ids_follow_the_order_of_languages_and_lists():
 
 
 def test_entries_that_one_array_of_strings_cannot_hold_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "_MOST_BYTES", 4)
+    monkeypatch.setattr(module, "_MAX_ENTRIES_BYTES", 4)
     assert len(Entries.build({"en": ["ab", "é"]})) == 2
     for lists in ({"en": ["abc", "é"]}, {"en": ["abc"], "de": ["é"]}):
         with pytest.raises(InputError, match="the entries have 5 bytes together, more than 4; leave some out"):

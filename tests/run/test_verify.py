@@ -5,7 +5,7 @@ import json
 import pytest
 
 from curation.commands.clip_verify import main
-from curation.inputs.tables.columns import FOLDER
+from curation.inputs.tables.columns import TABLES_FOLDER
 from curation.run.results import Results
 from curation.run.verify import verify
 from metadata import Entries, InputError
@@ -45,7 +45,7 @@ def test_a_folder_that_no_command_has_finished_is_refused(tmp_path):
 
 def test_a_copied_table_is_verified_by_its_name(tmp_path):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
-    tables = run / FOLDER / "mine"
+    tables = run / TABLES_FOLDER / "mine"
     tables.mkdir(parents=True)
     (tables / "part").write_text("rows")
     (tables / "part").rename(table := tables / f"00000-{content_digest(tables / 'part')}.parquet")

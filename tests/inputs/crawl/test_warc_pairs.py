@@ -77,7 +77,7 @@ def test_a_page_whose_pairs_would_repeat_a_long_url_is_counted():
 
 
 def test_only_the_first_bytes_of_a_head_are_read():
-    late = "X: y\r\n" * (html_pages.MAX_HEAD // 6) + "Content-Type: text/html"
+    late = "X: y\r\n" * (html_pages.MAX_HEAD_BYTES // 6) + "Content-Type: text/html"
     assert of_warc(warc(HTML, late)) == ([], {"files": 1, "records": 1})
 
 

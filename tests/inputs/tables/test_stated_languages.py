@@ -68,7 +68,7 @@ def test_labels_of_many_files_stay_few():
     again = TaskResult(counted.rows()) + TaskResult(counted.rows())
     assert sum(again.beginning(UNKNOWN_LANGUAGE).values()) == 2 * 2 * 50 * MAX_UNKNOWN_LABELS
     assert again["records"] == 2 * 7 * 50
-    assert len(again.rows()) == tallies.MAX_UNKNOWN_LABELS + 2
+    assert len(again.rows()) == tallies.MOST + 2
 
 
 def test_a_long_label_is_cut():
