@@ -84,7 +84,7 @@ def _ngrams(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: Ngra
         code: TaskResult(
             (row for language, row in rows if language == code),
             {path.partition("/")[2]: each for path, each in tallies.files.items() if path.startswith(f"{code}/")},
-            {articles.DUMPS: tallies.noted(code)},
+            {articles.DUMPS_FACT: tallies.noted(code)},
         )
         for code in files
     }
@@ -99,7 +99,7 @@ def _count(dump: tuple[str, WikipediaFile], plan: NgramPlan) -> TaskResult:
     with part_writer(path, TITLES, 8) as writer:
         writer.write(pa.record_batch([found["title"].combine_chunks()], schema=TITLES))
     tallies.count(read.beginning(""), code)
-    tallies.note(code, *read.noted(articles.DUMPS))
+    tallies.note(code, *read.noted(articles.DUMPS_FACT))
     tallies.files[f"{code}/{path.name}"] = writer.checksum
     _choose(folder / "unigrams.parquet", Counter(words), code, tallies)
     _choose(folder / "bigrams.parquet", Counter(" ".join(pair) for pair in pairwise(words)), code, tallies)

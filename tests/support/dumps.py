@@ -37,7 +37,7 @@ def read(files):
     result = TaskResult()
     rows = [row for file in files for batch in articles.articles(file, result) for row in batch.to_pylist()]
     return [(row["wikipedia"], row["title"], row["text"]) for row in rows], articles.summed(
-        result.beginning(""), result.noted(articles.DUMPS)
+        result.beginning(""), result.noted(articles.DUMPS_FACT)
     )
 
 
