@@ -55,7 +55,7 @@ def naive_gate(images: list[dict], scores: dict[str, int], pictures: dict[str, s
     """Return what all steps remove, in their order."""
     every = [text["text"] for row in images for text in row["candidates"]]
     of_images = {
-        "score > 0": lambda row: scores.get(row["uid"], 0) <= 0,
+        "(score > 0)": lambda row: scores.get(row["uid"], 0) <= 0,
         "noai": lambda row: naive_fails_image("noai", None, row),
         "url_words": lambda row: naive_fails_image("url_words", None, row),
         "not in evaluation set eval.parquet": lambda row: row["url"] in urls,
