@@ -3,12 +3,12 @@
 The concepts are 400 emoji with the names and keywords that CLDR gives them in five languages; the pictures are drawn
 from seven artists' sets, of which models see five. A world is a random order of the concepts by frequency (Zipf), and
 60,000 pairs: `clip-curate` curates them, the online loader hands out samples, open_clip's model trains. The plan is
-docs/explanation/proof.md.
+in docs/explanation/proof-details.md.
 
     python tests/bench/proof.py worlds FOLDER          pictures and names from npm, worlds, runs of clip-curate
     python tests/bench/proof.py train FOLDER           trains what proof.csv of it lacks: first rates, then all worlds
     python tests/bench/proof.py epochs FOLDER          what an epoch has at each t, from the worlds
-    python tests/bench/proof.py tables FOLDER          the tables of the page, from proof.csv of the folder
+    python tests/bench/proof.py tables FOLDER          the tables of the pages, from proof.csv of the folder
     python tests/bench/proof.py draw FOLDER FIGURE     the figure, from the same file
 
 npm, PyTorch for CPU, open_clip_torch, resvg-py and matplotlib are needed; clip-curate is called as a command. What
@@ -24,7 +24,7 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from hashlib import md5
 from multiprocessing import get_context
@@ -34,6 +34,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy import stats
 
 CLDR = "cldr-annotations-full@48.2.0"  # Unicode-3.0
 ARTISTS = {  # npm packages of Iconify, with the artists' licences
@@ -82,30 +83,35 @@ JUNK_TEXTS = {  # most hold an entry, else matching would leave them out
     "ja": ("IMG_{}.jpg", "クリックで画像を拡大", "画像{}枚目", "カートに入れる", "この写真を見る"),
 }
 BINS = {"head": (0, 20), "middle": (20, 120), "tail": (120, CONCEPTS)}  # by rank in the language: 5, 25, 70 %
-THRESHOLDS = (100, 30, 10, 3, 1)
+THRESHOLDS = (300, 100, 30, 10, 3, 1)
 RATES_WORLD, WORLDS, LEARNING_RATES = 0, range(1, 9), (1e-3, 2e-3, 4e-3)
 SEEN, BATCH, TESTED, PER_TAR = 256_000, 256, 8, 5000
 WIDTH = 96  # of embeddings
 LAYERS = ((32, 5, 2), (64, 3, 2), (64, 3, 1), (128, 3, 2), (128, 3, 1), (256, 1, 1))  # channels, kernel, stride
 VISION = {"image_size": SIDE, "layers": 1, "width": 32, "head_width": 32, "patch_size": 16}  # replaced by LAYERS
 TEXT = {"context_length": 20, "width": WIDTH, "heads": 3, "layers": 1}
+ONE_LIST = "one list, t=10"
+RULES = "rules, t=10"
+RANDOM = "random removal, t=10"
 ARMS = {  # pool, t; the first four are the main question
     "uniform": ("run", None),
     "t=30": ("run", 30),
     "t=10": ("run", 10),
     "t=3": ("run", 3),
+    "t=300": ("run", 300),  # added after the plan
     "t=100": ("run", 100),
     "t=1": ("run", 1),
-    "one list, t=10": ("merged", 10),
-    "rules, t=10": ("gated", 10),
-    "random removal, t=10": ("thinned", 10),
+    ONE_LIST: ("merged", 10),
+    RULES: ("gated", 10),
+    RANDOM: ("thinned", 10),
 }
 MAIN = [*ARMS][:4]
 SIDE_WORLDS = range(1, 5)  # of the other arms
-AGAINST = (("one list, t=10", "t=10"), ("rules, t=10", "t=10"), ("rules, t=10", "random removal, t=10"))
-RESULTS, MODEL = "proof.csv", ["world", "arm", "rate", "seen"]
+FIRST_SEED, SECOND_SEED = 1, 2  # the second one was added after the plan, for the arms below in all worlds
+AGAIN = ("uniform", "t=30")
+RULES_RATE = 1e-3  # random removal at this rate, which is that of the rules, was added after the plan
+RESULTS, MODEL = "proof.csv", ["world", "arm", "rate", "seen", "seed"]
 GROUPS = {"head": "#d55e00", "middle": "#777777", "tail": "#0072b2", "all": "#000000", "as drawn": "#cc79a7"}
-T_OF = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}  # Student's t, 95 %, by worlds
 
 
 # Concepts
@@ -378,12 +384,12 @@ def tokens(text: str) -> list[str]:
     return re.findall(r"[\u3040-\u30ff\u3400-\u9fff々]|[^\W\u3040-\u30ff\u3400-\u9fff々]+", text.lower())
 
 
-def train(samples: Samples, arm: str, rate: float, seen: int):
+def train(samples: Samples, arm: str, rate: float, seed: int, seen: int):
     """Return open_clip's model after so many samples."""
     import open_clip
     import torch
 
-    seed = samples.world.number
+    seed = samples.world.number + 1000 * (seed - FIRST_SEED)
     torch.manual_seed(seed)
     model = open_clip.CLIP(WIDTH, VISION, TEXT | {"vocab_size": samples.vocabulary}, output_dict=True)
     model.visual = convolutions()
@@ -463,14 +469,14 @@ def accuracies(model, samples: Samples) -> dict:
     return found
 
 
-def model_of(folder: Path, world: int, arm: str, rate: float, seen: int) -> list[dict]:
+def model_of(folder: Path, world: int, arm: str, rate: float, seen: int, seed: int) -> list[dict]:
     """Train and test a model; return its rows of proof.csv."""
     import torch
 
     torch.set_num_threads(1)
     samples = Samples(World(folder, world))
-    found = accuracies(train(samples, arm, rate, seen), samples)
-    model = {"world": world, "arm": arm, "rate": rate, "seen": seen}
+    found = accuracies(train(samples, arm, rate, seed, seen), samples)
+    model = {"world": world, "arm": arm, "rate": rate, "seen": seen, "seed": seed}
     return [
         model | {"artist": artist, "language": code} | groups
         for artist, by_language in found.items()
@@ -489,33 +495,37 @@ def by_model(rows: pd.DataFrame, artist: str) -> pd.DataFrame:
     return rows[rows["artist"] == artist].groupby(MODEL, sort=False)[[*GROUPS]].mean().reset_index()
 
 
-def best_rates(folder: Path, seen: int) -> dict[str, float]:
+def best_rates(rows: pd.DataFrame) -> dict[str, float]:
     """Return the learning rate of each arm: the best tail on the artist for choosing, in the world that is left out."""
-    models = by_model(results(folder), CHOOSING)
-    tried = models[(models["world"] == RATES_WORLD) & (models["seen"] == seen)]
+    models = by_model(rows, CHOOSING)
+    tried = models[models["world"] == RATES_WORLD]
     return tried.sort_values("tail").groupby("arm")["rate"].last().to_dict()
 
 
 def train_all(folder: Path, seen: int, workers: int) -> None:
-    """Train what proof.csv lacks: learning rates of each arm, then the arms world by world, the main ones first."""
+    """Train what proof.csv lacks: learning rates of each arm, the arms world by world, and what came after the plan."""
 
-    def train_missing(wanted: list[tuple[int, str, float]]) -> bool:
+    def train_missing(wanted: list[tuple[int, str, float, int]]) -> bool:
         done = {*results(folder)[MODEL].itertuples(index=False, name=None)}
-        missing = [each for each in wanted if (*each, seen) not in done]
+        models = [(world, arm, rate, seen, seed) for world, arm, rate, seed in wanted]
+        missing = [model for model in models if model not in done]
         with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(model_of, folder, *each, seen) for each in missing]):
+            for future in as_completed([pool.submit(model_of, folder, *model) for model in missing]):
                 rows, path = pd.DataFrame(future.result()), folder / RESULTS
                 rows.to_csv(path, mode="a", header=not path.exists(), index=False)
                 print(by_model(rows, UNSEEN).to_string(index=False, header=False), flush=True)
         return bool(missing)
 
     for arms, worlds in ((MAIN, WORLDS), ([arm for arm in ARMS if arm not in MAIN], SIDE_WORLDS)):
-        wanted = [(RATES_WORLD, arm, rate) for arm in arms for rate in LEARNING_RATES]
+        wanted = [(RATES_WORLD, arm, rate, FIRST_SEED) for arm in arms for rate in LEARNING_RATES]
         while train_missing(wanted):  # until the best rate is between two others
-            rates = best_rates(folder, seen)
-            wanted = [(RATES_WORLD, arm, rates[arm] * by) for arm in arms for by in (0.5, 1, 2)]
-        rates = best_rates(folder, seen)
-        train_missing([(world, arm, rates[arm]) for world in worlds for arm in arms])
+            rates = best_rates(results(folder).query(f"seen == {seen}"))
+            wanted = [(RATES_WORLD, arm, rates[arm] * by, FIRST_SEED) for arm in arms for by in (0.5, 1, 2)]
+        rates = best_rates(results(folder).query(f"seen == {seen}"))
+        train_missing([(world, arm, rates[arm], FIRST_SEED) for world in worlds for arm in arms])
+    train_missing([(world, RANDOM, RULES_RATE, FIRST_SEED) for world in SIDE_WORLDS])
+    rates = best_rates(results(folder).query(f"seen == {seen}"))
+    train_missing([(world, arm, rates[arm], SECOND_SEED) for world in WORLDS for arm in AGAIN])
 
 
 # The results
@@ -523,12 +533,21 @@ def train_all(folder: Path, seen: int, workers: int) -> None:
 
 def interval(values: pd.Series) -> tuple[float, float]:
     """Return the mean over worlds, and half of its 95 % interval (Student)."""
-    return values.mean(), T_OF[len(values)] * values.std() / len(values) ** 0.5
+    worlds = len(values)
+    return values.mean(), stats.t.ppf(0.975, worlds - 1) * values.std() / worlds**0.5
+
+
+def planned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of models that the plan asked for, and of t = 300: each arm at its best rate, with one seed."""
+    rates = rows["arm"].map(best_rates(rows))
+    tested = rows["world"] != RATES_WORLD
+    return rows[tested & (rows["rate"] == rates) & (rows["seed"] == FIRST_SEED)]
 
 
 def percents(rows: pd.DataFrame, artist: str = UNSEEN, language: str | None = None) -> pd.DataFrame:
-    """Return the accuracies of each world and arm, without the world for rates, in one language or their mean."""
-    rows = rows[(rows["world"] != RATES_WORLD) & (rows["language"] == (language or rows["language"]))]
+    """Return the accuracies of each world and arm, in one language or as the mean of all."""
+    if language is not None:
+        rows = rows[rows["language"] == language]
     return 100 * by_model(rows, artist).set_index(["world", "arm"])[[*GROUPS]]
 
 
@@ -537,32 +556,125 @@ def gain(models: pd.DataFrame, arm: str, base: str = "uniform") -> pd.DataFrame:
     return (models.xs(arm, level="arm") - models.xs(base, level="arm")).dropna()
 
 
-def cells(models: pd.DataFrame, arm: str, groups: Iterable[str]) -> list[str]:
+def plus_minus(values: pd.Series) -> str:
+    """Return a mean over worlds with its 95 % interval, as `+4.5 ± 1.2`."""
+    return "{:+.1f} ± {:.1f}".format(*interval(values))
+
+
+def cells(models: pd.DataFrame, arm: str, groups: Iterable[str] = GROUPS) -> list[str]:
     """Return an arm's mean of each group, and its gain over the uniform draw in the same worlds."""
-    means, gains = models.xs(arm, level="arm"), gain(models, arm)
-    shown = {
-        group: "" if arm == "uniform" else " ({:+.1f} ± {:.1f})".format(*interval(gains[group])) for group in groups
-    }
-    return [f"{means[group].mean():.1f}{text}" for group, text in shown.items()]
+    means = models.xs(arm, level="arm")
+    if arm == "uniform":
+        return [f"{means[group].mean():.1f}" for group in groups]
+    gains = gain(models, arm)
+    return [f"{means[group].mean():.1f} ({plus_minus(gains[group])})" for group in groups]
+
+
+def gains_of(models: pd.DataFrame, arm: str, base: str = "uniform") -> list[str]:
+    """Return the gain of an arm over another one in each group."""
+    gains = gain(models, arm, base)
+    return [plus_minus(gains[group]) for group in GROUPS]
 
 
 def tables(rows: pd.DataFrame) -> Iterator[str]:
-    """Yield the lines of the page's tables: arms on both artists, languages, and arms compared with each other."""
-    main, side = rows[rows["arm"].isin(MAIN)], rows[rows["world"].isin(SIDE_WORLDS)]
-    for part, artist in ((main, UNSEEN), (side, UNSEEN), (main, TRAINED[0])):
-        models = percents(part, artist)
-        arms = [arm for arm in ARMS if arm in models.index.unique("arm")]
-        lines = {arm: cells(models, arm, GROUPS) for arm in arms}
-        yield from table(f"{artist}, {models.groupby('arm').size().min()} worlds", GROUPS, lines)
-    of_language = {code: percents(main, UNSEEN, code) for code in SHARES}
-    lines = {code: [cells(models, arm, ["tail"])[0] for arm in MAIN] for code, models in of_language.items()}
-    yield from table(f"{UNSEEN}, tail", MAIN, lines)
-    models, lines = percents(side), {}
-    for arm, base in AGAINST:
-        if arm in models.index.unique("arm"):
-            gains = gain(models, arm, base)
-            lines[f"{arm} over {base}"] = ["{:+.1f} ± {:.1f}".format(*interval(gains[group])) for group in GROUPS]
-    yield from table(f"{UNSEEN}, gain", GROUPS, lines) if lines else ()
+    """Yield the lines of the tables: first the two of the page, then those of its details."""
+    models = planned(rows)
+    main = models[models["arm"].isin(MAIN)]
+    side = models[models["world"].isin(SIDE_WORLDS)]
+    unseen = percents(main)
+    yield from table("fluent, 8 worlds", (*GROUPS, "p (tail)"), main_lines(unseen))
+    over_t = percents(side)
+    lines = {arm: cells(over_t, arm) for arm in ("uniform", *of_thresholds())}
+    yield from table("fluent, 4 worlds", GROUPS, lines)
+    yield from table("fluent, gain in 4 worlds", GROUPS, compared(rows, over_t))
+    yield from table("gain of t=30, 8 worlds", GROUPS, by_seed(rows))
+    yield from table("one model, 8 worlds", GROUPS, spread_of_seeds(rows))
+    for artist in (CHOOSING, TRAINED[0]):
+        of_artist = percents(main, artist)
+        yield from table(f"{artist}, 8 worlds", GROUPS, {arm: cells(of_artist, arm) for arm in MAIN})
+    of_language = {code: percents(main, language=code) for code in SHARES}
+    lines = {code: [cells(each, arm, ["tail"])[0] for arm in MAIN] for code, each in of_language.items()}
+    yield from table("fluent, tail", MAIN, lines)
+    yield from table("fluent, world 0, tail", [f"{rate:g}" for rate in LEARNING_RATES], at_each_rate(rows))
+
+
+def of_thresholds() -> list[str]:
+    """Return the arms that differ only in t, from the largest t."""
+    return [f"t={t}" for t in THRESHOLDS]
+
+
+def main_lines(models: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the lines of the main table: accuracies, gains, and the adjusted p of the gain in the tail."""
+    arms = [arm for arm in MAIN if arm != "uniform"]
+    p_values = [stats.ttest_1samp(gain(models, arm)["tail"], 0).pvalue for arm in arms]
+    adjusted = dict(zip(arms, holm(p_values), strict=True))
+    lines = {"uniform": [*cells(models, "uniform"), ""]}
+    for arm in arms:
+        lines[arm] = [*cells(models, arm), f"{adjusted[arm]:.2g}"]
+    return lines
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values of several tests, adjusted by Holm's method.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values)
+    adjusted = np.empty(len(p_values))
+    largest = 0.0
+    for rank, test in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[test]))
+        adjusted[test] = largest
+    return [float(p) for p in adjusted]
+
+
+def compared(rows: pd.DataFrame, models: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the gains of arms at t = 10 over each other; `models` has them at the rates of the plan."""
+    side = rows[rows["world"].isin(SIDE_WORLDS) & (rows["seed"] == FIRST_SEED)]
+    at_one_rate = percents(side[side["arm"].isin((RULES, RANDOM)) & (side["rate"] == RULES_RATE)])
+    return {
+        f"{ONE_LIST} over t=10": gains_of(models, ONE_LIST, "t=10"),
+        f"{RULES} over t=10": gains_of(models, RULES, "t=10"),
+        f"{RULES} over {RANDOM}": gains_of(models, RULES, RANDOM),
+        "the same, both at 0.001": gains_of(at_one_rate, RULES, RANDOM),
+    }
+
+
+def with_both_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracies of the arms that were trained twice: an index of seed, world and arm."""
+    rates = rows["arm"].map(best_rates(rows))
+    tested = rows["world"].isin(WORLDS) & rows["arm"].isin(AGAIN)
+    models = by_model(rows[tested & (rows["rate"] == rates)], UNSEEN)
+    return 100 * models.set_index(["seed", "world", "arm"])[[*GROUPS]]
+
+
+def by_seed(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the gain of t = 30 with each seed, and with the mean of both."""
+    models = with_both_seeds(rows)
+    means = models.groupby(["world", "arm"]).mean()
+    return {
+        "first seed": gains_of(models.xs(FIRST_SEED, level="seed"), "t=30"),
+        "second seed": gains_of(models.xs(SECOND_SEED, level="seed"), "t=30"),
+        "mean of both": gains_of(means, "t=30"),
+    }
+
+
+def spread_of_seeds(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the standard deviation of a model over seeds, in a given world, for each arm that was trained twice."""
+    models = with_both_seeds(rows)
+    differences = models.xs(SECOND_SEED, level="seed") - models.xs(FIRST_SEED, level="seed")
+    lines = {}
+    for arm in AGAIN:
+        variances = (differences.xs(arm, level="arm") ** 2).mean() / 2
+        lines[f"{arm}, standard deviation"] = [f"{variances[group] ** 0.5:.1f}" for group in GROUPS]
+    return lines
+
+
+def at_each_rate(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the tail of world 0 by arm and learning rate."""
+    models = by_model(rows[rows["world"] == RATES_WORLD], UNSEEN).set_index(["arm", "rate"])["tail"]
+    return {arm: [f"{100 * models[arm, rate]:.1f}" for rate in LEARNING_RATES] for arm in MAIN}
 
 
 def table(corner: str, columns: Collection[str], lines: Mapping[str, list[str]]) -> Iterator[str]:
@@ -578,9 +690,9 @@ def draw(rows: pd.DataFrame, figure: Path) -> None:
 
     mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "proof", "font.size": 9, "axes.spines.top": False}
     mpl.rcParams |= {"axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left"}
-    models = percents(rows)
+    models = percents(planned(rows))
     drawn = {*models.index.get_level_values("arm")}
-    over_t = [arm for arm in ("uniform", *(f"t={t}" for t in THRESHOLDS)) if arm in drawn]
+    over_t = [arm for arm in ("uniform", *of_thresholds()) if arm in drawn]
     others = [arm for arm in dict.fromkeys((*over_t, *ARMS)) if arm in drawn - {"uniform"}]
     canvas, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained", width_ratios=(1, 2))
     common = models[models.index.get_level_values("world").isin(SIDE_WORLDS)] if len(others) > len(MAIN) else models
