@@ -62,6 +62,7 @@ def test_a_run_goes_on_only_with_the_commit_that_it_began_with(hub, local, tmp_p
     assert not hub.asked("/revision/")
 
 
+@pytest.mark.soak
 def test_kills_while_reading_cost_no_byte_and_show_no_secret(hub, local, tmp_path):
     manifest, command = local
     hub.dataset("o/pairs", tables())
