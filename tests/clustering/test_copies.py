@@ -1,6 +1,7 @@
 """Semantic copies of a run are those of the naive twin, in the same bytes however the embeddings are cut and sent."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from curation.leaves.clustering import semantic_copies as module
 from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, cluster_lines, main
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters
+from curation.leaves.near_duplicates.vectors import MeaningLeaders
 from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES
 from runtime.draws import draws
@@ -128,6 +130,22 @@ def test_more_looks_find_copies_that_a_clustering_parts(run, engine, tmp_path, m
     cluster(engine, ClusterRequest(str(run.path), str(tmp_path / "b"), replace(config, looks=3), [many]))
     assert contents(tmp_path / "3") == contents(tmp_path / "b")
     assert verify(tmp_path / "3").endswith("all 10 files are as they were written")
+
+
+def test_an_image_that_has_copies_from_an_earlier_look_stays():
+    # Draws below 0.5 are those of images that have copies already.
+    file, row = module.PLACE
+    columns = {
+        file.name: pa.array([0, 0, 0], file.type),
+        row.name: pa.array([0, 1, 2], row.type),
+        "uid": ["a", "b", "c"],
+        "draw": [0.1, 0.2, 0.7],
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array([1.0, 0.0] * 3), 2),
+    }
+    rows = pa.table(columns).to_batches()
+    with closing(MeaningLeaders(2, 0.9)) as leaders:
+        (found,) = module._copies(iter(rows), leaders)
+    assert dict(zip(found["uid"].to_pylist(), found["copy_of"].to_pylist(), strict=True)) == {"a": "a", "c": "a"}
 
 
 def number_of(vector: np.ndarray, centres: Centres) -> int:

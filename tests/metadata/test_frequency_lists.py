@@ -73,6 +73,13 @@ def test_a_list_of_counts_gives_what_its_naive_twin_gives(tmp_path):
         assert list(merged.sources) == naive_entries(text, least), text
 
 
+def test_metadata_have_the_words_that_are_frequent_enough(tmp_path):
+    path = list_of(tmp_path / "de.tsv", "Hund\t1000000\nder\t998990\nselten\t10\nrar\t1000\n")
+    entries = built(tmp_path / "metadata", path, least_zipf=4.0).of("de").to_pylist()
+    assert {"Hund", "der", "rar"} <= {*entries}
+    assert "selten" not in entries
+
+
 @pytest.mark.parametrize("head", ["word\tcount\n", "Wort\tCOUNT\n", ""])
 def test_counts_are_divided_by_their_sum(tmp_path, head):
     path = list_of(tmp_path / "de.tsv", f"{head}Hund\t1000000\nder\t998990\nselten\t10\nrar\t1000\n")
