@@ -107,10 +107,11 @@ class Parser(argparse.ArgumentParser):
         """Add the flags of a command whose tasks run on processes of this machine, or on Spark."""
         cores = "number of processes that work at once (default: one for each core)"
         self._last[-1].add_argument("--cores", type=run_flags.cores, metavar="N", help=cores)
-        master = "run all tasks on Spark, such as spark://host:7077, or local[*] for a Spark on this machine "
-        master += "(default: run them in processes of this machine, which needs no Spark)"
+        master = (
+            "Spark on which all tasks run, such as local[*] or spark://host:7077 (default: processes, without Spark)"
+        )
         self.add_argument("--master", type=run_flags.master, metavar="URL", help=master)
-        memory = "memory of the Java of a Spark that this command starts, such as 8g (default: 1g)"
+        memory = "memory of the Java of Spark, such as 8g (default: 1g)"
         self.add_argument("--memory", type=run_flags.memory, metavar="SIZE", help=memory)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
@@ -202,20 +203,20 @@ class Parser(argparse.ArgumentParser):
         run_flags.apply(values, self.error)
         return values
 
-    def _refuse_unknown(self, found: re.Match, following: Sequence[str]) -> NoReturn:
+    def _refuse_unknown(self, unknown: re.Match, following: Sequence[str]) -> NoReturn:
         """End the program, with what replaces a removed flag, or with the name that a misspelt one may stand for.
 
         `following` are the arguments after the flag.
         """
-        flag = found[1]
+        flag = unknown[1]
         setting = settings.PREFIX + flag.removeprefix("--").replace("-", "_")
         if flag in self.removed:
             self.error(f"{flag} is gone; {self.removed[flag]}")
         if flag.startswith(settings.PREFIX):
-            self.error(settings.refusal(self, [*self.settings], found[0].removeprefix(settings.PREFIX)))
+            self.error(settings.refusal(self, [*self.settings], unknown[0].removeprefix(settings.PREFIX)))
         if action := self._option_string_actions.get(setting):
             usual = "true" if action.type is bool else next(iter(following), "VALUE")
-            value = found[2] or f"={usual}"
+            value = unknown[2] or f"={usual}"
             self.error(f"{flag} is a setting now; give {setting}{value}")
         advice = did_you_mean(flag, self._option_string_actions)
         self.error("; ".join(filter(None, [f"unrecognized arguments: {flag}", advice])))
@@ -282,7 +283,7 @@ class Parser(argparse.ArgumentParser):
         shown._action_groups = [*(group for group in self._action_groups if group not in self._last), *self._last]
         if self._more and not everything:
             shown._action_groups = [_in_short(group) for group in self._action_groups[:_OWN]]
-            shown.epilog = f"--help-all says more about these flags, and shows {self._more} others. {self.epilog}"
+            shown.epilog = f"--help-all says more about these flags, and shows {self._more} others."
         lines = [f"  {example}\n" for example in self.examples]
         return "".join([super(Parser, shown).format_help(), *(["\nexamples:\n"] if lines else []), *lines])
 

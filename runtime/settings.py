@@ -51,13 +51,13 @@ def how_given(kind: Any) -> dict[str, Any] | None:
     ({'type': <class 'int'>, 'choices': None, 'nargs': None}, '+', ('a', 'b'))
     """
     alternatives = get_args(kind) or (kind,)  # as in `int | None`
-    origins = {get_origin(each) for each in (kind, *alternatives)}
+    origins = {get_origin(alternative) for alternative in (kind, *alternatives)}
     if dict in origins:
         return {"type": dict, "nargs": "+", "action": "numbers"}
     words = alternatives[0] if get_origin(kind) is Sequence else kind
     choices = get_args(words) if get_origin(words) is Literal else None
     several = Sequence in origins
-    plain = [each for each in (bool, str, int, float) if each in alternatives]
+    plain = [simple for simple in (bool, str, int, float) if simple in alternatives]
     if not (plain or choices or several):
         return None
     return {"type": plain[0] if plain else str, "choices": choices, "nargs": "+" if several else None}
@@ -100,14 +100,14 @@ def refusal(parser: argparse.ArgumentParser, names: Sequence[str], setting: str)
     """Return the sentence that refuses a setting: one without value, of a flag's name, or none of `names`."""
     spelled = setting.partition("=")[0]
     name = spelled.replace("-", "_")
-    own = FLAGS.get(name) or f"--{name.replace('_', '-')}"
+    flag = FLAGS.get(name) or f"--{name.replace('_', '-')}"
     if not names:
         return f"{parser.prog} has no settings; leave {SET} out"
     if "=" not in setting:
         example = name if name in names else names[0]
         return f"argument {SET}: expected NAME=VALUE, such as {example}=VALUE; got {setting!r}"
-    if own in parser._option_string_actions:
-        return f"{name} has a flag; give {own} instead of {SET}"
+    if flag in parser._option_string_actions:
+        return f"{name} has a flag; give {flag} instead of {SET}"
     near = nearest_names(name, names, MOST_NEAR)
     advice = f"did you mean {' or '.join(near)}?" if near else f"the settings are {', '.join(names)}"
     return f"{PREFIX}{spelled} names no setting of {parser.prog}; {advice}"

@@ -57,7 +57,7 @@ def test_copies_of_images_that_are_left_go_with_their_texts(engine, tmp_path):
         last = sorted((tmp_path / "gates").iterdir())[-1]
         sample = pq.read_table(last / "gate_removed").to_pylist()
         assert {row["uid"] for row in sample if row["step"] == "meaning"} == gone
-        assert {row["rule"] for row in sample} == {"score > 0", title}
+        assert {row["rule"] for row in sample} == {"(score > 0)", title}
 
 
 def test_few_tasks_send_the_files_of_few_images_to_many_buckets(tmp_path, monkeypatch):

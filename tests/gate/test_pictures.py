@@ -89,7 +89,7 @@ def test_only_images_that_pass_are_copies_of_one_another(engine, tmp_path):
     assert [row["uid"] for row in by_uid(rows)] == [uids[1], *uids[3:]]
     facts = counted.facts()["gate"]["conditions"]
     assert [(each["text"], each["removed"]) for each in facts] == [
-        ("score > 0", 1),
+        ("(score > 0)", 1),
         ("one image of a picture, by sha256", 1),
     ]
 

@@ -4,6 +4,7 @@ import pytest
 
 from curation.leaves.gate.options import GateOptions
 from runtime.errors import InputError
+from runtime.settings import COMMAND_LINE, SET
 from tests.docs.test_commands import SITE
 
 PARSERS = SITE["parsers"]()
@@ -22,6 +23,7 @@ FLAGS = [
     for name, parser in PARSERS.items()
     for action in parser._actions
     if action.option_strings and action.option_strings[-1] not in ENDING
+    if action.option_strings[-1].split()[0] != SET  # settings that are given twice are in test_settings
 ]
 
 
@@ -35,7 +37,12 @@ def given(request, monkeypatch):
     before = [] if parser._actions[0].option_strings else ["run"]
     if flag == "--memory":  # which is for Spark
         before += ["--master", "local[1]"]
-    return flag, parser._option_string_actions[flag], lambda *words: vars(parser.parse_args([*before, *words]))
+
+    def parse(*words: str) -> dict:
+        values = vars(parser.parse_args([*before, *words]))
+        return {name: value for name, value in values.items() if name != COMMAND_LINE}
+
+    return flag, parser._option_string_actions[flag], parse
 
 
 def two_values(action, parse, flag) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def check(name: str, tallies: dict, refusal: str | None, more: frozenset[str] | 
 @pytest.mark.parametrize("name", FILES)
 def test_small_hostile_files_are_counted(name, tmp_path, monkeypatch):
     for module, limit, value in (
-        (warc, "MAX_RECORD", MB),
+        (warc, "MAX_RECORD_BYTES", MB),
         (warc, "MAX_BUFFERED_BYTES", 2 * MB),
         (html_pages, "MAX_PAGE_BYTES", MB),
         (lines, "LONGEST_LINE", 2 * MB),
