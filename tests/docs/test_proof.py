@@ -12,7 +12,8 @@ DETAILS = PAGE.with_name("proof-details.md")
 
 
 def script(*arguments, folder=ROOT) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / "tests" / "bench" / "proof.py", *arguments]
+    name = "proof_results.py" if arguments[0] in ("tables", "draw") else "proof.py"
+    command = [sys.executable, ROOT / "tests" / "bench" / name, *arguments]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=folder)
 
 
