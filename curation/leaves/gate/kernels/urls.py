@@ -55,6 +55,12 @@ def next_state(flags, words, listed, seen, first, final, last):
 
 
 @inline
+def first_state():
+    """Return the state of a part of a path before its first word, as `next_state` returns it."""
+    return 0, True, _NONE, _NONE, _NONE, _NONE
+
+
+@inline
 def is_page_part(words, listed, seen, first, final):
     """Return whether a part of a URL's path has words that call the image a part of its page, such as an icon.
 
@@ -100,12 +106,7 @@ def find_url_words(data, paths, keys, bits, out):
         named = False
         behind_dot = False
         dot = last_dot(data, i, end)
-        words = 0
-        listed = True
-        seen = _NONE
-        first = _NONE
-        final = _NONE
-        latest = _NONE
+        words, listed, seen, first, final, latest = first_state()
         word = BASIS
         before = BASIS
         size = 0
@@ -131,12 +132,7 @@ def find_url_words(data, paths, keys, bits, out):
                 size += 1
             elif byte == _SLASH:
                 is_part = (listed and seen & FOLDER != 0) or latest & FOLDERS != 0
-                words = 0
-                listed = True
-                seen = _NONE
-                first = _NONE
-                final = _NONE
-                latest = _NONE
+                words, listed, seen, first, final, latest = first_state()
                 behind_dot = False
             elif i == dot:
                 named = is_page_part(words, listed, seen, first, final)
