@@ -82,7 +82,9 @@ def add(parser: argparse.ArgumentParser, config: type, defaults: Mapping[str, An
 def help_of(parser: argparse.ArgumentParser, names: Iterable[str]) -> str:
     """Return the help of `--set`, with the names of all settings and their defaults."""
     values = [_with_value(name, parser.get_default(name)) for name in names]
-    shown = f"set what has no flag; give {SET} again for another. These are the names, with defaults: "
+    shown = (
+        f"set a parameter that has no flag. Give {SET} again for another one. The parameters and their defaults are "
+    )
     return shown + ", ".join(values)
 
 

@@ -279,8 +279,8 @@ def _of_removals(facts: dict[str, Any]) -> Iterator[Finding]:
         f"{_more(large)}.",
     )
     remedy = (
-        "With --keep-removed 0.01 the report shows texts that each rule removed; leave out a rule that removes what "
-        "you want to keep."
+        "Read the texts that each rule removed, which the report shows with --keep-removed, and leave out a rule that "
+        "removes what you want to keep."
     )
     yield Finding(sum(gone[code] for code, _ in large), matter, remedy)
 
