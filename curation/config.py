@@ -9,15 +9,8 @@ from typing import Literal, get_args
 
 from metadata.languages import OTHER, language
 from metadata.rules import Rules
-from runtime.errors import (
-    MOST_ROWS,
-    InputError,
-    ParameterError,
-    require_integer,
-    require_seed,
-    require_share,
-    typed,
-)
+from runtime.argument_types import MOST_ROWS, require_integer, require_seed, require_share, typed
+from runtime.errors import InputError, ParameterError
 
 ENGLISH = "en"  # the thresholds of all other languages follow from that of English [2, Algorithm 1]
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; used if a run has no English match

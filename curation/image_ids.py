@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from runtime.argument_types import typed
 from runtime.arrow import Strings, as_bytes, exact_numbers, is_utf8, string_array, string_buffers
-from runtime.errors import InputError, typed
+from runtime.errors import InputError
 from runtime.kernels.hashes import hex_digits, md5, xxhash
 
 KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # reserved names

@@ -13,7 +13,7 @@ def main(names: list[str]) -> None:
         )
     given = sys.argv[1] if len(sys.argv) > 1 else ""
     if given not in names:
-        from runtime.errors import did_you_mean  # here, as only the check above shows that it is installed
+        from runtime.messages import did_you_mean  # here, as only the check above shows that it is installed
 
         meant = did_you_mean(f"clip-{given.removeprefix('clip-')}", names, f"give one of {', '.join(names)}")
         fail(f"the first argument must be a command, and {f'{given!r} is none' if given else 'is missing'}; {meant}")

@@ -30,10 +30,11 @@ from metadata.wikipedia import articles
 from metadata.words import ICU_VERSION, in_both_alphabets
 from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
+from runtime.folders.folder import STAMP, Parts
 from runtime.progress import advance
 from runtime.redaction import with_secrets
 from runtime.storage.listing import version_of
-from runtime.storage.own_files import STAMP, OwnFile, Parts, is_sound, own_files
+from runtime.storage.own_files import OwnFile, is_sound, own_files
 from runtime.storage.parquet import read_table
 
 NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]

@@ -20,11 +20,11 @@ from runtime.arguments import FlagGroup, Parser, absolute_path, add_flags, helps
 from runtime.console import command
 from runtime.engine import engine_for
 from runtime.errors import InputError, flag
+from runtime.folders.apart import require_apart
 from runtime.packages import UPLOADS, load_own
 from runtime.progress import ConsoleProgress
 from runtime.redaction import redacted
-from runtime.storage.locks import require_apart
-from runtime.storage.own_files import content_of
+from runtime.storage.json_files import content_of
 from runtime.storage.paths import local_folder
 from runtime.terminal import aligned, print_result, readable, say
 

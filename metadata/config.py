@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from metadata.rules import Rules
-from runtime.errors import MOST_ROWS, require_integer, require_number, require_share, typed
+from runtime.argument_types import MOST_ROWS, require_integer, require_number, require_share, typed
 
 ENGLISH = "en"  # the language whose words need a least count, and titles least views, instead of a share [1]
 BigramScore = Literal["association", "pmi"]

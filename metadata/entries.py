@@ -21,16 +21,21 @@ import pyarrow.parquet as pq
 
 from metadata.languages import LANGUAGES, OTHER, language
 from metadata.rules import have_letters
+from runtime.argument_types import require_integer, typed
 from runtime.arrow import one_array, require, string_array, string_buffers
-from runtime.errors import InputError, quoted, require_integer, typed
+from runtime.errors import InputError
 from runtime.kernel_caches import cache_folder
+from runtime.messages import quoted
 from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
+from runtime.storage.checksums import checksum_of
+from runtime.storage.json_files import content_of, read_json, write_json
 from runtime.storage.listing import described
 from runtime.storage.machine_cache import opened_folder
-from runtime.storage.own_files import OwnFile, checksum_of, compared, content_of, read_json, whole, write_json
+from runtime.storage.own_files import OwnFile, compared
 from runtime.storage.parquet import PartWriter, read_table
 from runtime.storage.paths import as_path, fixed, is_url, make_folder, names, reachable, read_bytes, room
+from runtime.storage.whole import whole
 
 # One row per entry, in the order of ids.
 SCHEMA = pa.schema(

@@ -23,7 +23,8 @@ from typing import TypeVar
 import fsspec
 
 from metadata.languages import OTHER, Language, of_label, of_tag
-from runtime.errors import InputError, quoted
+from runtime.errors import InputError
+from runtime.messages import quoted
 from runtime.packages import require_packages
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand, without_query

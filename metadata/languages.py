@@ -38,7 +38,8 @@ from difflib import get_close_matches
 from functools import cache, lru_cache
 from unicodedata import combining, normalize
 
-from runtime.errors import InputError, nearest_names
+from runtime.errors import InputError
+from runtime.messages import nearest_names
 from runtime.packages import table_rows
 
 

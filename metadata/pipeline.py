@@ -13,12 +13,15 @@ from metadata.entries import ENTRIES, FACTS, Entries
 from metadata.sources import Sources
 from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
+from runtime.argument_types import typed
 from runtime.engine import Engine, EngineLike, engine_of, started
-from runtime.errors import InputError, typed
+from runtime.errors import InputError
+from runtime.folders.folder import Parts
+from runtime.folders.ownership import claimed
 from runtime.progress import Progress
-from runtime.storage.locks import WORK, claimed
-from runtime.storage.own_files import Parts, finished, read_json
+from runtime.storage.json_files import read_json
 from runtime.storage.paths import local_folder, make_folder, names, remove
+from runtime.storage.whole import WORK, finished
 from runtime.tallies import TaskResult
 
 log = logging.getLogger("metadata")

@@ -31,11 +31,12 @@ from metadata.wikipedia import pageviews as views
 from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wordnet import WordnetFile
 from metadata.words import ICU_VERSION
-from runtime.errors import InputError, require_several, typed
+from runtime.argument_types import require_several, typed
+from runtime.errors import InputError
 from runtime.packages import PROJECT, __version__
 from runtime.redaction import with_secrets
+from runtime.storage.json_files import content_of
 from runtime.storage.listing import without_query
-from runtime.storage.own_files import content_of
 from runtime.storage.paths import as_path, reachable, read_bytes
 
 MAX_HASHED_BYTES = 1 << 26  # A recipe states the SHA-256 of files up to this size; reading a dump again takes long.

@@ -25,11 +25,11 @@ from metadata.sources import Sources
 from metadata.wordnet import package_folder
 from metadata.words import ICU_VERSION
 from runtime.errors import InputError
+from runtime.folders.folder import Parts
 from runtime.kernel_caches import cache_folder
 from runtime.packages import __version__, require_packages, table_rows
 from runtime.progress import Progress
 from runtime.storage.machine_cache import kept, opened_folder, sound
-from runtime.storage.own_files import Parts
 
 EXTRA = "starter"  # the extra that installs the packages of starter metadata
 STARTER_TABLE = "starter.csv"

@@ -19,7 +19,8 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_type_hints
 
 from runtime import run_flags, settings, terminal
-from runtime.errors import InputError, did_you_mean, name_settings, quoted, require_utf8
+from runtime.errors import InputError, name_settings, require_utf8
+from runtime.messages import did_you_mean, quoted
 from runtime.packages import PROJECT, __version__, has_table, table_rows
 from runtime.redaction import note, redacted
 from runtime.terminal import in_one_line

@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
-from runtime.errors import InputError, require_several, shown
+from runtime.argument_types import require_several
+from runtime.errors import InputError
 from runtime.kernels.hashes import EITHER_CASE, LOWER_CASE, read_digits
+from runtime.messages import shown
 
 Strings: TypeAlias = Iterable[str | None] | pa.Array | pa.ChunkedArray
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)

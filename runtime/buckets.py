@@ -21,8 +21,9 @@ from isal import isal_zlib as zlib
 
 from runtime.errors import InputError, low_limit
 from runtime.kernel_caches import scratch_folder
-from runtime.storage.own_files import checksum_of, whole
+from runtime.storage.checksums import checksum_of
 from runtime.storage.paths import is_url, room
+from runtime.storage.whole import whole
 
 BLOCKS_ENDING = ".arrows.zst"
 READ_BYTES = 16 << 20  # A file is read in pieces of this size.

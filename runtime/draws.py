@@ -9,8 +9,9 @@ from numbers import Integral
 
 import numpy as np
 
+from runtime.argument_types import typed
 from runtime.arrow import Strings, present_uids, string_buffers
-from runtime.errors import InputError, typed
+from runtime.errors import InputError
 from runtime.kernels.hashes import number_keys, siphash
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from runtime import terminal
-from runtime.errors import MOST_CORES, InputError
+from runtime.argument_types import MOST_CORES
+from runtime.errors import InputError
 from runtime.packages import require_packages
 
 SHELLS = ("bash", "zsh")

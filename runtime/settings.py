@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from runtime.errors import FLAGS, nearest_names
+from runtime.errors import FLAGS
+from runtime.messages import nearest_names
 
 SET = "--set"
 PREFIX = f"{SET} "  # of the name of a setting, in its hidden flag

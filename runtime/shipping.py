@@ -19,12 +19,16 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 import numpy as np
 import pyarrow as pa
 
-from runtime.errors import AGAIN, InputError, listed
+from runtime.errors import AGAIN, InputError
 from runtime.kernel_caches import cache_folder
+from runtime.messages import listed
 from runtime.storage.arrays import open_array
+from runtime.storage.checksums import checksum_of, content_digest
 from runtime.storage.machine_cache import kept
-from runtime.storage.own_files import OwnFile, checksum_of, compared, content_digest, whole
-from runtime.storage.paths import absolute, as_path, make_folder, staged
+from runtime.storage.own_files import OwnFile, compared
+from runtime.storage.paths import absolute, as_path, make_folder
+from runtime.storage.scratch import staged
+from runtime.storage.whole import whole
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

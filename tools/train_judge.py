@@ -33,9 +33,10 @@ from curation.leaves.gate.judge import OUTPUTS, Judge, features
 from curation.leaves.gate.kernels.features import BITS
 from curation.schemas import ALT, MATCHED
 from runtime.console import command
-from runtime.errors import InputError, no_column
+from runtime.errors import InputError
+from runtime.messages import no_column
 from runtime.packages import require_packages
-from runtime.storage.own_files import whole
+from runtime.storage.whole import whole
 from runtime.terminal import print_result
 
 NAME = "train_judge"

@@ -22,9 +22,12 @@ from pyarrow.parquet import ParquetFile
 from curation.config import ASSUMED_TAIL_SHARE, ENGLISH, SIZE_PROBES, CurationConfig
 from curation.schemas import COUNTS, ENTRY_IDS
 from metadata.entries import Entries
+from runtime.argument_types import require_integer, typed
 from runtime.arrow import numbers, parts
-from runtime.errors import InputError, quoted, require_integer, shown, typed
-from runtime.storage.own_files import OwnFile, intact, read_json, refusing
+from runtime.errors import InputError
+from runtime.messages import quoted, shown
+from runtime.storage.json_files import read_json
+from runtime.storage.own_files import OwnFile, intact, refusing
 from runtime.storage.parquet import open_parquet, write_tables
 from runtime.storage.paths import as_path
 

@@ -33,11 +33,13 @@ from curation.run.request import entries_for
 from curation.run.tasks import Artefacts, MatchPlan
 from curation.schemas import CURATED, MATCHED, SAMPLED
 from metadata.entries import Entries
+from runtime.argument_types import require_seed, require_several, typed
 from runtime.engine.spark import map_batches
-from runtime.errors import InputError, ParameterError, no_column, require_seed, require_several, typed
+from runtime.errors import InputError, ParameterError
+from runtime.messages import no_column
 from runtime.shipping import sender
 from runtime.storage.arrays import save_array
-from runtime.storage.paths import scratch_of_process
+from runtime.storage.scratch import scratch_of_process
 from runtime.warming import compile_kernels
 
 __all__ = ["DIGEST", "Balance", "Folder", "MatchOptions", "count", "dropped", "match", "sample", "thresholds"]

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 
 from curation.exclusion.lists import HASHES, KINDS, KeySet, domain_keys, first_bad, flags, read_whole_list, url_keys
 from runtime.arrow import exact_numbers, string_array, string_buffers, uid_numbers
-from runtime.errors import InputError, quoted
+from runtime.errors import InputError
+from runtime.messages import quoted
 from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.tallies import Tallies

@@ -28,8 +28,9 @@ from curation.inputs.candidates import HTTP_URL
 from curation.inputs.tables.parquet_tables import is_table_file, opened_table, table_batches, text_lines
 from curation.kernels.exclusion import LISTED, UNUSUAL, find_hosts, find_keys, hash_names
 from runtime.arrow import string_array, string_buffers, uid_numbers
-from runtime.errors import InputError, quoted, quoted_names
+from runtime.errors import InputError
 from runtime.kernels.hashes import md5
+from runtime.messages import quoted, quoted_names
 
 _KEYS_IN_BUCKET = 4  # With about so many keys in a bucket, a search reads one or two cache lines.
 _LONGEST_LABEL, _LONGEST_NAME = 63, 253  # limits of DNS in characters

@@ -26,13 +26,13 @@ from curation.inputs.tables import text
 from curation.inputs.tables.columns import GIVEN, Glance, TableOptions, crawl_files, is_crawl
 from curation.inputs.tables.lines import DIALECTS, PACKINGS, PARQUET, signature_of, unpack
 from curation.inputs.tables.parquet_tables import KindOf, kind_of_table, require_no_table
-from curation.outputs.checkpoints import Input
 from curation.schemas import CANDIDATES
-from runtime import errors
 from runtime.arrow import gather
 from runtime.buckets import BUCKET_ROWS, MOST_BUCKETS, buckets_for
 from runtime.draws import draws
 from runtime.errors import InputError, unusable
+from runtime.folders.stamps import Input
+from runtime.messages import listed
 from runtime.packages import hooks, usable_hooks
 from runtime.redaction import hidden
 from runtime.storage import listing
@@ -193,7 +193,7 @@ def _refusal(faults: dict[str, InputError], good: list[str]) -> InputError:
     (_, first), *others = faults.items()
     if not good:
         return first
-    named = f"; nor can {errors.listed([path for path, _ in others], NAMED_FILES)}" if others else ""
+    named = f"; nor can {listed([path for path, _ in others], NAMED_FILES)}" if others else ""
     pattern = _pattern(good, faults)
     instead = f"give {pattern} instead, or leave" if pattern else "leave"
     return InputError(

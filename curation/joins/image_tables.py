@@ -17,9 +17,11 @@ import pyarrow.compute as pc
 
 from curation.column_names import recognised
 from curation.image_ids import KEY, KEY_NAMES, key_columns, uid_bytes, uids
-from curation.outputs.checkpoints import recorded
+from runtime.argument_types import require_several
 from runtime.arrow import parts
-from runtime.errors import InputError, quoted_names, require_several
+from runtime.errors import InputError
+from runtime.folders.recorded import recorded
+from runtime.messages import quoted_names
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.listing import ListedFile, Version, files_at, looking_up, name_of
 from runtime.storage.own_files import OwnFile, compared, intact

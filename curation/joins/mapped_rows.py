@@ -14,8 +14,11 @@ import pyarrow.compute as pc
 from runtime.arrow import exact_numbers
 from runtime.errors import InputError
 from runtime.storage.arrays import mapped_batch, open_arrow
-from runtime.storage.own_files import OwnFile, checksum_of, read_json, whole, write_json
+from runtime.storage.checksums import checksum_of
+from runtime.storage.json_files import read_json, write_json
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import MOST_PARTS, batches, in_parts
+from runtime.storage.whole import whole
 
 CHECKSUM = "crc32"  # key in the JSON file next to the rows: the checksum of the file of rows
 HALVES = ("high", "low")  # the columns of the key, as in `exact_numbers`

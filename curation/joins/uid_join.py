@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from curation.image_ids import KEY, KEY_NAMES, key_columns
-from curation.outputs.derived import Derived, Task, WorkItem, items_of
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import differs, gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, MIN_TASKS_PER_CORE, MOST_BUCKETS, group_buckets
 from runtime.cogroup import PLACE, SIDE, Grouping, Places, Rows, RowStream, Side, Write, cogroup, place_columns
 from runtime.engine import Engine
+from runtime.folders.derived import Derived, Task, WorkItem, items_of
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies, TaskResult

@@ -35,12 +35,14 @@ from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries, EntriesOnDisk
 from metadata.languages import OTHER, of_stated, unknown
 from metadata.rules import Rules, meta_entry, meta_text, symbols
+from runtime.argument_types import typed
 from runtime.arrow import list_array, parts, require, string_array
-from runtime.errors import AGAIN, InputError, shown, typed
+from runtime.errors import AGAIN, InputError
 from runtime.kernel_caches import cache_folder
+from runtime.messages import shown
 from runtime.progress import advance
+from runtime.storage.json_files import read_json, write_json
 from runtime.storage.machine_cache import opened_folder, sound
-from runtime.storage.own_files import read_json, write_json
 from runtime.storage.paths import room
 from runtime.tallies import TaskResult
 

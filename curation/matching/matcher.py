@@ -25,8 +25,9 @@ from curation.kernels.trie.symbols import read_characters, read_symbols, read_wo
 from curation.kernels.trie.tables import NUMBER, Trie, put_edges, put_words
 from metadata.entries import strings_digest
 from metadata.rules import CharacterTable, Rules, character_table, meta_can_match, meta_entry, normalise
+from runtime.argument_types import typed
 from runtime.arrow import list_array, string_array, string_buffers
-from runtime.errors import InputError, typed
+from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 
 MATCHER_VERSION = 1  # version of the format in which matchers are saved

@@ -28,8 +28,8 @@ from curation.report.facts import Run
 from curation.report.warnings import Quoted, findings, without_tail
 from metadata.languages import language, named
 from runtime.redaction import redacted
-from runtime.storage.own_files import write_text
 from runtime.storage.paths import as_path, is_url
+from runtime.storage.whole import write_text
 from runtime.terminal import aligned, in_one_line
 from runtime.wording import counted, decimal, number, percent
 

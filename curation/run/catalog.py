@@ -18,14 +18,17 @@ from pyspark.sql.types import StructField, StructType
 from curation.inputs.files import checked_parts
 from curation.inputs.tables.columns import FLAG, TABLE_PREFIX, TableOptions, folder_of, named_columns
 from curation.inputs.tables.parquet_tables import string_columns
-from curation.outputs.checkpoints import Input
 from runtime.arrow import as_bytes
 from runtime.engine.spark import map_batches
-from runtime.errors import InputError, no_column
+from runtime.errors import InputError
+from runtime.folders.stamps import Input
+from runtime.messages import no_column
 from runtime.redaction import hidden
-from runtime.storage.own_files import content_digest, whole
+from runtime.storage.checksums import content_digest
 from runtime.storage.parquet import part_writer
-from runtime.storage.paths import files, make_folder, remove, staged
+from runtime.storage.paths import files, make_folder, remove
+from runtime.storage.scratch import staged
+from runtime.storage.whole import whole
 
 ROW_GROUP = 100_000
 COPIED = pa.schema([pa.field("name", pa.string()), pa.field("size", pa.int64())])

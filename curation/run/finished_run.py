@@ -10,13 +10,15 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from curation.outputs.checkpoints import digest_of
 from curation.schemas import with_extra
 from metadata.languages import OTHER
-from runtime.errors import InputError, typed
+from runtime.argument_types import typed
+from runtime.errors import InputError
+from runtime.folders.stamps import digest_of
 from runtime.redaction import redacted
+from runtime.storage.json_files import content_of
 from runtime.storage.listing import described
-from runtime.storage.own_files import OwnFile, content_of, own_files
+from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import require_rows
 from runtime.storage.paths import as_path, names, reachable, read_bytes
 from runtime.tallies import values_under

@@ -19,18 +19,22 @@ from types import TracebackType
 import numpy as np
 
 from curation.inputs.tables.columns import TABLES_FOLDER, input_of, is_table, tables_in
-from curation.outputs.checkpoints import STAMP_NAME, Input, Ledger, input_identity
 from curation.report.facts import Run
 from curation.report.page import write_report
 from curation.schemas import REMOVED_PART
 from runtime import interrupts
 from runtime.errors import AGAIN, InputError, flag
+from runtime.folders.folder import Parts
+from runtime.folders.ownership import Owner, claim, clear_work, is_free, remove_partial, usable_output
+from runtime.folders.stamps import STAMP_NAME, Input, Ledger, input_identity
 from runtime.redaction import hidden
+from runtime.storage.json_files import read_json, write_json
 from runtime.storage.listing import RUN
-from runtime.storage.locks import WORK, Owner, claim, clear_work, is_free, remove_partial, usable_output
-from runtime.storage.own_files import OwnFile, Parts, own_files, read_json, require_no_link, write_json
+from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import head_rows
-from runtime.storage.paths import existing, files, is_url, make_folder, remove, scratch
+from runtime.storage.paths import existing, files, is_url, make_folder, remove
+from runtime.storage.scratch import scratch
+from runtime.storage.whole import WORK, require_no_link
 from runtime.tallies import TaskResult, values_under
 
 VERSION = 1

@@ -19,10 +19,10 @@ from curation.run.space import require_space
 from curation.run.steps import Counted, Steps
 from metadata.entries import Entries
 from runtime import terminal
+from runtime.argument_types import typed
 from runtime.engine import Engine, EngineLike, started
-from runtime.errors import typed
+from runtime.folders.apart import require_apart
 from runtime.progress import ConsoleProgress, Progress
-from runtime.storage.locks import require_apart
 from runtime.warming import compile_kernels
 
 

@@ -17,7 +17,6 @@ from curation.exclusion import Exclusion
 from curation.inputs import files
 from curation.inputs.tables.columns import TABLE_PREFIX, TableOptions, is_crawl, is_table, table_name
 from curation.language.engines import Identifier
-from curation.outputs.checkpoints import Input, digest_of
 from curation.report import warnings
 from curation.report.facts import Observed, Run
 from curation.run import warm
@@ -26,8 +25,10 @@ from curation.run.tasks import MatchPlan
 from curation.schemas import MATCHED_VERSION
 from metadata.config import MetadataConfig
 from metadata.entries import Entries, FilesOfLanguages
+from runtime.argument_types import require_inputs, require_several, typed
 from runtime.engine import Engine
-from runtime.errors import InputError, require_inputs, require_several, typed
+from runtime.errors import InputError
+from runtime.folders.stamps import Input, digest_of
 from runtime.packages import hooks
 from runtime.progress import Progress
 from runtime.storage.own_files import OwnFile

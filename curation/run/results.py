@@ -25,18 +25,11 @@ from curation.balancing.thresholds import (
 from curation.config import ENGLISH
 from curation.run.finished_run import FinishedRun
 from curation.schemas import CURATED
+from runtime.argument_types import require_integer, require_kind, require_share, typed
 from runtime.arrow import parts
 from runtime.draws import draws
-from runtime.errors import (
-    InputError,
-    no_column,
-    quoted,
-    quoted_names,
-    require_integer,
-    require_kind,
-    require_share,
-    typed,
-)
+from runtime.errors import InputError
+from runtime.messages import no_column, quoted, quoted_names
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from curation.inputs.files import Input, samples
 from curation.run.request import Options
 from runtime.errors import InputError
+from runtime.folders.ownership import is_free
 from runtime.kernel_caches import scratch_folder
 from runtime.progress import Progress
-from runtime.storage.locks import is_free
 from runtime.storage.paths import as_path, existing, is_url
 from runtime.terminal import readable
 from runtime.warming import compile_kernels

@@ -30,7 +30,6 @@ from curation.exclusion import Exclusion
 from curation.inputs.files import pair_buckets
 from curation.inputs.limits import within_limits
 from curation.matching import matchers_of
-from curation.outputs.checkpoints import Ledger
 from curation.report.facts import Observed, Run
 from curation.run import tasks
 from curation.run.output_folder import Output
@@ -38,6 +37,7 @@ from curation.run.request import OBSERVERS, PDQ_NEAR, Context, GateHook, Observa
 from metadata.rules import have_letters
 from runtime.engine import Engine
 from runtime.errors import AGAIN
+from runtime.folders.stamps import Ledger
 from runtime.packages import named_in_errors
 from runtime.progress import Progress
 from runtime.storage.arrays import save_array

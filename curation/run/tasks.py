@@ -28,7 +28,6 @@ from curation.inputs.tables.columns import TableOptions
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, Surroundings, weighed
 from curation.matching import Matching, open_automata, open_matchers
-from curation.outputs.checkpoints import TASK_BYTES, Input, Ledger, Stamps
 from curation.run import warm
 from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED, with_extra
 from metadata.entries import Entries, EntriesOnDisk
@@ -46,6 +45,7 @@ from runtime.buckets import (
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine, spread
 from runtime.errors import AGAIN
+from runtime.folders.stamps import TASK_BYTES, Input, Ledger, Stamps
 from runtime.progress import advance, advancing
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, own_files

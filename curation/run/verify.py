@@ -7,25 +7,19 @@ from os import PathLike
 from pathlib import Path
 
 from curation.inputs.tables.columns import TABLES_FOLDER
-from curation.outputs.checkpoints import STAMP_NAME, checksums_of, stamp_of
-from curation.outputs.derived import CHECKSUMS
 from curation.run.finished_run import RERUN
 from metadata.entries import FACTS
 from runtime.buckets import BLOCKS_ENDING, read_blocks
-from runtime.errors import InputError, listed
+from runtime.errors import InputError
+from runtime.folders.derived import CHECKSUMS
+from runtime.folders.folder import EARLIER, STAMP
+from runtime.folders.recorded import checksums_of
+from runtime.folders.stamps import STAMP_NAME, stamp_of
+from runtime.messages import listed
+from runtime.storage.checksums import content_digest
+from runtime.storage.json_files import content_of, is_exact, read_json, text_of
 from runtime.storage.listing import described
-from runtime.storage.own_files import (
-    EARLIER,
-    STAMP,
-    OwnFile,
-    content_digest,
-    content_of,
-    intact,
-    is_exact,
-    part_files,
-    read_json,
-    text_of,
-)
+from runtime.storage.own_files import OwnFile, intact, part_files
 from runtime.storage.paths import FullDisk, as_path, files, files_below, in_threads, names, reachable, read_bytes
 
 CLUSTERED = "clusters.json"  # in a folder that clip-cluster wrote

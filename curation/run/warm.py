@@ -21,10 +21,10 @@ from curation.kernels.warc_heads import HEAD_COLUMNS, read_heads
 from curation.language.engines import Identifier
 from curation.language.judging import LanguageRules, judge
 from curation.matching.matcher import Matcher
-from curation.outputs.checkpoints import Input
 from curation.schemas import FOUND, PAIRS
 from runtime.arrow import parts
-from runtime.storage.paths import scratch
+from runtime.folders.stamps import Input
+from runtime.storage.scratch import scratch
 from runtime.tallies import TaskResult
 from runtime.warming import Call
 

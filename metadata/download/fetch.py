@@ -28,9 +28,10 @@ from runtime.packages import PROJECT, __version__
 from runtime.progress import advance
 from runtime.redaction import redacted
 from runtime.storage import locks
-from runtime.storage.own_files import PARTIAL, read_json, sync, write_json
+from runtime.storage.json_files import read_json, write_json
 from runtime.storage.paths import room
 from runtime.storage.remote import BUSY, TRIES, Waits, seconds_asked_for, too_long_a_wait, try_again
+from runtime.storage.whole import PARTIAL, sync
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and seconds without a byte
 _WAITS = Waits(first=1.0, longest=60.0)  # between tries, if the server asks for no wait

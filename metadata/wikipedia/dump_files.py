@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from metadata.languages import is_wikipedia, of_wikipedia
 from metadata.wikipedia.dumps import CHUNK_BYTES, CutError, Span, first_source, is_index, one_form, spans, unpacked
-from runtime.errors import InputError, quoted, quoted_names
+from runtime.errors import InputError
+from runtime.messages import quoted, quoted_names
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
 from runtime.storage.parquet import BoundedParquet

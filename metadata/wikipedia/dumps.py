@@ -23,7 +23,7 @@ import fsspec
 import orjson
 from fsspec import AbstractFileSystem
 
-from runtime.errors import quoted
+from runtime.messages import quoted
 from runtime.redaction import with_secrets
 
 log = logging.getLogger("metadata.wikipedia")

@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from metadata.languages import is_wikipedia
 from metadata.wikipedia.dumps import CutError, pieces
 from runtime.arrow import gather
-from runtime.errors import InputError, listed
+from runtime.errors import InputError
+from runtime.messages import listed
 from runtime.packages import table_rows
 from runtime.storage.listing import files_at
 

@@ -34,15 +34,17 @@ import cloudpickle
 import numpy as np
 
 from runtime import engine
+from runtime.argument_types import MOST_CORES, require_integer
 from runtime.arrow import ALLOCATORS
 from runtime.buckets import Block
 from runtime.engine import Numbered, RunTask, Stage
-from runtime.errors import AGAIN, MOST_CORES, InputError, LowLimit, name_flags, require_integer, without_secrets
+from runtime.errors import AGAIN, InputError, LowLimit, name_flags, without_secrets
 from runtime.interrupts import postponed
 from runtime.progress import Progress, advance, advanced, current, running, visible
 from runtime.redaction import learn, secret_addresses
 from runtime.shipping import Shipped, opened_itself
-from runtime.storage.paths import FullDisk, is_full, make_folder, remove, room, scratch, scratch_of_process
+from runtime.storage.paths import FullDisk, is_full, make_folder, remove, room
+from runtime.storage.scratch import scratch, scratch_of_process
 from runtime.tallies import TaskResult
 from runtime.terminal import say
 from runtime.warming import usable_cores

@@ -17,9 +17,12 @@ import pyarrow as pa
 from isal import isal_zlib as zlib
 
 from runtime.errors import InputError
+from runtime.storage.checksums import checksum_of
+from runtime.storage.json_files import content_of, write_json
 from runtime.storage.listing import described
-from runtime.storage.own_files import OwnFile, checksum_of, compared, content_of, refusing, whole, write_json
+from runtime.storage.own_files import OwnFile, compared, refusing
 from runtime.storage.paths import names
+from runtime.storage.whole import whole
 
 REMEDY = "build it again"
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}  # of .npy

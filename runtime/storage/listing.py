@@ -26,12 +26,13 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
-from runtime.errors import InputError, listed, require_utf8, unusable
+from runtime.errors import InputError, require_utf8, unusable
+from runtime.messages import listed
 from runtime.packages import missing_package
 from runtime.redaction import hidden, with_secrets
-from runtime.storage.locks import WORK
 from runtime.storage.paths import incomplete_url, is_url, names, use_own_system
 from runtime.storage.remote import AHEAD, Reading, RemoteFile, may_pass, persist
+from runtime.storage.whole import WORK
 
 for _system in known_implementations.values():  # fsspec's sentences name no extra of this project
     if _sentence := missing_package(_system.get("err", "")):

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from runtime.errors import InputError
 from runtime.storage.locks import Held, alone, hold, take
-from runtime.storage.own_files import sync
+from runtime.storage.whole import sync
 
 KEPT_SECONDS = 7 * 24 * 3600  # since a folder was used last
 _LOCK, _IN_USE, _PARTIAL = ".lock", ".in-use", ".partial"

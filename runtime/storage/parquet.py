@@ -19,8 +19,10 @@ import pyarrow.parquet as pq
 from runtime.arrow import gather_rows
 from runtime.errors import InputError, unusable
 from runtime.storage.arrays import open_arrow
-from runtime.storage.own_files import OwnFile, as_written, checksum_of, in_words, intact, is_of_arrow, refusing, whole
+from runtime.storage.checksums import checksum_of
+from runtime.storage.own_files import OwnFile, as_written, in_words, intact, is_of_arrow, refusing
 from runtime.storage.paths import in_threads, is_url
+from runtime.storage.whole import whole
 from runtime.tallies import TaskResult
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column

@@ -11,14 +11,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
-from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
 from runtime.arrow import gather
-from runtime.errors import InputError, ParameterError, low_limit, shortened
+from runtime.errors import InputError, ParameterError, low_limit
+from runtime.messages import shortened
 from runtime.packages import load_own, missing_package, own_hooks
 
 # Packages whose errors are errors of a network, even if they are no OSErrors.
@@ -26,8 +26,6 @@ _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "httpx", 
 SYSTEMS = "clip_curation.file_systems"  # the hook of this project's own file systems, by protocol
 FULL = (errno.ENOSPC, errno.EDQUOT)
 AT_ONCE = 16  # requests: each takes some 30 ms
-_SCRATCH = "scratch-"  # begins the name of a folder for the temporary files of one process
-_LOCK = "lock"  # a file in that folder, locked by that process
 _WAITING = 1024  # items, each of which takes a kilobyte while it waits for a thread
 
 
@@ -190,73 +188,6 @@ def room(folder: str | os.PathLike) -> Iterator[None]:
         if is_full(error):
             raise FullDisk(no_space(folder)) from error
         raise
-
-
-@contextmanager
-def staged() -> Iterator[Path]:
-    """Yield a folder of `scratch` for whole files on their way to or from a URL; FullDisk names it if it is full."""
-    from runtime.kernel_caches import scratch_folder  # here, as it imports Numba, without which commands start faster
-
-    with room(scratch_folder()), scratch() as folder:
-        yield folder
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """Yield an empty folder for temporary files of any size, and remove it after the block.
-
-    The folder is in `scratch_folder`. Those that killed processes left there are removed, too.
-    """
-    from runtime.kernel_caches import scratch_folder  # here, as above
-    from runtime.storage.locks import alone, take  # here, as `locks` imports this module
-
-    with room(parent := scratch_folder()), alone(parent / f"{_SCRATCH}{_LOCK}"):
-        _remove_unused(parent)
-        folder = make_folder(parent / f"{_SCRATCH}{os.getpid()}-{os.urandom(4).hex()}")
-        lock, files = take(folder / _LOCK), make_folder(folder / "files")
-    owner = os.getpid()
-    try:
-        yield files
-    finally:
-        if os.getpid() == owner:  # a fork ends the block of its parent, too
-            remove(folder)
-            if lock is not None:
-                lock.release()
-
-
-_of_process: list[ExitStack] = []  # the folder of this process
-
-
-@cache
-def scratch_of_process() -> Path:
-    """Return a folder of `scratch` that is removed when this process ends."""
-    stack = ExitStack()
-    _of_process.append(
-        stack
-    )  # a fork forgets what is to be finalized: its copy of the lock, freed, would free this one
-    Finalize(None, stack.close, exitpriority=-1)  # unlike functions of atexit, it does nothing in a fork
-    return stack.enter_context(scratch())
-
-
-def remove_left_scratch() -> None:
-    """Remove the folders of `scratch` that killed processes left, for a process that may need none itself."""
-    from runtime.kernel_caches import scratch_folder  # here, as above
-    from runtime.storage.locks import alone  # here, as above
-
-    with suppress(InputError, OSError), alone((parent := scratch_folder()) / f"{_SCRATCH}{_LOCK}"):
-        _remove_unused(parent)
-
-
-def _remove_unused(parent: Path) -> None:
-    """Remove the folders of `scratch` in `parent` whose processes have ended."""
-    from runtime.storage.locks import Held, take  # here, as above
-
-    for folder in parent.glob(f"{_SCRATCH}*-*"):
-        with suppress(Held, OSError):
-            lock = take(folder / _LOCK, 0)
-            if lock is not None:
-                remove(folder)
-                lock.release()
 
 
 def is_full(error: OSError) -> bool:

@@ -122,8 +122,9 @@ def run(part: str, folder: Path) -> None:
 
     from curation.run.request import Context
     from runtime.engine.local import Local
+    from runtime.folders.folder import Parts
     from runtime.progress import Progress
-    from runtime.storage.own_files import Parts, own_files
+    from runtime.storage.own_files import own_files
 
     (folder / "artefacts").mkdir(exist_ok=True)
     output = SimpleNamespace(parts=Parts(folder, folder / "work"), artefacts=folder / "artefacts")

@@ -31,7 +31,8 @@ from curation.leaves.gate.policies import RULES as POLICY_RULES
 from curation.report.page import templates
 from curation.run.results import Results
 from metadata import InputError
-from runtime.storage.own_files import content_of, own_files
+from runtime.storage.json_files import content_of
+from runtime.storage.own_files import own_files
 from runtime.wording import number, percent
 from tests.naive.disclosure import column, naive_domains, naive_ranks
 from tests.support.checkout import ROOT

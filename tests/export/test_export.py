@@ -12,9 +12,9 @@ from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import ByCluster, export
 from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
-from curation.outputs import derived
 from metadata import InputError
-from runtime.storage.locks import Claimed
+from runtime.folders import derived
+from runtime.folders.ownership import Claimed
 from runtime.storage.paths import names
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import FinishedRun, finished_run, image

@@ -15,8 +15,8 @@ from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.export.webdataset import WebDataset
-from curation.outputs.derived import CHECKSUMS
 from runtime.errors import InputError
+from runtime.folders.derived import CHECKSUMS
 from runtime.storage.paths import files_below, names, read_bytes
 from tests.export.conftest import NUMBERS
 from tests.naive.sampling import naive_draw

@@ -10,9 +10,9 @@ from curation.exclusion import Exclusion
 from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import export
 from curation.leaves.export.removal import remove_from_manifest
-from curation.outputs.derived import CHECKSUMS
 from metadata import InputError
-from runtime.storage.locks import owned
+from runtime.folders.derived import CHECKSUMS
+from runtime.folders.ownership import owned
 from runtime.storage.paths import names
 from tests.support.checkout import ROOT
 from tests.support.in_turn import in_turn
@@ -22,7 +22,7 @@ import sys
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import export, forms
 from curation.leaves.export.removal import remove_from_manifest
-from curation.outputs.derived import CHECKSUMS
+from runtime.folders.derived import CHECKSUMS
 from metadata import InputError
 from tests.support.in_turn import in_turn
 kind, source, to = sys.argv[1:]

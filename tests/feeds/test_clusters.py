@@ -16,9 +16,9 @@ from curation.leaves.clustering.embeddings import (
     find_encoder,
     spans_of,
 )
-from curation.outputs.checkpoints import Ledger
 from curation.run.results import Results
 from runtime.errors import InputError
+from runtime.folders.stamps import Ledger
 from runtime.shipping import Shipped
 from runtime.storage.parquet import row_count
 from tests.support.finished_run import finished_run, image

@@ -19,10 +19,10 @@ import pyarrow as pa
 from curation import Matcher
 from curation.balancing.thresholds import EntryCounts
 from curation.exclusion import Exclusion
-from curation.outputs.checkpoints import Input, Ledger
 from metadata import Entries
 from runtime.buckets import Packer, read_blocks, rows_of_block, write_blocks
 from runtime.errors import InputError
+from runtime.folders.stamps import Input, Ledger
 from runtime.tallies import TaskResult
 from tests.fuzz.mutations import damaged
 from tests.fuzz.target import Target, require_named

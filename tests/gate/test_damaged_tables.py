@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.joins.image_tables import ImageTable
-from curation.outputs.checkpoints import recorded
 from metadata import Entries
 from runtime.errors import InputError
-from runtime.storage.own_files import write_json
+from runtime.folders.recorded import recorded
+from runtime.storage.json_files import write_json
 from tests.support import own_tables
 
 FLIPS = 20

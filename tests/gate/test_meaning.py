@@ -12,7 +12,7 @@ from curation.leaves.gate.options import GateOptions
 from curation.schemas import SEMANTIC_COPIES
 from runtime import buckets
 from runtime.errors import InputError
-from runtime.storage.own_files import checksum_of
+from runtime.storage.checksums import checksum_of
 from tests.naive.semantic_copies import naive_gone
 from tests.support.finished_run import image
 from tests.support.gates import gated, write_table

@@ -10,7 +10,9 @@ from curation.leaves.hashing import clip_hash as module
 from curation.leaves.hashing.clip_hash import hash_images, hash_picture, hashed_rows, main, tasks
 from curation.leaves.tars.samples import find, read
 from runtime.errors import InputError
-from runtime.storage.own_files import STAMP, part_files, write_json
+from runtime.folders.folder import STAMP
+from runtime.storage.json_files import write_json
+from runtime.storage.own_files import part_files
 from tests.support import spark_jobs
 from tests.support.pictures import downloaded_tar, picture, stored, write_tar
 from tests.support.refusals import refusal

@@ -17,7 +17,7 @@ from curation.images.grouping import DUPLICATE, ImageGrouping, key_of, keyed, pa
 from curation.schemas import CANDIDATES, KEYED, MATCHED, PAIRS, SIGNALS
 from runtime import buckets as packing
 from runtime.buckets import Block, bucket_of, in_buckets, rows_of_block
-from runtime.storage.own_files import checksum_of
+from runtime.storage.checksums import checksum_of
 from runtime.tallies import TaskResult
 from tests.naive.images import naive_combine, naive_group
 from tests.naive.row_ids import naive_hash, naive_uid

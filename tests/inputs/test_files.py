@@ -13,8 +13,8 @@ import pytest
 from curation.inputs import files
 from curation.inputs.files import FORMATS_GROUP, OWN_FORMATS, dialects, expected_extensions, find, format_of, read
 from curation.inputs.tables.columns import TableOptions
-from curation.outputs.checkpoints import Input
 from runtime.errors import InputError
+from runtime.folders.stamps import Input
 from tests.support.checkout import SHARED
 from tests.support.installed import install
 

@@ -57,7 +57,7 @@ def whole(sample, folder) -> dict[str, bytes]:
 
 @pytest.mark.soak
 def test_an_executor_that_is_killed_while_it_matches_costs_no_byte(cluster, sample, folder, whole):
-    hold = Hold.at(folder / "hold", "curation.outputs.checkpoints", "Stamps.write")
+    hold = Hold.at(folder / "hold", "runtime.folders.stamps", "Stamps.write")
     job = begin(cluster.master, *curate_arguments(sample, folder / "killed"), hold=hold)
     worker = hold.reached()
     arrays = {path for path in mapped(worker) if path.endswith(".npy")}

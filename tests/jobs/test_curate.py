@@ -16,7 +16,8 @@ from curation.inputs.files import find, read
 from curation.leaves.report_sections.alignment import align, read_classes
 from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED, MATCHED, SIGNALS
-from runtime.storage.own_files import STAMP, write_json
+from runtime.folders.folder import STAMP
+from runtime.storage.json_files import write_json
 from runtime.storage.paths import files, names, remove
 from tests.naive.export import naive_existing
 from tests.support.checkout import ROOT

@@ -12,13 +12,13 @@ from curation.commands import clip_curate as curate
 from curation.commands.clip_curate import parse_curate
 from curation.config import CurationConfig
 from curation.inputs.limits import DAMAGED
-from curation.outputs.checkpoints import Input, Ledger
 from curation.run.output_folder import Output
 from curation.run.request import Options
 from metadata import Entries, InputError
 from runtime.arguments import made
 from runtime.engine.local import Local
-from runtime.storage.own_files import read_json, write_json
+from runtime.folders.stamps import Input, Ledger
+from runtime.storage.json_files import read_json, write_json
 from runtime.tallies import TaskResult
 from tests.support.asked import request_of
 from tests.support.outputs import A, with_inputs_done

@@ -12,7 +12,8 @@ from curation import clusters as module
 from curation.leaves.annotations.clusters import Clusters
 from curation.run.results import Results
 from runtime.errors import InputError
-from runtime.storage.own_files import checksum_of, write_json
+from runtime.storage.checksums import checksum_of
+from runtime.storage.json_files import write_json
 from tests.naive.experts import naive_clusters
 from tests.support.cluster_tables import cluster_rows, write_folder, write_table
 from tests.support.online_run import image, images, write_run

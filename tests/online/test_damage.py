@@ -11,7 +11,8 @@ from curation import online
 from curation.joins.mapped_rows import CHECKSUM, facts_path, save_rows
 from curation.leaves.annotations.captions import Captions
 from runtime.errors import InputError
-from runtime.storage.own_files import checksum_of, write_json
+from runtime.storage.checksums import checksum_of
+from runtime.storage.json_files import write_json
 from runtime.storage.parquet import in_parts
 from tests.support.flips import CRASHED, READ_WITHOUT, Kind, flip, outcomes
 from tests.support.in_turn import in_turn

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from curation.outputs.checkpoints import recorded
 from curation.run.verify import verify
 from runtime.errors import InputError
-from runtime.storage.own_files import checksum_of
+from runtime.folders.recorded import recorded
+from runtime.storage.checksums import checksum_of
 from tests.support import folders
 from tests.support.flips import CRASHED, NO_MATTER, READ_WITHOUT, SILENT, Kind, outcomes, printed
 from tests.support.folders import BROKEN_OFF, Folders, gone_on, made_again

@@ -11,7 +11,7 @@ import pytest
 
 from curation.run.output_folder import Output
 from metadata import InputError
-from runtime.storage import locks
+from runtime.folders import ownership
 from runtime.storage.paths import files, is_url, names
 from tests.support.outputs import TALLIES, A, claimed, description
 
@@ -111,7 +111,7 @@ def test_a_task_that_outlives_its_driver_writes_nothing_into_the_next_run(folder
 
 
 def test_where_the_file_system_has_no_locks_a_second_run_takes_over(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "take", lambda path, wait=False: None)
+    monkeypatch.setattr(ownership, "take", lambda path, wait=False: None)
     first, second = (Output.claim(tmp_path / "out", description(A)) for _ in range(2))
     with pytest.raises(InputError, match=r"another run has taken over .*out, so this one ends"):
         first.finish("curated", {})

@@ -7,8 +7,10 @@ import pytest
 
 from curation.run.output_folder import Output
 from metadata import InputError
-from runtime.storage.own_files import PARTIAL, STAMP, read_json, write_json
+from runtime.folders.folder import STAMP
+from runtime.storage.json_files import read_json, write_json
 from runtime.storage.paths import files, make_folder, names, remove
+from runtime.storage.whole import PARTIAL
 from tests.support import outputs
 from tests.support.outputs import A_CHANGED, TALLIES, A, B, C, claimed, description, with_inputs_done, with_matched
 

@@ -9,7 +9,7 @@ from curation.inputs.tables.columns import TABLES_FOLDER
 from curation.run.results import Results
 from curation.run.verify import verify
 from metadata import Entries, InputError
-from runtime.storage.own_files import content_digest
+from runtime.storage.checksums import content_digest
 from tests.support.written_run import write_run
 
 ENTRIES = Entries.build({"en": ["a", "dog"], "ja": ["犬"]})

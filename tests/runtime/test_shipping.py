@@ -16,7 +16,7 @@ from curation.matching import save_matchers
 from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
 from runtime.shipping import Shipped, pack, put, unpacked_archive
-from runtime.storage.own_files import checksum_of, content_digest
+from runtime.storage.checksums import checksum_of, content_digest
 from runtime.storage.paths import files
 from tests.support.flips import flip
 

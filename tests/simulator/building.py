@@ -26,7 +26,8 @@ from metadata.stages.titles import TitlePlan
 from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import WikipediaFile
 from runtime.engine import Engine
-from runtime.storage.own_files import OwnFile, read_json
+from runtime.storage.json_files import read_json
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import part_writer, read_table
 from runtime.tallies import TaskResult
 from tests.simulator.engine import Session

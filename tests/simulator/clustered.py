@@ -20,7 +20,7 @@ from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
 from curation.run.verify import verify
 from metadata.entries import Entries
-from runtime.storage.own_files import read_json
+from runtime.storage.json_files import read_json
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 from tests.support.written_run import write_run

@@ -21,12 +21,12 @@ from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.export.webdataset import WebDataset
-from curation.outputs.derived import CHECKSUMS
 from curation.run.verify import verify
 from metadata.entries import Entries
+from runtime.folders.derived import CHECKSUMS
 from runtime.storage import paths
-from runtime.storage.locks import WORK
 from runtime.storage.paths import files, is_url, names
+from runtime.storage.whole import WORK
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind
 from tests.support.online_run import write_tar

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.errors import InputError
-from runtime.storage.locks import WORK
 from runtime.storage.paths import as_path, files, names, read_bytes, remove
+from runtime.storage.whole import WORK
 from tests.simulator.engine import Session
 
 INPUTS = 3

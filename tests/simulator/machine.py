@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from runtime.storage.locks import TOKEN
+from runtime.folders.ownership import TOKEN
 from tests.simulator.faults import KINDS
 from tests.simulator.processes import Aside, Driver, Ended, Process
 

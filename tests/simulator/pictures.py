@@ -9,10 +9,11 @@ from pathlib import Path
 from curation.joins import image_tables as tables
 from curation.leaves.hashing.clip_hash import hash_images
 from curation.leaves.scoring.clip_score import ScoreRequest, score_images
-from curation.outputs.checkpoints import recorded
 from runtime.errors import InputError
+from runtime.folders.recorded import recorded
 from runtime.storage import paths
-from runtime.storage.own_files import OwnFile, intact, read_json
+from runtime.storage.json_files import read_json
+from runtime.storage.own_files import OwnFile, intact
 from runtime.storage.paths import files
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents

@@ -32,7 +32,7 @@ from curation.leaves.gate.options import GROUP
 from curation.report import page
 from runtime.kernel_caches import cache_folder, scratch_folder
 from runtime.packages import hooks
-from runtime.storage.own_files import text_of
+from runtime.storage.json_files import text_of
 from runtime.storage.paths import as_path
 from runtime.warming import compile_kernels
 from tests.simulator import frames

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.usefixtures("afterwards"),
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
-MATCHING = ("curation.outputs.checkpoints", "Stamps.write")  # pairs are written, their stamp is not
+MATCHING = ("runtime.folders.stamps", "Stamps.write")  # pairs are written, their stamp is not
 SENDING = ("curation.run.tasks", "_read_pairs")
 GROUPING = ("curation.images.grouping", "ImageGrouping.write")
 COUNTING = ("curation.balancing.thresholds", "EntryCounts.count")
@@ -99,7 +99,7 @@ def test_a_copy_of_a_task_may_end_while_the_original_hangs(cluster, sample, tmp_
 def tasks_of(sample: Path) -> int:
     """Return the number of tasks in which the sample is matched on two cores."""
     from curation.inputs import files
-    from curation.outputs.checkpoints import Ledger, Stamps
+    from runtime.folders.stamps import Ledger, Stamps
 
     found = files.find([str(sample / "crawl"), str(sample / "pairs")])
     return len(Ledger(Stamps(sample, ""), {}, found).tasks(2))

@@ -23,7 +23,7 @@ pytestmark = [
         reason="may not make network and mount namespaces",
     ),
 ]
-MATCHING = ("curation.outputs.checkpoints", "Stamps.write")  # pairs are written, their stamp is not
+MATCHING = ("runtime.folders.stamps", "Stamps.write")  # pairs are written, their stamp is not
 SAMPLING = ("curation.balancing.manifest", "sampled")
 WRITING = ("curation.balancing.manifest", "in_order")
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from curation.outputs.derived import CHECKSUMS
-from runtime.storage.own_files import read_json, whole, write_json
+from runtime.folders.derived import CHECKSUMS
+from runtime.storage.json_files import read_json, write_json
 from runtime.storage.paths import as_path, files, files_below, move_files, names, read_bytes, remove
+from runtime.storage.whole import whole
 from tests.support.cluster import children, kill
 from tests.support.downloaded import all_bytes
 from tests.support.faults import Hold, begin, curate_arguments, ended, leave_nothing
@@ -89,7 +90,7 @@ def test_curated_files_are_those_of_a_local_run_and_the_command_goes_on(bucket, 
 INDEX = """import sys
 from curation.leaves.online import build
 build(*sys.argv[1:])"""
-STAMPING = ("curation.outputs.checkpoints", "Stamps.write")  # a task has written its files, but not that they are there
+STAMPING = ("runtime.folders.stamps", "Stamps.write")  # a task has written its files, but not that they are there
 
 
 @pytest.fixture(scope="module")

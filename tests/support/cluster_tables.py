@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.schemas import CLUSTERS
-from runtime.storage.own_files import checksum_of, write_json
+from runtime.storage.checksums import checksum_of
+from runtime.storage.json_files import write_json
 
 
 def cluster_rows(uids, coarse: int = 4, fine: int = 3, without: float = 0.1, seed: int = 0) -> list[dict]:

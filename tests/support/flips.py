@@ -16,7 +16,7 @@ import pytest
 from curation.run.verify import verify
 from runtime.console import sentence_for
 from runtime.errors import InputError
-from runtime.storage.own_files import checksum_of
+from runtime.storage.checksums import checksum_of
 
 REFUSED, HARMLESS, SILENT, CRASHED = OUTCOMES = "refused", "harmless", "silent", "crashed"
 # A missing file is found by its reader and by clip-verify, found by clip-verify alone, or makes no difference.

@@ -30,7 +30,7 @@ from curation.run.results import Results
 from metadata import Entries, MetadataConfig, Sources, build_metadata
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
-from runtime.storage.own_files import checksum_of
+from runtime.storage.checksums import checksum_of
 from tests.support import keyed_files, own_tables
 from tests.support.cluster_tables import cluster_rows, write_folder
 from tests.support.downloaded import results

@@ -14,8 +14,9 @@ from curation.run.request import Context
 from curation.schemas import MATCHED
 from metadata import Entries
 from runtime.engine import Engine
+from runtime.folders.folder import Parts
 from runtime.progress import Progress
-from runtime.storage.own_files import Parts, own_files
+from runtime.storage.own_files import own_files
 from runtime.storage.parquet import read_table
 from tests.support.finished_run import LISTS, write_parts
 

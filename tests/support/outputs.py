@@ -4,8 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from zlib import crc32
 
-from curation.outputs.checkpoints import Input
 from curation.run.output_folder import Output
+from runtime.folders.stamps import Input
 from runtime.tallies import TaskResult
 
 A, B, C = (Input(f"/data/{name}.parquet", "parquet", 10, modified=1) for name in ("a", "ü犬", "c"))

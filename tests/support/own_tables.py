@@ -12,10 +12,10 @@ from curation.leaves.gate.evaluation import EvaluationSets
 from curation.leaves.hashing import clip_hash as hashing
 from curation.leaves.scoring.clip_score import ScoreRequest, score_images
 from curation.leaves.tars.samples import find
-from curation.outputs.checkpoints import Ledger
-from curation.outputs.derived import Filling
 from curation.run.finished_run import matched_files
 from curation.run.results import Results
+from runtime.folders.derived import Filling
+from runtime.folders.stamps import Ledger
 from runtime.shipping import Shipped
 from tests.support.pictures import downloaded_tar
 from tests.support.plain_scorer import PlainScorer

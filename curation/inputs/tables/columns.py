@@ -17,7 +17,9 @@ from urllib.parse import quote, unquote
 
 from curation.column_names import RECOGNISED, USUAL, _one, recognised
 from curation.inputs.tables.lines import DIALECTS
-from runtime.errors import InputError, ParameterError, no_column, quoted, quoted_names, require_integer, typed
+from runtime.argument_types import require_integer, typed
+from runtime.errors import InputError, ParameterError
+from runtime.messages import no_column, quoted, quoted_names
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, without_query
 from runtime.storage.paths import absolute

@@ -24,7 +24,8 @@ from curation.inputs.tables.columns import FLAG, MAX_DOTS, REQUIRED, Glance, Tab
 from curation.inputs.tables.lines import PARQUET, dialect_of, first_lines, lines, signature_of, unpack, unpacked_name
 from curation.inputs.tables.text import DelimitedRows
 from runtime.arrow import as_bytes, holds_strings, is_utf8
-from runtime.errors import QUOTED, InputError, quoted
+from runtime.errors import InputError
+from runtime.messages import QUOTED, quoted
 from runtime.storage.listing import ListedFiles, names_in, other_kind
 from runtime.storage.parquet import BoundedParquet, unreadable
 

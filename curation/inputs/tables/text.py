@@ -22,7 +22,8 @@ from curation.inputs.candidates import BATCH_BYTES, FIRST_BAD, HTTP_URL, candida
 from curation.inputs.tables.columns import MAX_DOTS, REQUIRED, Glance, TableOptions, named_columns
 from curation.inputs.tables.lines import DIALECTS, ESCAPED, LONGEST_LINE, PLAIN, Dialect, dialect_of, first_lines, lines
 from runtime.arrow import gather
-from runtime.errors import NAMES, InputError, listed, quoted
+from runtime.errors import InputError
+from runtime.messages import NAMES, listed, quoted
 
 PROBED_OBJECTS = 100  # So many objects are searched for keys, because an object may omit a key whose value is null.
 _KEY_BYTES = 100  # memory of a key, besides its characters

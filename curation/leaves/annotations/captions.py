@@ -21,16 +21,10 @@ from curation.joins.mapped_rows import MappedRows, rows_by_key, save_rows_of, so
 from curation.joins.uid_join import Table, first
 from curation.run.finished_run import FinishedRun, pool_files
 from metadata.languages import LOCALE
+from runtime.argument_types import require_integer, require_seed, require_share, typed
 from runtime.draws import draws
-from runtime.errors import (
-    InputError,
-    ParameterError,
-    quoted_names,
-    require_integer,
-    require_seed,
-    require_share,
-    typed,
-)
+from runtime.errors import InputError, ParameterError
+from runtime.messages import quoted_names
 
 CAPTION, SCORE, SOURCE = "caption", "score", "source"
 EXPECTED = "tables of captions: Parquet files with the columns uid (or url) and caption"

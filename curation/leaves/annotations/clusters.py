@@ -22,12 +22,14 @@ from curation.joins.image_tables import File, ImageTable, Paths
 from curation.joins.mapped_rows import MappedRows, rows_at, rows_by_key, save_rows, sorted_schema, work_beside
 from curation.joins.uid_join import Table, first, keys
 from curation.run.finished_run import FinishedRun, curated_files, pool_files
+from runtime.argument_types import require_kind, require_seed, require_share, typed
 from runtime.arrow import differs
 from runtime.draws import draws
-from runtime.errors import InputError, ParameterError, require_kind, require_seed, require_share, typed
+from runtime.errors import InputError, ParameterError
 from runtime.redaction import hidden
 from runtime.storage.arrays import mapped_batch
-from runtime.storage.own_files import own_files, read_json
+from runtime.storage.json_files import read_json
+from runtime.storage.own_files import own_files
 from runtime.storage.parquet import MOST_PARTS, in_parts
 from runtime.storage.paths import as_path, reachable
 from runtime.tallies import values_under

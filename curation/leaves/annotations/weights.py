@@ -19,8 +19,9 @@ from curation.joins.mapped_rows import MappedRows, rows_by_key, save_rows_of, so
 from curation.leaves.annotations.clusters import Clusters
 from curation.run.finished_run import matched_files, pool_files
 from curation.run.results import Results
+from runtime.argument_types import require_integer, require_number, typed
 from runtime.arrow import parts as lists_of
-from runtime.errors import InputError, require_integer, require_number, typed
+from runtime.errors import InputError
 from runtime.storage.parquet import batches
 
 WEIGHT = "weight"

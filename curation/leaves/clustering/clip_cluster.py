@@ -23,8 +23,6 @@ from curation.leaves.clustering.embeddings import Embeddings
 from curation.leaves.clustering.joining import COARSE, FINE, Nearest
 from curation.leaves.clustering.semantic_copies import MeaningComparison, write_copies
 from curation.leaves.clustering.training import ClusterConfig, TrainedClusters
-from curation.outputs.checkpoints import Ledger, digest_of
-from curation.outputs.derived import DIGEST, Filling
 from curation.report.charts import Bar
 from curation.report.page import environment
 from curation.run.finished_run import curated_files
@@ -35,24 +33,21 @@ from runtime.cogroup import Places
 from runtime.console import command
 from runtime.engine import Engine, EngineLike, engine_for, started
 from runtime.errors import AGAIN, InputError
+from runtime.folders.apart import require_apart
+from runtime.folders.derived import DIGEST, Filling
+from runtime.folders.folder import STAMP, Parts
+from runtime.folders.ownership import claimed
+from runtime.folders.stamps import Ledger, digest_of
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
 from runtime.redaction import hidden
 from runtime.storage.arrays import save_array
-from runtime.storage.locks import WORK, claimed, require_apart
-from runtime.storage.own_files import (
-    STAMP,
-    OwnFile,
-    Parts,
-    finished,
-    own_files,
-    read_json,
-    write_json,
-    write_text,
-    written_files,
-)
+from runtime.storage.json_files import read_json, write_json
+from runtime.storage.own_files import OwnFile, own_files, written_files
 from runtime.storage.parquet import read_table, row_count, write_tables
-from runtime.storage.paths import as_path, names, remove, scratch
+from runtime.storage.paths import as_path, names, remove
+from runtime.storage.scratch import scratch
+from runtime.storage.whole import WORK, finished, write_text
 from runtime.tallies import Tallies, TaskResult
 from runtime.terminal import aligned, print_result
 from runtime.wording import counted, number, percent

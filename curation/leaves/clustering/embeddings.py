@@ -30,17 +30,19 @@ from curation.image_ids import KEY, key_columns
 from curation.joins.image_tables import File, ImageTable, opened_parquet
 from curation.leaves.near_duplicates.kernels import cosines as kernels
 from curation.leaves.near_duplicates.vectors import require_vectors, scaled, usable_numbers
-from curation.outputs.checkpoints import Input, Stamps
 from curation.run.finished_run import curated_files, matched_files
 from curation.run.results import Results
 from runtime.arrow import gather, parts
 from runtime.draws import draws
 from runtime.engine import Engine
-from runtime.errors import InputError, quoted_names
+from runtime.errors import InputError
+from runtime.folders.stamps import Input, Stamps
+from runtime.messages import quoted_names
 from runtime.packages import require_packages
 from runtime.progress import advance
 from runtime.shipping import Shipped
-from runtime.storage.own_files import OwnFile, content_digest, written_files
+from runtime.storage.checksums import content_digest
+from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, row_count, write_rows
 from runtime.tallies import TaskResult
 

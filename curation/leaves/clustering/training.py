@@ -21,8 +21,9 @@ import pyarrow as pa
 
 from curation.leaves.near_duplicates.kernels import cosines as kernels
 from curation.leaves.near_duplicates.vectors import require_cosine
+from runtime.argument_types import require_integer, require_seed, require_share, typed
 from runtime.draws import draws
-from runtime.errors import InputError, require_integer, require_seed, require_share, typed
+from runtime.errors import InputError
 from runtime.progress import advance
 from runtime.storage.arrays import open_arrays, save_arrays
 

@@ -17,18 +17,21 @@ from typing import Any, ClassVar
 import pyarrow.compute as pc
 
 from curation.leaves.domains import PAGES, TEXTS, DomainCounts, Origin, count_domains, doubts, origins, period
-from curation.outputs.derived import Derived
 from curation.report.charts import DROPPED
 from curation.report.facts import licensed
 from curation.report.page import escaped, templates
 from curation.run.finished_run import MATCHED_PART, curated_files
 from curation.run.results import Results
 from metadata.languages import language
-from runtime.errors import InputError, did_you_mean
+from runtime.errors import InputError
+from runtime.folders.derived import Derived
+from runtime.messages import did_you_mean
 from runtime.packages import table_rows, versions
 from runtime.progress import advancing
-from runtime.storage.own_files import OwnFile, whole, write_json, write_text
+from runtime.storage.json_files import write_json
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, require_rows
+from runtime.storage.whole import whole, write_text
 from runtime.tallies import TaskResult, values_under
 from runtime.wording import counted, percent
 

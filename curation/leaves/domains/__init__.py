@@ -19,11 +19,11 @@ import pyarrow as pa
 from curation.exclusion.lists import registered_domain
 from curation.image_ids import uid_hashes
 from curation.leaves.domains.kernels.host_groups import copy_spans, group_hosts
-from curation.outputs.checkpoints import digest_of
 from runtime.arrow import gather_reduced, one_batch, string_buffers
 from runtime.buckets import BUCKET_BYTES, ONE_BUCKET_TASKS, group_buckets
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.engine import Engine
+from runtime.folders.stamps import digest_of
 from runtime.packages import table_rows
 from runtime.progress import advancing
 from runtime.storage.own_files import OwnFile, written_files

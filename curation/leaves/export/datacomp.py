@@ -12,15 +12,17 @@ import pyarrow as pa
 from curation.joins.uid_join import Join, images_in
 from curation.leaves.annotations.clusters import CLUSTER, Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
-from curation.outputs.derived import Derived
 from curation.run.finished_run import FinishedRun, curated_files
 from runtime.arrow import hex_numbers
 from runtime.buckets import group_buckets
 from runtime.cogroup import Grouping, Rows, RowStream, Side, cogroup
 from runtime.engine import Engine
+from runtime.folders.derived import Derived
 from runtime.progress import advancing
-from runtime.storage.own_files import OwnFile, checksum_of, intact, whole, written_files
+from runtime.storage.checksums import checksum_of
+from runtime.storage.own_files import OwnFile, intact, written_files
 from runtime.storage.parquet import batches, row_count, write_rows
+from runtime.storage.whole import whole
 from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 

@@ -1,6 +1,6 @@
 """Export a finished run in one of the formats that other programs read.
 
-An export is a folder made of a run's files (`curation.outputs.derived`), local or at a URL.
+An export is a folder made of a run's files (`runtime.folders.derived`), local or at a URL.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ from curation.leaves.annotations.captions import (
 )
 from curation.leaves.annotations.clusters import CLUSTER, Choice, cluster_table, paths_of
 from curation.licences import licenses_in
-from curation.outputs.derived import AlreadyComplete, Derivation, Derived, deriving
 from curation.run.finished_run import FinishedRun, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, EngineLike
-from runtime.errors import InputError, did_you_mean
+from runtime.errors import InputError
+from runtime.folders.derived import AlreadyComplete, Derivation, Derived, deriving
+from runtime.messages import did_you_mean
 from runtime.packages import has, hooks, usable_hooks, versions
 from runtime.progress import Progress
 from runtime.redaction import hidden

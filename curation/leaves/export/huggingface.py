@@ -22,17 +22,20 @@ from curation.leaves.domains import count_domains
 from curation.leaves.export import card as cards
 from curation.leaves.export import forms
 from curation.licences import tally_licenses
-from curation.outputs.derived import Derived, Made
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arrow import require
 from runtime.cogroup import RowStream
-from runtime.errors import AGAIN, InputError, did_you_mean
+from runtime.errors import AGAIN, InputError
+from runtime.folders.derived import Derived, Made
+from runtime.messages import did_you_mean
 from runtime.progress import advancing
-from runtime.storage.own_files import OwnFile, content_digest, copied, write_text
+from runtime.storage.checksums import content_digest
+from runtime.storage.own_files import OwnFile, copied
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import is_url
+from runtime.storage.whole import write_text
 from runtime.wording import counted
 
 _log = logging.getLogger(__name__)

@@ -31,19 +31,22 @@ from curation.leaves.annotations.clusters import Choice
 from curation.leaves.export.forms import ALL, Beside, ByCluster, Form, chosen
 from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images, require_samples
 from curation.leaves.tars.samples import distinct_tars, tar_name
-from curation.outputs.checkpoints import Input
-from curation.outputs.derived import Derived, Made, WorkItem
 from curation.run.finished_run import matched_files
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import parts
 from runtime.errors import InputError
+from runtime.folders.derived import Derived, Made, WorkItem
+from runtime.folders.stamps import Input
 from runtime.progress import advancing
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
-from runtime.storage.own_files import OwnFile, whole, write_json
+from runtime.storage.json_files import write_json
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
-from runtime.storage.paths import make_folder, scratch
+from runtime.storage.paths import make_folder
+from runtime.storage.scratch import scratch
+from runtime.storage.whole import whole
 from runtime.wording import counted
 
 TEXT_PROBABILITIES, TEXT_ENTRIES = "text_probabilities", "text_entries"

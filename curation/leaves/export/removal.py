@@ -18,7 +18,6 @@ from curation.commands.flags import add_exclude
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import with_kept
 from curation.licences import tally_licenses
-from curation.outputs.derived import DIGEST, AlreadyComplete, Derivation, Derived, Made, deriving
 from curation.report.warnings import NAMED_ITEMS, UNMATCHED_LIST
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
@@ -27,13 +26,17 @@ from runtime.arguments import Parser, add_flags, helps
 from runtime.arrow import require
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for
-from runtime.errors import listed
+from runtime.folders.derived import DIGEST, AlreadyComplete, Derivation, Derived, Made, deriving
+from runtime.messages import listed
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress, advancing
 from runtime.shipping import Shipped
-from runtime.storage.own_files import OwnFile, content_digest, copied, write_json
+from runtime.storage.checksums import content_digest
+from runtime.storage.json_files import write_json
+from runtime.storage.own_files import OwnFile, copied
 from runtime.storage.parquet import batches, part_writer, row_group_rows
-from runtime.storage.paths import absolute, as_path, names, scratch
+from runtime.storage.paths import absolute, as_path, names
+from runtime.storage.scratch import scratch
 from runtime.tallies import Tallies, TaskResult
 from runtime.terminal import print_result
 from runtime.wording import counted

@@ -30,10 +30,10 @@ from curation.leaves.export.forms import (
 from curation.leaves.tars.headers import adding_files, regular_files
 from curation.leaves.tars.joined import TEXT, Numbered, Scan, curated_images, each_tar, require_samples
 from curation.leaves.tars.samples import by_key, distinct_tars, image_of, opened_tar, tar_name
-from curation.outputs.derived import Derived, Made
 from curation.run.results import Results
 from runtime.errors import InputError
-from runtime.storage.own_files import write_text
+from runtime.folders.derived import Derived, Made
+from runtime.storage.whole import write_text
 from runtime.tallies import Tallies
 from runtime.wording import counted
 

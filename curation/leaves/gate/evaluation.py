@@ -30,7 +30,8 @@ from curation.joins.image_tables import ROWS, files_in, opened_parquet
 from curation.leaves.near_duplicates.index import WORD_BITS, BandIndex, Tables, hash_words, is_low_detail
 from curation.leaves.near_duplicates.vectors import LeastCosine, require_vectors, scaled, usable_numbers
 from runtime.arrow import Strings, string_array, uid_numbers
-from runtime.errors import InputError, quoted_names
+from runtime.errors import InputError
+from runtime.messages import quoted_names
 from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.storage.listing import without_query

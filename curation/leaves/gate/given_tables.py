@@ -20,7 +20,8 @@ from curation.inputs.limits import rounded_up
 from curation.joins.image_tables import IDENTITIES, ImageTable, Paths, comparable, files_in
 from curation.leaves.near_duplicates.index import binaries, hash_binaries, hash_bits, keys_of_hashes
 from runtime.cogroup import Rows
-from runtime.errors import InputError, did_you_mean, quoted
+from runtime.errors import InputError
+from runtime.messages import did_you_mean, quoted
 from runtime.redaction import hidden
 from runtime.storage.listing import Version
 from runtime.tallies import Tallies, TaskResult

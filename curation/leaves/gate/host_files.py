@@ -20,7 +20,8 @@ from curation.inputs.crawl.warc import gzip_members
 from curation.joins.image_tables import PARQUET, Paths, files_in, opened_parquet
 from curation.leaves.gate.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT
 from runtime.arrow import gather
-from runtime.errors import InputError, quoted_names
+from runtime.errors import InputError
+from runtime.messages import quoted_names
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version, name_of
 from runtime.storage.parquet import BoundedParquet

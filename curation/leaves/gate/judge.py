@@ -30,7 +30,8 @@ from curation.leaves.gate.text_rules import letters
 from curation.leaves.gate.word_tables import shared
 from curation.schemas import IMAGE_PLACES, JUDGEMENT, PAGE_KINDS
 from runtime.arrow import string_buffers
-from runtime.errors import InputError, shortened
+from runtime.errors import InputError
+from runtime.messages import shortened
 from runtime.shipping import Shipped
 
 FORMAT = "clip-curation judge 1"

@@ -25,8 +25,10 @@ from curation.leaves.gate.step import Removed, Step, StepFolder, parts_in
 from curation.leaves.near_duplicates.copies import COMPARISONS
 from curation.leaves.near_duplicates.vectors import require_cosine
 from curation.schemas import REMOVED_PART
+from runtime.argument_types import require_part, require_several, typed
 from runtime.arguments import Parser, add_fields, add_flags, helps, made
-from runtime.errors import AGAIN, InputError, did_you_mean, require_part, require_several, typed
+from runtime.errors import AGAIN, InputError
+from runtime.messages import did_you_mean
 from runtime.packages import hooks, named_in_errors, own_hooks
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.tallies import TaskResult

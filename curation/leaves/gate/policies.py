@@ -19,7 +19,8 @@ from curation.leaves.gate.mending import MENDS, is_credit, removes_none
 from curation.leaves.gate.personal_data import KINDS, has_personal_data
 from curation.leaves.gate.word_tables import rows_in
 from curation.licences import NAMES
-from runtime.errors import InputError, did_you_mean
+from runtime.errors import InputError
+from runtime.messages import did_you_mean
 
 IMAGES, TEXTS, RUN = "images", "texts", "run"  # scopes of rules
 RECOMMENDED = "recommended"  # stands for the rules that the table recommends

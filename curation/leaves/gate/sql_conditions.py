@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from runtime.errors import InputError, did_you_mean
+from runtime.errors import InputError
+from runtime.messages import did_you_mean
 from runtime.packages import require_packages
 
 if TYPE_CHECKING:

@@ -23,16 +23,17 @@ import pyarrow as pa
 
 from curation.leaves.tars import samples
 from curation.leaves.tars.headers import DAMAGED, MOST, DamagedTar, require_sound, told
-from curation.outputs.checkpoints import Input, Ledger, Stamps
-from curation.outputs.derived import STATUS, Filled, Filling, statuses, write_part
+from runtime.argument_types import typed
 from runtime.arguments import Parser, absolute_path, add_flags, helps
 from runtime.arrow import gather
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for, started
-from runtime.errors import InputError, typed
+from runtime.errors import InputError
+from runtime.folders.apart import require_apart
+from runtime.folders.derived import STATUS, Filled, Filling, statuses, write_part
+from runtime.folders.stamps import Input, Ledger, Stamps
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress
-from runtime.storage.locks import require_apart
 from runtime.tallies import TaskResult
 from runtime.terminal import print_result
 from runtime.wording import counted

@@ -25,7 +25,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 from huggingface_hub.utils import _http, build_hf_headers, hf_raise_for_status
 
-from runtime.errors import InputError, quoted, shortened
+from runtime.errors import InputError
+from runtime.messages import quoted, shortened
 from runtime.packages import PROJECT, __version__
 from runtime.redaction import note, redacted
 from runtime.storage.listing import LOOKS

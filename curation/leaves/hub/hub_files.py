@@ -16,7 +16,8 @@ from huggingface_hub.hf_api import RepoFile, RepoFolder
 from huggingface_hub.utils import hf_raise_for_status
 
 from curation.leaves.hub.answers import COMMIT, answer, api, body_of, headers, malformed, possible, require_commit, tree
-from runtime.errors import InputError, quoted, shortened
+from runtime.errors import InputError
+from runtime.messages import quoted, shortened
 from runtime.storage.listing import LOOKS
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from runtime.arguments import Parser
 from runtime.errors import InputError
 from runtime.packages import require_packages
-from runtime.storage.own_files import content_digest
-from runtime.storage.paths import absolute, files_below, is_url, scratch
+from runtime.storage.checksums import content_digest
+from runtime.storage.paths import absolute, files_below, is_url
+from runtime.storage.scratch import scratch
 from runtime.terminal import print_result
 from runtime.wording import counted
 

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from curation.config import HASH_BITS
 from curation.leaves.near_duplicates.kernels import hamming as kernels
-from runtime.errors import InputError, quoted
+from runtime.errors import InputError
+from runtime.messages import quoted
 
 WORD_BITS = 64
 _MOST_BAND_BITS = 62

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.leaves.near_duplicates.kernels import cosines as kernels
-from runtime.errors import InputError, require_part
+from runtime.argument_types import require_part
+from runtime.errors import InputError
 from runtime.kernel_caches import scratch_folder
 from runtime.storage.paths import room
 

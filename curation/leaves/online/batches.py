@@ -21,7 +21,8 @@ from curation.leaves.annotations.captions import CaptionDraw, Ratio, Sentence, r
 from curation.leaves.annotations.clusters import Choice, Clusters
 from curation.leaves.annotations.weights import Weights
 from curation.leaves.online.kernels import batch_choice as kernels
-from runtime.errors import InputError, ParameterError, require_integer, require_kind, require_seed
+from runtime.argument_types import require_integer, require_kind, require_seed
+from runtime.errors import InputError, ParameterError
 
 
 @dataclass(frozen=True, eq=False)

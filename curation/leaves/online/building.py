@@ -23,17 +23,19 @@ import pyarrow as pa
 
 from curation.leaves.tars.joined import Numbered, Scan, each_tar, matched_images, require_samples
 from curation.leaves.tars.samples import SAMPLES, local_tars_at
-from curation.outputs.derived import Derivation, Made, deriving, is_begun
 from curation.run.finished_run import matched_files
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import gather_rows
 from runtime.engine import EngineLike
 from runtime.errors import InputError
+from runtime.folders.derived import Derivation, Made, deriving, is_begun
+from runtime.folders.ownership import is_free
 from runtime.progress import Progress
 from runtime.storage.arrays import MappedBatches, sums_of, write_batches
-from runtime.storage.locks import is_free
-from runtime.storage.own_files import OwnFile, checksum_of, read_json
+from runtime.storage.checksums import checksum_of
+from runtime.storage.json_files import read_json
+from runtime.storage.own_files import OwnFile
 from runtime.storage.paths import absolute
 from runtime.tallies import Tallies, TaskResult
 

@@ -15,7 +15,8 @@ from curation.leaves.annotations.captions import WHOLE, Captions, Ratio
 from curation.leaves.online.batches import OnlineConfig, World
 from curation.leaves.online.building import Index
 from curation.leaves.online.epochs import Epoch, block_groups, number_taken, order_of_blocks, read, require_any
-from runtime.errors import InputError, require_kind
+from runtime.argument_types import require_kind
+from runtime.errors import InputError
 from runtime.packages import missing
 
 if TYPE_CHECKING:

@@ -19,8 +19,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.matching.matcher import Matcher
-from curation.outputs.checkpoints import digest_of
-from curation.outputs.derived import AlreadyComplete, Derivation, deriving
 from curation.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Label, LogAxis, points
 from curation.report.facts import Observed, Section
 from curation.report.page import environment
@@ -34,12 +32,17 @@ from runtime.arguments import Parser, add_fields, add_flags, helps
 from runtime.arrow import parts
 from runtime.console import command
 from runtime.engine import Engine, EngineLike, engine_for, engine_of
-from runtime.errors import InputError, did_you_mean, quoted
+from runtime.errors import InputError
+from runtime.folders.derived import AlreadyComplete, Derivation, deriving
+from runtime.folders.stamps import digest_of
+from runtime.messages import did_you_mean, quoted
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
-from runtime.storage.own_files import OwnFile, content_of, write_json, write_text
+from runtime.storage.json_files import content_of, write_json
+from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 from runtime.storage.paths import as_path, read_bytes
+from runtime.storage.whole import write_text
 from runtime.tallies import TaskResult
 from runtime.terminal import aligned, print_result
 from runtime.wording import decimal, number, percent

@@ -40,8 +40,6 @@ from curation.leaves.tars.samples import (
     tar_rows,
     texts,
 )
-from curation.outputs.checkpoints import Input, Ledger, Stamps
-from curation.outputs.derived import Filled, Filling, statuses, write_part
 from curation.run.finished_run import MATCHED_PART
 from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
@@ -51,9 +49,11 @@ from runtime.arrow import one_batch
 from runtime.cogroup import RowStream, filled
 from runtime.console import command
 from runtime.engine import EngineLike, engine_of
+from runtime.folders.apart import require_apart
+from runtime.folders.derived import Filled, Filling, statuses, write_part
+from runtime.folders.stamps import Input, Ledger, Stamps
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress, advance
-from runtime.storage.locks import require_apart
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, read_table, write_rows
 from runtime.storage.paths import make_folder

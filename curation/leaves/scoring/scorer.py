@@ -23,7 +23,9 @@ import numpy as np
 from isal import isal_zlib as zlib
 
 from curation.foreign_models import OPEN_CLIP_CONFIG, open_clip_towers, require_no_code, require_no_code_in
-from runtime.errors import InputError, ParameterError, did_you_mean, require_integer, typed
+from runtime.argument_types import require_integer, typed
+from runtime.errors import InputError, ParameterError
+from runtime.messages import did_you_mean
 
 if TYPE_CHECKING:
     import torch

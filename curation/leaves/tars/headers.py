@@ -19,7 +19,8 @@ from sys import maxsize
 from typing import NamedTuple
 
 from curation.config import CurationConfig
-from runtime.errors import InputError, quoted
+from runtime.errors import InputError
+from runtime.messages import quoted
 from runtime.terminal import WARNING, in_one_line
 
 DAMAGED = "damaged"  # facts: the path of a tar, and its fault

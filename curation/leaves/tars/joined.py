@@ -17,13 +17,13 @@ from curation.image_ids import KEY, key_columns, spelled_key
 from curation.joins.uid_join import READ_ROWS, ROWS, Images, Join, Table
 from curation.leaves.tars.headers import DAMAGED, require_sound
 from curation.leaves.tars.samples import IMAGES, fault_of, opened_tar, passed_over, samples_in
-from curation.outputs.checkpoints import Input
-from curation.outputs.derived import Derived, Made, Task, WorkItem
 from curation.run.finished_run import FinishedRun, curated_files
 from curation.schemas import CURATED, TRAINED_TEXTS
 from runtime.cogroup import PLACE, Rows, RowStream, place_columns
 from runtime.engine import Engine
 from runtime.errors import InputError
+from runtime.folders.derived import Derived, Made, Task, WorkItem
+from runtime.folders.stamps import Input
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
 from runtime.storage.paths import make_folder, remove

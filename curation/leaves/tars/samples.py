@@ -32,8 +32,9 @@ import orjson
 import pyarrow as pa
 
 from curation.leaves.tars.headers import DamagedTar, Member, regular_files
-from curation.outputs.checkpoints import Input
-from runtime.errors import InputError, require_inputs
+from runtime.argument_types import require_inputs
+from runtime.errors import InputError
+from runtime.folders.stamps import Input
 from runtime.kernel_caches import scratch_folder
 from runtime.redaction import hidden
 from runtime.storage import listing

@@ -7,8 +7,8 @@ import pytest
 
 from curation.inputs.files import find, read
 from curation.inputs.tables import columns
-from curation.outputs.checkpoints import Input
 from runtime.errors import InputError
+from runtime.folders.stamps import Input
 from runtime.storage import remote
 from tests.support.http_server import Answer, serving
 

@@ -375,7 +375,7 @@ def test_what_a_killed_command_leaves_among_temporary_files_is_removed_by_the_ne
     (own,) = short_folder.iterdir()  # multiprocessing would put the socket of the server beside it
     left = [*own.glob("scratch-*-*")]
     assert len(left) == 2  # of that socket, and of what workers share
-    program = "from runtime.storage.paths import scratch\nwith scratch(): pass"
+    program = "from runtime.storage.scratch import scratch\nwith scratch(): pass"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)
     assert [path.name for path in own.iterdir()] == ["scratch-lock"]
 

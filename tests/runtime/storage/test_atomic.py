@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from runtime.storage.own_files import Parts, whole
+from runtime.folders.folder import Parts
+from runtime.storage.whole import whole
 
 
 @pytest.fixture

@@ -13,19 +13,9 @@ from metadata import InputError
 from runtime.errors import LowLimit
 from runtime.shipping import Shipped
 from runtime.storage.arrays import open_array, save_array
-from runtime.storage.own_files import (
-    OwnFile,
-    as_written,
-    checksum_of,
-    content_of,
-    intact,
-    is_exact,
-    own_files,
-    read_json,
-    refusing,
-    text_of,
-    write_json,
-)
+from runtime.storage.checksums import checksum_of
+from runtime.storage.json_files import content_of, is_exact, read_json, text_of, write_json
+from runtime.storage.own_files import OwnFile, as_written, intact, own_files, refusing
 from runtime.storage.parquet import batches, part_writer, read_table, write_tables
 from runtime.storage.paths import as_path
 

@@ -17,9 +17,11 @@ from metadata import Entries, InputError
 from runtime.kernel_caches import scratch_folder
 from runtime.storage import paths
 from runtime.storage.arrays import save_array
-from runtime.storage.own_files import OwnFile, own_files, part_files, read_json, whole, write_json
+from runtime.storage.json_files import read_json, write_json
+from runtime.storage.own_files import OwnFile, own_files, part_files
 from runtime.storage.parquet import batches, head_rows, part_writer, read_table, require_rows
 from runtime.storage.paths import as_path, files, is_url, move_files, names, read_bytes, remove
+from runtime.storage.whole import whole
 
 ROWS = pa.table({"text": [f"犬 {number}" for number in range(1000)], "ids": [list(range(n % 4)) for n in range(1000)]})
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError
+from runtime.folders.ownership import owned
 from runtime.kernel_caches import cache_folder, private_folder, scratch_folder
-from runtime.storage.locks import owned
-from runtime.storage.paths import scratch
+from runtime.storage.scratch import scratch
 from tests.support.checkout import ROOT
 
 
@@ -125,13 +125,13 @@ def test_a_fork_leaves_the_folder_of_its_parent_and_its_lock(tmp_path):
     """A process of multiprocessing forgets what its parent is to finalize, as PyTorch's workers do."""
     code = (
         "import gc, multiprocessing as m, time\n"
-        "from runtime.storage.paths import scratch, scratch_of_process\n"
+        "from runtime.storage.scratch import scratch, scratch_of_process\n"
         "folder = scratch_of_process()\n"
         "child = m.get_context('fork').Process(target=gc.collect)\n"
         "child.start(); child.join()\n"
         "assert folder.is_dir()\n"
         "import subprocess, sys\n"
-        "other = 'from runtime.storage.paths import scratch\\nwith scratch(): pass'\n"
+        "other = 'from runtime.storage.scratch import scratch\\nwith scratch(): pass'\n"
         "subprocess.run([sys.executable, '-c', other], check=True)\n"
         "assert folder.is_dir()\n"
     )

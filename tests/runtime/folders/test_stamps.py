@@ -8,9 +8,9 @@ from zlib import crc32
 
 import pytest
 
-from curation.outputs import checkpoints as module
-from curation.outputs.checkpoints import Input, Ledger, digest_of
-from runtime.storage.own_files import STAMP
+from runtime.folders import stamps as module
+from runtime.folders.folder import STAMP
+from runtime.folders.stamps import Input, Ledger, digest_of
 from runtime.storage.paths import files as placed
 from runtime.storage.paths import names as names_in
 from runtime.storage.paths import remove

@@ -6,8 +6,8 @@ import pytest
 
 from curation.run.output_folder import Output
 from runtime.errors import InputError
+from runtime.folders.folder import EARLIER, STAMP
 from runtime.storage import paths
-from runtime.storage.own_files import EARLIER, STAMP
 from runtime.storage.paths import files, is_url, names
 from runtime.tallies import TaskResult
 from tests.support.outputs import TALLIES, A, claimed, with_matched

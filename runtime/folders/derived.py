@@ -38,26 +38,20 @@ from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
-from curation.outputs.checkpoints import STAMP_NAME, VERSION, Input, Ledger, Stamps, digest_of
 from runtime.engine import Engine, EngineLike, engine_of, started
-from runtime.errors import AGAIN, InputError, listed
+from runtime.errors import AGAIN, InputError
+from runtime.folders.apart import require_apart
+from runtime.folders.folder import STAMP
+from runtime.folders.ownership import Claimed, claimed, clear_work, is_free
+from runtime.folders.stamps import STAMP_NAME, VERSION, Input, Ledger, Stamps, digest_of
+from runtime.messages import listed
 from runtime.progress import Progress, advance
-from runtime.storage.locks import WORK, Claimed, claimed, clear_work, is_free, require_apart
-from runtime.storage.own_files import (
-    PARTIAL,
-    STAMP,
-    OwnFile,
-    checksum_of,
-    finished,
-    intact,
-    part_files,
-    read_json,
-    text_of,
-    whole,
-    write_json,
-)
+from runtime.storage.checksums import checksum_of
+from runtime.storage.json_files import read_json, text_of, write_json
+from runtime.storage.own_files import OwnFile, intact, part_files
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import absolute, files, files_below, make_folder, names, remove
+from runtime.storage.whole import PARTIAL, WORK, finished, whole
 from runtime.tallies import TaskResult
 
 STAMPS = ".stamps"  # suffix of the folder of a part's stamps, in the work folder

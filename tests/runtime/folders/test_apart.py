@@ -3,7 +3,7 @@
 import pytest
 
 from metadata import InputError
-from runtime.storage.locks import require_apart
+from runtime.folders.apart import require_apart
 
 
 @pytest.fixture

@@ -11,16 +11,16 @@ from uuid import uuid4
 import pytest
 
 from runtime.errors import InputError
-from runtime.storage import locks
-from runtime.storage.locks import WORK, claim, is_free, owned
-from runtime.storage.own_files import PARTIAL
+from runtime.folders import ownership
+from runtime.folders.ownership import claim, is_free, owned
 from runtime.storage.paths import names, remove
+from runtime.storage.whole import PARTIAL, WORK
 
 
 @pytest.fixture(params=["with locks", "without locks"])
 def folder(request, tmp_path, monkeypatch) -> Path:
     if request.param == "without locks":
-        monkeypatch.setattr(locks, "take", lambda path, wait=False: None)
+        monkeypatch.setattr(ownership, "take", lambda path, wait=False: None)
     return tmp_path / "ü"
 
 
@@ -111,15 +111,15 @@ def test_a_folder_that_goes_meanwhile_is_made_anew_some_times(tmp_path, monkeypa
         if failing:
             raise failing.pop()
 
-    monkeypatch.setattr(locks, "take", take)
-    monkeypatch.setattr(locks, "remove_left_scratch", lambda: None)  # which takes a lock, too
-    monkeypatch.setattr(locks, "TRIES", 3)
+    monkeypatch.setattr(ownership, "take", take)
+    monkeypatch.setattr(ownership, "remove_left_scratch", lambda: None)  # which takes a lock, too
+    monkeypatch.setattr(ownership, "TRIES", 3)
     with pytest.raises((InputError, PermissionError), match=said) if said else nullcontext():
         claim(tmp_path)
 
 
 def test_a_process_that_lost_the_folder_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "take", lambda path, wait=False: None)
+    monkeypatch.setattr(ownership, "take", lambda path, wait=False: None)
     with pytest.raises(InputError, match="another run has taken over"), owned(tmp_path):
         claim(tmp_path)
 

@@ -1,1 +1,0 @@
-"""Folders made of tasks: stamps of finished tasks, files derived from files, and recorded checksums."""

@@ -1,0 +1,1 @@
+"""Folders of files that tasks write: claimed, resumed, completed and checked."""

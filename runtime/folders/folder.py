@@ -1,0 +1,108 @@
+"""The parts of an output folder: begun, reopened, finished."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import AGAIN
+from runtime.storage.json_files import read_json, write_json
+from runtime.storage.own_files import OwnFile
+from runtime.storage.paths import (
+    files,
+    is_url,
+    make_folder,
+    move_files,
+    remove,
+)
+from runtime.storage.whole import PARTIAL, require_no_link, sync
+
+STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
+
+
+EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of an output: complete ones in `folder`, unfinished ones in `work`, on the same disk or object store.
+
+    A part is a folder of files, with a name. `work` belongs to one run. A part that files are added to (`reopen`) stays
+    in the parent of `work`, so that the next run can go on with it.
+    """
+
+    folder: Path
+    work: Path
+
+    def begin(self, name: str) -> Path:
+        """Return an empty folder for the files of a part; `finish` gives the part its name."""
+        begun = self.work / name
+        remove(begun)
+        if not is_url(begun):
+            begun.mkdir(parents=True)  # fails if something could not be removed
+        return begun
+
+    def reopen(self, name: str) -> Path:
+        """Return the folder of a part to add files to; the part counts as unfinished until `finish`."""
+        if is_url(self.folder):  # copying all its files would cost more than it protects
+            self._take_stamp(name)
+            return self.folder / name
+        folder = self._reopened(name)
+        require_no_link(self.folder / name)
+        if (self.folder / name).exists():
+            remove(folder)
+            (self.folder / name).rename(folder)
+        return make_folder(folder)
+
+    def finish(self, name: str, stamp: dict | None = None) -> None:
+        """Complete a part that was begun or reopened, in place of any earlier part of its name; write its `stamp`."""
+        if is_url(self.folder):
+            self._finish_moving(name, stamp)
+            return
+        begun = self.work / name if (self.work / name).exists() else self._reopened(name)
+        if stamp is not None:
+            write_json(begun / STAMP, stamp)
+        for file in files(begun, PARTIAL):
+            remove(file)  # left by a task that was killed, and done again
+        old, final = self.work / f"{name}.old", self.folder / name
+        remove(old)
+        make_folder(old.parent)
+        make_folder(final.parent)
+        if final.exists():
+            final.rename(old)
+        begun.rename(final)
+        sync(final.parent)
+        remove(old)
+
+    def stamp(self, name: str) -> dict | None:
+        """Return the stamp of the part `name`, a record of its inputs; None if no complete part has that name."""
+        return read_json(self.folder / name / STAMP)
+
+    def earlier(self, name: str) -> dict | None:
+        """Return the stamp of the complete part `name`, or else its stamp before `reopen`; None without either."""
+        reopened = self.folder / name / EARLIER if is_url(self.folder) else self._reopened(name) / STAMP
+        return self.stamp(name) or read_json(reopened)
+
+    def _reopened(self, name: str) -> Path:
+        return self.work.parent / name
+
+    def _finish_moving(self, name: str, stamp: dict | None) -> None:
+        """Finish a part on an object store, file by file; the files of a reopened part are already in their folder."""
+        final, begun = self.folder / name, files(self.work / name)
+        names = {file.name for file in begun or files(final)}
+        missing = (stamp or {}).get("checksums", {}).keys() - names
+        if missing:  # a listing may lack new files
+            raise OwnFile(self.work / name / min(missing), None, AGAIN).damaged(FileNotFoundError())
+        self._take_stamp(name)
+        if begun:
+            for file in files(final):
+                if file.name not in {EARLIER, *names}:
+                    remove(file)
+            move_files(begun, final)
+        if stamp is not None:
+            write_json(final / STAMP, stamp)
+        remove(final / EARLIER)
+
+    def _take_stamp(self, name: str) -> None:
+        stamp = self.stamp(name)
+        if stamp is not None:
+            write_json(self.folder / name / EARLIER, stamp)
+            remove(self.folder / name / STAMP)
