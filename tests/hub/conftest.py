@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.hub_runs import forget
 from tests.support.hub_server import TOKEN, hub_server
 
 pytest.importorskip("huggingface_hub")
@@ -26,11 +27,10 @@ def running_hub(tmp_path_factory):
 @pytest.fixture
 def hub(running_hub, monkeypatch):
     """A Hub without datasets, for a user who has logged in."""
-    from curation.leaves.hub import answers, hub_files
+    from curation.leaves.hub import answers
 
     running_hub.reset()
-    hub_files._infos.clear()
-    hub_files._commit.cache_clear()
+    forget()
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr(answers, "wait", lambda *_: 0.0)
     return running_hub

@@ -2,6 +2,7 @@
 
 import os
 import random
+import tempfile
 import time
 from pathlib import Path
 from tempfile import mkdtemp
@@ -12,20 +13,29 @@ from tests.support.hub_runs import Searched, entries, ran, started, tables, writ
 from tests.support.hub_server import SIGNATURE, TOKEN, Answer
 from tests.support.sample_runs import curated, facts
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")]  # of the client
 KILLS = int(os.environ.get("KILLS", "3"))
 
 
-@pytest.fixture
-def local(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with local files that have the tables."""
+    folder = tmp_path_factory.mktemp("hub")
+    written(tables(), folder / "local")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def local(folder):
     """The manifest of a run over local files, and the command of a run over other inputs."""
-    lists = entries(tmp_path)
+    lists = entries(folder)
 
-    def command(inputs, output):
-        return ["clip-curate", "--input", inputs, "--entries", *lists, "--english-threshold", 20, "--output", output]
+    def command(inputs, output, cores=1):
+        own = ["--entries", *lists, "--english-threshold", 20, "--cores", cores]
+        return ["clip-curate", "--input", inputs, *own, "--output", output]
 
-    ran(*command(written(tables(), tmp_path / "local"), tmp_path / "of_local"))
-    return curated(tmp_path / "of_local"), command
+    ran(*command(folder / "local", folder / "of_local"))
+    return curated(folder / "of_local"), command
 
 
 def secrets_in(folder, *texts: str) -> set[str]:
@@ -134,16 +144,21 @@ def faults(hub):
     }
 
 
-def test_of_200_places_none_shows_the_token_or_the_signature(hub, local, faults, tmp_path, monkeypatch):
+def test_of_150_places_none_shows_the_token_or_the_signature(hub, local, faults, tmp_path, monkeypatch):
+    """Runs without faults are processes of their own, which are searched; what faults say, they say in any process."""
     _, command = local
     token, searched = tmp_path / "token", Searched()
     token.write_text(TOKEN)
     temporary = Path(mkdtemp(dir="/tmp"))  # a socket stands in it, whose path may have 107 bytes
     monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(token))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     user = {"HF_TOKEN_PATH": str(token), "TMPDIR": str(temporary), "SEARCHED": str(tmp_path)}
     user["HF_HOME"] = str(tmp_path / "hf")
-    commands = [(name, command("hf://datasets/o/pairs", tmp_path / "outputs" / name)) for name in faults]
-    exported = ["clip-export", tmp_path / "outputs" / "none", "--format", "huggingface", "--upload", "o/made"]
+    outputs = tmp_path / "outputs"
+    commands = [("none", command("hf://datasets/o/pairs", outputs / "none", cores=2))]
+    commands += [(name, command("hf://datasets/o/pairs", outputs / name)) for name in faults if name != "none"]
+    exported = ["clip-export", outputs / "none", "--format", "huggingface", "--upload", "o/made"]
     of_uploads = ("none", "busy", "refused", "ended token", "cut body")
     commands += [(name, [*exported, "--output", tmp_path / "exported" / name]) for name in of_uploads]
     for name, arguments in commands:
@@ -151,30 +166,31 @@ def test_of_200_places_none_shows_the_token_or_the_signature(hub, local, faults,
         hub.stored.clear()
         hub.dataset("o/pairs", tables(), private=True)
         (hub.fault, status), hub.token = faults[name], TOKEN
-        process = started(*arguments, **user)
-        said = searched.while_running(process, str(tmp_path))
-        assert process.returncode == status, said
-    for folder in (temporary, *(tmp_path / name for name in ("outputs", "exported", "hf"))):
+        if name == "none":
+            process = started(*arguments, **user)
+            said = searched.while_running(process, str(tmp_path))
+            assert process.returncode == status, said
+        else:
+            searched.lines(f"{arguments}", ran(*arguments, status=status))
+    for folder in (temporary, outputs, tmp_path / "exported", tmp_path / "hf"):
         searched.folder(folder)
     assert searched.with_secret == set()
-    assert len(searched.places) > 200
+    assert len(searched.places) > 150
 
 
-def test_conditions_read_scores_of_the_same_dataset(hub, local, tmp_path):
+def test_conditions_read_scores_of_the_same_dataset(hub, folder, local, tmp_path):
     _, command = local
     hub.dataset("o/pairs", tables())
     of_hub = [*command("hf://datasets/o/pairs", tmp_path / "out"), "--images", "hf://datasets/o/pairs"]
     ran(*of_hub, "--keep", "original_width > 300")
-    of_files = [*command(tmp_path / "local", tmp_path / "out2"), "--images", tmp_path / "local"]
+    of_files = [*command(folder / "local", tmp_path / "out2"), "--images", folder / "local"]
     ran(*of_files, "--keep", "original_width > 300")
     assert curated(tmp_path / "out") == curated(tmp_path / "out2") != {}
 
 
-def test_a_run_states_the_dataset_and_the_commit_of_its_metadata(hub, tmp_path):
+def test_a_run_states_the_dataset_and_the_commit_of_its_metadata(hub, folder, tmp_path):
     ran("clip-metadata", "--entries", *entries(tmp_path), "--output", tmp_path / "made", "--upload", "o/entries")
-    pairs, metadata = written(tables(), tmp_path / "local"), "hf://datasets/o/entries"
-    ran(
-        "clip-curate", "--input", pairs, "--metadata", metadata, "--english-threshold", 20, "--output", tmp_path / "out"
-    )
+    pairs, metadata, to = folder / "local", "hf://datasets/o/entries", tmp_path / "out"
+    ran("clip-curate", "--input", pairs, "--metadata", metadata, "--cores", 1, "--output", to)
     commit = hub.datasets["o/entries"].refs["main"]
-    assert facts(tmp_path / "out")["metadata"]["path"] == f"{metadata}@{commit}"
+    assert facts(to)["metadata"]["path"] == f"{metadata}@{commit}"

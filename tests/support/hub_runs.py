@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from tests.support.checkout import ROOT, of_a_user
 from tests.support.hub_server import SIGNATURE, TOKEN
+from tests.support.spark_jobs import run_here
 
 LISTS = {"en": ["dog", "cat", "photo of", "red house"], "de": ["Hund", "Katze"]}
 TEXTS = ("a photo of a dog", "a cat in a red house", "ein Hund und eine Katze", "nothing at all")
@@ -99,9 +100,19 @@ def started(*arguments: object, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, env=of_a_user(**environment), **with_pipe)
 
 
-def ran(*arguments: object, status: int = 0, **environment: str) -> str:
-    """Run a command to its end with this status; return what it printed."""
-    process = started(*arguments, **environment)
-    printed = process.communicate(timeout=300)[0]
-    assert process.returncode == status, printed
-    return printed
+def ran(*arguments: object, status: int = 0) -> str:
+    """Run a command in this process to its end with this status, as one that knows nothing yet; return what it says."""
+    forget()
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        ended = run_here("jobs/run.py", *arguments)
+    assert ended == status, said.getvalue()
+    return said.getvalue()
+
+
+def forget() -> None:
+    """Forget what this process knows of the Hub."""
+    from curation.leaves.hub import hub_files  # here, as the client may not be installed
+
+    hub_files._infos.clear()
+    hub_files._commit.cache_clear()
