@@ -11,12 +11,14 @@ MOST_SECONDS = 60  # of processors, for an expression and the process that tries
 MOST_MEGABYTES = 2000
 
 
-@pytest.mark.slow
-def test_expressions_that_want_files_settings_and_endless_work_are_refused_or_harmless():
-    command = [sys.executable, "-m", "tests.fuzz.hostile_sql", "0", "60"]
+@pytest.mark.parametrize(
+    ("seed", "number"), [pytest.param(0, 20, marks=pytest.mark.slow), pytest.param(20, 80, marks=pytest.mark.soak)]
+)
+def test_expressions_that_want_files_settings_and_endless_work_are_refused_or_harmless(seed, number):
+    command = [sys.executable, "-m", "tests.fuzz.hostile_sql", str(seed), str(number)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     *lines, memory = (line.split("\t") for line in done.stdout.splitlines())
-    assert len(lines) == 60
+    assert len(lines) == number
     assert [line for line in lines if float(line[1]) > MOST_SECONDS] == []
     assert all(
         text.startswith(("refused: keep", "refused: condition", "refused: column", "met by")) for *_, text in lines

@@ -49,7 +49,7 @@ def write_page(path: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_shipped_judge_is_learnt_from_the_rows_of_the_repository(tmp_path, capsys):
     main(["--output", str(tmp_path / "judge.json")])
     learnt = Judge.read(tmp_path / "judge.json")

@@ -140,7 +140,7 @@ def test_a_run_builds_entries_and_matchers_of_its_own_languages_alone(packages_a
     assert {path.parent.name for path in packages_alone.glob("*/matchers-*/*/matcher.json")} == {"vi", "ko"}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_table_describes_what_the_packages_give(packages_alone):
     entries = starter_metadata(CONFIG)
     whole = starter._whole(packages_alone / "whole", CONFIG)

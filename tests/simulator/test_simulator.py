@@ -61,7 +61,7 @@ def require(simulator: Simulator, kinds: Sequence[Kind], seeds: range) -> Counte
 
 @pytest.mark.slow
 def test_faults_cost_no_byte(simulator):
-    require(simulator, [*KINDS.values()], range(100))
+    require(simulator, [*KINDS.values()], range(50))
 
 
 @pytest.mark.soak
