@@ -4,6 +4,8 @@ SAMPLE := .demo/sample
 
 # All cores work at tests: each process takes a file at a time, those that start Spark first.
 PYTEST := .ci/in-venv python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Files of tests with any of these marks: to import all takes ten seconds.
+marked = $(shell grep -rlE "mark\.($(1))" tests --include="test_*.py")
 QUICK := not spark and not browser and not shared and not slow and not soak
 
 # The core, and the tests that run it.
@@ -23,7 +25,7 @@ help:
 	@echo "make demo    build entries from small made-up sources, curate a made-up crawl with them into .demo/curated"
 	@echo "make quick   the tests that need neither Spark nor a browser nor real data, in two minutes"
 	@echo "make test    format, lint, import contracts and tests of everything, each of a second or so, in five minutes"
-	@echo "make slow    types, and the tests that take seconds, with bounds of kernels checked, in a quarter of an hour"
+	@echo "make slow    types, and the tests that take seconds, with bounds of kernels checked, in six minutes"
 	@echo "make lint    format, lint, import contracts and types"
 	@echo "make wheel   dist/: sdist, wheel, and one with kernels compiled for this Python, checked in an empty environment; make release-files checks .github/"
 	@echo "make floors  the oldest versions of packages that setup.cfg allows: the quick tests and a run with a gate"
@@ -77,11 +79,9 @@ slow:
 	@.ci/setup test
 	@command -v chromedriver >/dev/null || .ci/apt chromium-driver || \
 		echo "no Chromium and chromedriver: the tests of the report in a browser will be skipped" >&2
-	.ci/in-venv mypy
-	$(PYTEST) -m "spark and not smoke and not soak"
-	$(PYTEST) -m "(slow or browser) and not kernels and not spark and not soak"
+	$(PYTEST) -m "(slow or spark or browser) and not kernels and not smoke and not soak" $(call marked,slow|spark|browser)
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CHECKED_KERNELS)" $(PYTEST) -p tests.support.reached_kernels \
-		-m "kernels and not spark and not soak"
+		-m "kernels and not spark and not soak" $(call marked,kernels)
 
 # Users bring their own versions, of Spark too. Kernels are compiled into a cache of their own.
 floors:

@@ -28,16 +28,17 @@ def pytest_make_parametrize_id(val, argname: str) -> str | None:
     return argname if isinstance(val, bytes) and len(val) > 8 else None
 
 
+LONGEST = ("test_leaves.py",)  # of all files; its first test checks types, on one core
 LONGEST_SOAK = 3600  # seconds; setup.cfg has the limit of all other tests
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give soak tests more time. Let the workers of pytest-xdist begin with the files that start Spark."""
+    """Give soak tests more time. Let the workers of pytest-xdist begin with the longest files, and those of Spark."""
     for item in items:
         if item.get_closest_marker("soak"):
             item.add_marker(pytest.mark.timeout(LONGEST_SOAK))
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("spark") is None)
+        items.sort(key=lambda item: (item.path.name not in LONGEST, item.get_closest_marker("spark") is None))
 
 
 @pytest.fixture(autouse=True)
