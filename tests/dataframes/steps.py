@@ -1,6 +1,6 @@
-"""Take all steps on DataFrames, and write what they give as Parquet and JSON.
+"""Take steps on DataFrames, and write what they give as Parquet and JSON.
 
-    python -m tests.dataframes.steps FOLDER
+    python -m tests.dataframes.steps FOLDER few|all
 
 takes them on Spark Connect, which cannot be in one process with a classic session. FOLDER holds `pairs` and `metadata`.
 """
@@ -23,16 +23,24 @@ CONFIG = CurationConfig(english_threshold=20, seed=3, max_texts=16)
 SETTINGS = {"spark.sql.shuffle.partitions": "5", "spark.sql.execution.arrow.maxRecordsPerBatch": "997"}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, which: str) -> None:
     spark = SparkSession.builder.remote("local[2]").getOrCreate()
-    take_all_steps(spark, folder, folder / "connect")
+    if which == "all":
+        take_all_steps(spark, folder, folder / "connect")
+    else:
+        configure(spark)
+        take_steps(spark.read.parquet(str(folder / "pairs")), folder / "metadata", folder / which)
     spark.stop()
+
+
+def configure(spark: SparkSession) -> None:
+    for name, value in SETTINGS.items():
+        spark.conf.set(name, value)
 
 
 def take_all_steps(spark: SparkSession, folder: Path, out: Path) -> None:
     """Take the steps on the folder's pairs, on no pairs, and with options; also make mistakes."""
-    for name, value in SETTINGS.items():
-        spark.conf.set(name, value)
+    configure(spark)
     out.mkdir()
     pairs = spark.read.parquet(str(folder / "pairs"))
     take_steps(pairs, folder / "metadata", out / "steps")
@@ -106,4 +114,4 @@ def refusal(mistake) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -11,15 +11,14 @@ from pyspark.sql import SparkSession
 
 from curation import dataframes
 from curation.dataframes import MatchOptions
-from tests.dataframes.steps import CONFIG, SETTINGS, refusal, take_steps
+from tests.dataframes.steps import CONFIG, configure, refusal, take_steps
 from tests.support import jvm
 
 
 def main(kind: str, master: str, folder: Path) -> None:
     builder = SparkSession.builder.master(master).config("spark.api.mode", kind)
     spark = builder.config("spark.executor.extraJavaOptions", jvm.QUICK).getOrCreate()
-    for name, value in SETTINGS.items():
-        spark.conf.set(name, value)
+    configure(spark)
     pairs, metadata, out = spark.read.parquet(str(folder / "pairs")), folder / "metadata", folder / f"cluster-{kind}"
     out.mkdir()
 

@@ -35,19 +35,24 @@ def folder(tmp_path_factory, sample) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["classic", "connect"])
+@pytest.fixture(scope="module", params=["classic", pytest.param("connect", marks=pytest.mark.soak)])
 def taken(request, folder) -> Path:
     """What the steps gave on one kind of session."""
     if request.param == "classic":
         take_all_steps(request.getfixturevalue("spark").newSession(), folder, folder / "classic")
-    elif has_connect():
-        command = [sys.executable, "-m", "tests.dataframes.steps", str(folder)]
-        own = environment(**ANY_PORT)
-        done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     else:
-        pytest.skip("no Spark Connect: the extra `connect` is not installed")
+        take_on_connect(folder, "all")
     return folder / request.param
+
+
+def take_on_connect(folder: Path, which: str) -> None:
+    """Take steps on Spark Connect."""
+    if not has_connect():
+        pytest.skip("no Spark Connect: the extra `connect` is not installed")
+    command = [sys.executable, "-m", "tests.dataframes.steps", str(folder), which]
+    own = environment(**ANY_PORT)
+    done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def rows(path: Path) -> list[dict]:
@@ -59,6 +64,13 @@ def rows(path: Path) -> list[dict]:
 def job(folder: Path, part: str) -> list[dict]:
     name = f"{part}.parquet" if part == "counts" else part
     return rows(folder / "job" / name)
+
+
+@pytest.mark.slow
+def test_steps_on_spark_connect_give_the_rows_of_the_job(folder):
+    take_on_connect(folder, "few")
+    for part in ("matched", "curated"):
+        assert rows(folder / "few" / f"{part}.parquet") == job(folder, part)
 
 
 @pytest.mark.slow

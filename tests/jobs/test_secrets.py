@@ -9,6 +9,7 @@ from base64 import b64encode
 import pytest
 
 from metadata import Entries, commands
+from runtime.storage import remote
 from tests.support.checkout import ROOT
 from tests.support.http_server import Answer, serving
 from tests.support.remote_files import Ranged
@@ -122,9 +123,10 @@ def test_metadata_of_guarded_sources_tell_none_of_them(guarded, tmp_path, capsys
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--input", "--metadata", "--exclude", "--model", "--status", "--output"])
-def test_a_refusal_tells_none_of_them(guarded, flag, tmp_path, capsys):
+def test_a_refusal_tells_none_of_them(guarded, flag, tmp_path, capsys, monkeypatch):
     from curation.commands import clip_curate as curate
 
+    monkeypatch.setattr(remote, "FIRST_WAIT", 0.0001)
     (tmp_path / "a.jsonl").write_bytes(LINES)
     given = {"--input": str(tmp_path / "a.jsonl"), "--output": str(tmp_path / "out")}
     if flag != "--metadata":

@@ -154,7 +154,7 @@ def main():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flags", [[], ["--quiet"], ["--log-format", "json"], ["--log-format=json"]])
+@pytest.mark.parametrize("flags", [[], ["--quiet"], ["--log-format=json"]])
 def test_a_program_says_that_it_runs_while_it_is_imported_and_whenever_nothing_is_said(tmp_path, flags):
     (tmp_path / "module.py").write_text(SILENT)
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
