@@ -1,6 +1,7 @@
 """Each field of CurationConfig is obeyed on DataFrames as by the job, or refused; none is silently ignored."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
 
 import pyarrow as pa
@@ -58,6 +59,13 @@ HONOURED = {  # a value with which other rows are kept, or the same ones with ot
     "balance": False,
 }
 BESIDE = {"pool_shares": {"witnesses": ("pool",)}}  # what a field needs
+TOGETHER = (  # fields that one run honours, each of which changes what the others give
+    ("english_threshold", "tail_share", "seed", "rules", "matcher", "witnesses"),
+    ("min_language_scores", "threshold_per_language", "no_language", "wrong_script"),
+    ("merge_languages", "evidence", "max_texts", "min_language_score"),
+    ("metadata_of", "balance"),
+    ("pool_shares",),
+)
 SAME_ROWS = ("matcher", "witnesses")  # another engine for the same matches; all texts are sure or say nothing
 REFUSED = {
     "target_size": 5,
@@ -78,12 +86,6 @@ def folder(tmp_path_factory):
     ]
     pq.write_table(pa.Table.from_pylist(rows), folder / "pairs.parquet")
     return folder
-
-
-@pytest.fixture(scope="module")
-def default(folder) -> dict:
-    """What the job gives without a further number."""
-    return of_job(folder, CurationConfig(**BASE))
 
 
 def of_job(folder, config: CurationConfig) -> dict:
@@ -122,6 +124,7 @@ def by_uid(rows: list[dict]) -> list[dict]:
 def test_the_tables_name_each_field_with_another_value_than_its_default():
     known = {field.name: field for field in fields(CurationConfig)}
     assert {*HONOURED, *REFUSED} == set(known), "say whether DataFrames honour or refuse a new field"
+    assert sorted(HONOURED) == sorted(name for names in TOGETHER for name in names)
     for name, value in (HONOURED | REFUSED).items():
         default = known[name].default
         assert value != (known[name].default_factory() if default is MISSING else default)
@@ -129,15 +132,22 @@ def test_the_tables_name_each_field_with_another_value_than_its_default():
 
 @pytest.mark.slow
 @pytest.mark.spark
-@pytest.mark.parametrize("name", ["none", *HONOURED])
-def test_each_number_gives_what_it_gives_in_the_job(spark, folder, default, name):
-    base = {} if name == "balance" else BASE | BESIDE.get(name, {})  # without balance a threshold is refused
-    config = CurationConfig(**base | ({name: HONOURED[name]} if name in HONOURED else {}))
-    expected = of_job(folder, config)
-    found = on_dataframes(spark, folder, config)
+@pytest.mark.parametrize("names", TOGETHER, ids="-".join)
+def test_numbers_give_what_they_give_in_the_job_and_each_changes_it(spark, folder, names):
+    expected = of_job(folder, config_of(names))
+    found = on_dataframes(spark, folder, config_of(names))
     for part in expected:
         assert found[part] == expected[part]
-    assert (expected == default) == (name in ("none", *SAME_ROWS))
+    for name in names:
+        without = of_job(folder, config_of([each for each in names if each != name]))
+        assert (without == expected) == (name in SAME_ROWS), name
+
+
+def config_of(names: Sequence[str]) -> CurationConfig:
+    """Return the config with the values of these fields."""
+    base = {} if "balance" in names else BASE  # without balance a threshold is refused
+    beside = {field: value for name in names for field, value in BESIDE.get(name, {}).items()}
+    return CurationConfig(**base | beside | {name: HONOURED[name] for name in names})
 
 
 @pytest.mark.parametrize("name", REFUSED)
