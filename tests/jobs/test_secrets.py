@@ -3,19 +3,25 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
 from base64 import b64encode
+from pathlib import Path
 
+import pyspark
 import pytest
 
 from metadata import Entries, commands
 from runtime.storage import remote
+from tests.support import hub_server
 from tests.support.checkout import ROOT
 from tests.support.http_server import Answer, serving
+from tests.support.hub_runs import tables
 from tests.support.remote_files import Ranged
 
 USER, WORD, SIGNATURE = "zanzibar", "quokka7", "d00dfeed"
-SECRETS = (USER, WORD, SIGNATURE, b64encode(f"{USER}:{WORD}".encode()).decode().rstrip("="))
+OF_URLS = (USER, WORD, SIGNATURE, b64encode(f"{USER}:{WORD}".encode()).decode().rstrip("="))
+SECRETS = (*OF_URLS, hub_server.TOKEN, hub_server.SIGNATURE)
 LINES = "".join(json.dumps({"url": f"http://a.example/{i}", "text": f"dog {i}"}) + "\n" for i in range(99)).encode()
 TAB = "# Test\tjpn\thttp://example.org\tCC0\n00000001-n\tjpn:lemma\t猫\n".encode()
 
@@ -45,7 +51,7 @@ def guarded():
 
 
 @pytest.fixture
-def curate(tmp_path):
+def curate(tmp_path, tmp_path_factory):
     """Run curate twice by one spark-submit, and save what Spark shows and stores; return the finished process."""
     for name in ("pages", "events"):
         (tmp_path / name).mkdir()
@@ -53,15 +59,19 @@ def curate(tmp_path):
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": (tmp_path / "events").as_uri(),
         "spark.eventLog.compress": "false",
+        "spark.executorEnv.HF_TOKEN": hub_server.TOKEN,
         "spark.ui.enabled": "true",
         "spark.port.maxRetries": "100",
     }
+    conf = tmp_path_factory.mktemp("conf") / "conf"
+    shutil.copytree(Path(pyspark.__file__).parent / "conf", conf)  # what makes it start on any Java
+    (conf / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
 
     def run(first: list, second: list) -> subprocess.CompletedProcess:
-        flags = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
         job = [ROOT / "tests" / "support" / "job_with_pages.py", tmp_path / "pages", *first, "--", *second]
-        command = ["spark-submit", "--master", "local[2]", *flags, *map(str, job)]
-        return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=600)
+        command = ["spark-submit", "--master", "local[2]", *map(str, job)]
+        environment = os.environ | {"SPARK_CONF_DIR": str(conf)}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
 
     return run
 
@@ -75,7 +85,9 @@ def told(folder, *texts: str) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.spark
-def test_a_run_over_guarded_urls_and_one_that_ends_in_a_worker_tell_none_of_their_secrets(guarded, curate, tmp_path):
+def test_runs_over_guarded_urls_and_a_private_dataset_tell_none_of_their_secrets(guarded, hub, curate, tmp_path):
+    """The second run ends in a worker."""
+    commit = hub.dataset("o/pairs", tables(), private=True)
     metadata = tmp_path / "metadata"
     Entries.build({"en": ["dog"]}).save(metadata)
     for path in metadata.iterdir():
@@ -84,6 +96,7 @@ def test_a_run_over_guarded_urls_and_one_that_ends_in_a_worker_tell_none_of_thei
         guarded.with_user("/a.jsonl", LINES),
         guarded.signed("/b.jsonl", Ranged(LINES)),
         f"simplecache::{guarded.signed('/c.jsonl.gz', Ranged(gzip.compress(LINES)), query='sig')}",
+        "hf://datasets/o/pairs",
     ]
     given = guarded.with_user("/metadata", b"").rstrip("/")
     excluded = guarded.signed("/list.txt", Ranged(b"other.example\n"), query="sig")
@@ -97,9 +110,11 @@ def test_a_run_over_guarded_urls_and_one_that_ends_in_a_worker_tell_none_of_thei
     assert done.returncode != 0
     assert "b.warc.wat.gz?part=1 cannot be read" in done.stderr
     run = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert (run["rows"]["pairs"], run["rows"]["files"]) == (297, 3)
+    assert (run["rows"]["pairs"], run["rows"]["files"]) == (297 + 2000, 3 + 4)
     paths = [each["path"].rpartition("/")[2] for each in run["made_from"]["inputs"]]
-    assert paths == ["a.jsonl", "b.jsonl?part=1", "c.jsonl.gz"]
+    assert paths[4:] == ["a.jsonl", "b.jsonl?part=1", "c.jsonl.gz"]
+    assert run["made_from"]["inputs"][0]["path"] == f"hf://datasets/o/pairs@{commit}/data/00000.parquet"
+    assert hub.most_at_once <= 16
     pages = b"".join(path.read_bytes() for path in (tmp_path / "pages").iterdir())
     assert b"sun.java.command" in pages
     assert b"cannot be read" in pages

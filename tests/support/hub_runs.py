@@ -4,7 +4,6 @@ import io
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
@@ -72,15 +71,15 @@ class Searched:
         for number, line in enumerate(text.splitlines()):
             self._search(f"{name}, line {number}", line.encode())
 
-    def while_running(self, program: subprocess.Popen, mark: str, parts: Sequence[str] = ("environ", "cmdline")) -> str:
-        """Search `parts` of all processes whose environment has `mark`, until a program ends, and what it printed."""
+    def while_running(self, program: subprocess.Popen, mark: str) -> str:
+        """Search all processes whose environment has `mark`, until a program ends, and what it printed."""
         with ThreadPoolExecutor(1) as pool:
             printed = pool.submit(program.communicate, timeout=600)
             while not printed.done():
                 for process in Path("/proc").glob("[0-9]*"):
                     with suppress(OSError):  # it has ended
                         if mark.encode() in (process / "environ").read_bytes():
-                            for part in parts:
+                            for part in ("environ", "cmdline"):
                                 self._search(f"{process}/{part}", (process / part).read_bytes())
                 time.sleep(0.3)
         text: str = printed.result()[0]
