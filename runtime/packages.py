@@ -194,9 +194,12 @@ def has_table(package: str, table: str) -> bool:
 _EXTRAS = {row["package"]: row["extra"] for row in table_rows("runtime", "extras.csv")}
 
 
-def versions() -> dict[str, str | None]:
-    """Return the versions of Python and of the packages that affect results, by name; None if not installed."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
+def versions(more: Iterable[str] = ()) -> dict[str, str | None]:
+    """Return the versions of Python and of the packages that affect results, by name; None if not installed.
+
+    `more` has the names of further packages.
+    """
+    return {"python": platform.python_version()} | {name: _version(name) for name in (*LIBRARIES, *more)}
 
 
 def _version(name: str) -> str | None:

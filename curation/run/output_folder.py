@@ -32,7 +32,7 @@ from runtime.storage.json_files import read_json, write_json
 from runtime.storage.listing import RUN
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import head_rows
-from runtime.storage.paths import existing, files, is_url, make_folder, remove
+from runtime.storage.paths import existing, files, is_url, make_folder, names, remove
 from runtime.storage.scratch import scratch
 from runtime.storage.whole import WORK, require_no_link
 from runtime.tallies import TaskResult, values_under
@@ -46,7 +46,8 @@ SAMPLE_ROWS = 1000  # curated rows from which the report picks examples of each 
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a finished run; the first, run.json, is written last
 RESULTS = ("counts.parquet", "thresholds.json")
 PARTS = (TABLES_FOLDER, "pairs", "matched", "gated", REMOVED_PART, "curated", *RESULTS, *DESCRIPTIONS)
-REOPENED = ("matched",)  # parts that the next run continues if this one breaks off
+GATE = "gate"  # in the work folder: the finished steps of a gate
+REOPENED = ("matched", GATE)  # what the next run continues if this one breaks off
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Output:
     def matched_files(self) -> list[OwnFile]:
         """Return the files of matched/; InputError if a file is missing or is not of this run."""
         checksums = (self.parts.stamp("matched") or {}).get("checksums")
-        self._record("matched", checksums or {})
+        self.record("matched", checksums or {})
         folder = self.path / "matched"
         return own_files(folder, checksums, f"delete {folder} and {AGAIN}")
 
@@ -170,11 +171,24 @@ class Output:
         counted = {"tallies": result.rows(), "checksums": dict(sorted(result.files.items())), "facts": result.facts}
         self.parts.finish("matched", stamped(self.description) | {"lineage": lineage} | counted)
 
-    def finish(self, part: str, checksums: dict[str, str]) -> None:
-        """Give its name to a complete part of the results; `checksums` maps each file's name to its checksum."""
+    def gate_parts(self, made_from: str) -> Parts:
+        """Return the parts of the gate with this digest, whose steps outlive this run; remove the steps of others."""
         self.owner.require()
-        self.parts.finish(part)
-        self._record(part, checksums)
+        gates = self.path / WORK / GATE
+        for name in names(gates) - {made_from}:
+            remove(gates / name)
+        return Parts(self.path, gates / made_from)
+
+    def finish(
+        self, part: str, checksums: dict[str, str], stamp: dict | None = None, parts: Parts | None = None
+    ) -> None:
+        """Give its name to a complete part of the results; `checksums` maps each file's name to its checksum.
+
+        The part was begun in `parts`, by default those of this run; it may have a stamp.
+        """
+        self.owner.require()
+        (parts or self.parts).finish(part, stamp)
+        self.record(part, checksums)
 
     def write_results(self, run: Run, rates: np.ndarray, times: list[dict]) -> None:
         """Write the files that describe the run; run.json is the last, and makes the folder complete.
@@ -210,7 +224,8 @@ class Output:
         sums = values_under(self.checksums, f"{part}/")
         return own_files(self.path / part, sums, AGAIN) if sums else []
 
-    def _record(self, part: str, checksums: dict[str, str]) -> None:
+    def record(self, part: str, checksums: dict[str, str]) -> None:
+        """Let run.json list the files of a part, which this run has finished or reuses."""
         self.checksums.update({f"{part}/{name}": checksum for name, checksum in checksums.items()})
 
     def remove_work(self) -> None:

@@ -261,7 +261,7 @@ class GateHook(Protocol):
         """Return the conditions as text, one line for each condition and table."""
 
     def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], TaskResult, dict[str, Any]]:
-        """Write the images that pass into the part `gated`, started anew.
+        """Finish the part `gated`, the images that pass, unless an earlier run has finished it for the same gate.
 
         Return its files, the counts of the last step, with the images that `passed`, and the gate's entries of
         run.json: `gate`, and `downloads` if the gate downloads images.

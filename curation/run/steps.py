@@ -100,11 +100,7 @@ class Steps:
     def gate(self, images: MatchedImages, gate: GateHook) -> tuple[MatchedImages, dict[str, Any]]:
         """Write the matched images that pass the gate into gated/; return these images, and the facts of the gate."""
         files, last, facts = gate.let_pass(images.files, self._context)
-        number = self._complete(files, int(last["passed"])).number
-        checksums = {file.path.name: str(file.checksum) for file in files}
-        self.output.retract_results()
-        self.output.finish("gated", checksums)
-        return MatchedImages(own_files(self.output.path / "gated", checksums, AGAIN), number), facts
+        return MatchedImages(files, int(last["passed"])), facts
 
     def count(self, images: MatchedImages) -> EntryCounts:
         """Return, for each entry, the number of texts that contain it."""

@@ -25,6 +25,7 @@ from runtime.storage.paths import FullDisk, as_path, files, files_below, in_thre
 CLUSTERED = "clusters.json"  # in a folder that clip-cluster wrote
 # Folders in which every file has a recorded checksum.
 PARTS = ("curated", "removed", "matched", "gated", "gate_removed", "clusters", "copies")
+STAMPED = ("matched", "gated")  # of these, the folders with a stamp of their own
 NAMED = 5  # at most this number of faults is listed
 # The files by which folders are known, by the first that a folder has, with the remedy for damage in the folder.
 REMEDIES = {
@@ -87,8 +88,8 @@ def _verified(folder: Path, kind: str, checks: list[FolderCheck], unknown: list[
 
 def _of_run(path: Path, facts: dict) -> list[FolderCheck]:
     """Return the checks of a run's files that have checksums of their own."""
-    has_matched = any(name.startswith("matched/") for name in facts["checksums"])
-    checked = [] if facts.get("removals") else ["times.json", *([f"matched/{STAMP}"] if has_matched else [])]
+    stamped = [part for part in STAMPED if any(name.startswith(f"{part}/") for name in facts["checksums"])]
+    checked = [] if facts.get("removals") else ["times.json", *(f"{part}/{STAMP}" for part in stamped)]
     checked += [
         f"{part}/{file.name}"
         for part in ("pairs", "matched")
@@ -153,7 +154,7 @@ _OF_OTHERS: dict[str, Callable[[Path, dict], list[FolderCheck]]] = {"run.json": 
 def _recorded_files(path: Path) -> list[str]:
     """Return the paths of the files in the folders PARTS."""
     present = [(part, name) for part in PARTS for name in names(path / part)]
-    return [f"{part}/{name}" for part, name in present if not (part == "matched" and STAMP_NAME.fullmatch(name))]
+    return [f"{part}/{name}" for part, name in present if not (part in STAMPED and STAMP_NAME.fullmatch(name))]
 
 
 def _require_checksum(checksum: str, path: Path) -> None:

@@ -144,6 +144,27 @@ def expand(path: str, deep: bool = True) -> ListedFiles | None:
     in it. Hidden files count only if the path names them. Only regular files count: anything else is refused with an
     InputError if `path` names it, and passed over with a warning in a folder.
     """
+    contents = _contents(path, deep)
+    if contents is not None:
+        _warn_of(contents.passed_over, path)
+    return contents
+
+
+def listed_versions(paths: Iterable[str | os.PathLike[str]]) -> list[list[str]]:
+    """Return the path, without secrets, and the version of each file that `paths` name, as texts for a digest.
+
+    A path that names no file, or that cannot be looked up, adds nothing: whoever reads it raises that error.
+    """
+    found: list[list[str]] = []
+    for path in paths:
+        with suppress(OSError, ImportError, ValueError):
+            contents = _contents(str(path))
+            files = contents.files if contents else []
+            found += [[hidden(name), repr(version)] for name, version in files]
+    return found
+
+
+def _contents(path: str, deep: bool = True) -> ListedFiles | None:
     require_utf8(path)
     system, inner = system_of(path)
     listed = persist(path, lambda: _infos(system, inner, deep), lambda: None, LOOKS)
@@ -155,9 +176,8 @@ def expand(path: str, deep: bool = True) -> ListedFiles | None:
     kinds = {name: kind for name in odd if (kind := other_kind(name))}
     infos = [info for info in listed.infos if info["name"] not in kinds]
     files = [(_full_path(system, info["name"], path), version_of(system, info)) for info in infos]
-    hidden, folders = ([_full_path(system, name, path) for name in names] for names in (listed.hidden, listed.folders))
-    _warn_of(kinds, path)
-    return ListedFiles(files, listed.is_file, hidden, folders, kinds)
+    unseen, folders = ([_full_path(system, name, path) for name in names] for names in (listed.hidden, listed.folders))
+    return ListedFiles(files, listed.is_file, unseen, folders, kinds)
 
 
 @contextmanager

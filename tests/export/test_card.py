@@ -12,8 +12,9 @@ import yaml
 from curation.config import CurationConfig
 from curation.leaves.export.card import card, croissant, description
 from curation.leaves.export.huggingface import HuggingFace
+from curation.leaves.gate.gate import gate_facts
 from curation.leaves.gate.judge import standard
-from curation.leaves.gate.options import GateOptions, gate_facts
+from curation.leaves.gate.options import GateOptions
 from curation.run.results import Results
 from runtime.tallies import TaskResult
 from runtime.wording import percent
@@ -144,7 +145,7 @@ def with_parameters(facts: dict, **given) -> dict:
 def with_gate(facts: dict, **options) -> dict:
     """Facts of a run with a gate of these options that removed nothing."""
     steps = GateOptions(**options).find().steps
-    gate = gate_facts(steps, {name: TaskResult() for name in steps})["gate"]
+    gate = gate_facts(step.facts(TaskResult()) for step in steps.values())["gate"]
     return facts | {"gate": gate, "rows": facts["rows"] | {"gated": 60}}
 
 

@@ -56,7 +56,8 @@ TABLE_OF_KINDS = [
     of("removed", "curated/*", of_removed, REMOVE_AGAIN, AGAIN),
     of("removed", "counts.parquet", of_removed, f"{AGAIN}|{NO_RUN}", AGAIN),
     of("removed", "thresholds.json", of_removed, REMOVE_AGAIN, AGAIN, missing=READ_WITHOUT),
-    of("gated", "gated/*", everything, f"gated/00000.parquet is .*{AGAIN}", AGAIN),
+    of("gated", "gated/*.parquet", everything, f"gated/00000.parquet is .*{AGAIN}", AGAIN),
+    of("gated", "gated/_made_from.json", everything, "", f"gated/_made_from.json is .*{AGAIN}"),
     of(
         "curated", "matched/*.parquet", gone_on(t=20), rf"delete \S*matched and {GO_ON}", f"delete matched/ and {AGAIN}"
     ),

@@ -10,11 +10,11 @@ from curation.config import CurationConfig
 from curation.leaves.gate.options import GateOptions
 from curation.leaves.gate.single_checks import SingleChecks, find
 from curation.matching import Matching
+from curation.run.output_folder import Output
 from curation.run.request import Context
 from curation.schemas import MATCHED
 from metadata import Entries
 from runtime.engine import Engine
-from runtime.folders.folder import Parts
 from runtime.progress import Progress
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import read_table
@@ -40,18 +40,11 @@ def gated(
     """Return the images that pass, in the order of files, and what was counted: the last result, and the facts."""
     folder.mkdir(exist_ok=True)
     place = folder / f"gate{len(list(folder.iterdir()))}"
-    write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), parts)
-    gate = options.find()
-    (place / "artefacts").mkdir()
-    parts_of_run = Parts(place, place / "work")
-    output = SimpleNamespace(
-        parts=parts_of_run,
-        artefacts=place / "artefacts",
-        retract_results=lambda: None,
-        finish=lambda part, checksums: parts_of_run.finish(part),
-    )
-    context = Context(engine, config or CurationConfig(), output, Progress(), lambda: MATCHES)
-    files, last, facts = gate.let_pass(own_files(place / "in", None, ""), context)
+    with Output.claim(place, {"inputs": [], "exclusion": None}) as output:
+        write_parts(place / "in", pa.RecordBatch.from_pylist(images, MATCHED), parts)
+        context = Context(engine, config or CurationConfig(), output, Progress(), lambda: MATCHES)
+        files, last, facts = options.find().let_pass(own_files(place / "in", None, ""), context)
+        output.remove_work()
     assert all(pq.read_schema(file.path) == MATCHED for file in files)
     rows = [row for file in files for row in read_table(file).to_pylist()]
     return rows, SimpleNamespace(last=last, facts=lambda: facts)

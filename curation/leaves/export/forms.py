@@ -10,7 +10,6 @@ import re
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from functools import partial
 from os import PathLike
@@ -40,8 +39,7 @@ from runtime.folders.derived import AlreadyComplete, Derivation, Derived, derivi
 from runtime.messages import did_you_mean
 from runtime.packages import has, hooks, usable_hooks, versions
 from runtime.progress import Progress
-from runtime.redaction import hidden
-from runtime.storage.listing import Version, expand
+from runtime.storage.listing import listed_versions
 from runtime.storage.own_files import OwnFile
 from runtime.storage.paths import absolute, as_path
 from runtime.tallies import Tallies
@@ -239,17 +237,9 @@ def export(
 def _description(run: FinishedRun, form: Form, paths: Iterable[str | PathLike[str]]) -> dict[str, Any]:
     """Return all that an export depends on: the run, the form with its options, and the versions of files read."""
     options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__}
-    read = [[hidden(path), repr(version)] for argument in paths for path, version in _listed(argument)]
+    read = listed_versions(paths)
     name = f"{type(form).__module__}.{type(form).__qualname__}"
     return {"run": run.digest, "form": name, "options": options, "read": read, "versions": versions()}
-
-
-def _listed(path: str | PathLike[str]) -> list[tuple[str, Version]]:
-    """Return the files that a path names, with versions; [] if it names none, as the form raises that error later."""
-    with suppress(OSError, ImportError, ValueError):
-        listed = expand(str(path))
-        return listed.files if listed else []
-    return []
 
 
 def of_clusters(choice: Choice) -> str:

@@ -1,44 +1,38 @@
-"""The options of a gate, the flags that give them, and the gate: an ordered list of steps that are each whole.
+"""The options of a gate, and the flags that give them.
 
 The gate decides which matched images stay, and with which of their texts. All files are opened before any task starts.
-Each step reads the files that the step before wrote. Another installed package can add a step through the entry point
-GROUP; a user asks for it with `--gate-step NAME=VALUE`.
+Another installed package can add a step through the entry point GROUP; a user asks for it with `--gate-step
+NAME=VALUE`.
 """
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import chain
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from curation.joins.image_tables import Paths
 from curation.leaves.gate import warm_gate
 from curation.leaves.gate.evaluation import NEAR
+from curation.leaves.gate.gate import GROUP, Gate
 from curation.leaves.gate.given_tables import GivenTables
 from curation.leaves.gate.judge import OUTPUTS
 from curation.leaves.gate.listed_hashes import HashTables
 from curation.leaves.gate.policies import RULES, Policy
-from curation.leaves.gate.step import Removed, Step, StepFolder, parts_in
+from curation.leaves.gate.step import Step
 from curation.leaves.near_duplicates.copies import COMPARISONS
 from curation.leaves.near_duplicates.vectors import require_cosine
-from curation.schemas import REMOVED_PART
 from runtime.argument_types import require_part, require_several, typed
 from runtime.arguments import Parser, add_fields, add_flags, helps, made
-from runtime.errors import AGAIN, InputError
+from runtime.errors import InputError
 from runtime.messages import did_you_mean
-from runtime.packages import hooks, named_in_errors, own_hooks
-from runtime.storage.own_files import OwnFile, own_files
-from runtime.tallies import TaskResult
+from runtime.packages import hooks, own_hooks
+from runtime.storage.listing import listed_versions
 from runtime.warming import Call
-
-if TYPE_CHECKING:
-    from curation.run.request import Context
-
-GROUP = "clip_curation.gate_steps"
-LAST = "gated"  # the name of the folder that the last step writes
 
 
 @typed
@@ -109,6 +103,16 @@ class GateOptions:
         return GivenTables.find(self.status, self.only, self.images)
 
     @property
+    def paths(self) -> list[str | PathLike[str]]:
+        """All paths that the options name, and other values that may be paths: agents of hosts, values of steps."""
+        judge = () if self.judge is None else (self.judge,)
+        of_steps = filter(None, self.named.values())
+        of_hosts = (*self.robots, *self.robots_agents)
+        of_sets = (*self.decontaminate, *self.decontaminate_texts)
+        tables = (*self.status, *self.only, *chain.from_iterable(self.images), *self.same_meaning, *self.match_captions)
+        return [*tables, *of_hosts, *of_sets, *judge, *of_steps]
+
+    @property
     def tables(self) -> GivenTables:
         """The tables that conditions on images need."""
         return self.all_tables if self.asks_of_images else replace(self.all_tables, images=())
@@ -161,6 +165,7 @@ class GateOptions:
         if self.judge is not None and not any(rule.rule.name in OUTPUTS for rule in self.rules.rules):
             raise InputError(f"--judge {self.judge} decides on the rules junk and headline; ask for one by --policy")
         asked = {*own_hooks(GROUP), *self.named}
+        read = listed_versions(self.paths)  # before a file is read: a file that changes meanwhile makes another gate
         hooked = {name: hook.find(self, _is_step, "a Step") for name, hook in hooks(GROUP).items() if name in asked}
         steps = {name: step for name, step in hooked.items() if step is not None}
         if self.keep_removed is not None and not any(step.removes for step in steps.values()):
@@ -168,76 +173,11 @@ class GateOptions:
                 "--keep-removed writes down what a gate removes, and nothing is asked for that removes images; give a "
                 "condition or a policy"
             )
-        return Gate(self, steps, HashTables.among(self.all_tables, hashes))
+        return Gate(self, steps, HashTables.among(self.all_tables, hashes), read)
 
 
 def _is_step(hook: Any) -> bool:
     return isinstance(hook, Step) and type(hook).write is not Step.write
-
-
-@dataclass(frozen=True)
-class Gate:
-    """The gate of a run: its steps in order, with all files found; its truth value is whether it has steps.
-
-    `hashes` are the tables in which listed hashes are looked up.
-    """
-
-    options: GateOptions
-    steps: Mapping[str, Step]
-    hashes: HashTables
-
-    def __bool__(self) -> bool:
-        return bool(self.steps)
-
-    def lines(self) -> list[str]:
-        """Return all that the steps ask of images, as lines for people: one per kind of condition."""
-        asked: dict[str, list[str]] = {}
-        for step in self.steps.values():
-            for what, conditions in step.asks().items():
-                asked.setdefault(what, []).extend(conditions)
-        asked |= {"steps": [*self.options.steps]}
-        return [f"{what}: {', '.join(dict.fromkeys(conditions))}" for what, conditions in asked.items() if conditions]
-
-    def let_pass(self, images: Sequence[OwnFile], context: Context) -> tuple[list[OwnFile], TaskResult, dict[str, Any]]:
-        """Run all steps; return the files of the images that pass, the last result, and the facts for run.json.
-
-        The last step writes these files, to the folder LAST of the output.
-        """
-        steps: dict[str, Step] = {}
-        for name, step in self.steps.items():
-            with named_in_errors(GROUP, name):
-                steps[name] = step.prepare(context)
-        counted: dict[str, TaskResult] = {}
-        sampled: dict[str, str] = {}
-        share, silent = self.options.keep_removed or 0.0, self.options.rules.silent
-        removed = context.output.parts.begin(REMOVED_PART) if share else None
-        with context.progress.stage("gate images"):
-            for name, step in steps.items():
-                folder = context.output.parts.begin(LAST if name == [*steps][-1] else name)
-                asked = (share, context.config.seed, silent)
-                sample = Removed(removed, name, *asked) if removed and step.removes else None
-                with named_in_errors(GROUP, name):
-                    counted[name] = step.write(images, StepFolder(folder, sample), context)
-                    step.require(counted[name], context.config)
-                checksums, more = parts_in(counted[name].files)
-                images, sampled = own_files(folder, checksums, AGAIN), sampled | more
-        if sampled:
-            context.output.retract_results()
-            context.output.finish(REMOVED_PART, sampled)
-        facts = gate_facts(steps, counted)
-        if self.options.policy:
-            facts["gate"]["policy"] = [*self.options.policy]
-        return list(images), counted[name], facts
-
-
-def gate_facts(steps: Mapping[str, Step], counted: Mapping[str, TaskResult]) -> dict[str, Any]:
-    """Return the facts for run.json: `gate` and, if a download was asked for, `downloads`."""
-    gate: dict[str, Any] = {"tables": [], "conditions": [], "texts": []}
-    for name, step in steps.items():
-        for key, value in step.facts(counted[name]).items():
-            gate[key] = gate[key] + value if key in gate else value
-    downloads = gate.pop("downloads", None)
-    return {"gate": gate} | ({"downloads": downloads} if downloads else {})
 
 
 POLICY = {
