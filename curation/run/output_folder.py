@@ -3,7 +3,8 @@
 `pairs/` holds the matched pairs of each input, with stamps (`checkpoints`): an interrupted run, or one with more
 inputs, continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete. `matched/`
 also holds the description of what it was made from, so that a run with another threshold, seed or target size can reuse
-it. Inputs may be added and exclusion lists may change; a folder that differs from its run in anything else is refused.
+it; so does `gated/`, for a run with another threshold or target size. Inputs may be added and exclusion lists may
+change; a folder that differs from its run in anything else is refused.
 """
 
 from __future__ import annotations
