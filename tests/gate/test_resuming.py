@@ -134,7 +134,7 @@ def finished_again(watched: Watched, inputs: Path, output: Path, **more) -> list
 
 
 @pytest.mark.parametrize(
-    ("of_tasks", "every"), [(False, 3), pytest.param(False, 1, marks=SLOW), pytest.param(True, 3, marks=SLOW)]
+    ("of_tasks", "every"), [(False, 5), pytest.param(False, 1, marks=SLOW), pytest.param(True, 3, marks=SLOW)]
 )
 def test_a_gate_that_is_killed_continues_in_that_step(inputs, undisturbed, watched, tmp_path, of_tasks, every):
     watched.of_tasks, whole = of_tasks, left_by(undisturbed)
