@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.step import Step
+from curation.leaves.gate.step import Rewriting, Step
 from runtime.errors import InputError
 from tests.support.captions import rows_of, run
 from tests.support.checkout import ROOT
@@ -50,6 +50,24 @@ def test_a_step_and_an_observer_of_another_package_take_part(engine, tmp_path, p
     texts = pq.read_table(tmp_path / "run" / "curated", columns=["text"])["text"].to_pylist()
     assert results.facts["lengths"] == {"mean": sum(map(len, texts)) / len(texts)}
     assert '<h2 id="lengths">Lengths of texts</h2>' in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_step_runs_again_for_another_version_of_its_package_or_a_changed_file(engine, tmp_path, parts, monkeypatch):
+    pq.write_table(pa.table({"url": ["https://a.example/1.jpg"], "text": ["a dog"]}), tmp_path / "pairs.parquet")
+    (tmp_path / "value").write_text("3")
+    write, ran = Rewriting.run, []
+    monkeypatch.setattr(Rewriting, "run", lambda *args: ran.append(1) or write(*args))
+    metadata = parts.parent / "my_parts-1.0.dist-info" / "METADATA"
+
+    def another_version():
+        metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 1.1"))
+
+    for change in (another_version, lambda: (tmp_path / "value").write_text("4")):
+        for expected in (1, 0):
+            ran.clear()
+            run(engine, tmp_path, steps=[f"secure={tmp_path / 'value'}"])
+            assert sum(ran) == expected
+        change()
 
 
 def test_a_step_that_is_not_installed_is_refused(parts):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 GROUP = "clip_curation.gate_steps"
 LAST = "gated"  # the name of the folder that the last step writes
-VERSION = 1  # of the stamps of steps
+VERSION = 1  # of stamps, and of what steps write; a higher one runs all gates again
 DAMAGED = "damaged"  # the tally of damaged files
 # Numbers that only the steps after the gate read: a run with others of these reuses the gate.
 OF_BALANCING = (
