@@ -30,7 +30,8 @@ from metadata.wikipedia import articles
 from metadata.words import ICU_VERSION, in_both_alphabets
 from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
-from runtime.folders.folder import STAMP, Parts
+from runtime.folders.descriptor import DESCRIPTOR, Kind
+from runtime.folders.parts import Parts
 from runtime.progress import advance
 from runtime.redaction import with_secrets
 from runtime.storage.listing import version_of
@@ -41,6 +42,7 @@ NUMBERS = tuple(str(number) for number in range(100))  # entries of every langua
 
 log = logging.getLogger("metadata")
 
+COUNTED_PART = Kind("counted entries", "clip-metadata")
 PARTS_VERSION = 2  # version of the format of parts; parts of another version are counted again
 ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
 LISTED_DROPPED = 100  # the most dropped entries per language and reason that metadata.json lists; all are counted
@@ -123,7 +125,7 @@ class Build:
     def has(self, part: BuildPart) -> bool:
         """Return whether a part is complete, undamaged, and made from the same files and parameters."""
         stamp = self.parts.stamp(part.name)
-        if stamp is None or stamp["made_from"] != json.loads(json.dumps(part.made_from)):
+        if stamp is None or stamp.get("made_from") != json.loads(json.dumps(part.made_from)):
             return False
         folder = self.parts.folder / part.name
         return all(
@@ -250,7 +252,7 @@ class Build:
         """Return the stamp of a counted part, the record of how it was made; InputError if it is missing or damaged."""
         stamp = self.parts.stamp(part)
         if stamp is None:
-            raise OwnFile(self.parts.folder / part / STAMP, None, AGAIN).damaged("it cannot be read")
+            raise OwnFile(self.parts.folder / part / DESCRIPTOR, None, AGAIN).damaged("it cannot be read")
         return stamp
 
 

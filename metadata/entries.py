@@ -24,6 +24,8 @@ from metadata.rules import have_letters
 from runtime.argument_types import require_integer, typed
 from runtime.arrow import one_array, require, string_array, string_buffers
 from runtime.errors import InputError
+from runtime.folders.descriptor import Kind
+from runtime.folders.stamps import digest_of
 from runtime.kernel_caches import cache_folder
 from runtime.messages import quoted
 from runtime.redaction import hidden
@@ -50,6 +52,7 @@ SCHEMA = pa.schema(
 
 ENTRIES_VERSION = 1  # version of the format of the two files
 ENTRIES, FACTS = "entries.parquet", "metadata.json"
+METADATA = Kind("metadata", "clip-metadata", ENTRIES_VERSION, FACTS)
 REMEDY = "build the metadata again"
 
 _GROUP_ROWS = 1 << 20  # rows of a row group
@@ -94,10 +97,12 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
         require_room(size)
         more = facts()
     together = sha256_of_all(sums)
-    members = {"version": ENTRIES_VERSION, "name": metadata_name(more.get("recipe", {}).get("date"), together)}
+    recipe = more.get("recipe")
+    members: dict[str, Any] = {"name": metadata_name((recipe or {}).get("date"), together)}
     members |= {"digest": digest_of_all(digests), "sha256": together, "sha256_of": sums}
     members |= {"entries": writer.rows, "languages": counts}
-    write_json(directory / FACTS, members | more | {"checksums": {ENTRIES: checksum}})
+    made_from = digest_of(recipe) if recipe else None
+    write_json(directory / FACTS, METADATA.content(made_from, {ENTRIES: checksum}, members | more))
 
 
 def entries_file(directory: Path) -> OwnFile:

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from metadata.build import NGRAMS, Build, BuildPart
+from metadata.build import COUNTED_PART, NGRAMS, Build, BuildPart
 from metadata.config import MetadataConfig
 from metadata.entries import ENTRIES, FACTS, Entries
 from metadata.sources import Sources
@@ -16,8 +16,8 @@ from metadata.stages.titles import TitlePlan, title_entries
 from runtime.argument_types import typed
 from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.errors import InputError
-from runtime.folders.folder import Parts
 from runtime.folders.ownership import claimed
+from runtime.folders.parts import Parts
 from runtime.progress import Progress
 from runtime.storage.json_files import read_json
 from runtime.storage.paths import local_folder, make_folder, names, remove
@@ -171,9 +171,8 @@ class Counting:
         return is_counted
 
     def _finish(self, part: BuildPart, result: TaskResult) -> None:
-        checksums = dict(sorted(result.files.items()))
-        counted = {"tallies": result.rows(), "checksums": checksums, "facts": result.facts}
-        self.build.parts.finish(part.name, {"made_from": part.made_from} | counted)
+        facts = {"tallies": result.rows(), "facts": result.facts}
+        self.build.parts.finish(part.name, COUNTED_PART.content(part.made_from, result.files, facts))
         log.debug("%s: counted", part.title)
 
     @cached_property

@@ -25,7 +25,7 @@ from metadata.sources import Sources
 from metadata.wordnet import package_folder
 from metadata.words import ICU_VERSION
 from runtime.errors import InputError
-from runtime.folders.folder import Parts
+from runtime.folders.parts import Parts
 from runtime.kernel_caches import cache_folder
 from runtime.packages import __version__, require_packages, table_rows
 from runtime.progress import Progress

@@ -231,12 +231,13 @@ def each_joined(
 
     Finished files are not made again. Return the sum of all results.
     """
-
-    def begin(missing: list[WorkItem[OwnFile]], task: Task[OwnFile]) -> None:
+    of_folder = folder.part(items_of(files), part)
+    missing = of_folder.missing
+    if missing:
         with folder.progress.stage(f"{title} of {len(missing)} of {counted(len(files), 'file')}"):
-            Join(images_in([item.content for item in missing]), tables).write(folder.engine, _make, missing, task)
-
-    return folder.fill(items_of(files), make, begin, part)
+            join = Join(images_in([item.content for item in missing]), tables)
+            join.write(folder.engine, _make, missing, of_folder.task(make))
+    return of_folder.commit()
 
 
 def _make(number: int, stream: RowStream, items: Sequence[WorkItem[OwnFile]], task: Task[OwnFile]) -> TaskResult:

@@ -23,7 +23,7 @@ from runtime.packages import versions
 from runtime.tallies import TaskResult
 from runtime.wording import number, percent, quotient
 
-RUN_JSON_VERSION = 1  # version of the formats of run.json and thresholds.json
+THRESHOLDS_VERSION = 1  # version of the format of thresholds.json
 LISTED_ITEMS = 20  # number of listed entries per language, and of listed damaged inputs and unknown labels
 
 
@@ -72,7 +72,7 @@ class Run:
     def thresholds_json(self) -> dict[str, Any]:
         """Return the content of thresholds.json."""
         return {
-            "version": RUN_JSON_VERSION,
+            "version": THRESHOLDS_VERSION,
             "p": self.thresholds.tail_share,
             "p_assumed": self.thresholds.assumed,
             "languages": {code: self._threshold_row(code) for code in self.codes()},
@@ -80,9 +80,8 @@ class Run:
 
     @cached_property
     def run_json(self) -> dict[str, Any]:
-        """The content of run.json, without the checksums of files."""
+        """The facts of run.json, the descriptor of the run."""
         facts = {
-            "version": RUN_JSON_VERSION,
             "made": self.made,
             "parameters": asdict(self.config),
             "made_from": self.made_from,

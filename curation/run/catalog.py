@@ -21,17 +21,19 @@ from curation.inputs.tables.parquet_tables import string_columns
 from runtime.arrow import as_bytes
 from runtime.engine.spark import map_batches
 from runtime.errors import InputError
+from runtime.folders.descriptor import Kind, complete
 from runtime.folders.stamps import Input
 from runtime.messages import no_column
 from runtime.redaction import hidden
-from runtime.storage.checksums import content_digest
+from runtime.storage.checksums import checksum_of, content_digest
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import files, make_folder, remove
 from runtime.storage.scratch import staged
 from runtime.storage.whole import whole
 
 ROW_GROUP = 100_000
-COPIED = pa.schema([pa.field("name", pa.string()), pa.field("size", pa.int64())])
+TABLE = Kind("a copied table", "clip-curate")
+COPIED = pa.schema([pa.field("name", pa.string()), pa.field("size", pa.int64()), pa.field("checksum", pa.string())])
 
 
 def copied_inputs(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -> list[Input]:
@@ -43,11 +45,14 @@ def copied_inputs(spark: SparkSession, table: str, columns: TableOptions, tables
     """
     rows, schema = _columns(_opened(spark, table), columns, f"{TABLE_PREFIX}{table}")
     folder = make_folder(tables / folder_of(table))
+    remove(folder / TABLE.descriptor)
     written = map_batches(rows, lambda batches: _copy(batches, schema, folder), COPIED).collect()
     copied = {row["name"]: row["size"] for row in written}
+    checksums = {row["name"]: row["checksum"] for row in written}
     for path in files(folder):
         if path.name not in copied:
             remove(path)
+    complete(folder, TABLE.content(hidden(table), checksums, {}))
     inputs = (
         Input(hidden(str(folder / name)), "parquet", size, file_size=size) for name, size in sorted(copied.items())
     )
@@ -85,12 +90,13 @@ def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) ->
                 writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
         if not writer.rows:
             return
-        digest, size, task = content_digest(path), path.stat().st_size, TaskContext.get()
+        digest, checksum, size = content_digest(path), checksum_of(path), path.stat().st_size
+        task = TaskContext.get()
         name = f"{task.partitionId() if task else 0:05d}-{digest}.parquet"
         if not (folder / name).exists() or content_digest(folder / name) != digest:
             with whole(folder / name) as partial_file:
                 shutil.move(path, partial_file)
-    yield pa.RecordBatch.from_pydict({"name": [name], "size": [size]}, schema=COPIED)
+    yield pa.RecordBatch.from_pydict({"name": [name], "size": [size], "checksum": [checksum]}, schema=COPIED)
 
 
 def pair_columns(frame: DataFrame, options: TableOptions, name: str, naming: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from runtime.storage.parquet import require_rows
 from runtime.storage.paths import as_path, names, reachable, read_bytes
 from runtime.tallies import values_under
 
+OF_TIME = ("report.html", "times.json")  # files that differ although the run is the same
 MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
 RERUN = "run the same command of curate again"
 EXPECTED = "give the output folder of a finished run of clip-curate or clip-remove"
@@ -61,7 +62,7 @@ class FinishedRun:
     def digest(self) -> str:
         """A digest of the facts, but for when and by which command line: the same run, made again, has the same."""
         facts = {name: value for name, value in self.facts.items() if name != "made"}
-        checksums = {name: value for name, value in facts.get("checksums", {}).items() if name != "report.html"}
+        checksums = {name: value for name, value in facts.get("checksums", {}).items() if name not in OF_TIME}
         return digest_of(facts | {"checksums": checksums})
 
     @property

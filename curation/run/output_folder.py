@@ -25,9 +25,10 @@ from curation.report.page import write_report
 from curation.schemas import REMOVED_PART
 from runtime import interrupts
 from runtime.errors import AGAIN, InputError, flag
-from runtime.folders.folder import Parts
+from runtime.folders.descriptor import Kind, complete
 from runtime.folders.ownership import Owner, claim, clear_work, is_free, remove_partial, usable_output
-from runtime.folders.stamps import STAMP_NAME, Input, Ledger, input_identity
+from runtime.folders.parts import Parts
+from runtime.folders.stamps import STAMP_NAME, Input, Ledger, Stamps, input_identity
 from runtime.redaction import hidden
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.listing import RUN
@@ -38,7 +39,10 @@ from runtime.storage.scratch import scratch
 from runtime.storage.whole import WORK, require_no_link
 from runtime.tallies import TaskResult, values_under
 
-VERSION = 1
+VERSION = 2
+RUN_FOLDER = Kind("a run", "clip-curate", VERSION, "run.json")
+PAIRS = Kind("matched pairs", "clip-curate", VERSION)
+MATCHED = Kind("matched images", "clip-curate", VERSION)
 CLAIM = "run.json"  # in the work folder: the description of the run that began
 CALLED = {"matched_version": "version of this program"}  # names of the description as users know them
 MAY_DIFFER = ("inputs", "exclusion")  # of runs in one folder; new inputs, or all, are matched again
@@ -143,10 +147,12 @@ class Output:
     def matched_result(self) -> TaskResult | None:
         """Return the result of matching if matched/ was made of the same inputs and exclusion lists, else None.
 
-        It is also None if an older version made matched/, whose stamp has no facts: then inputs are matched again.
+        It is also None if a file is missing.
         """
-        stamp = self.parts.stamp("matched") or {}
-        if "facts" not in stamp or not all(is_same_value(stamp, self.description, name) for name in MAY_DIFFER):
+        stamp = MATCHED.read(self.path / "matched") or {}
+        if not stamp or not all(is_same_value(stamp, self.description, name) for name in MAY_DIFFER):
+            return None
+        if not stamp["checksums"].keys() <= names(self.path / "matched"):
             return None
         return TaskResult(stamp["tallies"], stamp["checksums"], stamp["facts"])
 
@@ -161,16 +167,30 @@ class Output:
         """Return one dict for each run that added inputs: their number as `inputs`, the `first` and the `last` path."""
         return self._earlier().get("lineage", [])
 
-    def finish_matched(self, result: TaskResult) -> None:
-        """Give matched/ its name, as it is complete, and a stamp of description, lineage and result."""
+    def finish_pairs(self, ledger: Ledger) -> None:
+        """Write the descriptor of pairs/, which takes the place of the stamps of its tasks."""
+        self.owner.require()
+        folder = ledger.stamps.folder
+        made_from = {name: value for name, value in self.description.items() if name != "inputs"}
+        complete(folder, PAIRS.content(made_from, ledger.sums.files, {"tasks": ledger.described()}))
+        ledger.stamps.remove()
+
+    def finish_matched(self, result: TaskResult, ledger: Ledger | None = None) -> None:
+        """Give matched/ its name, as it is complete, and a descriptor with lineage and result.
+
+        If the tasks of `ledger` wrote its files, the descriptor takes the place of their stamps.
+        """
         earlier = {*map(input_identity, self._earlier().get("made_from", {}).get("inputs", []))}
         added = [source["path"] for source in self.description["inputs"] if input_identity(source) not in earlier]
         lineage = self.lineage()
         if added:
             lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
         self.owner.require()
-        counted = {"tallies": result.rows(), "checksums": dict(sorted(result.files.items())), "facts": result.facts}
-        self.parts.finish("matched", stamped(self.description) | {"lineage": lineage} | counted)
+        facts = {"lineage": lineage, "tallies": result.rows(), "facts": result.facts}
+        if ledger:
+            facts["tasks"] = ledger.described()
+        self.parts.finish("matched", MATCHED.content(self.description, result.files, facts))
+        Stamps(self.path / "matched", "").remove()
 
     def gate_parts(self, made_from: str) -> Parts:
         """Return the parts of the gate with this digest, whose steps outlive this run; remove the steps of others."""
@@ -204,10 +224,13 @@ class Output:
         counts = run.counts.save(self.path / "counts.parquet", run.entries, rates)
         thresholds = write_json(self.path / "thresholds.json", run.thresholds_json())
         report = write_report(self.path / "report.html", run, rates, head_rows(self.files("curated"), SAMPLE_ROWS))
-        self.checksums.update({"counts.parquet": counts, "thresholds.json": thresholds, "report.html": report})
-        write_json(self.path / "times.json", {"stages": times})
+        stages = write_json(self.path / "times.json", {"stages": times})
+        self.checksums["counts.parquet"] = counts
+        self.checksums["thresholds.json"] = thresholds
+        self.checksums["report.html"] = report
+        self.checksums["times.json"] = stages
         self.owner.require()
-        write_json(self.path / "run.json", run.run_json | {"checksums": dict(sorted(self.checksums.items()))})
+        write_json(self.path / "run.json", RUN_FOLDER.content(run.made_from, self.checksums, run.run_json))
         interrupts.complete()
 
     def retract_results(self) -> None:

@@ -37,6 +37,7 @@ from curation.run.request import OBSERVERS, PDQ_NEAR, Context, GateHook, Observa
 from metadata.rules import have_letters
 from runtime.engine import Engine
 from runtime.errors import AGAIN
+from runtime.folders.descriptor import set_aside
 from runtime.folders.stamps import Ledger
 from runtime.packages import named_in_errors
 from runtime.progress import Progress
@@ -181,19 +182,27 @@ class Steps:
     def _match_inputs(self) -> TaskResult:
         inputs, unique = self.request.files, self.request.options.unique_images
         plan = self._match_plan
-        ledger = self.output.ledger(inputs, unique).completed(self._match_missing, self.output.path, self.progress)
+        ledger = self.output.ledger(inputs, unique).checked(self.progress)
+        if ledger.missing:
+            self._match_missing(ledger)
+        ledger = ledger.completed(self.output.path)
         self.output.owner.require()  # a run that has taken over may own what is pruned
         ledger.prune()
         result = within_limits(ledger.sums, self.request.config)
-        if not unique:
+        if unique:
+            self.output.finish_matched(result, ledger)
+        else:
+            self.output.finish_pairs(ledger)
             with self.progress.stage("group by image", "ranges"):
                 grouped = tasks.group(self.engine, ledger, plan.config.max_texts, self.output.parts.begin("matched"))
             result = TaskResult(result.rows(), facts=result.facts) + grouped  # without the files of pairs/
-        self.output.finish_matched(result)
+            self.output.finish_matched(result)
         return result
 
     def _match_missing(self, ledger: Ledger) -> None:
         options = self.request.options
+        if not options.unique_images:
+            set_aside(ledger.stamps.folder)
         buckets = 0 if options.unique_images else pair_buckets(self.request.files)
         with self.progress.stage(f"match {len(ledger.missing)} of {len(ledger.inputs)} files"):
             tasks.match_inputs(self.engine, ledger, options.columns, self._match_plan, buckets)

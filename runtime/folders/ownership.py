@@ -21,7 +21,7 @@ from uuid import uuid4
 from filelock import UnixFileLock
 
 from runtime.errors import InputError
-from runtime.folders.folder import Parts
+from runtime.folders.parts import Parts
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.locks import MOMENT, Held, take
 from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove

@@ -1,21 +1,23 @@
 """Record which inputs have been read into which files.
 
-Each finished task has one JSON stamp. A stamp is valid only for the same metadata, rules, model and parameters, and for
-unchanged inputs.
+Each finished task has one JSON stamp, until the folder is complete: then the descriptor lists the tasks. A stamp is
+valid only for the same metadata, rules, model and parameters, and for unchanged inputs.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from runtime.arrow import gather
 from runtime.errors import AGAIN, InputError
-from runtime.folders.folder import EARLIER, STAMP
+from runtime.folders.descriptor import DESCRIPTOR, EARLIER
 from runtime.progress import Progress, advance
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.own_files import OwnFile, is_sound
@@ -70,10 +72,10 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Stamps:
-    """The stamps of a run, one JSON file per finished task, which workers write into `folder`.
+    """The stamps of a folder's finished tasks, one JSON file per task, which workers write into `folder`.
 
-    By default a task's files are in `folder` too, and the stamp has their names. With `root`, the stamp has paths
-    relative to the folder `root`.
+    When the folder is complete, its descriptor lists the tasks, and the stamps are removed. By default a task's files
+    are in `folder` too, and the stamp has their names. With `root`, the stamp has paths relative to the folder `root`.
     """
 
     folder: Path
@@ -82,7 +84,11 @@ class Stamps:
 
     def name_of(self, inputs: Sequence[Input]) -> str:
         """Return the name, without extension, of the files that a task makes of `inputs`: a digest."""
-        return digest_of({"made_from": self.made_from, "inputs": _dicts(inputs)})
+        return self.name_of_stated(_dicts(inputs))
+
+    def name_of_stated(self, inputs: list[dict]) -> str:
+        """Return what `name_of` returns, for inputs as stamps state them."""
+        return digest_of({"made_from": self.made_from, "inputs": inputs})
 
     def write(self, inputs: Sequence[Input], result: TaskResult) -> None:
         """Write the stamp of a finished task over `inputs`; only from then on do the task's files count."""
@@ -90,35 +96,51 @@ class Stamps:
         content["checksum"] = digest_of(content)
         write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
-    def read(self) -> Iterator[tuple[Path, Stamp]]:
-        """Yield the path and content of each stamp that has this `made_from` and whose files all exist.
+    def read(self) -> Iterator[Stamp]:
+        """Yield the stamp of each finished task that has this `made_from` and whose files all exist.
 
-        Some stamps may cover inputs of other runs. Few stamps are in memory at a time.
+        Tasks that a descriptor lists come first. Some stamps may cover inputs of other runs.
         """
         present = files(self.folder)
-        paths = [path for path in present if STAMP_NAME.fullmatch(path.name)]
+        paths = [path for path in present if is_stamp(path.name)]
         names = {*files_below(self.root)} if self.root else {path.name for path in present}
-        for path, content in zip(paths, in_threads(read_json, paths), strict=True):
-            stamp = stamp_of(content)
+        for stamp in chain(self._described(), map(stamp_of, in_threads(read_json, paths))):
             if stamp and stamp.made_from == self.made_from and names >= stamp.files.keys():
-                yield path, stamp
+                yield stamp
+
+    def _described(self) -> Iterator[Stamp]:
+        """Yield the stamps of the tasks that the folder's descriptor, or the one that is set aside, lists."""
+        for name in (DESCRIPTOR, EARLIER):
+            content = read_json(self.folder / name) or {}
+            tasks = content.get("tasks", {})
+            if tasks.get("made_from") == self.made_from:
+                checksums = content["checksums"]
+                for task in tasks["finished"]:
+                    sums = {file: checksums[file] for file in task["files"]}
+                    yield Stamp(self.made_from, task["inputs"], task["counts"], sums, task["facts"])
+
+    def remove(self) -> None:
+        """Remove all stamps, which a descriptor has taken the place of."""
+        for path in files(self.folder):
+            if is_stamp(path.name):
+                remove(path)
 
     def forget_damaged(self) -> None:
-        """Remove the stamp of each task with a file whose checksum differs, so that the task runs again."""
+        """Remove each file of a finished task whose checksum differs, so that the task runs again."""
         root = self.root or self.folder
         stamped = [
-            (path, OwnFile(root / name, checksum, AGAIN))
-            for path, stamp in self.read()
-            for name, checksum in stamp.files.items()
+            OwnFile(root / name, checksum, AGAIN) for stamp in self.read() for name, checksum in stamp.files.items()
         ]
         advance(total=len(stamped))
-        damaged = set()
-        for (path, _), is_whole in zip(stamped, in_threads(is_sound, (file for _, file in stamped)), strict=True):
+        for file, is_whole in zip(stamped, in_threads(is_sound, stamped), strict=True):
             advance(done=1)
             if not is_whole:
-                damaged.add(path)
-        for path in damaged:
-            remove(path)
+                remove(file.path)
+
+
+def is_stamp(name: str) -> bool:
+    """Say whether a file has the name of a task's stamp."""
+    return STAMP_NAME.fullmatch(name) is not None and name not in (DESCRIPTOR, EARLIER)
 
 
 def stamp_of(content: object) -> Stamp | None:
@@ -130,20 +152,12 @@ def stamp_of(content: object) -> Stamp | None:
 
 
 @dataclass(frozen=True)
-class Done:
-    """The files of a finished task, and the total number of their rows."""
-
-    files: list[str]
-    rows: int
-
-
-@dataclass(frozen=True)
 class Ledger:
-    """The finished tasks of a run, by the paths of their stamps, and the inputs that no finished task covers."""
+    """The finished tasks of a folder, and the inputs that no finished task covers."""
 
     stamps: Stamps
     inputs: Sequence[Input]  # of the run
-    done: dict[Path, Done]
+    done: list[Stamp]
     missing: list[Input]  # inputs that no stamp in `done` covers
     sums: TaskResult  # of all finished tasks
 
@@ -156,32 +170,33 @@ class Ledger:
     def of(cls, stamps: Stamps, inputs: Sequence[Input]) -> Ledger:
         """Return the ledger of these stamps for a run of `inputs`; stamps that cover other inputs are left out."""
         wanted = {input_identity(asdict(source)): source for source in inputs}
-        done: dict[Path, Done] = {}
+        done: list[Stamp] = []
         covered: set[str] = set()
         sums = TaskResult()
-        for path, stamp in stamps.read():
+        # In the order of names: results do not depend on which tasks an earlier command has finished.
+        for stamp in sorted(stamps.read(), key=lambda stamp: stamps.name_of_stated(stamp.inputs)):
             ids = {input_identity(source) for source in stamp.inputs}
             # Two stamps share an input if a run broke off and one of its tasks ended nevertheless.
             if ids <= wanted.keys() and ids.isdisjoint(covered):
-                done[path] = Done([*stamp.files], int(stamp.result["rows"]))
+                done.append(stamp)
                 covered |= ids
                 sums.merge(stamp.result)
         return cls(stamps, inputs, done, [source for id, source in wanted.items() if id not in covered], sums)
 
-    def completed(self, run: Callable[[Ledger], object], folder: Path, progress: Progress | None = None) -> Ledger:
-        """Return the ledger with all inputs done, after `run(ledger)` has run the tasks of its missing inputs.
+    def checked(self, progress: Progress | None = None) -> Ledger:
+        """Return the ledger after comparing the files of finished tasks; a task with a damaged file is missing then."""
+        if not self.done:
+            return self
+        with (progress or Progress()).stage("compare what is done"):
+            self.stamps.forget_damaged()
+        return Ledger.of(self.stamps, self.inputs)
 
-        A finished task with a damaged file is done again. InputError if inputs still have no stamp in the output
-        `folder` then.
+    def completed(self, folder: Path) -> Ledger:
+        """Return the ledger after the missing tasks have run.
+
+        InputError if inputs still have no stamp in the output `folder`.
         """
-        ledger = self
-        if ledger.done:
-            with (progress or Progress()).stage("compare what is done"):
-                self.stamps.forget_damaged()
-            ledger = Ledger.of(self.stamps, self.inputs)
-        if ledger.missing:
-            run(ledger)
-            ledger = Ledger.of(self.stamps, self.inputs)
+        ledger = Ledger.of(self.stamps, self.inputs) if self.missing else self
         if ledger.missing:
             raise InputError(
                 f"what {len(ledger.missing)} inputs gave was written but is not in {folder}: that is no folder that "
@@ -192,12 +207,12 @@ class Ledger:
     @property
     def files(self) -> list[Path]:
         """The files of all finished tasks."""
-        return [self.stamps.folder / name for done in self.done.values() for name in done.files]
+        return [self.stamps.folder / name for stamp in self.done for name in stamp.files]
 
     def files_of(self, rows: int) -> list[list[Path]]:
         """Return the files of all finished tasks in lists of about `rows` rows; no task is split between lists."""
-        parts = gather(self.done.values(), lambda done: done.rows, rows)
-        return [[self.stamps.folder / name for done in part for name in done.files] for part in parts]
+        parts = gather(self.done, lambda stamp: int(stamp.result["rows"]), rows)
+        return [[self.stamps.folder / name for stamp in part for name in stamp.files] for part in parts]
 
     def tasks(self, cores: int, task_bytes: float = TASK_BYTES) -> list[list[Input]]:
         """Return the missing inputs, one list per task, each of about `task_bytes`, or less to keep all cores busy."""
@@ -208,9 +223,18 @@ class Ledger:
     def prune(self) -> None:
         """Remove all files in the stamps' folder but those of finished tasks: outdated and half-made ones."""
         folder = self.stamps.folder
-        kept = {*self.done, *self.files, folder / STAMP, folder / EARLIER}
+        stamps = {folder / f"_{self.stamps.name_of_stated(stamp.inputs)}.json" for stamp in self.done}
+        kept = {*stamps, *self.files, folder / DESCRIPTOR, folder / EARLIER}
         for path in set(files(folder)) - kept:
             remove(path)
+
+    def described(self) -> dict[str, Any]:
+        """Return the member `tasks` of a descriptor: the finished tasks, whose checksums the descriptor lists."""
+        finished = [
+            {"inputs": stamp.inputs, "counts": stamp.counts, "files": [*stamp.files], "facts": stamp.facts}
+            for stamp in self.done
+        ]
+        return {"made_from": self.stamps.made_from, "finished": finished}
 
 
 def _dicts(inputs: Sequence[Input]) -> list[dict]:
@@ -222,6 +246,6 @@ def input_identity(fields: dict) -> str:
     return json.dumps(fields, sort_keys=True)
 
 
-def digest_of(content: dict) -> str:
+def digest_of(content: Mapping[str, Any]) -> str:
     """Return a digest, 24 hexadecimal digits, of a dict that JSON can represent."""
     return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()

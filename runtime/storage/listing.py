@@ -30,6 +30,7 @@ from runtime.errors import InputError, require_utf8, unusable
 from runtime.messages import listed
 from runtime.packages import missing_package
 from runtime.redaction import hidden, with_secrets
+from runtime.storage.json_files import read_json
 from runtime.storage.paths import incomplete_url, is_url, names, use_own_system
 from runtime.storage.remote import AHEAD, Reading, RemoteFile, may_pass, persist
 from runtime.storage.whole import WORK
@@ -60,12 +61,11 @@ LOOKS = 5  # tries to list or look up a path: the wrong name of a host should no
 OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://", "hf://")
 
 RUN, METADATA = "run.json", "metadata.json"
+DESCRIPTOR = "_folder.json"  # of other folders; readers of Parquet pass over names that begin with _
 FOLDERS = {  # a file that only one kind of folder has → that kind
     RUN: "a run of clip-curate or clip-remove",
     METADATA: "metadata of clip-metadata",
     "clusters.json": "clusters of clip-cluster",
-    "_hashes.json": "hashes of clip-hash",
-    "_scores.json": "scores of clip-score",
     "alignment.json": "figures of clip-align",
     "croissant.json": "an export of the format huggingface",
     "index.json": "an export, or an index of tars",
@@ -425,6 +425,9 @@ def other_kind(path: str) -> str | None:
 def described(path: Path) -> str:
     """Return words that follow a path in a message: `is empty`, `holds clusters of clip-cluster (clusters.json)`."""
     content = names(path)
+    if DESCRIPTOR in content:
+        stated = read_json(path / DESCRIPTOR) or {}
+        return f"holds {stated.get('kind', 'files')} of {stated.get('command', 'this project')} ({DESCRIPTOR})"
     for name, kind in FOLDERS.items():
         if name in content:
             return f"holds {kind} ({name})"

@@ -122,7 +122,7 @@ def run(part: str, folder: Path) -> None:
 
     from curation.run.request import Context
     from runtime.engine.local import Local
-    from runtime.folders.folder import Parts
+    from runtime.folders.parts import Parts
     from runtime.progress import Progress
     from runtime.storage.own_files import own_files
 

@@ -66,7 +66,7 @@ def make(folder: Path, tars: int, per_tar: int) -> None:
     matched = folder / "run" / "matched"
     matched.mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows, MATCHED), matched / "00000.parquet")
-    (matched / "_made_from.json").write_text(json.dumps({"version": 1, "made_from": {"metadata": ""}}))
+    (matched / "_folder.json").write_text(json.dumps({"version": 1, "made_from": {"metadata": ""}}))
     facts = {"rows": {"matched": len(rows), "kept": 0}, "languages": {}, "made_from": {"metadata": ""}}
     (folder / "run" / "run.json").write_text(json.dumps(facts))
 

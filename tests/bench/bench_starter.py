@@ -33,7 +33,7 @@ from metadata.build import Build, merged_entries
 from metadata.config import MetadataConfig
 from metadata.entries import Entries
 from metadata.sources import Sources
-from runtime.folders.folder import Parts
+from runtime.folders.parts import Parts
 
 CONCRETE = {"05", "06", "08", "13", "17", "20"}  # files of Princeton's lexicographers
 HELD_OUT = 5  # a synset of so many

@@ -14,10 +14,10 @@ from curation.leaves.clustering import semantic_copies as module
 from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, cluster_lines, main
 from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters
 from curation.leaves.near_duplicates.vectors import MeaningLeaders
-from curation.run.verify import verify
 from curation.schemas import SEMANTIC_COPIES
 from runtime.draws import draws
 from runtime.errors import InputError
+from runtime.folders.verify import verify
 from runtime.wording import counted
 from tests.naive.clusters import naive_centre, naive_unit
 from tests.naive.semantic_copies import naive_copies, naive_cosine

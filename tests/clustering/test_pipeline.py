@@ -13,10 +13,10 @@ from curation.leaves.clustering import embeddings
 from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, main
 from curation.leaves.clustering.training import ClusterConfig
 from curation.run.results import Results
-from curation.run.verify import verify
 from curation.schemas import CLUSTERS
 from runtime.engine.local import Local
 from runtime.errors import InputError
+from runtime.folders.verify import verify
 from tests.naive.clusters import naive_centre, naive_square, naive_unit
 from tests.support.downloaded import all_bytes
 from tests.support.embeddings import embeddings_of, uids_of, write_embeddings
@@ -89,9 +89,7 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
     assert verify(tmp_path / "a").endswith("all 7 files are as they were written")
     damaged = tmp_path / "a" / "clusters" / "00002.parquet"
     damaged.write_bytes(damaged.read_bytes()[:-9] + b"x" * 9)
-    with pytest.raises(
-        InputError, match=r"clusters/00002\.parquet is damaged; run clip-cluster again with --overwrite"
-    ):
+    with pytest.raises(InputError, match=r"clusters/00002\.parquet is damaged; delete what is damaged"):
         verify(tmp_path / "a")
 
 
@@ -147,7 +145,7 @@ def test_texts_are_embedded_once_and_again_where_a_file_is_damaged(run, tmp_path
 
     assert cluster_again() == 240
     files = {path.name: path.read_bytes() for path in (tmp_path / "embeddings").iterdir()}
-    assert {"_made_from.json", "00000-00000.parquet", "_00000-00000.json"} < {*files}
+    assert {"_folder.json", "00000-00000.parquet"} < {*files}
     assert cluster_again(config=replace(request.config, fine=3)) == 0
     damaged = tmp_path / "embeddings" / "00001-00001.parquet"
     damaged.write_bytes(damaged.read_bytes()[:-9] + b"x" * 9)

@@ -12,6 +12,7 @@ from curation.leaves.export.forms import export
 from curation.leaves.export.huggingface import Card, HuggingFace
 from curation.run.results import Results
 from metadata import InputError
+from runtime.folders.descriptor import DESCRIPTOR
 from runtime.wording import counted, number, percent
 from tests.naive.disclosure import column, naive_domains
 from tests.support.in_turn import in_turn
@@ -167,6 +168,7 @@ def test_the_card_of_a_run_is_that_of_its_export_without_what_is_about_files(run
     alone, beside = ((tmp_path / each / "README.md").read_text("utf-8") for each in ("card", "out"))
     assert sorted(path.name for path in (tmp_path / "card").iterdir() if not path.name.startswith(".")) == [
         "README.md",
+        DESCRIPTOR,
         "funnel.svg",
     ]
     assert ("configs:" in alone, "## Use" in alone, "load_dataset" in alone) == (False, False, False)

@@ -14,6 +14,7 @@ from curation.leaves.export.clip_export import main
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.errors import InputError
+from runtime.folders.descriptor import DESCRIPTOR
 
 
 def table(path, rows: list[dict]) -> str:
@@ -132,6 +133,7 @@ def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
         "README.md",
         "croissant.json",
         "funnel.svg",
+        DESCRIPTOR,
         "data",
         "entries",
     }

@@ -67,7 +67,7 @@ def expected(run, rows) -> list[str]:
 def test_the_subset_file_holds_the_uids_of_the_expert(export, expected, rows, capsys):
     out = export("datacomp", *EXPERT)
     assert np.load(out / "uids.npy").tolist() == naive_subset(expected)
-    assert [path.name for path in out.glob("[!.]*")] == ["uids.npy"]
+    assert [path.name for path in out.glob("[!_]*")] == ["uids.npy"]
     said = f"(of coarse clusters 1, 2, with 25.0 % of outsiders; {60 - len(rows)} images of the pool have no cluster)"
     assert f"uids.npy with {len(expected)} uids {said} in" in capsys.readouterr().out
 
@@ -83,7 +83,7 @@ def test_the_folder_for_hugging_face_holds_the_rows_of_the_expert_with_their_clu
     card = (out / "README.md").read_text("utf-8")
     assert f"; kept of coarse clusters 1, 2, with 25.0 % of outsiders: {len(expected)}\n" in card
     assert f"{len(expected)} image-text pairs in" in json.loads((out / "croissant.json").read_text())["description"]
-    assert {path.name for path in out.glob("[!.]*")} == {"README.md", "croissant.json", "data", "entries", "funnel.svg"}
+    assert {path.name for path in out.glob("[!_]*")} == {"README.md", "croissant.json", "data", "entries", "funnel.svg"}
 
 
 def test_without_a_chosen_cluster_all_rows_have_theirs(run, export, rows, tmp_path):
@@ -124,7 +124,7 @@ def test_tars_have_the_samples_of_the_expert_alone(run, export, expected, tmp_pa
     with tarfile.open(out / "00000.tar") as tar:
         stated = [json.load(tar.extractfile(member)) for member in tar if member.name.endswith(".json")]
     assert sorted(each["uid"] for each in stated) == sorted(expected)
-    assert {path.name for path in out.glob("[!.]*")} == {"00000.tar", "sizes.json"}
+    assert {path.name for path in out.glob("[!_]*")} == {"00000.tar", "sizes.json"}
 
 
 def test_a_manifest_from_which_images_were_removed_has_experts_too(run, export, rows, tmp_path):

@@ -14,6 +14,7 @@ from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from metadata import InputError
 from runtime.folders import derived
+from runtime.folders.descriptor import DESCRIPTOR
 from runtime.folders.ownership import Claimed
 from runtime.storage.paths import names
 from tests.support.downloaded import all_bytes
@@ -43,7 +44,7 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
     ):
         export(in_turn(), run.path, tmp_path / "out", DataComp())
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
-    assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
+    assert list(all_bytes(tmp_path / "out")) == ["_folder.json", "uids.npy"]
 
 
 @pytest.mark.parametrize("is_export", [False, True])
@@ -56,7 +57,9 @@ def test_files_that_no_export_wrote_are_never_deleted(run, tmp_path, name, is_ex
     (output / name).write_text("dear to someone")
     before = all_bytes(output)
     shown = ".notes" if name.startswith(".") else name
-    with pytest.raises(InputError, match=rf"no export wrote \({shown}\), which overwrite=True does not delete"):
+    with pytest.raises(
+        InputError, match=rf"clip-export did not write \({shown}\), which overwrite=True does not delete"
+    ):
         export(in_turn(), run.path, output, DataComp(), overwrite=True)
     with pytest.raises(InputError, match="out is not empty; give a new or empty folder$"):
         export(in_turn(), run.path, output, DataComp())
@@ -67,7 +70,7 @@ def test_a_folder_that_is_being_emptied_is_emptied_by_the_next_command(run, tmp_
     export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
 
     def end(parts: Claimed) -> None:
-        (parts.folder / ".checksums.json").unlink()
+        (parts.folder / "_folder.json").unlink()
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -75,7 +78,7 @@ def test_a_folder_that_is_being_emptied_is_emptied_by_the_next_command(run, tmp_
         with pytest.raises(KeyboardInterrupt):
             export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
-    assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
+    assert list(all_bytes(tmp_path / "out")) == ["_folder.json", "uids.npy"]
 
 
 def test_an_export_that_is_repeated_says_that_it_is_complete_and_writes_nothing(run, tmp_path):
@@ -89,14 +92,18 @@ def test_an_export_that_is_repeated_says_that_it_is_complete_and_writes_nothing(
     assert not (tmp_path / "out" / ".work").exists()
 
 
-@pytest.mark.parametrize("change", ["option", "missing file"])
-def test_an_export_that_is_not_the_same_or_lacks_a_file_is_refused(run, tmp_path, change):
+def test_an_export_that_is_not_the_same_is_refused(run, tmp_path):
     export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
-    if change == "missing file":
-        next((tmp_path / "out").rglob("*.parquet")).unlink()
-    form = HuggingFace({"name": "other" if change == "option" else "pairs"})
     with pytest.raises(InputError, match="out is not empty; give a new or empty folder"):
-        export(in_turn(), run.path, tmp_path / "out", form)
+        export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "other"}))
+
+
+def test_an_export_that_lacks_a_file_is_made_again(run, tmp_path):
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
+    before = all_bytes(tmp_path / "out")
+    next((tmp_path / "out").rglob("*.parquet")).unlink()
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
+    assert all_bytes(tmp_path / "out") == before
 
 
 def with_columns(folder: Path, run: FinishedRun) -> HuggingFace:
@@ -129,7 +136,7 @@ def test_an_export_that_broke_off_is_gone_on_with(run, folder, tmp_path, form, t
 
     with suppress(KeyboardInterrupt):
         export(in_turn(end), run.path, folder / "out", wanted)
-    is_whole = wanted.whole_by in names(folder / "out")
+    is_whole = DESCRIPTOR in names(folder / "out")
     export(in_turn(), run.path, folder / "out", wanted, overwrite=is_whole)
     assert all_bytes(folder / "out") == all_bytes(tmp_path / "quiet")
 
@@ -153,7 +160,7 @@ def test_another_export_goes_on_with_nothing_and_replaces_it_only_when_told(run,
     with pytest.raises(InputError, match="out holds what another command began, .* run that one again, or give"):
         export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "others"}))
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
-    assert list(all_bytes(tmp_path / "out")) == [".checksums.json", "uids.npy"]
+    assert list(all_bytes(tmp_path / "out")) == ["_folder.json", "uids.npy"]
 
 
 @pytest.mark.parametrize("to", [".", "run", "run/curated", "run/new"])

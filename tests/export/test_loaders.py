@@ -18,6 +18,7 @@ from curation.leaves.export.forms import export
 from curation.leaves.export.metaclip import MetaClip, local_ids, metaclip_key, of_list, threshold_of
 from curation.schemas import CANDIDATE
 from runtime.errors import InputError
+from runtime.folders.descriptor import DESCRIPTOR
 from tests.naive.loaders import FirstLoader, SecondLoader, naive_key
 from tests.naive.sampling import naive_keep_probability
 from tests.support.downloaded import matched
@@ -80,6 +81,7 @@ def test_names_are_those_that_the_loaders_open(written, run):
         "text_entries/per_lang_t/5_no.npy",
         "names.csv",
         "keys.parquet",
+        DESCRIPTOR,
     }
 
 

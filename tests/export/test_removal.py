@@ -17,9 +17,9 @@ from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import REMOVED, main, remove_from_manifest
 from curation.run.results import Results
-from curation.run.verify import verify
 from curation.schemas import CURATED, GATE_REMOVED
 from metadata import Entries, InputError
+from runtime.folders.verify import verify
 from runtime.storage.own_files import part_files
 from runtime.storage.paths import names
 from tests.naive.exclusion import naive_excluded

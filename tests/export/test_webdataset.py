@@ -16,7 +16,7 @@ from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.export.webdataset import WebDataset
 from runtime.errors import InputError
-from runtime.folders.derived import CHECKSUMS
+from runtime.folders.descriptor import DESCRIPTOR
 from runtime.storage.paths import files_below, names, read_bytes
 from tests.export.conftest import NUMBERS
 from tests.naive.sampling import naive_draw
@@ -66,6 +66,7 @@ def test_a_tar_has_the_curated_samples_in_its_order_with_the_curated_text(run, t
     assert sentence.startswith(f"{len(texts)} samples in 3 tars in ")
     assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {
         "sizes.json",
+        DESCRIPTOR,
         *(f"{stem}.tar" for stem in NUMBERS),
     }
 
@@ -103,7 +104,7 @@ def test_an_export_that_is_killed_before_any_task_is_gone_on_with_to_the_same_by
 
 def checksums_in(files: dict[str, bytes]) -> dict[str, str]:
     """Take the list of checksums out of the files of an export; the digest in it depends on where inputs lie."""
-    return json.loads(files.pop(CHECKSUMS))["checksums"]
+    return json.loads(files.pop(DESCRIPTOR))["checksums"]
 
 
 FORMS = {

@@ -11,7 +11,7 @@ from curation.leaves.export.datacomp import DataComp
 from curation.leaves.export.forms import export
 from curation.leaves.export.removal import remove_from_manifest
 from metadata import InputError
-from runtime.folders.derived import CHECKSUMS
+from runtime.folders.descriptor import DESCRIPTOR
 from runtime.folders.ownership import owned
 from runtime.storage.paths import names
 from tests.support.checkout import ROOT
@@ -22,7 +22,7 @@ import sys
 from curation.exclusion import Exclusion
 from curation.leaves.export.forms import export, forms
 from curation.leaves.export.removal import remove_from_manifest
-from runtime.folders.derived import CHECKSUMS
+from runtime.folders.descriptor import DESCRIPTOR
 from metadata import InputError
 from tests.support.in_turn import in_turn
 kind, source, to = sys.argv[1:]
@@ -72,7 +72,7 @@ def test_two_that_begin_at_once_leave_what_one_of_them_makes(run, tmp_path, kind
         assert 0 in status
         for code, sentence in zip(status, said, strict=True):
             assert code == 0 or any(each in sentence for each in KEPT_OUT)
-        assert names(target) - {CHECKSUMS} in [MADE[kind] for kind in kinds]
+        assert names(target) - {DESCRIPTOR} in [MADE[kind] for kind in kinds]
         assert names(tmp_path) <= {"run", *(f"out{each}" for each in range(turn + 1))}
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from curation.leaves.export import clip_export as command
 from metadata import Entries
-from tests.hub.conftest import hub, running_hub  # noqa: F401  # fixtures
 from tests.support.written_run import write_run
 
 pytestmark = [pytest.mark.feeds, pytest.mark.filterwarnings("default")]
@@ -14,7 +13,7 @@ IMAGES = [[("a photo of a dog", "en", [0, 1])], [("ein Hund", "de", [2])], [("a 
 
 
 @pytest.fixture
-def kept(hub, tmp_path):  # noqa: F811
+def kept(hub, tmp_path):
     """The rows of a run that has been exported and uploaded, for all to see."""
     run = write_run(tmp_path / "run", Entries.build({"en": ["dog", "photo"], "de": ["Hund"]}), IMAGES, 20)
     (tmp_path / "about.json").write_text('{"license": "cc-by-4.0"}')
@@ -23,7 +22,7 @@ def kept(hub, tmp_path):  # noqa: F811
     return pq.read_table(run / "curated").to_pylist()
 
 
-def test_an_upload_is_read_as_a_stream(hub, kept, monkeypatch):  # noqa: F811
+def test_an_upload_is_read_as_a_stream(hub, kept, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr("datasets.config.HF_ENDPOINT", hub.url)  # it may have been imported before, to stay offline
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)
@@ -34,7 +33,7 @@ def test_an_upload_is_read_as_a_stream(hub, kept, monkeypatch):  # noqa: F811
     assert {row["entry"] for row in entries} == {"dog", "photo", "Hund"}
 
 
-def test_mlcroissant_finds_the_description_on_the_hub_and_reads_what_was_downloaded(hub, kept, tmp_path):  # noqa: F811
+def test_mlcroissant_finds_the_description_on_the_hub_and_reads_what_was_downloaded(hub, kept, tmp_path):
     mlcroissant = pytest.importorskip("mlcroissant")
     described = f"{hub.url}/datasets/o/made/resolve/main/croissant.json"
     metadata = mlcroissant.Dataset(jsonld=described).metadata

@@ -61,7 +61,7 @@ def test_the_page_on_scores_can_be_followed(web, tmp_path, monkeypatch, capsys):
     assert scores.num_rows == sum(row["kind"] not in BROKEN for row in web.values())
     require_as_twin(scores, model)
 
-    cut = json.loads(Path("scores/_scores.json").read_text())["scores"]["quantiles"]["0.3"]
+    cut = json.loads(Path("scores/_folder.json").read_text())["scores"]["quantiles"]["0.3"]
     run_curate(with_cuts(gate, {"0.25": cut}))
     require_passed(scores.filter(pc.greater_equal(scores["clip_score"], cut)))
 
@@ -124,4 +124,4 @@ def require_as_twin(scores: pa.Table, model: Path) -> None:
 
 
 def facts() -> dict:
-    return json.loads(Path("scores/_scores.json").read_text())
+    return json.loads(Path("scores/_folder.json").read_text())

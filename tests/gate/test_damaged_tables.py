@@ -22,7 +22,7 @@ def test_tables_of_others_are_read_whatever_lies_beside_them(tmp_path):
     path = tmp_path / "t" / "a.parquet"
     pq.write_table(pa.table({"uid": ["x"]}), path)
     for content in ({"checksums": {"a.parquet": "0" * 64}}, {"checksums": ["a.parquet"]}, {"a": 1}):
-        for name in ("_a.json", "_made_from.json"):
+        for name in ("_a.json", "_folder.json"):
             (tmp_path / "t" / name).write_text(json.dumps(content))
         (tmp_path / "run.json").write_text(json.dumps(content))
         assert recorded([str(path)]) == {}

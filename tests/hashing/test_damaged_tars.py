@@ -38,7 +38,7 @@ def cut(path, size: int) -> None:
 
 
 def facts(tmp_path) -> dict:
-    return json.loads((tmp_path / "hashes" / "_hashes.json").read_text("utf-8"))
+    return json.loads((tmp_path / "hashes" / "_folder.json").read_text("utf-8"))
 
 
 def uids(tmp_path) -> list[str]:
@@ -52,7 +52,7 @@ def test_the_pictures_before_the_damage_are_hashed_and_the_tar_is_named(images, 
     fault = "is cut: it ends inside of '000000007.txt'; download it again or leave it out"
     assert facts(tmp_path)["damaged"] == {str(images / "2.tar"): fault}
     assert (facts(tmp_path)["tars"], facts(tmp_path)["statuses"]) == (4, {"ok": 10})
-    require_documented(facts(tmp_path), "_hashes.json")
+    require_documented(facts(tmp_path), "_folder.json of hashes")
     result, messages = capsys.readouterr()
     assert result == f"10 pictures hashed; without a hash: none\nhashes: {tmp_path / 'hashes'}\n"
     warning = f"warning: damaged tars: 1 of 4, read up to the damage: {images / '2.tar'} {fault}"

@@ -1,5 +1,6 @@
 """Pictures of tars and folders become rows with hashes; what is done is not done again, what is odd is refused."""
 
+from dataclasses import replace
 from hashlib import md5
 
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ from curation.leaves.hashing import clip_hash as module
 from curation.leaves.hashing.clip_hash import hash_images, hash_picture, hashed_rows, main, tasks
 from curation.leaves.tars.samples import find, read
 from runtime.errors import InputError
-from runtime.folders.folder import STAMP
+from runtime.folders.descriptor import DESCRIPTOR
 from runtime.storage.json_files import write_json
 from runtime.storage.own_files import part_files
 from tests.support import spark_jobs
@@ -96,9 +97,12 @@ def test_a_folder_of_an_earlier_version_is_refused_so_that_it_never_holds_both_k
     (tmp_path / "a.jpg").touch()
     output = tmp_path / "hashes"
     output.mkdir()
-    write_json(output / STAMP, {"version": module.VERSION - 1, "pdq": False})
+    earlier = replace(module.HASHES, version=module.HASHES.version - 1)
+    write_json(output / DESCRIPTOR, earlier.content({"pdq": False}, {}, {}))
     (output / "0.parquet").touch()
-    with pytest.raises(InputError, match=r"hashes made otherwise \(version 0, not 1, stamp_version 1, not 2\); give "):
+    with pytest.raises(
+        InputError, match=r"hashes of pictures made otherwise \(version 1, not 2\); give another folder"
+    ):
         hash_images(lambda: pytest.fail("Spark is asked for"), [tmp_path / "a.jpg"], output)
 
 
@@ -128,10 +132,10 @@ def test_the_job_hashes_tar_by_tar_and_goes_on_with_what_was_added(tmp_path):
     assert sum(pq.read_metadata(file).num_rows for file in done.files) == 10
     assert curation.hash_images is hash_images
 
-    before = (output / STAMP).stat()
+    before = (output / DESCRIPTOR).stat()
     with pytest.raises(InputError, match=r"also holds hashes of .*broken\.png"):
         hash_images(lambda: None, [str(images / "*.tar")], output)
-    assert (output / STAMP).stat().st_mtime_ns == before.st_mtime_ns
+    assert (output / DESCRIPTOR).stat().st_mtime_ns == before.st_mtime_ns
     (output / "notes.txt").write_text("dear to someone")
     for overwrite in (False, True):
         with pytest.raises(InputError, match=r"holds files that are no hashes of pictures \(notes\.txt\)"):

@@ -77,7 +77,7 @@ def test_texts_of_all_languages_are_matched_against_one_list(run, lists, switche
 def test_the_same_threshold_and_no_balance_start_from_what_is_matched(run):
     plain = run("own lists")
     kept = curated(plain)
-    before = (plain / "matched" / "_made_from.json").stat().st_mtime_ns
+    before = (plain / "matched" / "_folder.json").stat().st_mtime_ns
     same = facts(run("own lists", "--set", "threshold_per_language=same"))
     assert {row["t"] for row in same["languages"].values() if row["entries"]} == {T}
     assert same["parameters"]["threshold_per_language"] == "same"
@@ -87,5 +87,5 @@ def test_the_same_threshold_and_no_balance_start_from_what_is_matched(run):
     assert set(pq.read_table(plain / "counts.parquet")["rate"].to_pylist()) == {1.0}
     assert everything["parameters"]["balance"] is False
     assert "every match kept" in (plain / "report.html").read_text("utf-8")
-    assert (plain / "matched" / "_made_from.json").stat().st_mtime_ns == before
+    assert (plain / "matched" / "_folder.json").stat().st_mtime_ns == before
     assert curated(run("own lists")) == kept

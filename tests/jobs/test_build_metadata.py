@@ -155,7 +155,7 @@ def test_bytes_are_the_same_on_one_core_from_files_in_another_order_and_in_two(b
 @pytest.mark.slow
 def test_a_second_run_counts_nothing_anew_and_a_list_replaces_english(build, few, sample, tmp_path):
     (tmp_path / "list.json").write_text(json.dumps(["dog", "of the"]))
-    stamps = {path: path.stat().st_mtime_ns for path in (few / "sources").rglob("_made_from.json")}
+    stamps = {path: path.stat().st_mtime_ns for path in (few / "sources").rglob("_folder.json")}
     japanese = rows(few, "ja")
     wordnets = [sample / "wordnet/dict", sample / "wordnet/wn-data-jpn.tab"]
     more = ["--pageviews", views(sample), "--languages", *FEW, "--entries", f"en={tmp_path / 'list.json'}"]

@@ -16,7 +16,7 @@ from curation.inputs.files import find, read
 from curation.leaves.report_sections.alignment import align, read_classes
 from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED, MATCHED, SIGNALS
-from runtime.folders.folder import STAMP
+from runtime.folders.descriptor import DESCRIPTOR
 from runtime.storage.json_files import write_json
 from runtime.storage.paths import files, names, remove
 from tests.naive.export import naive_existing
@@ -258,7 +258,7 @@ def test_s3_gives_the_bytes_of_a_local_run_though_it_throttles_and_goes_on_after
     stamps = files(output / "pairs", ".json")
     before = written(output / "pairs")
     claim = {"version": 1, "made_from": facts(output)["made_from"]}
-    for name in (stamps[0], output / "matched" / STAMP, output / "run.json", output / "curated"):
+    for name in (stamps[0], output / "matched" / DESCRIPTOR, output / "run.json", output / "curated"):
         remove(name)
     write_json(output / ".work" / "run.json", claim)
     run(inputs=inputs, output=output)

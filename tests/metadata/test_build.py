@@ -14,7 +14,7 @@ from metadata.sources import Sources
 from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import WikipediaFile
 from metadata.wikipedia.dumps import Span
-from runtime.folders.folder import Parts
+from runtime.folders.parts import Parts
 from runtime.tallies import TaskResult
 from tests.support import dumps as pages
 

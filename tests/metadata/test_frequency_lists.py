@@ -14,7 +14,7 @@ from metadata.entries import Entries
 from metadata.languages import OTHER
 from metadata.sources import Sources
 from runtime import packages
-from runtime.folders.folder import Parts
+from runtime.folders.parts import Parts
 from tests.naive.frequencies import naive_entries
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from curation.run.verify import verify
 from runtime.errors import InputError
 from runtime.folders.recorded import recorded
+from runtime.folders.verify import ANEW, verify
 from runtime.storage.checksums import checksum_of
 from tests.support import folders
 from tests.support.flips import CRASHED, NO_MATTER, READ_WITHOUT, SILENT, Kind, outcomes, printed
@@ -29,61 +29,63 @@ REMOVE_AGAIN = "remove again from the run that it came from"
 NO_RUN = "give the output folder of a finished run|which is in the folder of every finished run"
 METADATA = "build the metadata again|give a folder of clip-metadata"
 TABLE = "delete it and run the command that wrote it again"
-OF_TABLE = "delete what is not of this folder, and run the command that made it again"
-CLUSTERED = "run clip-cluster again with --overwrite"
-ONCE_MORE = f"make the folder again, under another name or with|{AGAIN}"
+CLUSTERS = "of clip-cluster again|a table of images has"
 GO_ON = "run the same command again to go on"
 MADE = "build it again"
+COMMANDS = {
+    **dict.fromkeys(("run", "gated", "curated", "unique"), "clip-curate"),
+    **dict.fromkeys(("metadata", "built"), "clip-metadata"),
+    **{"removed": "clip-remove", "hashes": "clip-hash", "scores": "clip-score", "embeddings": "clip-cluster"},
+    **{"clustered": "clip-cluster", "removal": "clip-remove", "index": "curation.leaves.online.build"},
+}
 
 
-def of(made: str, files: str, answer: Callable[[Path, Folders], object], *said: str, **more: object) -> tuple:
-    """Return a line of the table: a folder, its files, what reads it, what reader and clip-verify say."""
-    return made, Kind(f"{made}: {files.partition(' ')[0]}, {answer.__name__}", files, answer, *said, **more)
+def of(made: str, files: str, answer: Callable[[Path, Folders], object], said: str = "", **more: object) -> tuple:
+    """Return a line of the table: a folder, its files, what reads it, what the reader says."""
+    command = COMMANDS.get(made) or ("clip-export" if made in DERIVED else "")
+    again = f"delete what is damaged or not of it, and run the same {command} command again|{ANEW}" if command else ""
+    kind = Kind(f"{made}: {files.partition(' ')[0]}, {answer.__name__}", files, answer, said, again, **more)
+    return made, kind
 
 
 everything, of_removed = folders.everything, folders.of_removed
 TABLE_OF_KINDS = [
-    of("run", "run.json", everything, f"{AGAIN}|{NO_RUN}", AGAIN),
-    of("run", "thresholds.json", everything, AGAIN, f"thresholds.json is .*{AGAIN}", missing=READ_WITHOUT),
-    of("run", "times.json", everything, "", f"times.json is .*{AGAIN}"),
-    of("run", "report.html", everything, "", f"report.html is .*{AGAIN}"),
-    of("run", "counts.parquet", everything, f"{AGAIN}|{NO_RUN}", f"counts.parquet is .*{AGAIN}"),
-    of("run", "curated/*", everything, f"curated/00000.parquet is .*{AGAIN}", f"curated/00000.parquet is .*{AGAIN}"),
-    of("run", "curated/*", folders.rows_of_curated, f"{TABLE}|expected a table of images", AGAIN),
-    of("run", "matched/*.parquet", everything, rf"delete \S*matched and {AGAIN}", f"delete matched/ and {AGAIN}"),
-    of("run", "matched/_made_from.json", everything, "", f"delete matched/ and {AGAIN}"),
-    of("removed", "run.json", of_removed, f"{AGAIN}|{NO_RUN}", AGAIN),
-    of("removed", "curated/*", of_removed, REMOVE_AGAIN, AGAIN),
-    of("removed", "counts.parquet", of_removed, f"{AGAIN}|{NO_RUN}", AGAIN),
-    of("removed", "thresholds.json", of_removed, REMOVE_AGAIN, AGAIN, missing=READ_WITHOUT),
-    of("gated", "gated/*.parquet", everything, f"gated/00000.parquet is .*{AGAIN}", AGAIN),
-    of("gated", "gated/_made_from.json", everything, "", f"gated/_made_from.json is .*{AGAIN}"),
-    of(
-        "curated", "matched/*.parquet", gone_on(t=20), rf"delete \S*matched and {GO_ON}", f"delete matched/ and {AGAIN}"
-    ),
-    of("curated", "matched/_made_from.json", gone_on(t=20), "", AGAIN),
-    of(
-        "curated", "pairs/*.arrows.zst", gone_on(inputs=3), "", rf"pairs/\w*.arrows.zst is .*{AGAIN}", missing=NO_MATTER
-    ),
-    of("curated", "pairs/*.json", gone_on(inputs=3), "", rf"pairs/\w*.json is .*{AGAIN}", missing=NO_MATTER),
-    of("curated", "counts.parquet thresholds.json curated/*", gone_on(), "", AGAIN),
-    of("unique", "matched/*.parquet", gone_on(t=20, unique_images=True), rf"delete \S*matched and {GO_ON}", AGAIN),
-    of("unique", "matched/_*.json", gone_on(t=20, unique_images=True), "", AGAIN, missing=NO_MATTER),
-    of("metadata", "entries.parquet", folders.entries_of, METADATA, METADATA),
-    of("metadata", "metadata.json", folders.entries_of, METADATA, METADATA),
-    of("built", "metadata.json", folders.built_again, "", METADATA),
-    of("built", "sources/*/**/*.parquet", folders.built_again, "", METADATA),
-    of("built", "sources/**/_made_from.json", folders.built_again, "", METADATA, missing=NO_MATTER),
-    of("hashes", "*.parquet", folders.rows_of, TABLE, OF_TABLE, missing=READ_WITHOUT),
-    of("hashes", "*.parquet", folders.evaluation_of, TABLE, OF_TABLE, missing=READ_WITHOUT),
-    of("hashes", "_*.json", folders.rows_of, "", OF_TABLE, missing=NO_MATTER),
-    of("scores", "*.parquet", folders.rows_of, TABLE, OF_TABLE, missing=READ_WITHOUT),
-    of("scores", "_*.json", folders.rows_of, "", OF_TABLE, missing=NO_MATTER),
-    of("embeddings", "*.parquet", folders.vectors_of, TABLE, OF_TABLE, missing=READ_WITHOUT),
-    of("embeddings", "_*.json", folders.vectors_of, "", OF_TABLE, missing=NO_MATTER),
-    of("clustered", "clusters/*.parquet", folders.rows_of_clusters, TABLE, CLUSTERED, missing=READ_WITHOUT),
-    of("clustered", "clusters/*.parquet", folders.built_clusters, f"{TABLE}|of clip-cluster again", CLUSTERED),
-    of("clustered", "clusters.json", folders.built_clusters, "of clip-cluster again|a table of images has", CLUSTERED),
+    of("run", "run.json", everything, f"{AGAIN}|{NO_RUN}"),
+    of("run", "thresholds.json", everything, AGAIN, missing=READ_WITHOUT),
+    of("run", "times.json report.html", everything),
+    of("run", "counts.parquet", everything, f"{AGAIN}|{NO_RUN}"),
+    of("run", "curated/*", everything, f"curated/00000.parquet is .*{AGAIN}"),
+    of("run", "curated/*", folders.rows_of_curated, f"{TABLE}|expected a table of images"),
+    of("run", "matched/*.parquet", everything, rf"delete \S*matched and {AGAIN}"),
+    of("run", "matched/_folder.json", everything, missing=NO_MATTER),
+    of("removed", "run.json", of_removed, f"{AGAIN}|{NO_RUN}"),
+    of("removed", "curated/*", of_removed, REMOVE_AGAIN),
+    of("removed", "counts.parquet", of_removed, f"{AGAIN}|{NO_RUN}"),
+    of("removed", "thresholds.json", of_removed, REMOVE_AGAIN, missing=READ_WITHOUT),
+    of("gated", "gated/*.parquet", everything, f"gated/00000.parquet is .*{AGAIN}"),
+    of("gated", "gated/_folder.json", everything, missing=NO_MATTER),
+    of("curated", "matched/*.parquet", gone_on(t=20), rf"delete \S*matched and {GO_ON}"),
+    of("curated", "matched/_folder.json", gone_on(t=20), missing=NO_MATTER),
+    of("curated", "pairs/*.arrows.zst", gone_on(inputs=3)),
+    of("curated", "pairs/_folder.json", gone_on(inputs=3), missing=NO_MATTER),
+    of("curated", "counts.parquet thresholds.json curated/*", gone_on()),
+    of("unique", "matched/*.parquet", gone_on(t=20, unique_images=True), rf"delete \S*matched and {GO_ON}"),
+    of("unique", "matched/_folder.json", gone_on(t=20, unique_images=True), missing=NO_MATTER),
+    of("metadata", "entries.parquet", folders.entries_of, METADATA),
+    of("metadata", "metadata.json", folders.entries_of, METADATA),
+    of("built", "metadata.json", folders.built_again),
+    of("built", "sources/*/**/*.parquet", folders.built_again),
+    of("built", "sources/**/_folder.json", folders.built_again, missing=NO_MATTER),
+    of("hashes", "*.parquet", folders.rows_of, TABLE, missing=READ_WITHOUT),
+    of("hashes", "*.parquet", folders.evaluation_of, TABLE, missing=READ_WITHOUT),
+    of("hashes", "_folder.json", folders.rows_of),
+    of("scores", "*.parquet", folders.rows_of, TABLE, missing=READ_WITHOUT),
+    of("scores", "_folder.json", folders.rows_of),
+    of("embeddings", "*.parquet", folders.vectors_of, TABLE, missing=READ_WITHOUT),
+    of("embeddings", "_folder.json", folders.vectors_of),
+    of("clustered", "clusters/*.parquet", folders.rows_of_clusters, TABLE, missing=READ_WITHOUT),
+    of("clustered", "clusters/*.parquet", folders.built_clusters, f"{TABLE}|of clip-cluster again"),
+    of("clustered", "clusters.json", folders.built_clusters, CLUSTERS),
     of("keyed", "captions/*.arrow", folders.captions_of, "build them again with curation.captions.build", alone=True),
     of("keyed", "captions/*.json", folders.captions_of, "copy both files, or build them again", alone=True),
     of("keyed", "clusters/*.arrow", folders.clusters_of, "build them again with curation.clusters.build", alone=True),
@@ -98,9 +100,9 @@ TABLE_OF_KINDS = [
     of("texts", "*", folders.of_texts, MADE, alone=True),
     of("centres", "*", folders.of_centres, MADE, alone=True),
     of("array", "*", folders.shipped, GO_ON, alone=True),
-    *[of(name, "*.parquet", made_again(name), "", OF_TABLE) for name in TABLES],
-    *[of(name, "_*.json", made_again(name), "empty or new folder", OF_TABLE, missing=NO_MATTER) for name in TABLES],
-    *[of(name, "**/*", folders.nothing, "", ONCE_MORE) for name in DERIVED],
+    *[of(name, "*.parquet", made_again(name)) for name in TABLES],
+    *[of(name, "_folder.json", made_again(name), "empty or new folder", missing=NO_MATTER) for name in TABLES],
+    *[of(name, "**/*", folders.nothing) for name in DERIVED],
     *[of(f"{BROKEN_OFF}{name}", KEPT, made_again(name), "is damaged") for name in DERIVED],
 ]
 
@@ -142,8 +144,9 @@ def test_every_table_of_ours_has_a_recorded_checksum(made):
 
 
 def test_files_that_are_not_of_a_folder_are_named_with_what_to_do(made, tmp_path):
-    for name, said in (("webdataset", "make the folder again"), ("hashes", "delete what is not of")):
+    for name in ("webdataset", "hashes"):
         copy = shutil.copytree(made.of(name), tmp_path / name)
-        shutil.copy(next(copy.glob("[0-9a-f]*")), copy / "mine.parquet")
-        with pytest.raises(InputError, match=f"mine.parquet is not of this run; {said}"):
+        file = next(copy.glob("[0-9a-f]*"))
+        mine = shutil.copy(file, copy / f"mine{file.suffix}").name
+        with pytest.raises(InputError, match=f"{mine} is not of this folder; delete what is damaged or not of it"):
             verify(copy)

@@ -7,12 +7,23 @@ import pytest
 
 from curation.run.output_folder import Output
 from metadata import InputError
-from runtime.folders.folder import STAMP
+from runtime.folders.descriptor import DESCRIPTOR
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.paths import files, make_folder, names, remove
 from runtime.storage.whole import PARTIAL
 from tests.support import outputs
-from tests.support.outputs import A_CHANGED, TALLIES, A, B, C, claimed, description, with_inputs_done, with_matched
+from tests.support.outputs import (
+    A_CHANGED,
+    TALLIES,
+    A,
+    B,
+    C,
+    claimed,
+    description,
+    finish_unique,
+    with_inputs_done,
+    with_matched,
+)
 
 
 def test_matched_images_of_the_same_description_are_used_again(folder):
@@ -143,14 +154,13 @@ def test_inputs_that_were_read_are_not_read_again_when_others_are_added(folder, 
 
 
 def test_unique_images_are_added_to_matched_where_it_was_whole_and_where_adding_broke_off(folder):
-    output = with_inputs_done(folder / "out", A, unique=True)
-    output.finish_matched(TALLIES)
+    output = finish_unique(folder / "out", A)
     for _ in range(2):
         output = claimed(folder / "out", A, B)
         assert output.matched_result() is None
         assert output.ledger([A, B], unique_images=True).missing == [B]
         assert output.parts.stamp("matched") is None
-    with_inputs_done(folder / "out", A, B, unique=True).finish_matched(TALLIES)
+    finish_unique(folder / "out", A, B)
     assert len(files(output.path / "matched", ".parquet")) == 2
     assert claimed(folder / "out", A, B).matched_result()["images"] == 7
 
@@ -169,8 +179,7 @@ def test_lineage_says_which_inputs_came_when(folder):
 
 
 def test_lineage_outlasts_a_run_that_broke_off_while_it_added(folder):
-    output = with_inputs_done(folder / "out", A, unique=True)
-    output.finish_matched(TALLIES)
+    output = finish_unique(folder / "out", A)
     with_inputs_done(folder / "out", A, B, unique=True)
     output = claimed(folder / "out", A, B, C)
     output.ledger([A, B, C], unique_images=True)
@@ -198,7 +207,7 @@ def test_images_with_other_columns_are_refused_also_where_they_were_deleted(fold
 
 def test_files_of_another_version_are_refused(folder):
     with_matched(folder / "out")
-    stamp = folder / "out" / "matched" / STAMP
+    stamp = folder / "out" / "matched" / DESCRIPTOR
     write_json(stamp, (read_json(stamp) or {}) | {"version": 0})
     with pytest.raises(InputError, match="version of this program"):
         claimed(folder / "out")

@@ -6,10 +6,12 @@ import pytest
 
 from curation.commands.clip_verify import main
 from curation.inputs.tables.columns import TABLES_FOLDER
+from curation.run.catalog import TABLE
 from curation.run.results import Results
-from curation.run.verify import verify
 from metadata import Entries, InputError
-from runtime.storage.checksums import content_digest
+from runtime.folders.descriptor import complete
+from runtime.folders.verify import verify
+from runtime.storage.checksums import checksum_of, content_digest
 from tests.support.written_run import write_run
 
 ENTRIES = Entries.build({"en": ["a", "dog"], "ja": ["犬"]})
@@ -28,9 +30,9 @@ def test_a_finished_run_that_nobody_touched_passes(run):
 def test_files_that_the_run_did_not_write_are_named_and_not_read(tmp_path):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
     (run / "curated" / "00000.parquet").rename(run / "curated" / "00001.parquet")
-    (run / "matched" / "notes.txt").write_text("mine")
     with pytest.raises(
-        InputError, match=r"00000.parquet is missing, curated/00001.parquet is not of this run, matched/n"
+        InputError,
+        match=r"00000.parquet is missing, curated/00001.parquet is not of this folder; delete what is",
     ):
         verify(run)
     (run / "curated" / "00000.parquet").write_bytes((run / "curated" / "00001.parquet").read_bytes())
@@ -43,13 +45,14 @@ def test_a_folder_that_no_command_has_finished_is_refused(tmp_path):
         verify(tmp_path)
 
 
-def test_a_copied_table_is_verified_by_its_name(tmp_path):
+def test_a_copied_table_is_verified(tmp_path):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
     tables = run / TABLES_FOLDER / "mine"
     tables.mkdir(parents=True)
     (tables / "part").write_text("rows")
     (tables / "part").rename(table := tables / f"00000-{content_digest(tables / 'part')}.parquet")
-    assert verify(run).endswith("all 10 files are as they were written")
+    complete(tables, TABLE.content("mine", {table.name: checksum_of(table)}, {}))
+    assert verify(run).endswith("all 11 files are as they were written")
     table.write_text("row")
     with pytest.raises(InputError, match=f"written: {table.relative_to(run)} is damaged; delete what is damaged or"):
         verify(run)

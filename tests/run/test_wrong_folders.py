@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.leaves.scoring.clip_score import ScoreRequest, score_images
-from curation.run.verify import verify
 from metadata import Entries, InputError
 from runtime.engine.local import Local
+from runtime.folders.verify import verify
 from runtime.storage.listing import FOLDERS, METADATA, RUN
 from tests.support.checkout import commands
 from tests.support.refusals import refusal

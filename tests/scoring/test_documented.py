@@ -19,4 +19,4 @@ def test_the_columns_and_fields_are_those_of_the_reference(tmp_path):
     scorer.made_by |= {"library": "open_clip", "pretrained": None, "weights": "0", "precision": "fp32"}
     scorer.ran_on |= {"batch_size": 4, "versions": {"torch": "2.5"}}
     score_images(ScoreRequest([str(tmp_path / "0.tar")], tmp_path / "scores", run.path), scorer, engine=in_turn())
-    require_documented(json.loads((tmp_path / "scores" / "_scores.json").read_text("utf-8")), "_scores.json")
+    require_documented(json.loads((tmp_path / "scores" / "_folder.json").read_text("utf-8")), "_folder.json of scores")

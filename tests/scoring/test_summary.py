@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curation.leaves.scoring.clip_score import SHARES, Histogram, score_lines
-from runtime.folders.derived import Filled
+from runtime.folders.filled import Filled
 
 
 @pytest.mark.parametrize("number", [1, 2, 7, 1000])

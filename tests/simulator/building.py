@@ -18,7 +18,6 @@ from unittest.mock import patch
 
 import pyarrow as pa
 
-from curation.run.verify import verify
 from metadata import MetadataConfig, Sources, build_metadata, pipeline
 from metadata.stages.choosing import CHOSEN
 from metadata.stages.ngrams import TITLES, NgramPlan
@@ -26,6 +25,7 @@ from metadata.stages.titles import TitlePlan
 from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import WikipediaFile
 from runtime.engine import Engine
+from runtime.folders.verify import verify
 from runtime.storage.json_files import read_json
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import part_writer, read_table

@@ -18,8 +18,8 @@ import numpy as np
 from curation.leaves.clustering import embeddings
 from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster
 from curation.leaves.clustering.training import ClusterConfig
-from curation.run.verify import verify
 from metadata.entries import Entries
+from runtime.folders.verify import verify
 from runtime.storage.json_files import read_json
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents

@@ -19,9 +19,9 @@ from curation.leaves.gate.options import GateOptions
 from curation.matching import open_automata, open_matchers
 from curation.run.pipeline import curate
 from curation.run.request import Options
-from curation.run.verify import verify
 from metadata.entries import Entries
 from runtime import buckets
+from runtime.folders.verify import verify
 from tests.simulator.engine import Session
 from tests.simulator.kind import Command, Kind, contents
 

@@ -21,9 +21,9 @@ from curation.leaves.export.huggingface import HuggingFace
 from curation.leaves.export.metaclip import MetaClip
 from curation.leaves.export.removal import remove_from_manifest
 from curation.leaves.export.webdataset import WebDataset
-from curation.run.verify import verify
 from metadata.entries import Entries
-from runtime.folders.derived import CHECKSUMS
+from runtime.folders.descriptor import DESCRIPTOR
+from runtime.folders.verify import verify
 from runtime.storage import paths
 from runtime.storage.paths import files, is_url, names
 from runtime.storage.whole import WORK
@@ -94,7 +94,7 @@ class Export(OverRun):
     refuses_finished = True
 
     def is_finished(self, output: Path) -> bool:
-        return super().is_finished(output) and (output / MADE / CHECKSUMS).exists()
+        return super().is_finished(output) and (output / MADE / DESCRIPTOR).exists()
 
     def call(self, session: Session, folder: Path, command: Command, output: Path) -> None:
         export(session, output / RUN, output / MADE, self.form(folder), command.overwrite)

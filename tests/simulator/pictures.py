@@ -82,4 +82,4 @@ def _score(session: Session, tars: list[str], output: Path, overwrite: bool) -> 
     return score_images(ScoreRequest(tars, output, overwrite=overwrite), PlainScorer(), engine=session)
 
 
-PICTURES = (OfTars("hashes", _hash, "_hashes.json"), OfTars("scores", _score, "_scores.json"))
+PICTURES = (OfTars("hashes", _hash, "_folder.json"), OfTars("scores", _score, "_folder.json"))

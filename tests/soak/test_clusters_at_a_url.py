@@ -6,7 +6,7 @@ from functools import partial
 import pyarrow as pa
 import pytest
 
-from curation.run.verify import verify
+from runtime.folders.verify import verify
 from runtime.storage.paths import read_bytes
 from tests.support import spark_jobs
 from tests.support.embeddings import embeddings_of, uids_of, write_embeddings

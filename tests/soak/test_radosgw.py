@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from runtime.folders.derived import CHECKSUMS
+from runtime.folders.descriptor import DESCRIPTOR
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.paths import as_path, files, files_below, move_files, names, read_bytes, remove
 from runtime.storage.whole import whole
@@ -140,5 +140,5 @@ def test_what_is_made_of_a_run_and_killed_in_the_middle_is_gone_on_with(bucket, 
     written = {name: read_bytes(output / name) for name in files_below(output)}
     quiet = all_bytes(tmp_path / "quiet")
     for content in (written, quiet):
-        content.pop(CHECKSUMS, None)  # whose digest of what they are made from depends on where inputs lie
+        content.pop(DESCRIPTOR, None)  # whose digest of what they are made from depends on where inputs lie
     assert written == quiet

@@ -6,6 +6,7 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.leaves.clustering.clip_cluster import KIND
 from curation.schemas import CLUSTERS
 from runtime.storage.checksums import checksum_of
 from runtime.storage.json_files import write_json
@@ -41,5 +42,5 @@ def write_folder(folder: Path, rows: list[dict], files: int = 2) -> str:
         write_table(folder / "clusters" / f"{number:05d}.parquet", rows[number::files])
     pq.write_table(pa.table({"fine": [0], "centre": [[0.0]]}), folder / "centres.parquet")
     checksums = {f"clusters/{path.name}": checksum_of(path) for path in (folder / "clusters").iterdir()}
-    write_json(folder / "clusters.json", {"images": len(rows), "checksums": checksums})
+    write_json(folder / KIND.descriptor, KIND.content({}, checksums, {"images": len(rows)}))
     return str(folder)

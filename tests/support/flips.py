@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.run.verify import verify
 from runtime.console import sentence_for
 from runtime.errors import InputError
+from runtime.folders.verify import verify
 from runtime.storage.checksums import checksum_of
 
 REFUSED, HARMLESS, SILENT, CRASHED = OUTCOMES = "refused", "harmless", "silent", "crashed"

@@ -110,7 +110,7 @@ def write_run(folder, rows, digest=ENTRIES.digest, rates=None):
     half = len(rows) // 2
     write_parts(folder / "matched", [pa.Table.from_pylist(part, MATCHED) for part in (rows[:half], rows[half:])])
     stamp = {"version": 1, "made_from": {"metadata": digest}}
-    (folder / "matched" / "_made_from.json").write_text(json.dumps(stamp))
+    (folder / "matched" / "_folder.json").write_text(json.dumps(stamp))
     counts = EntryCounts.zeros(5, ENTRIES.digest)
     counts.count([text["entries"] for row in rows for text in row["candidates"] or []])
     rates = rates_at(counts.values, 40) if rates is None else rates

@@ -46,3 +46,11 @@ def with_inputs_done(path: Path, *inputs: Input, unique: bool = False) -> Output
         path.write_text("rows")
         ledger.stamps.write(task, TaskResult(TALLIES.rows(), {path.name: f"{crc32(b'rows'):08x}"}))
     return output
+
+
+def finish_unique(path: Path, *inputs: Input) -> Output:
+    """Return an output whose matched images, each of which is stated once, are whole."""
+    output = with_inputs_done(path, *inputs, unique=True)
+    ledger = output.ledger([*inputs], unique_images=True)
+    output.finish_matched(TaskResult(TALLIES.rows(), ledger.sums.files), ledger)
+    return output

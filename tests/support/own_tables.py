@@ -14,8 +14,7 @@ from curation.leaves.scoring.clip_score import ScoreRequest, score_images
 from curation.leaves.tars.samples import find
 from curation.run.finished_run import matched_files
 from curation.run.results import Results
-from runtime.folders.derived import Filling
-from runtime.folders.stamps import Ledger
+from runtime.folders.filled import Filling, filling
 from runtime.shipping import Shipped
 from tests.support.pictures import downloaded_tar
 from tests.support.plain_scorer import PlainScorer
@@ -24,12 +23,10 @@ from tests.support.plain_scorer import PlainScorer
 def write_hashes(tars: Path, folder: Path) -> None:
     """Write the hashes of the pictures in tars, as clip-hash does, without Spark."""
     sources = find([str(tars)])
-
-    def make(ledger: Ledger, _: Path) -> None:
-        for task in hashing.tasks(ledger.missing):
-            hashing._hash(task, ledger.stamps, pdq=False)
-
-    Filling("hashes", "pictures", {"version": 1, "pdq": False}).fill(folder, sources, make, lambda ledger: {})
+    with filling(folder, Filling(hashing.HASHES, {"pdq": False}), sources) as hashed:
+        for task in hashing.tasks(hashed.missing):
+            hashing._hash(task, hashed.stamps, pdq=False)
+        hashed.commit(hashed.completed(), {})
 
 
 def write_scores(tars: Path, folder: Path) -> None:
@@ -58,13 +55,11 @@ def write_embeddings(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(embedding, "Encoder", lambda path: PlainEncoder())
     monkeypatch.setattr(embedding, "SPAN", 50)
     spans = {span.known_as: span for span in embedding.spans_of(matched_files(Results.open(run)))}
-
-    def make(ledger: Ledger, _: Path) -> None:
-        for each in ledger.missing:
-            embedding.embed(spans[each], embedding.Embedding(Shipped(run), "pool", 0, ledger.stamps))
-
-    filling = Filling("embeddings", "texts", {"texts": "pool"}, stamps=embedding.SpanStamps)
-    filling.fill(folder, [*spans], make)
+    wanted = Filling(embedding.EMBEDDINGS, {"texts": "pool"}, stamps=embedding.SpanStamps)
+    with filling(folder, wanted, [*spans]) as embedded:
+        for each in embedded.missing:
+            embedding.embed(spans[each], embedding.Embedding(Shipped(run), "pool", 0, embedded.stamps))
+        embedded.commit(embedded.completed(), {})
 
 
 def rows_of(folder: Path) -> object:

@@ -7,7 +7,7 @@ nearest texts in the style of a run's report. `clusters.json` is written last: a
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -34,25 +34,27 @@ from runtime.console import command
 from runtime.engine import Engine, EngineLike, engine_for, started
 from runtime.errors import AGAIN, InputError
 from runtime.folders.apart import require_apart
-from runtime.folders.derived import DIGEST, Filling
-from runtime.folders.folder import STAMP, Parts
+from runtime.folders.derived import DIGEST
+from runtime.folders.descriptor import Kind
+from runtime.folders.filled import Filling, filling
 from runtime.folders.ownership import claimed
-from runtime.folders.stamps import Ledger, digest_of
+from runtime.folders.parts import Parts
+from runtime.folders.stamps import digest_of
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
 from runtime.redaction import hidden
 from runtime.storage.arrays import save_array
-from runtime.storage.json_files import read_json, write_json
+from runtime.storage.json_files import write_json
 from runtime.storage.own_files import OwnFile, own_files, written_files
 from runtime.storage.parquet import read_table, row_count, write_tables
-from runtime.storage.paths import as_path, names, remove
+from runtime.storage.paths import as_path, files_below, names, remove
 from runtime.storage.scratch import scratch
 from runtime.storage.whole import WORK, finished, write_text
 from runtime.tallies import Tallies, TaskResult
 from runtime.terminal import aligned, print_result
 from runtime.wording import counted, number, percent
 
-VERSION = 1
+KIND = Kind("clusters", "clip-cluster", version=2, descriptor="clusters.json")
 FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"
 LANGUAGES = 30  # rows of the page's table; other languages are summed in a last row
 FEW = 3  # languages named beside a coarse cluster
@@ -73,16 +75,17 @@ class ClusterRequest:
     encoder: str = embedded.DEFAULT
     overwrite: bool = False
 
-    def require_free(self, folder: Path) -> None:
-        """Raise InputError if `folder` holds other files, or holds clusters and `overwrite` is False."""
+    def require_free(self, folder: Path, made_from: Mapping[str, Any]) -> None:
+        """Raise InputError if `folder` holds other files, or holds other clusters and `overwrite` is False."""
         present = finished(names(folder))
-        if FACTS in present and not self.overwrite:
+        is_same = (KIND.read(folder) or {}).get(DIGEST) == digest_of(made_from)
+        if FACTS in present and not self.overwrite and not is_same:
             raise InputError(f"output {folder} holds clusters; give another folder, or replace it by --overwrite")
         if not present <= OWN:
             raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 
     def made_from(self, run: Results, embedded_by: Embeddings | Path) -> dict[str, Any]:
-        """Return what clusters.json says of its sources: `run`, `tables`, `encoder`, and a digest of all that counts.
+        """Return what the clusters depend on: the run, tables of embeddings or an encoder, parameters, versions.
 
         `embedded_by` is a table of embeddings, or an encoder's folder.
         """
@@ -93,8 +96,8 @@ class ClusterRequest:
             "encoder": embedded.encoder_facts(self.encoder, embedded_by) if isinstance(embedded_by, Path) else None,
         }
         read = [repr(version) for _, version in tables]
-        of_all = {"column": self.embedding_column, "config": asdict(self.config), "read": read, "versions": versions()}
-        return sources | {DIGEST: digest_of(sources | of_all)}
+        how = {"column": self.embedding_column, "config": asdict(self.config), "read": read, "versions": versions()}
+        return sources | how
 
 
 def cluster(engine: EngineLike, request: ClusterRequest, progress: Progress | None = None) -> dict[str, Any]:
@@ -109,11 +112,11 @@ def cluster(engine: EngineLike, request: ClusterRequest, progress: Progress | No
     embedded_by = tables or embedded.find_encoder(request.encoder)
     require_apart(request.output, [source.path, *request.embeddings])
     made_from = request.made_from(source, embedded_by)
-    done = read_json(as_path(request.output) / FACTS)
-    if done and not request.overwrite and done.get(DIGEST) == made_from[DIGEST]:
+    done = KIND.read(as_path(request.output))
+    if done and not request.overwrite and _is_complete(done, made_from, as_path(request.output)):
         progress.note(f"output {request.output} is complete already: the same command made it")
         return done
-    with claimed(request.output, request.require_free) as parts:
+    with claimed(request.output, partial(request.require_free, made_from=made_from)) as parts:
         workers = started(engine, progress, parts.folder)
         with scratch() as local:
             steps = ClusterSteps(workers, request, source, parts, local, progress)
@@ -121,6 +124,11 @@ def cluster(engine: EngineLike, request: ClusterRequest, progress: Progress | No
             sample = steps.sample(embeddings)
             clusters = steps.train(sample)
             return steps.finish(clusters, steps.assign(embeddings, clusters, sample), made_from)
+
+
+def _is_complete(done: Mapping[str, Any], made_from: Mapping[str, Any], folder: Path) -> bool:
+    """Say whether clusters were made from the same things, and all of their files are there."""
+    return done.get(DIGEST) == digest_of(made_from) and done["checksums"].keys() <= {*files_below(folder)}
 
 
 @dataclass(frozen=True)
@@ -143,16 +151,15 @@ class ClusterSteps:
         description = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": embedded.SPAN}
         folder = self.parts.folder / EMBEDDINGS
         spans = {span.known_as: span for span in embedded.spans_of(embedded.files_of(self.run, texts))}
-
-        def make(ledger: Ledger, _: Path) -> None:
-            missing = [spans[name] for name in ledger.missing]
-            with self.progress.stage(f"embed the texts of {len(missing)} of {len(spans)} parts", unit="parts"):
-                how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed, ledger.stamps)
-                self.engine.run(missing, partial(embedded.embed, how=how))
-
-        filling = Filling(EMBEDDINGS, "texts", description, stamps=embedded.SpanStamps)
-        replaces = self.request.overwrite and read_json(folder / STAMP) != filling.stated
-        replace(filling, overwrite=replaces).fill(folder, [*spans], make)
+        wanted = Filling(embedded.EMBEDDINGS, description, stamps=embedded.SpanStamps)
+        replaces = self.request.overwrite and not wanted.is_of(folder)
+        with filling(folder, replace(wanted, overwrite=replaces), [*spans], self.progress) as to_fill:
+            missing = [spans[name] for name in to_fill.missing]
+            if missing:
+                with self.progress.stage(f"embed the texts of {len(missing)} of {len(spans)} parts", unit="parts"):
+                    how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed, to_fill.stamps)
+                    self.engine.run(missing, partial(embedded.embed, how=how))
+            to_fill.commit(to_fill.completed(), {})
         return Embeddings.find([str(folder)], "embedding")
 
     def sample(self, embeddings: Embeddings) -> np.ndarray:
@@ -236,7 +243,8 @@ class ClusterSteps:
         folder = self.parts.folder
         sums = {f"{CLUSTERS}/{name}": checksum for name, checksum in counted.checksums.items()}
         sums |= {f"{COPIES}/{name}": checksum for name, checksum in sorted(counted.copies.files.items())}
-        facts = cluster_facts(self.request.config, made_from, clusters, counted)
+        facts = cluster_facts(self.request.config, clusters, counted)
+        page = {**made_from, **facts}
         remove(folder / FACTS)
         self.parts.finish(CLUSTERS)
         if "copies" in facts:
@@ -244,9 +252,10 @@ class ClusterSteps:
         else:
             remove(folder / COPIES)
         sums |= write_centres(folder, clusters, facts)
-        sums |= {PAGE: write_text(folder / PAGE, cluster_page(facts))}
-        write_json(folder / FACTS, facts | {"checksums": sums})
-        return facts
+        sums |= {PAGE: write_text(folder / PAGE, cluster_page(page))}
+        content = KIND.content(made_from, sums, {DIGEST: digest_of(made_from), **facts})
+        write_json(folder / FACTS, content)
+        return content
 
     @property
     def _run_seed(self) -> int:
@@ -266,17 +275,13 @@ class ClusterCounts:
     checksums: dict[str, str]  # of the files of clusters, by name
 
 
-def cluster_facts(
-    config: ClusterConfig, made_from: dict[str, Any], clusters: TrainedClusters, counted: ClusterCounts
-) -> dict[str, Any]:
-    """Return the content of clusters.json, except checksums; `made_from` is what `ClusterRequest.made_from` returns."""
+def cluster_facts(config: ClusterConfig, clusters: TrainedClusters, counted: ClusterCounts) -> dict[str, Any]:
+    """Return the facts of clusters.json."""
     fine, coarse = len(clusters.fine), len(clusters.coarse)
     written, embeddings = counted.written, int(counted.assigned["embeddings"])
     images, more = int(written["images"]), int(written[REPEATED])
     sizes = {kind: _sizes(written, kind, length) for kind, length in ((FINE, fine), (COARSE, coarse))}
     facts = {
-        "version": VERSION,
-        **made_from,
         "parameters": {name: value for name, value in asdict(config).items() if value is not None},
         "versions": versions(),
         "images": images,

@@ -36,6 +36,7 @@ from runtime.arrow import gather, parts
 from runtime.draws import draws
 from runtime.engine import Engine
 from runtime.errors import InputError
+from runtime.folders.descriptor import Kind
 from runtime.folders.stamps import Input, Stamps
 from runtime.messages import quoted_names
 from runtime.packages import require_packages
@@ -46,6 +47,7 @@ from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, row_count, write_rows
 from runtime.tallies import TaskResult
 
+EMBEDDINGS = Kind("embeddings of texts", "clip-cluster")
 EXPECTED = "tables of embeddings: Parquet files with the columns uid (or url) and embedding"
 DRAWN = pa.schema([*KEY, pa.field("draw", pa.float64())])
 _ROW_GROUP = 8192
@@ -248,9 +250,9 @@ class EmbeddingSpan:
 class SpanStamps(Stamps):
     """Stamps of files of embeddings; each stamp is named after the span that its file has."""
 
-    def name_of(self, inputs: Sequence[Input]) -> str:
+    def name_of_stated(self, inputs: list[dict]) -> str:
         """Return the name of a span."""
-        return inputs[0].path
+        return inputs[0]["path"]
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,6 @@ class Summary:
             near = did_you_mean(unknown[0], blanks, f"the questions are {', '.join(blanks)}")
             raise InputError(f"answers to {', '.join(unknown)} are given; {near}")
 
-    @property
-    def whole_by(self) -> str:
-        """The file that is written last."""
-        return "summary.json"
-
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
         """Add nothing: the answers are a flag of all forms."""
@@ -84,7 +79,7 @@ class Summary:
         blanks = {row["blank"]: self.answers.get(row["blank"]) for row in QUESTIONS}
         # For a person to fill in: without a checksum.
         write_text(folder.path / "answers.json", json.dumps(blanks, indent=1, ensure_ascii=False) + "\n")
-        write_json(folder.path / self.whole_by, self._facts(run, sections))
+        write_json(folder.path / "summary.json", self._facts(run, sections))
         answers = [blank["answer"] for section in sections for blank in section["blanks"]]
         still_open = counted(answers.count(None), "open question")
         return f"summary.md, summary.json, {counted(len(numbers.domains), 'list')} of domains and {still_open}"

@@ -40,7 +40,6 @@ class DataComp(Form):
     clusters: ByCluster = ALL
 
     writes = "DataComp's file of uids"
-    whole_by = UIDS
 
     def __post_init__(self) -> None:
         self.clusters.require_choice("datacomp")

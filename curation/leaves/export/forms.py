@@ -36,6 +36,7 @@ from runtime.arguments import add_fields
 from runtime.engine import Engine, EngineLike
 from runtime.errors import InputError
 from runtime.folders.derived import AlreadyComplete, Derivation, Derived, deriving
+from runtime.folders.descriptor import Kind
 from runtime.messages import did_you_mean
 from runtime.packages import has, hooks, usable_hooks, versions
 from runtime.progress import Progress
@@ -48,6 +49,7 @@ from runtime.wording import counted, percent
 if TYPE_CHECKING:
     from curation.run.results import Results
 
+EXPORT = Kind("an export", "clip-export", version=2)
 COARSE = CLUSTER[0].name
 MOST_BYTES = 1 << 20  # of a file of answers
 KEPT_OF, _CAPTIONED = "kept.", "captioned"  # tallies: kept images of a coarse cluster, whose number follows; captioned
@@ -69,11 +71,6 @@ class Form(Protocol):
     writes: ClassVar[str]  # what the form writes, as the help says
     flags: ClassVar[tuple[str, Mapping[str, str]]] = ("", {})  # a title, and the form's own flags with their helps
     elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # for flags of this form with another
-
-    @property
-    def whole_by(self) -> str:
-        """The name of the file that is written last: a folder without it is not whole."""
-        ...
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
@@ -198,11 +195,11 @@ def forms() -> tuple[dict[str, type[Form]], dict[str, str]]:
 
 
 def _is_form(plugin: Any) -> bool:
-    """Return whether a plug-in has all that a Form has, and both methods of its own."""
+    """Return whether a plug-in has all that a Form has, and a method `write` of its own."""
     if not (isinstance(plugin, type) and is_dataclass(plugin) and has("add_flags", "write")(plugin)):
         return False
-    of_base = [getattr(plugin, name) is getattr(Form, name) for name in ("whole_by", "write") if hasattr(plugin, name)]
-    return of_base == [False, False] and hasattr(plugin, "writes") and hasattr(plugin, "elsewhere")
+    has_own = hasattr(plugin, "write") and plugin.write is not Form.write
+    return has_own and hasattr(plugin, "writes") and hasattr(plugin, "elsewhere")
 
 
 def export(
@@ -225,7 +222,7 @@ def export(
     run = Results.open(absolute(source))
     paths = [path for name in ("tars", "captions", "status") for path in getattr(form, name, ())]
     paths += getattr(form, "clusters", ALL).tables
-    wanted = Derivation(_description(run, form, paths), form.whole_by, [run.path, *paths], overwrite, then)
+    wanted = Derivation(EXPORT, _description(run, form, paths), [run.path, *paths], overwrite, then)
     try:
         with deriving(engine, to, wanted, progress) as folder:
             written = form.write(run, folder)

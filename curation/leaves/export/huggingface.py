@@ -45,6 +45,8 @@ SHA256 = "sha256"  # facts: the path of a file, and its SHA-256
 KEPT = "kept"
 FUNNEL = "funnel.svg"
 
+README = "README.md"
+
 
 @dataclass(frozen=True)
 class Card(forms.Form):
@@ -53,7 +55,6 @@ class Card(forms.Form):
     answers: Mapping[str, str] = field(default_factory=dict)  # by the names in QUESTIONS and UNASKED
 
     writes = "its card alone"
-    whole_by = "README.md"
 
     def __post_init__(self) -> None:
         forms.require_questions(self.answers, [*cards.QUESTIONS, *cards.UNASKED])
@@ -67,7 +68,7 @@ class Card(forms.Form):
         """Write README.md and its figure."""
         self.warn_of_license()
         write_text(folder.path / FUNNEL, cards.funnel_figure(run.facts))
-        write_text(folder.path / self.whole_by, cards.card(run.facts, self, self.name_of(run)))
+        write_text(folder.path / README, cards.card(run.facts, self, self.name_of(run)))
         return f"README.md and {FUNNEL}"
 
     def warn_of_license(self) -> None:
@@ -148,7 +149,7 @@ class HuggingFace(Card):
         described = cards.croissant(facts, self, name, digests | sums, columns) | stated | cards.provenance(facts)
         write_text(folder.path / "croissant.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")
         write_text(folder.path / FUNNEL, cards.funnel_figure(facts))
-        write_text(folder.path / self.whole_by, cards.card(facts, self, name, columns, has_data=True))
+        write_text(folder.path / README, cards.card(facts, self, name, columns, has_data=True))
 
 
 def _copy(file: OwnFile, made: Made) -> None:

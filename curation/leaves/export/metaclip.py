@@ -78,11 +78,6 @@ class MetaClip(Form):
             raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars (--tars)")
         self.clusters.require_choice("metaclip")
 
-    @property
-    def whole_by(self) -> str:
-        """The file that is written last: a folder with it is whole."""
-        return NAMES if self.tars else INDEX
-
     def write(self, run: Results, folder: Derived) -> str:
         """Write the files for a balancing loader or, with tars, for Meta CLIP's two loaders; return a description."""
         if self.tars:

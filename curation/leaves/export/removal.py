@@ -26,13 +26,13 @@ from runtime.arguments import Parser, add_flags, helps
 from runtime.arrow import require
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for
-from runtime.folders.derived import DIGEST, AlreadyComplete, Derivation, Derived, Made, deriving
+from runtime.folders.derived import AlreadyComplete, Derivation, Derived, Made, deriving
+from runtime.folders.descriptor import OF_EVERY_KIND, Kind
 from runtime.messages import listed
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress, advancing
 from runtime.shipping import Shipped
 from runtime.storage.checksums import content_digest
-from runtime.storage.json_files import write_json
 from runtime.storage.own_files import OwnFile, copied
 from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.paths import absolute, as_path, names
@@ -46,6 +46,7 @@ LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 REMOVED_GROUP = 1 << 16  # rows per row group
 PARTS = ("curated", "removed")
 RUN = "run.json"
+REMOVAL = Kind("a manifest without some images", "clip-remove", version=2, descriptor=RUN)
 REASON = "removed."  # prefix of a tally of rows by language, followed by a reason
 
 
@@ -64,13 +65,12 @@ def remove_from_manifest(
     run = Results.open(absolute(source))
     description = {"run": run.digest, "exclusion": exclusion.lists_digest, "versions": versions()}
     try:
-        with deriving(engine, to, Derivation(description, RUN, [run.path]), progress) as folder:
+        with deriving(engine, to, Derivation(REMOVAL, description, [run.path]), progress) as folder:
             tallies = _write_rows(run, exclusion, folder)
-            checksums = dict(tallies.files)
             for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
-                checksums[name] = copied(run.file(name), folder.path / name)
-            facts = _facts(run, exclusion, tallies) | {DIGEST: folder.made_from}
-            write_json(folder.path / RUN, facts | {"checksums": dict(sorted(checksums.items()))})
+                folder.checksums[name] = copied(run.file(name), folder.path / name)
+            facts = _facts(run, exclusion, tallies)
+            folder.complete(facts)
     except AlreadyComplete as done:
         return str(done)
     unmatched = [row["name"] for row in facts["removals"][-1]["lists"] if row["values"] and not row["found"]]
@@ -152,7 +152,8 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
         "those before, and so are the probabilities."
     )
     more = {"removals": [*facts.get("removals", []), removal], "notes": [*facts.get("notes", []), note]}
-    return with_kept(facts, kept, tallies) | more
+    facts = with_kept(facts, kept, tallies) | more
+    return {name: value for name, value in facts.items() if name not in OF_EVERY_KIND or name == "made_from"}
 
 
 def _summary(before: int, removal: Mapping[str, Any], to: Path) -> str:

@@ -70,7 +70,6 @@ class WebDataset(Form):
     clusters: ByCluster = ALL
 
     writes = "tars of the curated pairs"
-    whole_by = SIZES
 
     def __post_init__(self) -> None:
         if not self.tars:

@@ -30,8 +30,9 @@ from runtime.console import command
 from runtime.engine import EngineLike, engine_for, started
 from runtime.errors import InputError
 from runtime.folders.apart import require_apart
-from runtime.folders.derived import STATUS, Filled, Filling, statuses, write_part
-from runtime.folders.stamps import Input, Ledger, Stamps
+from runtime.folders.descriptor import Kind
+from runtime.folders.filled import STATUS, Filled, Filling, filling, statuses, write_part
+from runtime.folders.stamps import Input, Stamps
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress
 from runtime.tallies import TaskResult
@@ -61,7 +62,7 @@ HASHED = pa.schema(
         pa.field("status", pa.string()),  # ok, or the reason why there is no hash
     ]
 )
-VERSION = 1
+HASHES = Kind("hashes of pictures", "clip-hash", version=2)
 TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # limits of the pictures of folders that one task hashes into one file
 NO_PICTURE = "no_picture"
 _BATCH = 1000  # rows
@@ -69,7 +70,7 @@ _BATCH = 1000  # rows
 
 @dataclass(frozen=True)
 class Hashes(Filled):
-    """The folder of hashes, Parquet files with rows of HASHED, and the content of _hashes.json."""
+    """The folder of hashes, Parquet files with rows of HASHED, and the facts of its descriptor."""
 
     tars: int
     damaged: dict[str, str]  # path of each damaged tar → its fault
@@ -98,17 +99,15 @@ def hash_images(
     sources = samples.find(inputs)
     require_apart(output, [*inputs, *(source.path for source in sources)])
 
-    def make(ledger: Ledger, _: Path) -> None:
-        workers = started(engine, progress, ledger.stamps.folder)
-        with progress.stage(f"hash the pictures of {len(ledger.missing)} of {len(sources)} files"):
-            workers.run(tasks(ledger.missing), partial(_hash, stamps=ledger.stamps, pdq=pdq))
-
-    def describe(ledger: Ledger) -> dict[str, Any]:
+    with filling(output, Filling(HASHES, {"pdq": pdq}, overwrite), sources, progress) as folder:
+        if folder.missing:
+            workers = started(engine, progress, folder.path)
+            with progress.stage(f"hash the pictures of {len(folder.missing)} of {len(sources)} files"):
+                workers.run(tasks(folder.missing), partial(_hash, stamps=folder.stamps, pdq=pdq))
+        ledger = folder.completed()
         tars = sum(source.format == samples.TAR for source in sources)
-        return {"tars": tars, "damaged": dict(sorted(ledger.sums.noted(DAMAGED))), "statuses": statuses(ledger)}
-
-    filling = Filling("hashes", "pictures", {"version": VERSION, "pdq": pdq}, overwrite)
-    filled = filling.fill(output, sources, make, describe)
+        damaged = dict(sorted(ledger.sums.noted(DAMAGED)))
+        filled = folder.commit(ledger, {"tars": tars, "damaged": damaged, "statuses": statuses(ledger)})
     hashes = Hashes(filled.path, filled.facts, **filled.facts)
     require_sound(hashes.damaged, hashes.tars, MOST)
     _require_pictures(hashes.statuses)

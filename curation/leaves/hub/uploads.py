@@ -78,7 +78,7 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
     from huggingface_hub.utils import disable_progress_bars
 
     from curation.leaves.hub.answers import answer, api
-    from curation.run.verify import verify  # here, as it takes long to import
+    from runtime.folders.verify import verify  # here, as it takes long to import
 
     folder, address = Path(args.output), f"hf://datasets/{args.upload}"
     verify(folder)

@@ -30,17 +30,19 @@ from runtime.arrow import gather_rows
 from runtime.engine import EngineLike
 from runtime.errors import InputError
 from runtime.folders.derived import Derivation, Made, deriving, is_begun
+from runtime.folders.descriptor import Kind
 from runtime.folders.ownership import is_free
 from runtime.progress import Progress
 from runtime.storage.arrays import MappedBatches, sums_of, write_batches
 from runtime.storage.checksums import checksum_of
 from runtime.storage.json_files import read_json
 from runtime.storage.own_files import OwnFile
-from runtime.storage.paths import absolute
+from runtime.storage.paths import absolute, names
 from runtime.tallies import Tallies, TaskResult
 
-VERSION = 1
+VERSION = 2
 NAME = "index.json"
+INDEX = Kind("an index of tars", "curation.leaves.online.build", VERSION, NAME)
 OPEN = 1024  # the most files of rows that a process keeps mapped: readers come back to a tar for each block
 # One row per sample that has a matched image: the sample, and the texts of the image.
 ROWS = SAMPLES.append(TRAINED_TEXTS)
@@ -166,7 +168,7 @@ def build(
     base = Path(commonpath([Path(tar.path).parent for tar in tar_inputs]))
     shards = [Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0) for tar in tar_inputs]
     files = matched_files(run)
-    wanted = _Wanted(_made_from(base, shards, run.facts["made_from"], files, block_rows), NAME)
+    wanted = _Wanted(INDEX, _made_from(base, shards, run.facts["made_from"], files, block_rows))
     with suppress(_IsThere):
         wanted.require_usable(folder)  # before anything starts
         # One process of a training builds the index; the others wait until it is there.
@@ -174,8 +176,7 @@ def build(
             write, tables = partial(_write, block_rows=block_rows), [matched_images(files, run.counted[1])]
             result = each_tar(made, "write the rows", tar_inputs, tables, write)
             require_samples(made, int(result["matched"]), tar_inputs, f"among the images of {run.path}")
-            written = _described(shards, result)
-            made.write_last(NAME, {"version": VERSION, "made_from": wanted.description, "shards": written})
+            made.complete({"made_from": wanted.description, "shards": _described(shards, result)})
     return Index.open(folder)
 
 
@@ -200,7 +201,8 @@ class _Wanted(Derivation):
         if differing or content.get("version") != VERSION:
             what = ", ".join(differing) or "version of this program"
             raise InputError(f"{folder} holds another index (other {what}); give another folder, or remove this one")
-        raise _IsThere
+        if content["checksums"].keys() <= names(folder):
+            raise _IsThere
 
 
 def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile], block_rows: int) -> dict:

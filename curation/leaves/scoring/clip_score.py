@@ -50,7 +50,8 @@ from runtime.cogroup import RowStream, filled
 from runtime.console import command
 from runtime.engine import EngineLike, engine_of
 from runtime.folders.apart import require_apart
-from runtime.folders.derived import Filled, Filling, statuses, write_part
+from runtime.folders.descriptor import Kind
+from runtime.folders.filled import Filled, Filling, filling, statuses, write_part
 from runtime.folders.stamps import Input, Ledger, Stamps
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress, advance
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-VERSION = 1
+SCORES = Kind("scores of images", "clip-score", version=2)
 NOT_FINITE = "not_finite"  # half precision can overflow, and Spark takes NaN as larger than any number
 # One row per image of a tar, in its order.
 SCORED = pa.schema(
@@ -116,20 +117,17 @@ def score_images(
     sources = [*request.inputs, *(tar.path for tar in tars), *([] if run is None else [str(run.path)])]
     require_apart(request.output, sources)
     texts = "those of the tars" if run is None else f"those that a run matched ({_digest(run)})"
-    description = {"version": VERSION, **scorer.made_by, "texts": texts}
-
-    def make(ledger: Ledger, work: Path) -> None:
-        with progress.stage(f"score the images of {len(ledger.missing)} of {len(tars)} tars", "tars"):
-            advance(total=len(ledger.missing))
-            inputs = with_own_texts(ledger.missing) if run is None else with_texts_of(run, ledger.missing, work, engine)
-            _score(inputs, scorer, ledger.stamps)
-
-    def describe(ledger: Ledger) -> dict[str, Any]:
+    description = {**scorer.made_by, "texts": texts}
+    with filling(request.output, Filling(SCORES, description, request.overwrite), tars, progress) as folder:
+        missing = folder.missing
+        if missing:
+            with progress.stage(f"score the images of {len(missing)} of {len(tars)} tars", "tars"):
+                advance(total=len(missing))
+                inputs = with_own_texts(missing) if run is None else with_texts_of(run, missing, folder.work, engine)
+                _score(inputs, scorer, folder.stamps)
+        ledger = folder.completed()
         damaged = {"tars": len(tars), "damaged": dict(sorted(ledger.sums.noted(DAMAGED)))}
-        return description | scorer.ran_on | damaged | score_facts(ledger)
-
-    filling = Filling("scores", "images", description, request.overwrite)
-    scores = filling.fill(request.output, tars, make, describe)
+        scores = folder.commit(ledger, description | scorer.ran_on | damaged | score_facts(ledger))
     require_sound(scores.facts["damaged"], len(tars), MOST)
     return scores
 

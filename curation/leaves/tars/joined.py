@@ -73,17 +73,18 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
 
     `tables` are joined to the samples; `title` names the step in progress messages.
     """
-
-    def begin(missing: list[WorkItem[Numbered]], task: Task[Numbered]) -> None:
-        number, scans = f"{len(missing)} of {len(tars)} tars", folder.parts.work / "scans"
-        missing_tars, done = [item.content[1] for item in missing], len(tars) - len(missing)
+    part = folder.part([WorkItem(tar, (number, tar)) for number, tar in enumerate(tars)])
+    missing = part.missing
+    if missing:
+        number = f"{len(missing)} of {len(tars)} tars"
+        scans = folder.parts.work / "scans"
+        missing_tars = [item.content[1] for item in missing]
         with folder.progress.stage(f"look for the samples of {number}"):
-            files, sizes = scan(folder.engine, missing_tars, scans, done=done)
+            files, sizes = scan(folder.engine, missing_tars, scans, done=len(tars) - len(missing))
         with folder.progress.stage(f"{title} of {number}"):
-            join_samples(files, sizes, tables).write(folder.engine, _make, files, missing, task)
-        remove(scans)  # before the folder is whole, so that a late task makes no new files there
-
-    return folder.fill([WorkItem(tar, (number, tar)) for number, tar in enumerate(tars)], make, begin)
+            join_samples(files, sizes, tables).write(folder.engine, _make, files, missing, part.task(make))
+        remove(scans)  # before the folder is complete, so that a late task makes no new files there
+    return part.commit()
 
 
 def require_samples(folder: Derived, number: int, tars: Sequence[Input], where: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from curation.run.output_folder import Output
 from runtime.errors import InputError
-from runtime.folders.folder import EARLIER, STAMP
+from runtime.folders.descriptor import DESCRIPTOR, EARLIER
 from runtime.storage import paths
 from runtime.storage.paths import files, is_url, names
 from runtime.tallies import TaskResult
@@ -38,14 +38,14 @@ def test_a_part_that_is_added_to_is_not_whole_until_it_is_finished_again(folder)
     (opened / "00001.parquet").write_text("more rows")
     assert output.parts.reopen("matched") == opened
     output.parts.finish("matched", {"more": True})
-    assert names(output.path / "matched") == {"00000.parquet", "00001.parquet", STAMP}
+    assert names(output.path / "matched") == {"00000.parquet", "00001.parquet", DESCRIPTOR}
     assert output.parts.stamp("matched") == {"more": True}
 
 
 def test_a_part_that_is_whole_comes_before_what_an_earlier_run_left_of_it(folder):
     output = with_matched(folder / "out")
     (output.parts.begin("matched") / "half.parquet").write_text("half")
-    assert names(output.parts.reopen("matched")) == {"00000.parquet", EARLIER if is_url(folder) else STAMP}
+    assert names(output.parts.reopen("matched")) == {"00000.parquet", EARLIER if is_url(folder) else DESCRIPTOR}
 
 
 def test_a_part_that_is_not_there_is_opened_empty(folder):
@@ -71,7 +71,7 @@ def test_a_part_that_took_the_place_of_another_by_half_is_not_whole_and_the_next
         output = claimed(s3_folder, A)
         begin_three(output)
         output.finish_matched(TALLIES)
-    assert names(output.path / "matched") == {"0.parquet", "1.parquet", "2.parquet", STAMP}
+    assert names(output.path / "matched") == {"0.parquet", "1.parquet", "2.parquet", DESCRIPTOR}
     assert output.matched_result()["images"] == 7
     assert len(output.lineage()) == 1
 

@@ -8,8 +8,9 @@ from zlib import crc32
 
 import pytest
 
+from runtime.errors import InputError
 from runtime.folders import stamps as module
-from runtime.folders.folder import STAMP
+from runtime.folders.descriptor import DESCRIPTOR, EARLIER, Kind, complete, set_aside
 from runtime.folders.stamps import Input, Ledger, digest_of
 from runtime.storage.paths import files as placed
 from runtime.storage.paths import names as names_in
@@ -141,7 +142,7 @@ def test_an_input_that_two_tasks_have_done_counts_once(folder):
     ledger = opened(folder, A, B, C)
     done(ledger, [A, B], [A], [B], [B, C])
     again = opened(folder, A, B, C)
-    counted = [each["path"] for path, stamp in again.stamps.read() if path in again.done for each in stamp.inputs]
+    counted = [each["path"] for stamp in again.done for each in stamp.inputs]
     assert sorted([*counted, *(each.path for each in again.missing)]) == sorted(each.path for each in (A, B, C))
 
 
@@ -157,10 +158,10 @@ def test_leftovers_are_removed_and_what_counts_is_not(folder):
     done(opened(folder, C, description={"other": 1}), [C])
     for name in (".half.arrows.zst.12.partial", "0123-0.arrows.zst", "_0123.json"):
         (folder / name).write_text("left")
-    (folder / STAMP).write_text("{}")
+    (folder / DESCRIPTOR).write_text("{}")
     ledger = opened(folder, A, replace(B, size=11))
     ledger.prune()
-    kept = {*first[:2], f"_{ledger.stamps.name_of([A])}.json", STAMP}
+    kept = {*first[:2], f"_{ledger.stamps.name_of([A])}.json", DESCRIPTOR}
     assert names_in(folder) == kept
     assert opened(folder, A).missing == []
 
@@ -182,7 +183,7 @@ def test_lists_of_files_have_every_file_once_and_rows_enough(folder, limit):
     for task, rows in zip(tasks, [5, 0, 5, 10, 0, 0, 1, 3, 2, 20, 4, 0], strict=True):
         done(opened(folder, *tasks), [task], files=1 + rows % 2, rows=rows)
     ledger = opened(folder, *tasks)
-    parts = naive_gather([stamp for _, stamp in ledger.stamps.read()], lambda stamp: stamp.result["rows"], limit, 99)
+    parts = naive_gather([*ledger.stamps.read()], lambda stamp: stamp.result["rows"], limit, 99)
     lists = [[path.name for path in each] for each in ledger.files_of(limit)]
     assert lists == [[name for stamp in part for name in stamp.files] for part in parts]
     assert [name for each in lists for name in each] == [path.name for path in ledger.files]
@@ -231,15 +232,35 @@ def test_inputs_that_are_done_are_in_no_task(folder):
 
 
 def test_a_ledger_is_completed_by_running_what_is_missing_and_what_is_damaged(tmp_path):
-    asked = []
-
-    def run(ledger: Ledger) -> None:
-        asked.append(ledger.missing)
-        done(ledger, *([each] for each in ledger.missing))
-
-    completed = opened(tmp_path, A, B).completed(run, tmp_path)
+    first = opened(tmp_path, A, B).checked()
+    assert first.missing == [A, B]
+    done(first, [A], [B])
+    completed = first.completed(tmp_path)
     assert (completed.missing, len(completed.done)) == ([], 2)
-    opened(tmp_path, A, B).completed(run, tmp_path)
     (tmp_path / f"{completed.stamps.name_of([A])}-0.arrows.zst").unlink()
-    assert opened(tmp_path, A, B, C).completed(run, tmp_path).missing == []
-    assert asked == [[A, B], [A, C]]
+    again = opened(tmp_path, A, B, C).checked()
+    assert again.missing == [A, C]
+    done(again, [A], [C])
+    assert again.completed(tmp_path).missing == []
+
+
+def test_a_ledger_with_tasks_that_have_not_finished_is_refused(tmp_path):
+    ledger = opened(tmp_path, A, B)
+    done(ledger, [A])
+    with pytest.raises(InputError, match="what 1 inputs gave was written but is not in"):
+        ledger.completed(tmp_path)
+
+
+def test_a_descriptor_takes_the_place_of_stamps(folder):
+    written = done(opened(folder, A, B, C), [A], [B, C], files=2)
+    before = opened(folder, A, B, C)
+    complete(folder, Kind("rows", "clip-test").content("a", before.sums.files, {"tasks": before.described()}))
+    before.stamps.remove()
+    assert names_in(folder) == {*written, DESCRIPTOR}
+    for set_it_aside in (False, True):
+        if set_it_aside:
+            set_aside(folder)
+            assert names_in(folder) == {*written, EARLIER}
+        after = opened(folder, A, B, C)
+        assert (after.done, after.missing, after.sums.rows()) == (before.done, [], before.sums.rows())
+        assert opened(folder, A, B, C, description={"other": 1}).missing == [A, B, C]

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from runtime.folders.folder import Parts
+from runtime.folders.parts import Parts
 from runtime.storage.whole import whole
 
 
@@ -40,7 +40,7 @@ def test_a_part_is_on_the_disk_under_its_name(tmp_path, done):
     parts = Parts(tmp_path, tmp_path / ".work" / "run")
     parts.begin("matched")
     parts.finish("matched", {"stamp": 1})
-    assert done[-3:] == [("name", "_made_from.json"), ("sync", "matched"), ("sync", tmp_path.name)]
+    assert done[-3:] == [("name", "_folder.json"), ("sync", "matched"), ("sync", tmp_path.name)]
 
 
 @pytest.mark.parametrize(("number", "passes"), [(errno.EINVAL, True), (errno.EIO, False)])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import AGAIN
+from runtime.folders.descriptor import DESCRIPTOR, EARLIER, complete, set_aside
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.own_files import OwnFile
 from runtime.storage.paths import (
@@ -14,11 +15,6 @@ from runtime.storage.paths import (
     remove,
 )
 from runtime.storage.whole import PARTIAL, require_no_link, sync
-
-STAMP = "_made_from.json"  # Parquet readers pass over names that begin with _
-
-
-EARLIER = "_earlier.json"  # the stamp of a part on an object store that is being replaced or added to
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Parts:
     def reopen(self, name: str) -> Path:
         """Return the folder of a part to add files to; the part counts as unfinished until `finish`."""
         if is_url(self.folder):  # copying all its files would cost more than it protects
-            self._take_stamp(name)
+            set_aside(self.folder / name)
             return self.folder / name
         folder = self._reopened(name)
         require_no_link(self.folder / name)
@@ -59,7 +55,7 @@ class Parts:
             return
         begun = self.work / name if (self.work / name).exists() else self._reopened(name)
         if stamp is not None:
-            write_json(begun / STAMP, stamp)
+            write_json(begun / DESCRIPTOR, stamp)
         for file in files(begun, PARTIAL):
             remove(file)  # left by a task that was killed, and done again
         old, final = self.work / f"{name}.old", self.folder / name
@@ -74,11 +70,11 @@ class Parts:
 
     def stamp(self, name: str) -> dict | None:
         """Return the stamp of the part `name`, a record of its inputs; None if no complete part has that name."""
-        return read_json(self.folder / name / STAMP)
+        return read_json(self.folder / name / DESCRIPTOR)
 
     def earlier(self, name: str) -> dict | None:
         """Return the stamp of the complete part `name`, or else its stamp before `reopen`; None without either."""
-        reopened = self.folder / name / EARLIER if is_url(self.folder) else self._reopened(name) / STAMP
+        reopened = self.folder / name / EARLIER if is_url(self.folder) else self._reopened(name) / DESCRIPTOR
         return self.stamp(name) or read_json(reopened)
 
     def _reopened(self, name: str) -> Path:
@@ -91,18 +87,13 @@ class Parts:
         missing = (stamp or {}).get("checksums", {}).keys() - names
         if missing:  # a listing may lack new files
             raise OwnFile(self.work / name / min(missing), None, AGAIN).damaged(FileNotFoundError())
-        self._take_stamp(name)
+        set_aside(final)
         if begun:
             for file in files(final):
                 if file.name not in {EARLIER, *names}:
                     remove(file)
             move_files(begun, final)
-        if stamp is not None:
-            write_json(final / STAMP, stamp)
-        remove(final / EARLIER)
-
-    def _take_stamp(self, name: str) -> None:
-        stamp = self.stamp(name)
-        if stamp is not None:
-            write_json(self.folder / name / EARLIER, stamp)
-            remove(self.folder / name / STAMP)
+        if stamp is None:
+            remove(final / EARLIER)
+        else:
+            complete(final, stamp)
