@@ -101,7 +101,7 @@ class Build:
     def _files(self, part: str) -> dict[str, OwnFile]:
         """Return the files of a part by name; InputError if a file is missing."""
         folder = self.parts.folder / part
-        checksums = self._stamp(part).get("checksums")
+        checksums = self._descriptor(part).get("checksums")
         return {file.path.name: file for file in own_files(folder, checksums, f"delete {folder} and {AGAIN}")}
 
     def titles(self) -> BuildPart:
@@ -118,18 +118,19 @@ class Build:
         If a language's entries now come from a list, its dumps in the earlier build are returned: without them, all
         titles would be counted again.
         """
-        before = ((self.parts.stamp(_TITLES) or {}).get("made_from") or {}).get("dumps", {})
+        before = ((self.parts.descriptor(_TITLES) or {}).get("made_from") or {}).get("dumps", {})
         kept = {code: before[code] for code in self.sources.lists if code in before}
         return {code: self._dumps(code) for code in self.sources.counted} | kept
 
     def has(self, part: BuildPart) -> bool:
         """Return whether a part is complete, undamaged, and made from the same files and parameters."""
-        stamp = self.parts.stamp(part.name)
-        if stamp is None or stamp.get("made_from") != json.loads(json.dumps(part.made_from)):
+        descriptor = self.parts.descriptor(part.name)
+        if descriptor is None or descriptor.get("made_from") != json.loads(json.dumps(part.made_from)):
             return False
         folder = self.parts.folder / part.name
         return all(
-            is_sound(OwnFile(folder / name, checksum, AGAIN)) for name, checksum in stamp.get("checksums", {}).items()
+            is_sound(OwnFile(folder / name, checksum, AGAIN))
+            for name, checksum in descriptor.get("checksums", {}).items()
         )
 
     def sources_of(self, code: str, read: Read) -> list[EntrySource]:
@@ -235,7 +236,7 @@ class Build:
 
     def _dumps_read(self, code: str) -> list[articles.Dump]:
         """Return the facts of the Wikipedia files of a language, noted when they were read."""
-        return self._stamp(_ngrams(code)).get("facts", {}).get(articles.DUMPS_FACT, [])
+        return self._descriptor(_ngrams(code)).get("facts", {}).get(articles.DUMPS_FACT, [])
 
     def _tally(self, part: str) -> dict[str, int]:
         """Return a part's tallies over all languages: the numbers read, and the numbers dropped by reason."""
@@ -246,14 +247,14 @@ class Build:
         return [row["language"] for row in self._tallies(_TITLES) if row["name"] == "excerpt"]
 
     def _tallies(self, part: str) -> list[dict]:
-        return self._stamp(part).get("tallies", [])
+        return self._descriptor(part).get("tallies", [])
 
-    def _stamp(self, part: str) -> dict:
-        """Return the stamp of a counted part, the record of how it was made; InputError if it is missing or damaged."""
-        stamp = self.parts.stamp(part)
-        if stamp is None:
+    def _descriptor(self, part: str) -> dict:
+        """Return the descriptor of a counted part; InputError if it is missing or damaged."""
+        descriptor = self.parts.descriptor(part)
+        if descriptor is None:
             raise OwnFile(self.parts.folder / part / DESCRIPTOR, None, AGAIN).damaged("it cannot be read")
-        return stamp
+        return descriptor
 
 
 def _ngrams(code: str) -> str:

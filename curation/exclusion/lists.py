@@ -212,7 +212,7 @@ def _ascending(keys: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ListedKind:
     """A kind of listed value: the mask of valid values, their conversion, and the phrase by which errors name it."""
 
     is_right: Callable[[pa.Array], np.ndarray]
@@ -248,7 +248,7 @@ def _canonical(values: pa.Array) -> list[str]:
     return [canonical(value) for value in values.to_pylist()]
 
 
-def _hash_kind(name: str, size: int) -> Kind:
+def _hash_kind(name: str, size: int) -> ListedKind:
     """Return the kind of hashes of `size` bytes; their form is big-endian numbers, uint64[hash, size / 8]."""
 
     def words(values: pa.Array) -> np.ndarray:
@@ -257,21 +257,21 @@ def _hash_kind(name: str, size: int) -> Kind:
 
     digits = f"^[0-9a-fA-F]{{{2 * size}}}$"
     expected = f"{name} hash; expected {2 * size} hexadecimal digits"
-    return Kind(lambda values: flags(pc.match_substring_regex(values, digits)), words, expected)
+    return ListedKind(lambda values: flags(pc.match_substring_regex(values, digits)), words, expected)
 
 
 _is_domain = _each(lambda value: is_domain(canonical(value)))
 
 KINDS = {
-    "uid": Kind(lambda values: flags(pc.not_equal(values, "")), uid_numbers, "uid; give one behind uid:"),
-    "url": Kind(
+    "uid": ListedKind(lambda values: flags(pc.not_equal(values, "")), uid_numbers, "uid; give one behind uid:"),
+    "url": ListedKind(
         lambda values: flags(pc.match_substring_regex(values, HTTP_URL)),
         url_keys,
         "URL of the web; give it as the manifest has it, with http:// or https://",
     ),
-    "domain": Kind(_is_domain, _canonical, _DOMAIN),
-    "page": Kind(_is_domain, _canonical, _DOMAIN),
-    "regex": Kind(
+    "domain": ListedKind(_is_domain, _canonical, _DOMAIN),
+    "page": ListedKind(_is_domain, _canonical, _DOMAIN),
+    "regex": ListedKind(
         _each(lambda value: value != "" and refusal(value) is None),
         pa.Array.to_pylist,
         "regular expression of RE2, which has no look-ahead, look-behind or back-reference; rewrite it in the syntax "

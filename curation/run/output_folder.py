@@ -1,10 +1,10 @@
 """The output folder of a run, local or at a URL: its parts, its lock, and how finished parts get their names.
 
-`pairs/` holds the matched pairs of each input, with stamps (`checkpoints`): an interrupted run, or one with more
-inputs, continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete. `matched/`
-also holds the description of what it was made from, so that a run with another threshold, seed or target size can reuse
-it; so does `gated/`, for a run with another threshold or target size. Inputs may be added and exclusion lists may
-change; a folder that differs from its run in anything else is refused.
+`pairs/` holds the matched pairs of each input, and says which tasks have finished: an interrupted run, or one with
+more inputs, continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete.
+`matched/` has a descriptor of its own, so that a run with another threshold, seed or target size can reuse it. So has
+`gated/`, for a run with another threshold or target size. Inputs may be added and exclusion lists may change; a folder
+that differs from its run in anything else is refused.
 """
 
 from __future__ import annotations
@@ -149,16 +149,16 @@ class Output:
 
         It is also None if a file is missing.
         """
-        stamp = MATCHED.read(self.path / "matched") or {}
-        if not stamp or not all(is_same_value(stamp, self.description, name) for name in MAY_DIFFER):
+        descriptor = MATCHED.read(self.path / "matched") or {}
+        if not descriptor or not all(is_same_value(descriptor, self.description, name) for name in MAY_DIFFER):
             return None
-        if not stamp["checksums"].keys() <= names(self.path / "matched"):
+        if not descriptor["checksums"].keys() <= names(self.path / "matched"):
             return None
-        return TaskResult(stamp["tallies"], stamp["checksums"], stamp["facts"])
+        return TaskResult(descriptor["tallies"], descriptor["checksums"], descriptor["facts"])
 
     def matched_files(self) -> list[OwnFile]:
         """Return the files of matched/; InputError if a file is missing or is not of this run."""
-        checksums = (self.parts.stamp("matched") or {}).get("checksums")
+        checksums = (self.parts.descriptor("matched") or {}).get("checksums")
         self.record("matched", checksums or {})
         folder = self.path / "matched"
         return own_files(folder, checksums, f"delete {folder} and {AGAIN}")
@@ -201,14 +201,14 @@ class Output:
         return Parts(self.path, gates / made_from)
 
     def finish(
-        self, part: str, checksums: dict[str, str], stamp: dict | None = None, parts: Parts | None = None
+        self, part: str, checksums: dict[str, str], descriptor: dict | None = None, parts: Parts | None = None
     ) -> None:
         """Give its name to a complete part of the results; `checksums` maps each file's name to its checksum.
 
-        The part was begun in `parts`, by default those of this run; it may have a stamp.
+        The part was begun in `parts`, by default those of this run; it may have a descriptor.
         """
         self.owner.require()
-        (parts or self.parts).finish(part, stamp)
+        (parts or self.parts).finish(part, descriptor)
         self.record(part, checksums)
 
     def write_results(self, run: Run, rates: np.ndarray, times: list[dict]) -> None:
@@ -240,7 +240,7 @@ class Output:
             remove(self.path / name)
 
     def _earlier(self) -> dict:
-        """Return what an earlier run wrote: the stamp that matched/ has or had, else the content of run.json, or {}."""
+        """Return the descriptor that matched/ has or had of an earlier run, else that of the run, or {}."""
         return self.parts.earlier("matched") or read_json(self.path / "run.json") or {}
 
     def files(self, part: str) -> list[OwnFile]:
@@ -275,7 +275,7 @@ def require_output(path: str | PathLike[str], overwrite: bool = False) -> None:
     """Refuse a folder that no run could claim, whatever its description; nothing is written."""
     with usable_output(path) as folder:
         if not (overwrite or is_free(folder)):
-            _stamp(folder)
+            _descriptor(folder)
         if not is_url(folder) and (folder.absolute().parent / RUN).exists():
             raise InputError(f"output {folder} is in the run {folder.absolute().parent}; give a folder outside of it")
         if not (is_url(folder) or os.access(place := existing(folder), os.W_OK)):
@@ -296,9 +296,9 @@ def stamped(description: dict) -> dict:
     return {"version": VERSION, "made_from": description}
 
 
-def is_same_value(stamp: dict, description: dict, name: str) -> bool:
-    """Say whether the value of `name` is the same in the stamp and in the description."""
-    return stamp.get("made_from", {}).get(name) == description[name]
+def is_same_value(descriptor: dict, description: dict, name: str) -> bool:
+    """Say whether the value of `name` is the same in the descriptor and in the description."""
+    return descriptor.get("made_from", {}).get(name) == description[name]
 
 
 def require_like(path: Path, description: dict) -> bool:
@@ -308,8 +308,8 @@ def require_like(path: Path, description: dict) -> bool:
     """
     if is_free(path):
         return False
-    stamp = _stamp(path)
-    differing = _differing(stamp, description, path)
+    descriptor = _descriptor(path)
+    differing = _differing(descriptor, description, path)
     if differing and not _is_unread(path):
         raise InputError(
             f"output {path} holds another run (other {', '.join(differing)}); give another folder, or replace it by "
@@ -318,25 +318,29 @@ def require_like(path: Path, description: dict) -> bool:
     return bool(differing)
 
 
-def _stamp(path: Path) -> dict:
+def _descriptor(path: Path) -> dict:
     """Return the description of the run in a folder, and its version; InputError if the folder holds no run."""
-    stamp = Parts(path, path / WORK).earlier("matched") or _claim(path) or read_json(path / "run.json")
-    if stamp is None:
+    descriptor = Parts(path, path / WORK).earlier("matched") or _claim(path) or read_json(path / "run.json")
+    if descriptor is None:
         raise InputError(
             f"output {path} holds files that are no run of curate; give an empty or new folder, or replace it by "
             "--overwrite"
         )
-    return stamp
+    return descriptor
 
 
-def _differing(stamp: dict, description: dict, path: Path) -> list[str]:
-    """Return the names, as users know them, of what differs between the stamp's run and this description."""
-    names = [name for name in description if name not in MAY_DIFFER and not is_same_value(stamp, description, name)]
-    differing = [_called(name, stamp["made_from"].get(name), description[name]) for name in names]
-    read = [file for file in stamp["made_from"].get("inputs", []) if not is_table(file["path"])]  # not copies of tables
+def _differing(descriptor: dict, description: dict, path: Path) -> list[str]:
+    """Return the names, as users know them, of what differs between the descriptor's run and this description."""
+    names = [
+        name for name in description if name not in MAY_DIFFER and not is_same_value(descriptor, description, name)
+    ]
+    differing = [_called(name, descriptor["made_from"].get(name), description[name]) for name in names]
+    read = [
+        file for file in descriptor["made_from"].get("inputs", []) if not is_table(file["path"])
+    ]  # not copies of tables
     if lacking := _paths(read, path) - _paths(description["inputs"], path):
         differing.append(f"inputs: it read {min(lacking)}")
-    if not differing and stamp.get("version") != VERSION:
+    if not differing and descriptor.get("version") != VERSION:
         differing.append("version of this program")
     return differing
 
@@ -344,7 +348,7 @@ def _differing(stamp: dict, description: dict, path: Path) -> list[str]:
 def _called(name: str, there: object, here: object) -> str:
     """Return what users call the value `name` of a description; for columns, also both values of each that differs.
 
-    `there` is the value in the stamp, `here` the value of this run.
+    `there` is the value in the descriptor, `here` the value of this run.
     """
     if name != "columns" or not isinstance(there, dict) or not isinstance(here, dict):
         return CALLED.get(name, name)

@@ -48,14 +48,14 @@ class Parts:
             (self.folder / name).rename(folder)
         return make_folder(folder)
 
-    def finish(self, name: str, stamp: dict | None = None) -> None:
-        """Complete a part that was begun or reopened, in place of any earlier part of its name; write its `stamp`."""
+    def finish(self, name: str, descriptor: dict | None = None) -> None:
+        """Complete a begun or reopened part, in place of any earlier part of its name; write its `descriptor`."""
         if is_url(self.folder):
-            self._finish_moving(name, stamp)
+            self._finish_moving(name, descriptor)
             return
         begun = self.work / name if (self.work / name).exists() else self._reopened(name)
-        if stamp is not None:
-            write_json(begun / DESCRIPTOR, stamp)
+        if descriptor is not None:
+            write_json(begun / DESCRIPTOR, descriptor)
         for file in files(begun, PARTIAL):
             remove(file)  # left by a task that was killed, and done again
         old, final = self.work / f"{name}.old", self.folder / name
@@ -68,23 +68,23 @@ class Parts:
         sync(final.parent)
         remove(old)
 
-    def stamp(self, name: str) -> dict | None:
-        """Return the stamp of the part `name`, a record of its inputs; None if no complete part has that name."""
+    def descriptor(self, name: str) -> dict | None:
+        """Return the descriptor of the part `name`, a record of its inputs; None if no complete part has that name."""
         return read_json(self.folder / name / DESCRIPTOR)
 
     def earlier(self, name: str) -> dict | None:
-        """Return the stamp of the complete part `name`, or else its stamp before `reopen`; None without either."""
+        """Return the descriptor of the complete part `name`, or its descriptor before `reopen`; None without either."""
         reopened = self.folder / name / EARLIER if is_url(self.folder) else self._reopened(name) / DESCRIPTOR
-        return self.stamp(name) or read_json(reopened)
+        return self.descriptor(name) or read_json(reopened)
 
     def _reopened(self, name: str) -> Path:
         return self.work.parent / name
 
-    def _finish_moving(self, name: str, stamp: dict | None) -> None:
+    def _finish_moving(self, name: str, descriptor: dict | None) -> None:
         """Finish a part on an object store, file by file; the files of a reopened part are already in their folder."""
         final, begun = self.folder / name, files(self.work / name)
         names = {file.name for file in begun or files(final)}
-        missing = (stamp or {}).get("checksums", {}).keys() - names
+        missing = (descriptor or {}).get("checksums", {}).keys() - names
         if missing:  # a listing may lack new files
             raise OwnFile(self.work / name / min(missing), None, AGAIN).damaged(FileNotFoundError())
         set_aside(final)
@@ -93,7 +93,7 @@ class Parts:
                 if file.name not in {EARLIER, *names}:
                     remove(file)
             move_files(begun, final)
-        if stamp is None:
+        if descriptor is None:
             remove(final / EARLIER)
         else:
-            complete(final, stamp)
+            complete(final, descriptor)

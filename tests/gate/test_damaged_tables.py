@@ -34,7 +34,7 @@ def test_a_table_of_ours_at_a_url_is_compared(s3_folder):
     path = s3_folder / "a.parquet"
     with path.open("wb") as file:
         pq.write_table(pa.table({"uid": ["x"]}), file)
-    write_json(s3_folder / "_a.json", {"checksums": {"a.parquet": "00000000"}})
+    write_json(s3_folder / "_folder.json", {"checksums": {"a.parquet": "00000000"}})
     with pytest.raises(InputError, match=r"a.parquet is damaged \(its checksum differs\)"):
         ImageTable.find([str(s3_folder)])
 

@@ -20,8 +20,8 @@ import pytest
 from curation.leaves.gate.gate import Gate, GateFolder
 from curation.leaves.gate.match_captions import CaptionStep
 from curation.run.output_folder import Output
-from curation.run.verify import verify
 from runtime.errors import InputError
+from runtime.folders.verify import verify
 from tests.support.checkout import ROOT
 from tests.support.gate_inputs import CONFIG, STEPS, gate_of, left_by, run_gate, write_inputs
 from tests.support.in_turn import in_turn
@@ -221,7 +221,7 @@ def test_a_step_with_a_damaged_file_runs_again_alone(inputs, undisturbed, watche
     elif file == "sample" and samples:
         flip(samples[0])
     else:
-        flip(folder / "_made_from.json" if file == "stamp" else sorted(folder.glob("0*.parquet"))[0])
+        flip(folder / "_folder.json" if file == "stamp" else sorted(folder.glob("0*.parquet"))[0])
     assert finished_again(watched, inputs, tmp_path / "run") == [step]
     assert left_by(tmp_path / "run") == left_by(undisturbed)
 
@@ -303,11 +303,11 @@ def test_overwrite_begins_anew(inputs, watched, tmp_path):
     assert finished_again(watched, inputs, tmp_path / "run", overwrite=True) == STEPS
 
 
-@pytest.mark.parametrize("file", ["gated", "gate_removed", "_made_from.json"])
+@pytest.mark.parametrize("file", ["gated", "gate_removed", "_folder.json"])
 def test_a_gate_with_a_damaged_file_runs_again(inputs, undisturbed, watched, tmp_path, file):
     shutil.copytree(undisturbed, tmp_path / "run")
     folder = tmp_path / "run" / ("gate_removed" if file == "gate_removed" else "gated")
-    flip(folder / file if file == "_made_from.json" else sorted(folder.glob("*.parquet"))[0])
+    flip(folder / file if file == "_folder.json" else sorted(folder.glob("*.parquet"))[0])
     with pytest.raises(InputError, match=rf"{folder.name}/\S+ is damaged"):
         verify(tmp_path / "run")
     assert finished_again(watched, inputs, tmp_path / "run") == STEPS

@@ -280,4 +280,4 @@ def test_an_output_in_a_folder_that_is_read(refused, words, pairs, tmp_path):
 def test_an_output_that_does_not_hold_what_workers_wrote(tmp_path):
     inputs = [Input(f"{name}.wat.gz", "wat", 10) for name in "ab"]
     with pytest.raises(InputError, match="what 2 inputs gave was written but is not in out"):
-        Ledger.open(tmp_path, {}, inputs).completed(lambda ledger: None, Path("out"))
+        Ledger.open(tmp_path, {}, inputs).completed(Path("out"))

@@ -159,7 +159,7 @@ def test_unique_images_are_added_to_matched_where_it_was_whole_and_where_adding_
         output = claimed(folder / "out", A, B)
         assert output.matched_result() is None
         assert output.ledger([A, B], unique_images=True).missing == [B]
-        assert output.parts.stamp("matched") is None
+        assert output.parts.descriptor("matched") is None
     finish_unique(folder / "out", A, B)
     assert len(files(output.path / "matched", ".parquet")) == 2
     assert claimed(folder / "out", A, B).matched_result()["images"] == 7

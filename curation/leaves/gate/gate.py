@@ -1,9 +1,9 @@
 """The gate: an ordered list of steps that are each whole. It continues after an interruption, and is reused.
 
-Each step reads the files that the step before wrote. It writes a folder below `.work/gate/DIGEST`, whose stamp is
+Each step reads the files that the step before wrote. It writes a folder below `.work/gate/DIGEST`, whose descriptor is
 written last; the digest is that of all that the gate is made from. A later run of the same gate runs only the steps
-that have no such folder, or one with a damaged file. The last step's folder becomes `gated/`. With the stamp that it
-has then, a run of the same gate over the same images reuses it, and runs no step.
+that have no such folder, or one with a damaged file. The last step's folder becomes `gated/`, with a descriptor
+by which a run of the same gate over the same images reuses it, and runs no step.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from curation.run.output_folder import MAY_DIFFER
 from curation.schemas import REMOVED_PART
 from runtime.buckets import MIN_TASKS_PER_CORE
 from runtime.errors import AGAIN
-from runtime.folders.folder import STAMP, Parts
+from runtime.folders.descriptor import DESCRIPTOR, Kind
+from runtime.folders.parts import Parts
 from runtime.folders.stamps import digest_of
 from runtime.packages import hooks, named_in_errors, versions
-from runtime.storage.json_files import read_json, write_json
+from runtime.storage.json_files import write_json
 from runtime.storage.own_files import OwnFile, is_sound, own_files, written_files
 from runtime.storage.parquet import require_rows
 from runtime.storage.paths import files, make_folder, names, remove
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 GROUP = "clip_curation.gate_steps"
 LAST = "gated"  # the name of the folder that the last step writes
-VERSION = 1  # of stamps, and of what steps write; a higher one runs all gates again
+STEP = Kind("images that passed a step of a gate", "clip-curate")  # a higher version runs all gates again
 DAMAGED = "damaged"  # the tally of damaged files
 # Numbers that only the steps after the gate read: a run with others of these reuses the gate.
 OF_BALANCING = (
@@ -68,14 +69,18 @@ class FinishedStep:
         return cls(TaskResult(counted.rows(), images, counted.facts), sample, facts)
 
     @classmethod
-    def read(cls, stamp: Mapping[str, Any]) -> FinishedStep:
-        """Return the step of a stamp."""
-        return cls(TaskResult(stamp["tallies"], stamp["checksums"], stamp["facts"]), stamp["sample"], stamp["step"])
+    def read(cls, descriptor: Mapping[str, Any]) -> FinishedStep:
+        """Return the step that the descriptor of its folder describes."""
+        return cls(
+            TaskResult(descriptor["tallies"], descriptor["checksums"], descriptor["facts"]),
+            descriptor["sample"],
+            descriptor["step"],
+        )
 
-    def stamp(self, made_from: str) -> dict[str, Any]:
-        """Return the stamp of the step's folder; `made_from` is the digest of the gate."""
-        counted = {"tallies": self.result.rows(), "checksums": self.result.files, "facts": self.result.facts}
-        return {"version": VERSION, "made_from": made_from, **counted, "sample": self.sample, "step": self.facts}
+    def descriptor(self, made_from: str) -> dict[str, Any]:
+        """Return the descriptor of the step's folder; `made_from` is the digest of the gate."""
+        counted = {"tallies": self.result.rows(), "facts": self.result.facts}
+        return STEP.content(made_from, self.result.files, {**counted, "sample": self.sample, "step": self.facts})
 
 
 @dataclass(frozen=True)
@@ -110,34 +115,34 @@ class GateFolder:
     @contextmanager
     def comparing(self) -> Iterator[None]:
         """Show a stage of comparing if an earlier run has left anything of this gate."""
-        if names(self.parts.work) or self._stamp_of_gated():
+        if names(self.parts.work) or self._descriptor_of_gated():
             with self.context.progress.stage("compare what is done"):
                 yield
         else:
             yield
 
     def reusable(self) -> dict[str, Any] | None:
-        """Return the stamp of gated/ if it is of this gate and undamaged, and its sample is there; otherwise None."""
-        stamp, output = self._stamp_of_gated(), self.context.output
-        if stamp is None or not self._are_sound(written_files(output.path / LAST, stamp["checksums"])):
+        """Return the descriptor of gated/ if it is of this gate, undamaged, and has its sample; otherwise None."""
+        descriptor, output = self._descriptor_of_gated(), self.context.output
+        if descriptor is None or not self._are_sound(written_files(output.path / LAST, descriptor["checksums"])):
             return None
-        sample: dict[str, str] = stamp[REMOVED_PART]
+        sample: dict[str, str] = descriptor[REMOVED_PART]
         if not self._are_sound(written_files(output.path / REMOVED_PART, sample)):
             if not self._are_sound(written_files(self.sample, sample)):
                 return None
             self.finish_sample(sample)  # a run was killed between gated/ and its sample
-        output.record(LAST, stamp["checksums"])
+        output.record(LAST, descriptor["checksums"])
         output.record(REMOVED_PART, sample)
-        return stamp
+        return descriptor
 
     def finished_steps(self) -> dict[str, FinishedStep]:
         """Return the steps that an earlier run finished and whose files are undamaged; remove files of nobody."""
         done: dict[str, FinishedStep] = {}
         for name in self.steps:
-            stamp = read_json(self.path(name) / STAMP) or {}
-            if stamp.get("made_from") != self.made_from:
+            descriptor = STEP.read(self.path(name)) or {}
+            if descriptor.get("made_from") != self.made_from:
                 continue
-            finished = FinishedStep.read(stamp)
+            finished = FinishedStep.read(descriptor)
             _remove_others(self.path(name), finished.result.files)
             wanted = written_files(self.path(name), finished.result.files)
             if self._are_sound([*wanted, *written_files(self.sample, finished.sample)]):
@@ -151,12 +156,12 @@ class GateFolder:
         return self.parts.begin(self.steps[step])
 
     def finish(self, step: str, finished: FinishedStep) -> None:
-        """Write the stamp of a step, which makes its folder complete."""
+        """Write the descriptor of a step, which makes its folder complete."""
         self.context.output.owner.require()
-        write_json(self.path(step) / STAMP, finished.stamp(self.made_from))
+        write_json(self.path(step) / DESCRIPTOR, finished.descriptor(self.made_from))
 
     def finish_gate(self, last: str, done: Mapping[str, FinishedStep], facts: dict[str, Any]) -> dict[str, Any]:
-        """Give gated/ and gate_removed/ their names, as all steps are finished; return the stamp of gated/.
+        """Give gated/ and gate_removed/ their names, as all steps are finished; return the descriptor of gated/.
 
         `facts` are those of the gate for run.json.
         """
@@ -164,13 +169,15 @@ class GateFolder:
         for step in done.values():
             sample |= step.sample
         require_rows(self.images(last, finished), int(finished.result["passed"]))
-        stamp = finished.stamp(self.made_from) | {"gate": facts, REMOVED_PART: sample}
+        descriptor = finished.descriptor(self.made_from) | {"gate": facts, REMOVED_PART: sample}
         output.retract_results()
-        write_json(self.path(last) / STAMP, stamp)  # at a URL, files are moved one by one, this one among them
-        output.finish(LAST, finished.result.files, stamp, self.parts)
+        write_json(
+            self.path(last) / DESCRIPTOR, descriptor
+        )  # at a URL, files are moved one by one, this one among them
+        output.finish(LAST, finished.result.files, descriptor, self.parts)
         if sample:
             self.finish_sample(sample)
-        return stamp
+        return descriptor
 
     def finish_sample(self, sample: dict[str, str]) -> None:
         """Give gate_removed/ its name; `sample` has the checksums of its files."""
@@ -178,9 +185,9 @@ class GateFolder:
         _remove_others(self.sample, sample)
         self.context.output.finish(REMOVED_PART, sample, parts=self.parts)
 
-    def _stamp_of_gated(self) -> dict[str, Any] | None:
-        stamp = self.parts.stamp(LAST) or {}
-        return stamp if stamp.get("made_from") == self.made_from and "gate" in stamp else None
+    def _descriptor_of_gated(self) -> dict[str, Any] | None:
+        descriptor = STEP.read(self.parts.folder / LAST) or {}
+        return descriptor if descriptor.get("made_from") == self.made_from and "gate" in descriptor else None
 
     def _are_sound(self, written: list[OwnFile]) -> bool:
         return not written or not self.context.engine.run(written, _damaged, MIN_TASKS_PER_CORE)[DAMAGED]
@@ -194,7 +201,7 @@ def _damaged(file: OwnFile) -> TaskResult:
 
 def _remove_others(folder: Path, checksums: Mapping[str, str]) -> None:
     for path in files(folder):
-        if path.name not in {STAMP, *checksums}:
+        if path.name not in {DESCRIPTOR, *checksums}:
             remove(path)
 
 
@@ -231,14 +238,14 @@ class Gate:
         *others, last = self.steps
         folder = GateFolder(self.made_from(images, context), {name: name for name in others} | {last: LAST}, context)
         with folder.comparing():
-            stamp = folder.reusable()
-            done = folder.finished_steps() if stamp is None else {}
-        if stamp is None:
+            descriptor = folder.reusable()
+            done = folder.finished_steps() if descriptor is None else {}
+        if descriptor is None:
             self._finish_steps(images, done, folder)
             in_order = {name: done[name] for name in self.steps}
-            stamp = folder.finish_gate(last, in_order, self._facts(in_order))
-        gated = own_files(context.output.path / LAST, stamp["checksums"], AGAIN)
-        return gated, FinishedStep.read(stamp).result, stamp["gate"]
+            descriptor = folder.finish_gate(last, in_order, self._facts(in_order))
+        gated = own_files(context.output.path / LAST, descriptor["checksums"], AGAIN)
+        return gated, FinishedStep.read(descriptor).result, descriptor["gate"]
 
     def made_from(self, images: Sequence[OwnFile], context: Context) -> str:
         """Return a digest of all on which gated/ and gate_removed/ depend, and what run.json says of the gate.
@@ -252,7 +259,7 @@ class Gate:
         points = [hook.point for name, hook in hooks(GROUP).items() if name in self.steps]
         of_others = [point.dist.name for point in points if point.dist]
         described = {
-            "version": VERSION,
+            "version": STEP.version,
             "images": {file.path.name: file.checksum for file in images},
             "matched": matched,
             "config": numbers,
@@ -279,7 +286,7 @@ class Gate:
                 images = folder.images(name, done[name])
 
     def _write(self, name: str, step: Step, images: Sequence[OwnFile], folder: GateFolder) -> FinishedStep:
-        """Run a step over `images`; return it once its folder has a stamp."""
+        """Run a step over `images`; return it once its folder has a descriptor."""
         share, config, sample = self.options.keep_removed, folder.context.config, None
         begun = folder.begin(name)
         if share and step.removes:

@@ -33,13 +33,13 @@ def test_what_a_killed_task_left_of_a_file_is_no_part(tmp_path):
 def test_a_part_that_is_added_to_is_not_whole_until_it_is_finished_again(folder):
     output = with_matched(folder / "out")
     opened = output.parts.reopen("matched")
-    assert output.parts.stamp("matched") is None
+    assert output.parts.descriptor("matched") is None
     assert is_url(folder) or not (output.path / "matched").exists()
     (opened / "00001.parquet").write_text("more rows")
     assert output.parts.reopen("matched") == opened
     output.parts.finish("matched", {"more": True})
     assert names(output.path / "matched") == {"00000.parquet", "00001.parquet", DESCRIPTOR}
-    assert output.parts.stamp("matched") == {"more": True}
+    assert output.parts.descriptor("matched") == {"more": True}
 
 
 def test_a_part_that_is_whole_comes_before_what_an_earlier_run_left_of_it(folder):
