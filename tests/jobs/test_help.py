@@ -10,7 +10,7 @@ from runtime.errors import InputError
 from tests.support.checkout import commands
 
 COMMANDS = commands()
-OF_A_RUN = {f"clip-{name}" for name in ("align", "cluster", "export", "remove", "verify")}
+OF_A_RUN = {f"clip-{name}" for name in ("align", "cluster", "export", "remove")}
 FLAG = re.compile(r"^  (?:-h, )?(--[\w-]+)", re.MULTILINE)
 
 
