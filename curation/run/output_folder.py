@@ -34,7 +34,7 @@ from runtime.storage.json_files import read_json, write_json
 from runtime.storage.listing import RUN
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import head_rows
-from runtime.storage.paths import existing, files, is_url, make_folder, names, remove
+from runtime.storage.paths import existing, files, in_threads, is_url, make_folder, names, remove
 from runtime.storage.scratch import scratch
 from runtime.storage.whole import WORK, require_no_link
 from runtime.tallies import TaskResult, values_under
@@ -304,13 +304,13 @@ def is_same_value(descriptor: dict, description: dict, name: str) -> bool:
 def require_like(path: Path, description: dict) -> bool:
     """Refuse a folder that holds anything but a run with this description, over all or some of these inputs.
 
-    Return True if the folder must be emptied first: another run began there, and ended before it had read anything.
+    Return True if the folder must be emptied first: another run began there, and ended before it had read any pair.
     """
     if is_free(path):
         return False
     descriptor = _descriptor(path)
     differing = _differing(descriptor, description, path)
-    if differing and not _is_unread(path):
+    if differing and not _has_no_pairs(path):
         raise InputError(
             f"output {path} holds another run (other {', '.join(differing)}); give another folder, or replace it by "
             "--overwrite"
@@ -373,8 +373,20 @@ def _claim(path: Path) -> dict | None:
     return read_json(path / WORK / CLAIM)
 
 
-def _is_unread(path: Path) -> bool:
-    """Say whether the run that began in a folder ended before it had matched any input."""
+def _has_no_pairs(path: Path) -> bool:
+    """Say whether the run that began in a folder ended before it had read any pair."""
+    if _claim(path) is None or read_json(path / "run.json") is not None:
+        return False
     parts = (path / "pairs", path / "matched", path / WORK / "matched")
-    stamps = (file for part in parts for file in files(part, ".json") if STAMP_NAME.fullmatch(file.name))
-    return _claim(path) is not None and read_json(path / "run.json") is None and not any(stamps)
+    records = [file for part in parts for file in files(part, ".json") if STAMP_NAME.fullmatch(file.name)]
+    return not any(map(_has_rows, in_threads(read_json, records)))
+
+
+def _has_rows(record: dict | None) -> bool:
+    """Say whether a stamp or a descriptor of pairs or of matched images counts any rows; True if it is damaged."""
+    if record is None:
+        return True
+    counts = [*record.get("counts", []), *record.get("tallies", [])]
+    for task in record.get("tasks", {}).get("finished", []):
+        counts += task["counts"]
+    return any(row["name"] in ("rows", "images") and row["value"] for row in counts)

@@ -11,6 +11,7 @@ from runtime.folders.descriptor import DESCRIPTOR
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.paths import files, make_folder, names, remove
 from runtime.storage.whole import PARTIAL
+from runtime.tallies import TaskResult
 from tests.support import outputs
 from tests.support.outputs import (
     A_CHANGED,
@@ -84,6 +85,16 @@ def test_a_run_that_was_killed_while_it_claimed_a_folder_leaves_it_to_anybody(tm
         (make_folder(folder) / f".run.json.{uuid4().hex}{PARTIAL}").write_text('{"version"')
     claimed(tmp_path / "out")
     assert not any(path.name.endswith(PARTIAL) for path in (tmp_path / "out").rglob("*"))
+
+
+@pytest.mark.parametrize("unique", [False, True])
+def test_a_run_that_found_no_pairs_leaves_its_folder_to_another(folder, unique):
+    output = claimed(folder / "out", A)
+    output.ledger([A], unique).stamps.write([A], TaskResult([{"name": "files", "language": None, "value": 1}]))
+    assert claimed(folder / "out", B, rules="meta").ledger([B], unique).missing == [B]
+    with_inputs_done(folder / "out", B, unique=unique)
+    with pytest.raises(InputError, match=r"holds another run \(other rules"):
+        claimed(folder / "out", B, rules="other")
 
 
 def test_a_table_that_could_not_be_copied_binds_no_later_run(folder):
