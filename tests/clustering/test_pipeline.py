@@ -81,7 +81,7 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
     require_right(tmp_path / "a", vectors)
 
     facts = json.loads((tmp_path / "a" / "clusters.json").read_text())
-    assert facts["run"] == Results.open(run.path).digest
+    assert facts["made_from"]["run"] == Results.open(run.path).digest
     assert facts["embeddings"] == {"dimension": 12, "rows": 242, "unusable": 1, "repeated": 1, "of_other_images": 1}
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(
         ["centres.parquet", "clusters", "clusters.html", "clusters.json", "coarse_centres.parquet"]

@@ -224,7 +224,8 @@ class _Lock:
 
     def acquire(self, timeout: float) -> None:
         while holder := self._taken():
-            is_stopped = holder.aside is None and self._disk.process.aside is None  # until this command is over
+            asking = self._disk.process  # None: the test itself, which looks at a folder
+            is_stopped = holder.aside is None and (asking is None or asking.aside is None)  # until this command is over
             if timeout >= 0 or is_stopped or not self._disk.give_way():
                 raise Timeout(self._path)
 

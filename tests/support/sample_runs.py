@@ -1,7 +1,6 @@
 """Runs over the sample in the states that later runs meet, and what is in their output folders."""
 
 import json
-import shutil
 import zlib
 from pathlib import Path
 
@@ -9,7 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runtime.storage.paths import files, read_bytes
+from curation.run.output_folder import VERSION
+from runtime.folders.descriptor import DESCRIPTOR
+from runtime.folders.stamps import Input, Stamps
+from runtime.storage.json_files import read_json, write_json
+from runtime.storage.paths import files, read_bytes, remove
+from runtime.tallies import TaskResult
 
 
 def curated(output: Path) -> dict[str, bytes]:
@@ -26,9 +30,13 @@ def written(folder) -> dict[str, object]:
 
 
 def inputs_done(output: Path) -> list[str]:
-    """Return the inputs that stamps tell of, each as often as it is told."""
-    stamps = [json.loads(path.read_text(encoding="utf-8")) for path in (output / "pairs").glob("_*.json")]
-    return sorted(each["path"] for stamp in stamps for each in stamp["inputs"])
+    """Return the inputs of the finished tasks of pairs/, each as often as it is told."""
+    return sorted(each["path"] for task in finished_tasks(output) for each in task["inputs"])
+
+
+def finished_tasks(output: Path) -> list[dict]:
+    """Return the tasks that the descriptor of pairs/ lists."""
+    return (read_json(output / "pairs" / DESCRIPTOR) or {})["tasks"]["finished"]
 
 
 def times(folder: Path, names: str = "*") -> dict[str, int]:
@@ -37,16 +45,24 @@ def times(folder: Path, names: str = "*") -> dict[str, int]:
 
 
 def break_off(output: Path) -> list[Path]:
-    """Leave of a finished run what one that breaks off in matching leaves; return its stamps, the lost one first."""
-    (output / ".work").mkdir()
-    claim = {"version": 1, "made_from": facts(output)["made_from"]}
-    (output / ".work" / "run.json").write_text(json.dumps(claim))
-    stamps = sorted((output / "pairs").glob("_*.json"))
-    stamps[0].unlink()
-    (output / "run.json").unlink()
-    for part in ("matched", "curated"):
-        shutil.rmtree(output / part)
-    return stamps
+    """Leave of a finished run what one that breaks off in matching leaves.
+
+    Return the files of its tasks in pairs/; the first is that of the task that is lost.
+    """
+    write_json(output / ".work" / "run.json", {"version": VERSION, "made_from": facts(output)["made_from"]})
+    pairs = output / "pairs"
+    content = read_json(pairs / DESCRIPTOR) or {}
+    tasks = content["tasks"]["finished"]
+    for task in tasks[1:]:
+        inputs = [
+            Input(**each | {"row_groups": each["row_groups"] and (*each["row_groups"],)}) for each in task["inputs"]
+        ]
+        checksums = {name: content["checksums"][name] for name in task["files"]}
+        result = TaskResult(task["counts"], checksums, task["facts"])
+        Stamps(pairs, content["tasks"]["made_from"]).write(inputs, result)
+    for path in (pairs / DESCRIPTOR, output / "run.json", output / "matched", output / "curated"):
+        remove(path)
+    return [pairs / name for task in tasks for name in task["files"]]
 
 
 def unique_pairs(output: Path, folder: Path) -> list[Path]:
