@@ -12,7 +12,7 @@ from curation.run.output_folder import VERSION
 from runtime.folders.descriptor import DESCRIPTOR
 from runtime.folders.stamps import Input, Stamps
 from runtime.storage.json_files import read_json, write_json
-from runtime.storage.paths import files, read_bytes, remove
+from runtime.storage.paths import files, make_folder, read_bytes, remove
 from runtime.tallies import TaskResult
 
 
@@ -49,14 +49,17 @@ def break_off(output: Path) -> list[Path]:
 
     Return the files of its tasks in pairs/; the first is that of the task that is lost.
     """
-    write_json(output / ".work" / "run.json", {"version": VERSION, "made_from": facts(output)["made_from"]})
+    write_json(
+        make_folder(output / ".work") / "run.json", {"version": VERSION, "made_from": facts(output)["made_from"]}
+    )
     pairs = output / "pairs"
     content = read_json(pairs / DESCRIPTOR) or {}
     tasks = content["tasks"]["finished"]
     for task in tasks[1:]:
-        inputs = [
-            Input(**each | {"row_groups": each["row_groups"] and (*each["row_groups"],)}) for each in task["inputs"]
-        ]
+        inputs = list[Input]()
+        for stated in task["inputs"]:
+            groups = stated["row_groups"]
+            inputs.append(Input(**stated | {"row_groups": groups and tuple(groups)}))
         checksums = {name: content["checksums"][name] for name in task["files"]}
         result = TaskResult(task["counts"], checksums, task["facts"])
         Stamps(pairs, content["tasks"]["made_from"]).write(inputs, result)
