@@ -51,7 +51,7 @@ MAX_NAMED = 3  # names of a user's files in a message
 Content = TypeVar("Content")
 
 CLAIM = "claim.json"  # in the folder WORK: the digest of what the output is made from
-BEING_CLEARED = ""  # in place of the digest: what is left in the folder is of an earlier command
+BEING_CLEARED = "is_being_cleared"  # member of a claim: what is left in the folder is of an earlier command
 DIGEST = "derivation"  # the member of a descriptor with this digest: the same command is done already
 
 
@@ -59,7 +59,7 @@ DIGEST = "derivation"  # the member of a descriptor with this digest: the same c
 class Made:
     """The output of a task for one item: the folder in which it writes files, and its result."""
 
-    folder: Path  # the parent folder of the parts
+    folder: Path  # in which the folders of the parts are while they are being written
     result: TaskResult = field(default_factory=TaskResult)
 
     def path(self, part: str, name: str) -> Path:
@@ -149,7 +149,7 @@ class Derived:
     @cached_property
     def engine(self) -> Engine:
         """The engine, which starts when this property is first read."""
-        return started(self._engine, self.progress, self.parts.work.parent)  # a leftover there does no harm
+        return started(self._engine, self.progress, self.parts.work.parent)  # workers must see this folder
 
     def each_file(
         self, title: str, files: Sequence[OwnFile], make: Callable[[OwnFile, Made], object], *names: str
@@ -196,7 +196,7 @@ class Derived:
         write_json(self.path / name, self.wanted.kind.content(made_from, checksums, facts))
 
     def forget(self) -> None:
-        """Remove the stamps of finished tasks: no command continues their work, and an error empties the folder."""
+        """Remove the stamps of finished tasks: after that an error empties the folder, and nothing is continued."""
         self.parts.owner.require()
         work = self.parts.work.parent
         for name in names(work):
@@ -239,15 +239,17 @@ class Derivation:
 
         With `overwrite`, a folder is refused only if it holds files that no such command wrote.
         """
-        if is_free(folder) or self.has_begun(folder) or (self.is_of(folder) and not self.overwrite):
+        if is_free(folder) or self.has_begun(folder) or (not self.overwrite and self.is_complete(folder)):
             return
         others = self._files_of_others(folder)
-        if self.overwrite and others:
+        is_made_anew = self.overwrite or self.is_of(folder)
+        if is_made_anew and others:
+            what = "--overwrite" if self.overwrite else "the command"
             raise InputError(
                 f"output {folder} holds files that {self.kind.command} did not write ({listed(others, MAX_NAMED)}), "
-                "which --overwrite does not delete; give a new or empty folder"
+                f"which {what} does not delete; give a new or empty folder"
             )
-        if self.overwrite:
+        if is_made_anew:
             return
         if not is_begun(folder):
             fault = f"output {folder} is not empty; give a new or empty folder"
@@ -266,7 +268,10 @@ class Derivation:
         return _claim(folder) == self.digest
 
     def is_of(self, folder: Path) -> bool:
-        """Say whether a command with the same description has made the folder, though files may have gone since."""
+        """Say whether a command with the same description has made the folder, though files may have gone since.
+
+        If files have gone, the same command makes the whole folder again.
+        """
         return (self.kind.read(folder) or {}).get(DIGEST) == self.digest
 
     def is_complete(self, folder: Path) -> bool:
@@ -299,20 +304,21 @@ def deriving(
 ) -> Iterator[Derived]:
     """Claim a folder, and yield a Derived through which the block makes its files; continue unfinished work.
 
-    Only work of the same command is continued. After an error, finished tasks are kept for its next run; if no task has
-    finished, the folder is emptied. With `wait`, wait for another command that is writing into the same local folder.
-    If the same command has made the folder, and `wanted` does not say to replace it, raise AlreadyComplete.
+    Only work of the same command is continued, also with `overwrite`. After an error, finished tasks are kept for its
+    next run; if no task has finished, the folder is emptied. With `wait`, wait for another command that is writing into
+    the same local folder. If the same command has made the folder, and `wanted` does not say to replace it, raise
+    AlreadyComplete.
     """
     require_apart(output, wanted.inputs)
     with claimed(absolute(output), wanted.require_usable, wait) as parts:
         folder = parts.folder
-        has_begun = wanted.has_begun(folder)
+        is_continued = wanted.has_begun(folder) and not _is_being_cleared(folder)
         parts.owner.require()  # at a URL, another run may have taken over
         if not wanted.overwrite and wanted.is_complete(folder):
             _end(parts, wanted)
             raise AlreadyComplete(f"output {folder} is complete already: the same command made it")
-        if not has_begun:
-            write_json(folder / WORK / CLAIM, {"made_from": BEING_CLEARED})
+        if not is_continued:
+            write_json(folder / WORK / CLAIM, {"made_from": wanted.digest, BEING_CLEARED: True})
             _clear(parts)
             write_json(folder / WORK / CLAIM, {"made_from": wanted.digest})
         remove(folder / wanted.kind.descriptor)
@@ -343,6 +349,10 @@ def _end(parts: Claimed, wanted: Derivation) -> None:
 def is_begun(folder: Path) -> bool:
     """Say whether any command has begun to make a folder."""
     return _claim(folder) is not None
+
+
+def _is_being_cleared(folder: Path) -> bool:
+    return BEING_CLEARED in (read_json(folder / WORK / CLAIM) or {})
 
 
 def _claim(folder: Path) -> str | None:

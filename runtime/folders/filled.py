@@ -1,4 +1,4 @@
-"""Make a folder with one file per task, to which later calls may add files of further inputs.
+"""Make a folder with one file per task; a later call with the same inputs and more adds files to it.
 
 Hashes, scores and embeddings are such folders. An example:
 
@@ -59,7 +59,7 @@ class Filled:
 
 @dataclass(frozen=True)
 class Filling:
-    """A folder that is to have one file per task, and to which later calls may add files of further inputs.
+    """A folder that is to have one file per task; a later call with the same inputs and more adds files to it.
 
     `description` has all that the files depend on besides their inputs. With `overwrite`, the folder is emptied first;
     without, files that have another description are refused. A folder that also has files of others is refused.
@@ -82,7 +82,7 @@ class Filling:
     def require_usable(self, folder: Path) -> None:
         """Refuse a folder of other things and, without `overwrite`, one whose files have another description."""
         present = finished(names(folder)) - {WORK}
-        if is_free(folder) or not present:  # claimed by a command that has made nothing
+        if is_free(folder) or not present:  # it is empty, or claimed by a command that has made nothing
             return
         others = sorted(name for name in present if not _may_be_ours(name))
         made = self._stated_in(folder)
@@ -149,6 +149,7 @@ class FolderToFill:
 
     def commit(self, ledger: Ledger, facts: Mapping[str, Any]) -> Filled:
         """Write the descriptor with `facts`, which makes the folder complete; return the folder."""
+        self.parts.owner.require()
         facts_and_tasks = {**facts, "tasks": ledger.described()}
         content = self.wanted.kind.content(self.wanted.description, ledger.sums.files, facts_and_tasks)
         complete(self.path, content)
@@ -163,12 +164,15 @@ def filling(
 ) -> Iterator[FolderToFill]:
     """Claim a folder, and yield it with the ledger of `inputs`; the files of finished tasks have been compared.
 
-    InputError if the folder holds other things, other files, or files of other inputs.
+    InputError if the folder holds files that are not of this kind, were made by another description, or are of inputs
+    that are not among `inputs`. With `overwrite`, a call begins anew, also after an interruption.
     """
     with claimed(output, wanted.require_usable) as parts:
         folder = parts.folder
-        for name in names(folder) - {WORK} if wanted.overwrite else ():
-            remove(folder / name)
+        if wanted.overwrite:
+            write_json(make_folder(folder / WORK) / CLAIM, wanted.stated)  # before what is there loses its descriptor
+            for name in names(folder) - {WORK}:
+                remove(folder / name)
         ledger = Ledger.of(wanted.stamps(folder, digest_of(wanted.description)), inputs)
         _require_no_others(wanted, ledger)
         ledger = ledger.checked(progress)

@@ -1,8 +1,8 @@
 """Claim an output folder for one run: lock it, and refuse a folder that cannot be written.
 
 A local folder has a lock; an object store, or a file system without locks, has a token (`Owner`). In both cases a run
-has its own folder for unfinished files, below `.work`. A task that outlives its driver goes on writing into the folder
-of its ended run, which the next run removes.
+has its own folder for unfinished files, below `.work`. A task that outlives its driver goes on writing: into the
+folder of its ended run, which the next run removes, or into a reopened part, where the next run's task writes the same.
 """
 
 from __future__ import annotations

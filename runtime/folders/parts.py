@@ -21,8 +21,8 @@ from runtime.storage.whole import PARTIAL, require_no_link, sync
 class Parts:
     """The parts of an output: complete ones in `folder`, unfinished ones in `work`, on the same disk or object store.
 
-    A part is a folder of files, with a name. `work` belongs to one run. A part that files are added to (`reopen`) stays
-    in the parent of `work`, so that the next run can go on with it.
+    A part is a folder of files, with a name. `work` belongs to one run. A part that files are added to (`reopen`) is in
+    the parent of `work` meanwhile, so that the next run can go on with it; at a URL it stays in `folder`.
     """
 
     folder: Path

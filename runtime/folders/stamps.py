@@ -1,7 +1,7 @@
 """Record which inputs have been read into which files.
 
 Each finished task has one JSON stamp, until the folder is complete: then the descriptor lists the tasks. A stamp is
-valid only for the same metadata, rules, model and parameters, and for unchanged inputs.
+valid only for the same description of what the files depend on, and for unchanged inputs.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Stamps:
     def read(self) -> Iterator[Stamp]:
         """Yield the stamp of each finished task that has this `made_from` and whose files all exist.
 
-        Tasks that a descriptor lists come first. Some stamps may cover inputs of other runs.
+        Tasks that a descriptor lists count as stamps. Some stamps may cover inputs of other runs.
         """
         present = files(self.folder)
         paths = [path for path in present if is_stamp(path.name)]
@@ -125,7 +125,7 @@ class Stamps:
             if is_stamp(path.name):
                 remove(path)
 
-    def forget_damaged(self) -> None:
+    def remove_damaged(self) -> None:
         """Remove each file of a finished task whose checksum differs, so that the task runs again."""
         root = self.root or self.folder
         stamped = [
@@ -176,7 +176,7 @@ class Ledger:
         # In the order of names: results do not depend on which tasks an earlier command has finished.
         for stamp in sorted(stamps.read(), key=lambda stamp: stamps.name_of_stated(stamp.inputs)):
             ids = {input_identity(source) for source in stamp.inputs}
-            # Two stamps share an input if a run broke off and one of its tasks ended nevertheless.
+            # Two stamps share an input if a run broke off, and one of its tasks finished after that.
             if ids <= wanted.keys() and ids.isdisjoint(covered):
                 done.append(stamp)
                 covered |= ids
@@ -188,7 +188,7 @@ class Ledger:
         if not self.done:
             return self
         with (progress or Progress()).stage("compare what is done"):
-            self.stamps.forget_damaged()
+            self.stamps.remove_damaged()
         return Ledger.of(self.stamps, self.inputs)
 
     def completed(self, folder: Path) -> Ledger:

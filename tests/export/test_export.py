@@ -106,6 +106,34 @@ def test_an_export_that_lacks_a_file_is_made_again(run, tmp_path):
     assert all_bytes(tmp_path / "out") == before
 
 
+def test_an_export_that_lacks_a_file_and_holds_one_of_a_user_is_refused(run, tmp_path):
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
+    next((tmp_path / "out").rglob("*.parquet")).unlink()
+    (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
+    with pytest.raises(
+        InputError, match=r"did not write \(thesis.txt\), which the command does not delete; give a new"
+    ):
+        export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
+    assert (tmp_path / "out" / "thesis.txt").exists()
+
+
+def test_an_export_that_was_killed_while_it_cleared_a_folder_clears_the_rest(run, tmp_path, monkeypatch):
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
+    before = all_bytes(tmp_path / "out")
+    (tmp_path / "out" / "croissant.json").unlink()
+
+    def killed(parts: object) -> None:
+        (tmp_path / "out" / DESCRIPTOR).unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(derived, "_clear", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
+    monkeypatch.undo()
+    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
+    assert all_bytes(tmp_path / "out") == before
+
+
 def with_columns(folder: Path, run: FinishedRun) -> HuggingFace:
     """A dataset with captions and clusters of some images, of which two clusters are written."""
     uids = [row["uid"] for row in run.images]

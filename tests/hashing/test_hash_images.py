@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from hashlib import md5
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -104,6 +105,24 @@ def test_a_folder_of_an_earlier_version_is_refused_so_that_it_never_holds_both_k
         InputError, match=r"hashes of pictures made otherwise \(version 1, not 2\); give another folder"
     ):
         hash_images(lambda: pytest.fail("Spark is asked for"), [tmp_path / "a.jpg"], output)
+
+
+def test_hashes_that_were_killed_while_earlier_ones_were_removed_are_made_anew(tmp_path, monkeypatch):
+    downloaded_tar(tmp_path / "images" / "0.tar", range(3))
+    hash_images(None, [tmp_path / "images"], tmp_path / "out")
+    downloaded_tar(tmp_path / "images" / "0.tar", range(4))
+
+    def killed(path: Path) -> None:
+        (tmp_path / "out" / DESCRIPTOR).unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runtime.folders.filled.remove", killed)
+    with pytest.raises(KeyboardInterrupt):
+        hash_images(None, [tmp_path / "images"], tmp_path / "out", overwrite=True)
+    monkeypatch.undo()
+    assert hash_images(None, [tmp_path / "images"], tmp_path / "out").statuses == {"ok": 4}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {DESCRIPTOR, *stamped(tmp_path / "out")}
+    assert len(stamped(tmp_path / "out")) == 1
 
 
 def stamped(folder) -> dict[str, float]:

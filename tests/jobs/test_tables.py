@@ -7,7 +7,9 @@ import pytest
 from curation import CurationConfig, Options, curate
 from curation.inputs.tables.columns import TableOptions
 from metadata import Entries, InputError
+from runtime.folders.descriptor import DESCRIPTOR
 from tests.sample.texts import LANGUAGES, entries
+from tests.support import own_tables
 from tests.support.frame_pairs import write_pairs
 from tests.support.sample_runs import curated, facts, times
 
@@ -149,3 +151,10 @@ def test_a_table_that_cannot_be_read_is_refused_in_one_sentence(tmp_path, spark,
     assert str(refused.value).startswith(sentence)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "out" / "run.json").exists()
+
+
+@pytest.mark.slow
+def test_spark_passes_over_the_descriptor_of_a_folder(tmp_path, spark):
+    own_tables.write_hashes(own_tables.write_tars(tmp_path / "tars"), tmp_path / "hashes")
+    assert (tmp_path / "hashes" / DESCRIPTOR).exists()
+    assert spark.read.parquet(str(tmp_path / "hashes")).count() == 40

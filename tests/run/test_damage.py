@@ -10,12 +10,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from runtime.errors import InputError
+from runtime.folders.descriptor import DESCRIPTOR
 from runtime.folders.recorded import recorded
 from runtime.folders.verify import ANEW, verify
 from runtime.storage.checksums import checksum_of
+from runtime.storage.own_files import part_files
 from tests.support import folders
 from tests.support.flips import CRASHED, NO_MATTER, READ_WITHOUT, SILENT, Kind, outcomes, printed
 from tests.support.folders import BROKEN_OFF, Folders, gone_on, made_again
@@ -150,3 +155,16 @@ def test_files_that_are_not_of_a_folder_are_named_with_what_to_do(made, tmp_path
         mine = shutil.copy(file, copy / f"mine{file.suffix}").name
         with pytest.raises(InputError, match=f"{mine} is not of this folder; delete what is damaged or not of it"):
             verify(copy)
+
+
+@pytest.mark.parametrize(
+    "place", ["hashes", "scores", "embeddings", "run/curated", "run/matched", "clustered/clusters"]
+)
+def test_programs_that_read_a_folder_pass_over_its_descriptor(made, place):
+    name, _, part = place.partition("/")
+    folder = made.of(name) / part
+    assert (folder / DESCRIPTOR).exists() == (place not in ("run/curated", "clustered/clusters"))
+    rows = sum(pq.read_metadata(path).num_rows for path in part_files(folder))
+    assert pq.read_table(folder).num_rows == rows
+    assert len(pd.read_parquet(folder)) == rows
+    assert duckdb.sql(f"SELECT count(*) FROM read_parquet('{folder}/*.parquet')").fetchall() == [(rows,)]
