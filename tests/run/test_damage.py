@@ -37,6 +37,8 @@ TABLE = "delete it and run the command that wrote it again"
 CLUSTERS = "of clip-cluster again|a table of images has"
 GO_ON = "run the same command again to go on"
 MADE = "build it again"
+COUNTS = "give the counts.parquet of a finished run|count again"
+MATCHERS = "build the matchers again"
 COMMANDS = {
     **dict.fromkeys(("run", "gated", "curated", "unique"), "clip-curate"),
     **dict.fromkeys(("metadata", "built"), "clip-metadata"),
@@ -97,8 +99,8 @@ TABLE_OF_KINDS = [
     of("keyed", "clusters/*.json", folders.clusters_of, "copy both files, or build them again", alone=True),
     of("online", "index/*.arrow", folders.online_epoch, "build", alone=True),
     of("online", "index/index.json", folders.online_epoch, "build it with curation.leaves.online.build", alone=True),
-    of("online", "run/counts.parquet", folders.online_epoch, f"{AGAIN}|{NO_RUN}", alone=True),
-    of("matchers", "**/*", folders.found_by_matchers, f"{MADE}: delete .* and {GO_ON}", alone=True),
+    of("online", "run/counts.parquet", folders.online_epoch, f"{AGAIN}|{NO_RUN}|{COUNTS}", alone=True),
+    of("matchers", "**/*", folders.found_by_matchers, f"{MADE}: delete .* and {GO_ON}|{MATCHERS}", alone=True),
     of("exclusion", "*", folders.excluded, MADE, alone=True),
     of("model", "*", folders.digest_of_model, "download it again|give the path of a fastText model"),
     of("sets", "*", folders.of_sets, MADE, alone=True),
