@@ -47,7 +47,7 @@ from runtime.storage.arrays import save_array
 from runtime.storage.json_files import write_json
 from runtime.storage.own_files import OwnFile, own_files, written_files
 from runtime.storage.parquet import read_table, row_count, write_tables
-from runtime.storage.paths import as_path, files_below, names, remove
+from runtime.storage.paths import files_below, names, remove
 from runtime.storage.scratch import scratch
 from runtime.storage.whole import WORK, finished, write_text
 from runtime.tallies import Tallies, TaskResult
@@ -112,11 +112,11 @@ def cluster(engine: EngineLike, request: ClusterRequest, progress: Progress | No
     embedded_by = tables or embedded.find_encoder(request.encoder)
     require_apart(request.output, [source.path, *request.embeddings])
     made_from = request.made_from(source, embedded_by)
-    done = KIND.read(as_path(request.output))
-    if done and not request.overwrite and _is_complete(done, made_from, as_path(request.output)):
-        progress.note(f"output {request.output} is complete already: the same command made it")
-        return done
     with claimed(request.output, partial(request.require_free, made_from=made_from)) as parts:
+        done = KIND.read(parts.folder)
+        if done and not request.overwrite and _is_complete(done, made_from, parts.folder):
+            progress.note(f"output {request.output} is complete already: the same command made it")
+            return done
         workers = started(engine, progress, parts.folder)
         with scratch() as local:
             steps = ClusterSteps(workers, request, source, parts, local, progress)
