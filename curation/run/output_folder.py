@@ -147,13 +147,15 @@ class Output:
     def matched_result(self) -> TaskResult | None:
         """Return the result of matching if matched/ was made of the same inputs and exclusion lists, else None.
 
-        It is also None if a file is missing.
+        It is also None if a file is missing, there or in pairs/, so that its task runs again.
         """
         descriptor = MATCHED.read(self.path / "matched") or {}
         if not descriptor or not all(is_same_value(descriptor, self.description, name) for name in MAY_DIFFER):
             return None
-        if not descriptor["checksums"].keys() <= names(self.path / "matched"):
-            return None
+        pairs = (PAIRS.read(self.path / "pairs") or {}).get("checksums", {})
+        for part, checksums in (("matched", descriptor["checksums"]), ("pairs", pairs)):
+            if checksums and not checksums.keys() <= names(self.path / part):
+                return None
         return TaskResult(descriptor["tallies"], descriptor["checksums"], descriptor["facts"])
 
     def matched_files(self) -> list[OwnFile]:
