@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.errors import InputError
-from runtime.storage.paths import as_path, files, names, read_bytes, remove
+from runtime.folders.descriptor import EARLIER
+from runtime.folders.stamps import is_stamp
+from runtime.storage.paths import as_path, files, files_below, names, read_bytes, remove
 from runtime.storage.whole import WORK
 from tests.simulator.engine import Session
 
@@ -72,8 +74,9 @@ class Kind:
         return (output / self.finished).exists()
 
     def left(self, output: Path) -> set[str]:
-        """Return the names of what is left of unfinished work in an object store or folder."""
-        return names(output) & {WORK}
+        """Return the names of what is left of unfinished work in an object store or folder, such as stamps."""
+        stamps = {name for name in files_below(output) if is_stamp(Path(name).name) or Path(name).name == EARLIER}
+        return names(output) & {WORK} | stamps
 
     def heal(self, folder: Path, output: Path, said: str, command: Command) -> Command:
         """Do what a sentence says, given the inputs; return the command to run then."""

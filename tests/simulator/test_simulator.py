@@ -64,6 +64,14 @@ def test_faults_cost_no_byte(simulator):
     require(simulator, [*KINDS.values()], range(50))
 
 
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_process_may_end_between_the_last_file_and_the_removal_of_the_work_folder(simulator, kind):
+    for before_end in (2, 9, 16, 23):
+        at = simulator.operations(kind, False) - before_end
+        schedule = Schedule(0, kind, False, (Command(kind.most), Command(kind.most)), (Fault(0, "end", at, 0.5),))
+        assert simulator.failure(schedule) == "", at
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_a_process_may_end_before_any_operation(simulator, is_remote):
