@@ -190,6 +190,7 @@ class Derived:
         self.parts.owner.require()
         name = self.wanted.kind.descriptor
         paths = {path for path in files_below(self.path) if not path.endswith(PARTIAL)} - {name}
+        paths |= self.checksums.keys()  # a listing at a URL may be late
         checksums = {path: self.checksums.get(path) or _checksum(self.path / path) for path in paths}
         facts = {DIGEST: self.wanted.digest, **(facts or {})}
         made_from = facts.pop("made_from", self.wanted.digest)
@@ -283,8 +284,9 @@ class Derivation:
         """Return the names of files and hidden folders in a folder that no command of this kind wrote."""
         if is_begun(folder):
             return []  # the folder held nothing else when it was claimed
-        content = self.kind.read(folder) or {}
-        written = {WORK, self.kind.descriptor, *content["checksums"]} if content else {WORK}
+        content = read_json(folder / self.kind.descriptor) or {}
+        is_ours = content.get("kind") == self.kind.name  # of any version
+        written = {WORK, self.kind.descriptor, *content["checksums"]} if is_ours else {WORK}
         hidden_names = {name for name in names(folder) if name.startswith(".")}
         present = hidden_names | {*files_below(folder)}
         return sorted(name for name in present - written if not name.endswith(PARTIAL))
@@ -356,7 +358,8 @@ def _is_being_cleared(folder: Path) -> bool:
 
 
 def _claim(folder: Path) -> str | None:
-    return (read_json(folder / WORK / CLAIM) or {}).get("made_from")
+    made_from = (read_json(folder / WORK / CLAIM) or {}).get("made_from")
+    return made_from if isinstance(made_from, str) else None  # of a folder of another kind, `filled`, it is an object
 
 
 def _are_stamped(folder: Path) -> bool:

@@ -38,14 +38,8 @@ class Kind:
 
     def content(self, made_from: object, checksums: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, Any]:
         """Return the content of a descriptor; `checksums` has the paths of files in the folder."""
-        return {
-            "kind": self.name,
-            "version": self.version,
-            "command": self.command,
-            **facts,
-            "made_from": made_from,
-            "checksums": dict(sorted(checksums.items())),
-        }
+        members = {"kind": self.name, "version": self.version, "command": self.command}
+        return members | dict(facts) | members | {"made_from": made_from, "checksums": dict(sorted(checksums.items()))}
 
     def read(self, folder: Path) -> dict[str, Any] | None:
         """Return the descriptor of a complete folder of this kind and version; None if there is none."""

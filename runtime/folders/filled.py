@@ -82,6 +82,9 @@ class Filling:
     def require_usable(self, folder: Path) -> None:
         """Refuse a folder of other things and, without `overwrite`, one whose files have another description."""
         present = finished(names(folder)) - {WORK}
+        claim = read_json(folder / WORK / CLAIM)
+        if claim is not None and claim.get("kind") != self.kind.name:
+            raise InputError(f"output {folder} holds what another command began; give an empty or new folder")
         if is_free(folder) or not present:  # it is empty, or claimed by a command that has made nothing
             return
         others = sorted(name for name in present if not _may_be_ours(name))

@@ -1,5 +1,6 @@
 """Pictures of tars and folders become rows with hashes; what is done is not done again, what is odd is refused."""
 
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
@@ -12,7 +13,10 @@ from curation.leaves.hashing import clip_hash as module
 from curation.leaves.hashing.clip_hash import hash_images, hash_picture, hashed_rows, main, tasks
 from curation.leaves.tars.samples import find, read
 from runtime.errors import InputError
-from runtime.folders.descriptor import DESCRIPTOR
+from runtime.folders.derived import Derivation, WorkItem, deriving
+from runtime.folders.descriptor import DESCRIPTOR, Kind
+from runtime.folders.filled import Filling, filling
+from runtime.folders.stamps import Input
 from runtime.storage.json_files import write_json
 from runtime.storage.own_files import part_files
 from tests.support import spark_jobs
@@ -123,6 +127,32 @@ def test_hashes_that_were_killed_while_earlier_ones_were_removed_are_made_anew(t
     assert hash_images(None, [tmp_path / "images"], tmp_path / "out").statuses == {"ok": 4}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {DESCRIPTOR, *stamped(tmp_path / "out")}
     assert len(stamped(tmp_path / "out")) == 1
+
+
+def test_what_an_export_began_is_no_place_for_hashes_nor_the_other_way_round(tmp_path):
+    downloaded_tar(tmp_path / "images" / "0.tar", range(3))
+    wanted = Derivation(Kind("an export", "clip-export"), {"run": "a"}, overwrite=True)
+    with suppress(KeyboardInterrupt), deriving(None, tmp_path / "export", wanted) as folder:
+        folder.part([WorkItem(Input("a", "own", 1), 1)], "data").task(lambda *_: None)(
+            WorkItem(Input("a", "own", 1), 1)
+        )
+        raise KeyboardInterrupt
+    with pytest.raises(InputError, match="holds what another command began; give an empty or new folder"):
+        hash_images(None, [tmp_path / "images"], tmp_path / "export")
+    hash_images(None, [tmp_path / "images"], tmp_path / "hashes")
+    before = stamped(tmp_path / "hashes")
+    downloaded_tar(tmp_path / "images" / "1.tar", range(3, 6))
+    with (
+        suppress(KeyboardInterrupt),
+        filling(tmp_path / "hashes", Filling(module.HASHES, {"pdq": False}), find([str(tmp_path / "images")])),
+    ):
+        raise KeyboardInterrupt
+    with (
+        pytest.raises(InputError, match=r"holds files that clip-export did not write|is not empty"),
+        deriving(None, tmp_path / "hashes", wanted),
+    ):
+        pytest.fail("not reached")
+    assert stamped(tmp_path / "hashes") == before
 
 
 def stamped(folder) -> dict[str, float]:
