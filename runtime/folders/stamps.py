@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from itertools import chain
@@ -152,12 +152,36 @@ def stamp_of(content: object) -> Stamp | None:
 
 
 @dataclass(frozen=True)
+class Done:
+    """A finished task of a run, held in little memory: a run may have a hundred thousand inputs."""
+
+    name: str  # of the task's stamp, without extension
+    inputs: list[Input]  # the objects of the run itself
+    files: dict[str, str]
+    noted: str  # counts and facts, as JSON
+
+    @classmethod
+    def of(cls, name: str, inputs: list[Input], stamp: Stamp) -> Done:
+        """Return the task of a stamp; `inputs` are those that the stamp states."""
+        return cls(name, inputs, stamp.files, json.dumps({"counts": stamp.counts, "facts": stamp.facts}))
+
+    @property
+    def result(self) -> TaskResult:
+        """The result of the task."""
+        return TaskResult(files=self.files, **json.loads(self.noted))
+
+    def described(self) -> dict[str, Any]:
+        """Return what a descriptor says of the task."""
+        return {"inputs": _dicts(self.inputs), "files": [*self.files], **json.loads(self.noted)}
+
+
+@dataclass(frozen=True)
 class Ledger:
     """The finished tasks of a folder, and the inputs that no finished task covers."""
 
     stamps: Stamps
     inputs: Sequence[Input]  # of the run
-    done: list[Stamp]
+    done: list[Done]
     missing: list[Input]  # inputs that no stamp in `done` covers
     sums: TaskResult  # of all finished tasks
 
@@ -169,19 +193,23 @@ class Ledger:
     @classmethod
     def of(cls, stamps: Stamps, inputs: Sequence[Input]) -> Ledger:
         """Return the ledger of these stamps for a run of `inputs`; stamps that cover other inputs are left out."""
-        wanted = {input_identity(asdict(source)): source for source in inputs}
-        done: list[Stamp] = []
-        covered: set[str] = set()
+        wanted = {input_identity(vars(source)): source for source in inputs}
+        found: list[Done] = []
+        for stamp in stamps.read():
+            ids = [input_identity(source) for source in stamp.inputs]
+            if wanted.keys() >= {*ids}:
+                found.append(Done.of(stamps.name_of_stated(stamp.inputs), [wanted[id] for id in ids], stamp))
+        done: list[Done] = []
+        covered: set[Input] = set()
         sums = TaskResult()
         # In the order of names: results do not depend on which tasks an earlier command has finished.
-        for stamp in sorted(stamps.read(), key=lambda stamp: stamps.name_of_stated(stamp.inputs)):
-            ids = {input_identity(source) for source in stamp.inputs}
+        for task in sorted(found, key=lambda task: task.name):
             # Two stamps share an input if a run broke off, and one of its tasks finished after that.
-            if ids <= wanted.keys() and ids.isdisjoint(covered):
-                done.append(stamp)
-                covered |= ids
-                sums.merge(stamp.result)
-        return cls(stamps, inputs, done, [source for id, source in wanted.items() if id not in covered], sums)
+            if covered.isdisjoint(task.inputs):
+                done.append(task)
+                covered.update(task.inputs)
+                sums.merge(task.result)
+        return cls(stamps, inputs, done, [source for source in wanted.values() if source not in covered], sums)
 
     def checked(self, progress: Progress | None = None) -> Ledger:
         """Return the ledger after comparing the files of finished tasks; a task with a damaged file is missing then."""
@@ -207,12 +235,12 @@ class Ledger:
     @property
     def files(self) -> list[Path]:
         """The files of all finished tasks."""
-        return [self.stamps.folder / name for stamp in self.done for name in stamp.files]
+        return [self.stamps.folder / name for task in self.done for name in task.files]
 
     def files_of(self, rows: int) -> list[list[Path]]:
         """Return the files of all finished tasks in lists of about `rows` rows; no task is split between lists."""
-        parts = gather(self.done, lambda stamp: int(stamp.result["rows"]), rows)
-        return [[self.stamps.folder / name for stamp in part for name in stamp.files] for part in parts]
+        parts = gather(self.done, lambda task: int(task.result["rows"]), rows)
+        return [[self.stamps.folder / name for task in part for name in task.files] for part in parts]
 
     def tasks(self, cores: int, task_bytes: float = TASK_BYTES) -> list[list[Input]]:
         """Return the missing inputs, one list per task, each of about `task_bytes`, or less to keep all cores busy."""
@@ -223,22 +251,19 @@ class Ledger:
     def prune(self) -> None:
         """Remove all files in the stamps' folder but those of finished tasks: outdated and half-made ones."""
         folder = self.stamps.folder
-        stamps = {folder / f"_{self.stamps.name_of_stated(stamp.inputs)}.json" for stamp in self.done}
+        stamps = {folder / f"_{task.name}.json" for task in self.done}
         kept = {*stamps, *self.files, folder / DESCRIPTOR, folder / EARLIER}
         for path in set(files(folder)) - kept:
             remove(path)
 
     def described(self) -> dict[str, Any]:
         """Return the member `tasks` of a descriptor: the finished tasks, whose checksums the descriptor lists."""
-        finished = [
-            {"inputs": stamp.inputs, "counts": stamp.counts, "files": [*stamp.files], "facts": stamp.facts}
-            for stamp in self.done
-        ]
+        finished = [task.described() for task in self.done]
         return {"made_from": self.stamps.made_from, "finished": finished}
 
 
-def _dicts(inputs: Sequence[Input]) -> list[dict]:
-    return json.loads(json.dumps([asdict(source) for source in inputs]))  # lists for tuples, as in a stamp
+def _dicts(inputs: Iterable[Input]) -> list[dict]:
+    return json.loads(json.dumps([vars(source) for source in inputs]))  # lists for tuples, as in a stamp
 
 
 def input_identity(fields: dict) -> str:

@@ -4,6 +4,7 @@ The checksum is a member of the object, which other programs may ignore.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,15 @@ _KIND, _DIGITS = "crc32:", 8
 
 def text_of(content: Any) -> str:
     """Return `content` as the text of a JSON file; an object without a checksum gets one as its last member."""
+    return "".join(_pieces(content))
+
+
+def _pieces(content: Any) -> Iterator[str]:
+    """Yield what `text_of` joins, piece by piece: all pieces together take several times the memory of the text."""
     if isinstance(content, dict) and MEMBER not in content:
         content = content | {MEMBER: _checksum(content)}
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    yield from json.JSONEncoder(indent=1, ensure_ascii=False).iterencode(content)
+    yield "\n"
 
 
 def content_of(data: bytes) -> Any:
@@ -70,7 +77,8 @@ def _checksum(content: dict) -> str:
 def write_json(path: Path, content: Any) -> str:
     """Write `content` as a complete JSON file, an object with a checksum of its content; return the file's checksum."""
     with whole(path) as file:
-        file.write_text(text_of(content), encoding="utf-8")
+        with file.open("w", encoding="utf-8") as out:
+            out.writelines(_pieces(content))
         return checksum_of(file)
 
 

@@ -142,7 +142,7 @@ def test_an_input_that_two_tasks_have_done_counts_once(folder):
     ledger = opened(folder, A, B, C)
     done(ledger, [A, B], [A], [B], [B, C])
     again = opened(folder, A, B, C)
-    counted = [each["path"] for stamp in again.done for each in stamp.inputs]
+    counted = [each.path for task in again.done for each in task.inputs]
     assert sorted([*counted, *(each.path for each in again.missing)]) == sorted(each.path for each in (A, B, C))
 
 
