@@ -102,7 +102,7 @@ def tasks_of(sample: Path) -> int:
     from runtime.folders.stamps import Ledger, Stamps
 
     found = files.find([str(sample / "crawl"), str(sample / "pairs")])
-    return len(Ledger(Stamps(sample, ""), {}, found).tasks(2))
+    return len(Ledger.of(Stamps(sample, ""), found).tasks(2))
 
 
 @pytest.mark.parametrize(
