@@ -25,7 +25,7 @@ SENDING = ("curation.run.tasks", "_read_pairs")
 GROUPING = ("curation.images.grouping", "ImageGrouping.write")
 COUNTING = ("curation.balancing.thresholds", "EntryCounts.count")
 SAMPLING = ("curation.balancing.manifest", "sampled")
-WRITING = ("curation.balancing.manifest", "in_order")
+WRITING = ("curation.balancing.manifest", "_in_order")
 REPORTING = ("curation.report.page", "write_report")  # in the driver
 LOCAL = "local[2]"
 
