@@ -63,7 +63,6 @@ def set_aside(folder: Path) -> None:
 
 
 def complete(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write the descriptor of a folder, unless it has the same one; remove the one that was set aside."""
-    if read_json(folder / DESCRIPTOR) != content:
-        write_json(folder / DESCRIPTOR, dict(content))
+    """Write the descriptor of a folder; remove the one that was set aside."""
+    write_json(folder / DESCRIPTOR, dict(content))
     remove(folder / EARLIER)

@@ -21,7 +21,7 @@ from runtime.folders.descriptor import DESCRIPTOR, EARLIER
 from runtime.progress import Progress, advance
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.own_files import OwnFile, is_sound
-from runtime.storage.paths import files, files_below, in_threads, remove
+from runtime.storage.paths import files, files_below, in_threads, remove, remove_file
 from runtime.tallies import TaskResult
 
 
@@ -121,9 +121,9 @@ class Stamps:
 
     def remove(self) -> None:
         """Remove all stamps, which a descriptor has taken the place of."""
-        for path in files(self.folder):
-            if is_stamp(path.name):
-                remove(path)
+        stamps = [path for path in files(self.folder) if is_stamp(path.name)]
+        for _ in in_threads(remove_file, stamps):
+            pass
 
     def remove_damaged(self) -> None:
         """Remove each file of a finished task whose checksum differs, so that the task runs again."""

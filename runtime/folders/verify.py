@@ -50,15 +50,15 @@ def verify(folder: str | PathLike[str]) -> str:
         if name is None:
             raise InputError(f"{path} {described(path)}; give a folder that a command of this project has finished")
         present = {*files_below(path)}
-        descriptors = [name, *sorted(each for each in present if each.endswith(f"/{DESCRIPTOR}"))]
+        descriptors = [name, *sorted(file for file in present if file.endswith(f"/{DESCRIPTOR}"))]
         command = _descriptor(path / name, ANEW)["command"]
         remedy = f"delete what is damaged or not of it, and run the same {command} command again"
         checksums: dict[str, str] = {}
-        for each in descriptors:
-            checksums |= _checksums_in(path, each, remedy)
-        files = [DescribedFile(each, path / each, checksum) for each, checksum in sorted(checksums.items())]
+        for descriptor in descriptors:
+            checksums |= _checksums_in(path, descriptor, remedy)
+        files = [DescribedFile(file, path / file, checksum) for file, checksum in sorted(checksums.items())]
         faults = [fault for fault in in_threads(DescribedFile.fault, files) if fault]
-        faults += [f"{each} is not of this folder" for each in _unknown(present, {*descriptors, *checksums})]
+        faults += [f"{file} is not of this folder" for file in _unknown(present, {*descriptors, *checksums})]
     if faults:
         raise InputError(f"{path} is not as it was written: {listed(faults, NAMED)}; {remedy}")
     return f"{path}: all {len(checksums) + len(descriptors):,} files are as they were written"
@@ -93,8 +93,8 @@ def _unknown(present: set[str], described: set[str]) -> Iterator[str]:
 
     These are in the folder of a described file, and have the same ending.
     """
-    own = {(PurePosixPath(name).parent, PurePosixPath(name).suffix) for name in described}
+    places = {(PurePosixPath(name).parent, PurePosixPath(name).suffix) for name in described}
     for name in sorted(present - described):
         path = PurePosixPath(name)
-        if (path.parent, path.suffix) in own and path.name != EARLIER:
+        if (path.parent, path.suffix) in places and path.name != EARLIER:
             yield name

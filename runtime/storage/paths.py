@@ -240,6 +240,15 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file that is known to be one, by one request if it is at a URL; a missing file is accepted."""
+    with suppress(FileNotFoundError):
+        if is_url(path):
+            path.fs.rm_file(path.path)
+        else:
+            path.unlink()
+
+
 def remove(path: Path) -> None:
     """Remove a file, or a folder and everything in it, if it exists; a link is removed, but not what it leads to."""
     if is_url(path):
