@@ -16,8 +16,6 @@ from runtime.messages import NAMES, did_you_mean, listed, shortened, shown
 from runtime.redaction import redacted
 
 Called = TypeVar("Called", bound=Callable[..., Any])
-
-
 _IN_WORDS = {
     "str": "a string",
     "bool": "True or False",
@@ -34,26 +32,12 @@ _IN_WORDS = {
     "FinishedRun": "a run (of Results.open)",
     "Entries": "Entries (of Entries.open or Entries.build)",
 }
-
-
 _NUMBERS = {int, float, NoneType}
-
-
 _PATHS = {Path, PathLike}
-
-
 _WITH_STAND_INS = "SparkSession"  # the name of a class that is not checked, as stand-ins are accepted
-
-
 MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
-
-
 MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewer
-
-
 MOST_CORES = 10_000  # processes of one machine
-
-
 _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
 

@@ -8,14 +8,8 @@ from runtime.redaction import redacted
 
 # Similarities: --out and --output 0.77, --threshold and --english-threshold 0.73, --starter and --status 0.71.
 _NEAR = 0.72
-
-
 _MOST_SHOWN = 80  # characters of a value in a message
-
-
 _BINARY = "bytes that are not text"
-
-
 QUOTED, NAMES = 40, 30  # characters of what a file holds, and names of columns, in a message
 
 

@@ -22,8 +22,6 @@ from runtime import terminal
 _LOOK_EVERY = 0.5  # seconds
 # Seconds until a stage's first line, between lines in the first minute, and later, if lines cannot be overwritten.
 _LINE_AFTER, _LINE_EVERY, _MINUTE, _LATER_EVERY = 1.0, 4.0, 60.0, 30.0
-
-
 _NAMES = ("done", "rows", "total")
 _RUNNING = ".running"  # files of `visible` end so
 _advanced: Counter[str] = Counter()  # the counts of this process

@@ -14,14 +14,8 @@ from runtime.errors import InputError
 from runtime.redaction import hidden
 
 WRITTEN = ("00000.parquet", "00000.tar", "run.json")
-
-
 ANY_DEPTH = "**"
-
-
 SAME_SYSTEM = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "wasbs": "wasb"}
-
-
 Real = Callable[[str], str]
 
 

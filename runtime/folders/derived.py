@@ -35,7 +35,7 @@ from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.errors import AGAIN, InputError
 from runtime.folders.apart import require_apart
 from runtime.folders.descriptor import Kind
-from runtime.folders.ownership import Claimed, claimed, clear_work, is_free
+from runtime.folders.ownership import CLAIM, MAX_NAMED, Claimed, claimed, clear_work, is_free
 from runtime.folders.stamps import Input, Ledger, Stamps, digest_of
 from runtime.messages import listed
 from runtime.progress import Progress
@@ -47,10 +47,8 @@ from runtime.storage.whole import PARTIAL, WORK, whole
 from runtime.tallies import TaskResult
 
 STAMPS = ".stamps"  # suffix of the folder of a part's stamps, in the work folder
-MAX_NAMED = 3  # names of a user's files in a message
 Content = TypeVar("Content")
 
-CLAIM = "claim.json"  # in the folder WORK: the digest of what the output is made from
 BEING_CLEARED = "is_being_cleared"  # member of a claim: what is left in the folder is of an earlier command
 DIGEST = "derivation"  # the member of a descriptor with this digest: the same command is done already
 

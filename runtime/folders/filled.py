@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from runtime.errors import InputError
 from runtime.folders.descriptor import DESCRIPTOR, EARLIER, Kind, complete, set_aside
-from runtime.folders.ownership import Claimed, claimed, is_free
+from runtime.folders.ownership import CLAIM, MAX_NAMED, Claimed, claimed, is_free
 from runtime.folders.stamps import Input, Ledger, Stamps, digest_of, is_stamp
 from runtime.messages import listed
 from runtime.progress import Progress, advance
@@ -37,9 +37,7 @@ from runtime.storage.paths import make_folder, names, remove
 from runtime.storage.whole import WORK, finished
 from runtime.tallies import TaskResult
 
-CLAIM = "claim.json"  # in the folder WORK: what is being made
 OF_TASK = re.compile(r"[0-9a-f-]+\.parquet")  # as stamps name the files of tasks: by a digest, or by a span of rows
-MAX_NAMED = 3  # names of a user's files in a message
 STATUS = "status."  # prefix of a tally's name; the status of rows follows
 ROW_GROUP = 50_000
 

@@ -29,17 +29,11 @@ from runtime.storage.scratch import remove_left_scratch
 from runtime.storage.whole import WORK, finished
 
 _FOREVER = -1.0  # as filelock says it
-
-
 LOCK, TOKEN = "lock", "owner.json"
-
-
+CLAIM = "claim.json"  # in the folder WORK: what the folder is made from
+MAX_NAMED = 3  # names of a user's files in a message
 TRIES = 100
-
-
 _RUN = re.compile(r"[0-9a-f]{32}")
-
-
 READ_ONLY = ("hf", "http", "https", "memory", "data")  # other processes do not see the last two
 
 

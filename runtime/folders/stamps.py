@@ -42,14 +42,8 @@ class Input:
 
 
 VERSION = 2  # of stamps; 1 had names of tallies for checksums and facts
-
-
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task
-
-
 TASKS_PER_CORE = 3
-
-
 STAMP_NAME = re.compile(r"_.*\.json")
 
 

@@ -18,8 +18,6 @@ from runtime.storage.paths import (
 from runtime.storage.whole import whole
 
 MEMBER = "checksum"  # the member of a JSON object that has its checksum; a stamp of the ledger brings its own
-
-
 _KIND, _DIGITS = "crc32:", 8
 
 

@@ -19,8 +19,6 @@ from runtime.errors import AGAIN, InputError
 MOMENT = 0.2  # seconds to wait for a lock: its last owner may be removing its file, which is then made anew
 HOLD_SECONDS = 3600.0  # that one process may hold a lock for which others wait, as while it builds an artefact
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
-
-
 _holds: dict[Path, int] = {}  # descriptors of the files that this process holds
 
 

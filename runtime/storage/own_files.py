@@ -24,8 +24,6 @@ from runtime.storage.scratch import staged
 from runtime.storage.whole import whole
 
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # Arrow's errors
-
-
 # What Arrow says of damaged files, and what a message says instead.
 _ARROW_WORDS = {
     "Parquet magic bytes not found": "its end is missing or damaged",

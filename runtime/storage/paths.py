@@ -27,8 +27,6 @@ SYSTEMS = "clip_curation.file_systems"  # the hook of this project's own file sy
 FULL = (errno.ENOSPC, errno.EDQUOT)
 AT_ONCE = 16  # requests: each takes some 30 ms
 _WAITING = 1024  # items, each of which takes a kilobyte while it waits for a thread
-
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

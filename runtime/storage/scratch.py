@@ -14,8 +14,6 @@ from runtime.storage.locks import Held, alone, take
 from runtime.storage.paths import make_folder, remove, room
 
 _SCRATCH = "scratch-"  # begins the name of a folder for the temporary files of one process
-
-
 _LOCK = "lock"  # a file in that folder, locked by that process
 
 

@@ -23,11 +23,7 @@ from runtime.storage.paths import (
 from runtime.storage.scratch import staged
 
 PARTIAL = ".partial"  # the end of the name of a file that is being written
-
-
 _BEGUN = re.compile(rf"\..+\.[0-9a-f]{{32}}\{PARTIAL}", re.DOTALL)  # as `whole` names it
-
-
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # some network file systems, for folders
 
 
