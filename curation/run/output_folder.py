@@ -28,7 +28,7 @@ from runtime.errors import AGAIN, InputError, flag
 from runtime.folders.descriptor import Kind, complete
 from runtime.folders.ownership import Owner, claim, clear_work, is_free, remove_partial, usable_output
 from runtime.folders.parts import Parts
-from runtime.folders.stamps import STAMP_NAME, Input, Ledger, Stamps, input_identity
+from runtime.folders.stamps import STAMP_NAME, Input, Ledger, Stamps, digest_of
 from runtime.redaction import hidden
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.listing import RUN
@@ -182,8 +182,8 @@ class Output:
 
         If the tasks of `ledger` wrote its files, the descriptor takes the place of their stamps.
         """
-        earlier = {*map(input_identity, self._earlier().get("made_from", {}).get("inputs", []))}
-        added = [source["path"] for source in self.description["inputs"] if input_identity(source) not in earlier]
+        earlier = {*map(digest_of, self._earlier().get("made_from", {}).get("inputs", []))}
+        added = [source["path"] for source in self.description["inputs"] if digest_of(source) not in earlier]
         lineage = self.lineage()
         if added:
             lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]

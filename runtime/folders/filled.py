@@ -191,7 +191,7 @@ def _may_be_ours(name: str) -> bool:
 def _require_no_others(wanted: Filling, ledger: Ledger) -> None:
     """Refuse a folder that also has files of other inputs."""
     paths = {source.path for source in ledger.inputs}
-    others = {source["path"] for stamp in ledger.stamps.read() for source in stamp.inputs} - paths
+    others = {path for stamp in ledger.stamps.read() for path in stamp.inputs.values()} - paths
     if others:
         raise InputError(
             f"output {ledger.stamps.folder} also holds {wanted.kind.name} of {min(others)}, which is not among the "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from itertools import chain
@@ -40,8 +40,13 @@ class Input:
     inode: int | None = None  # of a local file
     dialect: str | None = None  # name of the dialect, of CSV and TSV
 
+    @property
+    def digest(self) -> str:
+        """The digest of all members, which is another one if the file has changed."""
+        return digest_of(vars(self))
 
-VERSION = 2  # of stamps; 1 had names of tallies for checksums and facts
+
+VERSION = 3  # of stamps; 2 had all members of the inputs
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task
 TASKS_PER_CORE = 3
 STAMP_NAME = re.compile(r"_.*\.json")
@@ -52,7 +57,7 @@ class Stamp:
     """The record of a finished task: its inputs, and the content of its result, whose files are what it wrote."""
 
     made_from: str  # digest of all that the files depend on, except the inputs
-    inputs: list[dict]
+    inputs: dict[str, str]  # the path of each input, by the digest of all its members
     counts: list[dict]
     files: dict[str, str]
     facts: dict[str, list]
@@ -78,15 +83,12 @@ class Stamps:
 
     def name_of(self, inputs: Sequence[Input]) -> str:
         """Return the name, without extension, of the files that a task makes of `inputs`: a digest."""
-        return self.name_of_stated(_dicts(inputs))
-
-    def name_of_stated(self, inputs: list[dict]) -> str:
-        """Return what `name_of` returns, for inputs as stamps state them."""
-        return digest_of({"made_from": self.made_from, "inputs": inputs})
+        return digest_of({"made_from": self.made_from, "inputs": [vars(source) for source in inputs]})
 
     def write(self, inputs: Sequence[Input], result: TaskResult) -> None:
         """Write the stamp of a finished task over `inputs`; only from then on do the task's files count."""
-        content = asdict(Stamp(self.made_from, _dicts(inputs), **result.content()))
+        path_by_digest = {source.digest: source.path for source in inputs}
+        content = asdict(Stamp(self.made_from, path_by_digest, **result.content()))
         content["checksum"] = digest_of(content)
         write_json(self.folder / f"_{self.name_of(inputs)}.json", content)
 
@@ -150,14 +152,15 @@ class Done:
     """A finished task of a run, held in little memory: a run may have a hundred thousand inputs."""
 
     name: str  # of the task's stamp, without extension
-    inputs: list[Input]  # the objects of the run itself
+    inputs: dict[str, str]  # as in the stamp
     files: dict[str, str]
     noted: str  # counts and facts, as JSON
 
     @classmethod
-    def of(cls, name: str, inputs: list[Input], stamp: Stamp) -> Done:
-        """Return the task of a stamp; `inputs` are those that the stamp states."""
-        return cls(name, inputs, stamp.files, json.dumps({"counts": stamp.counts, "facts": stamp.facts}))
+    def of(cls, name: str, stamp: Stamp) -> Done:
+        """Return the task of a stamp, which has this name."""
+        noted = json.dumps({"counts": stamp.counts, "facts": stamp.facts})
+        return cls(name, stamp.inputs, stamp.files, noted)
 
     @property
     def result(self) -> TaskResult:
@@ -166,7 +169,7 @@ class Done:
 
     def described(self) -> dict[str, Any]:
         """Return what a descriptor says of the task."""
-        return {"inputs": _dicts(self.inputs), "files": [*self.files], **json.loads(self.noted)}
+        return {"inputs": self.inputs, "files": [*self.files], **json.loads(self.noted)}
 
 
 @dataclass(frozen=True)
@@ -187,14 +190,14 @@ class Ledger:
     @classmethod
     def of(cls, stamps: Stamps, inputs: Sequence[Input]) -> Ledger:
         """Return the ledger of these stamps for a run of `inputs`; stamps that cover other inputs are left out."""
-        wanted = {input_identity(vars(source)): source for source in inputs}
+        wanted = {source.digest: source for source in inputs}
         found: list[Done] = []
         for stamp in stamps.read():
-            ids = [input_identity(source) for source in stamp.inputs]
-            if wanted.keys() >= {*ids}:
-                found.append(Done.of(stamps.name_of_stated(stamp.inputs), [wanted[id] for id in ids], stamp))
+            if wanted.keys() >= stamp.inputs.keys():
+                name = stamps.name_of([wanted[digest] for digest in stamp.inputs])
+                found.append(Done.of(name, stamp))
         done: list[Done] = []
-        covered: set[Input] = set()
+        covered: set[str] = set()
         sums = TaskResult()
         # In the order of names: results do not depend on which tasks an earlier command has finished.
         for task in sorted(found, key=lambda task: task.name):
@@ -203,7 +206,8 @@ class Ledger:
                 done.append(task)
                 covered.update(task.inputs)
                 sums.merge(task.result)
-        return cls(stamps, inputs, done, [source for source in wanted.values() if source not in covered], sums)
+        missing = [source for digest, source in wanted.items() if digest not in covered]
+        return cls(stamps, inputs, done, missing, sums)
 
     def checked(self, progress: Progress | None = None) -> Ledger:
         """Return the ledger after comparing the files of finished tasks; a task with a damaged file is missing then."""
@@ -254,15 +258,6 @@ class Ledger:
         """Return the member `tasks` of a descriptor: the finished tasks, whose checksums the descriptor lists."""
         finished = [task.described() for task in self.done]
         return {"made_from": self.stamps.made_from, "finished": finished}
-
-
-def _dicts(inputs: Iterable[Input]) -> list[dict]:
-    return json.loads(json.dumps([vars(source) for source in inputs]))  # lists for tuples, as in a stamp
-
-
-def input_identity(fields: dict) -> str:
-    """Return a string that is equal for equal inputs; `fields` is an input as a dict, as stamps hold it."""
-    return json.dumps(fields, sort_keys=True)
 
 
 def digest_of(content: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from curation.run.output_folder import VERSION
 from runtime.folders.descriptor import DESCRIPTOR
-from runtime.folders.stamps import Input, Stamps
+from runtime.folders.stamps import Input, Stamps, digest_of
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.paths import files, make_folder, read_bytes, remove
 from runtime.tallies import TaskResult
@@ -31,7 +31,7 @@ def written(folder) -> dict[str, object]:
 
 def inputs_done(output: Path) -> list[str]:
     """Return the inputs of the finished tasks of pairs/, each as often as it is told."""
-    return sorted(each["path"] for task in finished_tasks(output) for each in task["inputs"])
+    return sorted(path for task in finished_tasks(output) for path in task["inputs"].values())
 
 
 def finished_tasks(output: Path) -> list[dict]:
@@ -49,15 +49,16 @@ def break_off(output: Path) -> list[Path]:
 
     Return the files of its tasks in pairs/; the first is that of the task that is lost.
     """
-    write_json(
-        make_folder(output / ".work") / "run.json", {"version": VERSION, "made_from": facts(output)["made_from"]}
-    )
+    made_from = facts(output)["made_from"]
+    write_json(make_folder(output / ".work") / "run.json", {"version": VERSION, "made_from": made_from})
+    stated_by_digest = {digest_of(stated): stated for stated in made_from["inputs"]}
     pairs = output / "pairs"
     content = read_json(pairs / DESCRIPTOR) or {}
     tasks = content["tasks"]["finished"]
     for task in tasks[1:]:
         inputs = list[Input]()
-        for stated in task["inputs"]:
+        for digest in task["inputs"]:
+            stated = stated_by_digest[digest]
             groups = stated["row_groups"]
             inputs.append(Input(**stated | {"row_groups": groups and tuple(groups)}))
         checksums = {name: content["checksums"][name] for name in task["files"]}

@@ -250,9 +250,9 @@ class EmbeddingSpan:
 class SpanStamps(Stamps):
     """Stamps of files of embeddings; each stamp is named after the span that its file has."""
 
-    def name_of_stated(self, inputs: list[dict]) -> str:
+    def name_of(self, inputs: Sequence[Input]) -> str:
         """Return the name of a span."""
-        return inputs[0]["path"]
+        return inputs[0].path
 
 
 @dataclass(frozen=True)
