@@ -9,7 +9,7 @@ marked = $(shell grep -rlE "mark\.($(1))" tests --include="test_*.py")
 QUICK := not spark and not browser and not shared and not slow and not soak
 
 # The core, and the tests that run it.
-MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) curation/kernels/sampling.py \
+MODULES := $(wildcard curation/balancing/[a-z]*.py runtime/storage/[a-z]*.py) curation/kernels/sample_choice.py \
 	$(wildcard runtime/folders/[a-z]*.py) $(addprefix curation/run/,output_folder.py results.py) runtime/buckets.py
 OF_CORE := tests/balancing tests/exclusion tests/export tests/inputs tests/matching tests/online tests/run tests/runtime \
 	curation/balancing runtime

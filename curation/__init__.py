@@ -12,7 +12,7 @@ from runtime import provide_hooks
 
 if TYPE_CHECKING:
     from curation import dataframes as dataframes
-    from curation.balancing.manifest import keep_probability as keep_probability
+    from curation.balancing.sampling import keep_probability as keep_probability
     from curation.balancing.thresholds import EntryCounts as EntryCounts
     from curation.balancing.thresholds import Thresholds as Thresholds
     from curation.balancing.thresholds import rates as rates
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from curation.balancing.thresholds import threshold as threshold
     from curation.config import CurationConfig as CurationConfig
     from curation.image_ids import uids as uids
-    from curation.leaves import online as online
-    from curation.leaves.annotations import captions as captions
-    from curation.leaves.annotations import clusters as clusters
-    from curation.leaves.annotations import weights as weights
-    from curation.leaves.gate.options import GateOptions as GateOptions
-    from curation.leaves.hashing.clip_hash import hash_images as hash_images
-    from curation.leaves.online.dataset import BalancedDataset as BalancedDataset
     from curation.matching import Matcher as Matcher
     from curation.matching import Matching as Matching
+    from curation.plugins import online as online
+    from curation.plugins.annotations import captions as captions
+    from curation.plugins.annotations import clusters as clusters
+    from curation.plugins.annotations import weights as weights
+    from curation.plugins.gate.options import GateOptions as GateOptions
+    from curation.plugins.hashing.clip_hash import hash_images as hash_images
+    from curation.plugins.online.dataset import BalancedDataset as BalancedDataset
     from curation.run.pipeline import curate as curate
     from curation.run.request import Options as Options
     from curation.run.results import Results as Results
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from runtime.errors import InputError as InputError
     from runtime.packages import __version__ as __version__
 
-provide_hooks("curation.leaves")
+provide_hooks("curation.plugins")
 
 # A module is imported on the first access to a name in it: matching needs no PyTorch or reports, `--help` no module.
 _MODULES = {
-    "BalancedDataset": "curation.leaves.online.dataset",
+    "BalancedDataset": "curation.plugins.online.dataset",
     "CurationConfig": "curation.config",
     "EntryCounts": "curation.balancing.thresholds",
-    "GateOptions": "curation.leaves.gate.options",
+    "GateOptions": "curation.plugins.gate.options",
     "InputError": "runtime.errors",
     "Matcher": "curation.matching",
     "Matching": "curation.matching",
@@ -52,20 +52,20 @@ _MODULES = {
     "Results": "curation.run.results",
     "Thresholds": "curation.balancing.thresholds",
     "__version__": "runtime.packages",
-    "captions": "curation.leaves.annotations.captions",
-    "clusters": "curation.leaves.annotations.clusters",
+    "captions": "curation.plugins.annotations.captions",
+    "clusters": "curation.plugins.annotations.clusters",
     "curate": "curation.run.pipeline",
     "dataframes": "curation.dataframes",
     "draws": "runtime.draws",
-    "hash_images": "curation.leaves.hashing.clip_hash",
-    "keep_probability": "curation.balancing.manifest",
-    "online": "curation.leaves.online",
+    "hash_images": "curation.plugins.hashing.clip_hash",
+    "keep_probability": "curation.balancing.sampling",
+    "online": "curation.plugins.online",
     "rates": "curation.balancing.thresholds",
     "rates_of": "curation.balancing.thresholds",
     "tail_share": "curation.balancing.thresholds",
     "threshold": "curation.balancing.thresholds",
     "uids": "curation.image_ids",
-    "weights": "curation.leaves.annotations.weights",
+    "weights": "curation.plugins.annotations.weights",
 }
 _NEEDS = {"dataframes": "pyspark"}  # names whose modules cannot be imported without a package
 __all__ = [name for name in _MODULES if not name.startswith("_") and (name not in _NEEDS or find_spec(_NEEDS[name]))]

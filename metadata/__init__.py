@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from runtime import provide_hooks
-from runtime.programs import Program
+from runtime.start import Program
 
 if TYPE_CHECKING:
     from metadata.config import MetadataConfig
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entries", "InputError", "MetadataConfig", "Sources", "build_metadata"]
 
-provide_hooks("curation.leaves")  # file systems of URLs, and uploads
+provide_hooks("curation.plugins")  # file systems of URLs, and uploads
 
 # The module of each name, imported at the first access: programs that only match need no module of the build.
 _MODULES = {

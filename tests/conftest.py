@@ -30,7 +30,7 @@ def pytest_make_parametrize_id(val, argname: str) -> str | None:
     return argname if isinstance(val, bytes) and len(val) > 8 else None
 
 
-LONGEST = ("test_leaves.py",)  # of all files; its first test checks types, on one core
+LONGEST = ("test_plugins.py",)  # of all files; its first test checks types, on one core
 LONGEST_SOAK = 3600  # seconds; setup.cfg has the limit of all other tests
 
 
@@ -125,7 +125,7 @@ def running_hub(tmp_path_factory):
 @pytest.fixture
 def hub(running_hub, monkeypatch):
     """A Hub without datasets, for a user who has logged in."""
-    from curation.leaves.hub import answers
+    from curation.plugins.hub import answers
 
     running_hub.reset()
     forget()

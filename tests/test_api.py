@@ -14,13 +14,13 @@ import pytest
 import curation
 from curation import CurationConfig, GateOptions, InputError, Matching, Options, Results, captions, uids, weights
 from curation.dataframes import MatchOptions
-from curation.leaves.clustering.training import ClusterConfig
-from curation.leaves.gate.judge import standard
-from curation.leaves.gate.options import Gate
-from curation.leaves.online import OnlineConfig
-from curation.leaves.report_sections.alignment import read_classes
-from curation.leaves.scoring.scorer import ScoringConfig
-from curation.leaves.tars.samples import find
+from curation.plugins.clustering.training import ClusterConfig
+from curation.plugins.gate.judge.judge import standard
+from curation.plugins.gate.options import Gate
+from curation.plugins.online import OnlineConfig
+from curation.plugins.report_sections.alignment import read_classes
+from curation.plugins.scoring.scorer import ScoringConfig
+from curation.plugins.tars.samples import find
 from metadata import Entries, MetadataConfig, Sources
 from runtime.errors import FLAGS
 from tests.docs.test_commands import SITE

@@ -12,12 +12,12 @@ import pytest
 from curation.config import CurationConfig
 from curation.dataframes import MatchOptions
 from curation.inputs.tables.columns import TableOptions
-from curation.leaves.annotations.captions import CaptionDraw
-from curation.leaves.annotations.clusters import Choice
-from curation.leaves.clustering.training import ClusterConfig
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.online.batches import ByEntries, OnlineConfig, World
-from curation.leaves.scoring.scorer import ScoringConfig
+from curation.plugins.annotations.captions import CaptionDraw
+from curation.plugins.annotations.clusters import Choice
+from curation.plugins.clustering.training import ClusterConfig
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.online.batches import ByEntries, OnlineConfig, World
+from curation.plugins.scoring.scorer import ScoringConfig
 from curation.report.charts import counts_by_rank, cumulative_share
 from curation.run.request import Options
 from metadata.config import MetadataConfig

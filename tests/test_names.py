@@ -18,9 +18,9 @@ LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, toke
 VAGUE, MOST_VAGUE = {"found", "own", "each", "known", "given"}, 0.5  # in a thousand names
 # Modules of this project, including itself, that are imported with a module.
 MOST_IMPORTED = {
-    "curation.leaves.export.datacomp": 66,
-    "curation.leaves.gate.step": 45,
-    "curation.joins.uid_join": 46,
+    "curation.plugins.export.datacomp": 66,
+    "curation.plugins.gate.step": 45,
+    "curation.plugins.joins.uid_join": 46,
     "runtime.folders.derived": 39,
 }
 

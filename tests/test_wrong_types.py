@@ -17,7 +17,7 @@ import metadata
 from curation import CurationConfig, EntryCounts, GateOptions, Matcher, Matching, Options, Results, Thresholds
 from curation.dataframes import Balance, MatchOptions
 from curation.inputs.tables.columns import TableOptions
-from curation.leaves.online.batches import ByEntries
+from curation.plugins.online.batches import ByEntries
 from metadata import Entries, InputError, MetadataConfig, Sources
 from tests.support.written_run import write_run
 

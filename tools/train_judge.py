@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from curation.inputs.crawl import warc, wat
-from curation.leaves.gate.judge import OUTPUTS, Judge, features
-from curation.leaves.gate.kernels.features import BITS
+from curation.plugins.gate.judge.judge import OUTPUTS, Judge, features
+from curation.plugins.gate.kernels.features import BITS
 from curation.schemas import ALT, MATCHED
 from runtime.console import command
 from runtime.errors import InputError
@@ -41,7 +41,7 @@ from runtime.terminal import print_result
 
 NAME = "train_judge"
 ROWS = Path(__file__).with_name("judge_rows.parquet")
-WEIGHTS = ROOT / "curation" / "leaves" / "gate" / "judge.json"
+WEIGHTS = ROOT / "curation" / "plugins" / "gate" / "judge" / "judge.json"
 LABELS = "jhd"  # of junk, headlines, and texts that describe their picture
 COLUMNS = ("label", "url", "text", "page_url")
 FEATURES = pa.list_(pa.uint16())

@@ -1,7 +1,7 @@
 """Count the texts that contain each entry, and turn the counts into thresholds and sampling rates.
 
 A count is an exact integer per entry id, over the texts of all languages. The rest is arithmetic on arrays, the
-balancing step of the algorithm; `manifest` samples by the rates.
+balancing step of the algorithm; `sampling` samples by the rates.
 """
 
 import json

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from curation.balancing.manifest import sample_batch
+from curation.balancing.sampling import sample_batch
 from curation.images.combining import combine
 from curation.images.grouping import group_images, images_of, key_of, keyed, pack_pairs, runs, tally_copies
 from curation.inputs.tables.parquet_tables import from_batch

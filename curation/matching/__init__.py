@@ -29,7 +29,7 @@ from curation.balancing.thresholds import hold_any
 from curation.config import CurationConfig
 from curation.inputs.candidates import coded
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules, Stated, judge, weighed
+from curation.language.label_decisions import LanguageRules, Stated, judge, weighed
 from curation.matching.matcher import MATCHER_VERSION, Matcher, valid_entries
 from curation.schemas import ENTRY_IDS, FOUND, KEYED, LABELS, PAIRS
 from metadata.entries import Entries, EntriesOnDisk

@@ -44,13 +44,13 @@ Rows = Sequence[dict[str, Any]]
 
 
 @cache
-def environment(leaf: str | None = None) -> Environment:
+def environment(plugin: str | None = None) -> Environment:
     """Return the Jinja environment of pages and drawings, which escapes every value that a template shows.
 
-    `leaf` is a package with a folder `templates` of its own, in which templates are looked for first.
+    `plugin` is a package with a folder `templates` of its own, in which templates are looked for first.
     """
     jinja = Environment(
-        loader=ChoiceLoader([PackageLoader(package) for package in filter(None, (leaf, "curation.report"))]),
+        loader=ChoiceLoader([PackageLoader(package) for package in filter(None, (plugin, "curation.report"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

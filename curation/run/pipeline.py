@@ -12,10 +12,10 @@ from typing import Any
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
 from curation.inputs.tables.columns import TABLE_PREFIX, tables_in
+from curation.run.disk_space import require_space
 from curation.run.output_folder import Output, require_output
 from curation.run.request import FoundInputs, Options, Request
 from curation.run.results import Results
-from curation.run.space import require_space
 from curation.run.steps import Counted, Steps
 from metadata.entries import Entries
 from runtime import terminal

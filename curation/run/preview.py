@@ -18,18 +18,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.balancing.manifest import keep_probability
+from curation.balancing.sampling import keep_probability
 from curation.balancing.thresholds import Distribution, EntryCounts, rates_of, thresholds_at
 from curation.config import MAX_TEXT_LENGTH, CurationConfig
 from curation.inputs.files import InputSample, formats, samples
 from curation.inputs.limits import cut
-from curation.language.judging import LanguageRules
+from curation.language.label_decisions import LanguageRules
 from curation.matching import Matching, built_finders
 from curation.report.warnings import without_texts
+from curation.run.disk_space import CURATED, MATCHED, PAIR, free_bytes, lacking_space, row_bytes
 from curation.run.output_folder import require_claimable
 from curation.run.pipeline import request_for
 from curation.run.request import Options, Request
-from curation.run.space import CURATED, MATCHED, PAIR, free_bytes, lacking_space, row_bytes
 from curation.schemas import CANDIDATES
 from metadata.entries import Entries
 from metadata.languages import named

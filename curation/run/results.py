@@ -142,7 +142,7 @@ class Results(FinishedRun):
 
         The language is that of the kept text. If the run counted more images than `images`, the number is extrapolated.
         """
-        from curation.balancing.manifest import expected_sizes
+        from curation.balancing.sampling import expected_sizes
 
         for position, each in enumerate(thresholds):
             require_kind(f"thresholds[{position}]", each, Thresholds, "Thresholds, such as run.thresholds(20)")
@@ -219,7 +219,7 @@ def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
 
     With a `share` below 1, a sample of that share is compared. The columns are language, only_one, both and only_other.
     """
-    from curation.balancing.manifest import sums_by_language
+    from curation.balancing.sampling import sums_by_language
 
     left = one.kept(share).select(["uid", "language"]).rename_columns(["uid", "left"])
     right = other.kept(share).select(["uid", "language"]).rename_columns(["uid", "right"])

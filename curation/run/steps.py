@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.balancing.sizes import Sizes
+from curation.balancing.size_estimates import Sizes
 from curation.balancing.thresholds import (
     Distribution,
     EntryCounts,

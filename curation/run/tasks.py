@@ -13,8 +13,8 @@ from sys import maxsize
 import numpy as np
 import pyarrow as pa
 
-from curation.balancing import manifest
-from curation.balancing.manifest import kept_probabilities, needed_by
+from curation.balancing import sampling
+from curation.balancing.sampling import kept_probabilities, needed_by
 from curation.balancing.thresholds import SEEN, EntryCounts
 from curation.config import MAX_TEXT_LENGTH, RECORD, CurationConfig, ExtraColumn
 from curation.exclusion import Exclusion
@@ -26,7 +26,7 @@ from curation.inputs.files import pairs_in, read
 from curation.inputs.limits import shorter
 from curation.inputs.tables.columns import TableOptions
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules, Surroundings, weighed
+from curation.language.label_decisions import LanguageRules, Surroundings, weighed
 from curation.matching import Matching, open_automata, open_matchers
 from curation.run import warm
 from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED, with_extra
@@ -140,20 +140,20 @@ class Sampling:
     @property
     def grouping(self) -> Grouping:
         """The grouping of kept pairs by draw: a task for each curated file."""
-        schema = with_extra(self.extra).append(manifest.DRAW_FIELD)
-        return Grouping(schema, manifest.keys_of_draws, self.write, self.files * manifest.SECTIONS_PER_FILE, self.files)
+        schema = with_extra(self.extra).append(sampling.DRAW_FIELD)
+        return Grouping(schema, sampling.keys_of_draws, self.write, self.files * sampling.SECTIONS_PER_FILE, self.files)
 
     def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
         """Yield the kept pairs of a file of matched images."""
         rates = self.rates.array()
         images = _sampled(file, self.extra)
-        kept = (manifest.sampled(batch, rates, self.seed, tallies, self.extra) for batch in images)
+        kept = (sampling.sampled(batch, rates, self.seed, tallies, self.extra) for batch in images)
         return gather_rows(kept, maxsize, RUN_BYTES)
 
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write a curated file, sorted by draw."""
         path, schema = self.folder / f"{task:05d}.parquet", with_extra(self.extra)
-        rows = manifest.rows_by_draw(buckets, self.lettered.array(), schema, result)
+        rows = sampling.rows_by_draw(buckets, self.lettered.array(), schema, result)
         result.add("written", add_file(result, path, schema, self.row_group_rows, rows))
 
 

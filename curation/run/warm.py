@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from curation.balancing import manifest
+from curation.balancing import sampling
 from curation.balancing.thresholds import EntryCounts, Thresholds
 from curation.config import WITNESSES
 from curation.exclusion import Exclusion
@@ -19,7 +19,7 @@ from curation.inputs.crawl import html_pages
 from curation.kernels.markup import find_license
 from curation.kernels.warc_heads import HEAD_COLUMNS, read_heads
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules, judge
+from curation.language.label_decisions import LanguageRules, judge
 from curation.matching.matcher import Matcher
 from curation.schemas import FOUND, PAIRS
 from runtime.arrow import parts
@@ -99,12 +99,12 @@ def group_and_sample() -> None:
     counts.add_seen(counts.seen())
     rates = np.full((2, 2), 0.5, np.float32)
     rates.flags.writeable = False  # as in workers, whose rates are mapped from a file
-    manifest.kept_probabilities(matched, rates)
-    manifest.kept_probabilities(matched, rates[0])
-    manifest.sample_batch(matched, rates[0], 0)
-    manifest.texts_by_language(matched, rates[0])
+    sampling.kept_probabilities(matched, rates)
+    sampling.kept_probabilities(matched, rates[0])
+    sampling.sample_batch(matched, rates[0], 0)
+    sampling.texts_by_language(matched, rates[0])
     thresholds = [Thresholds(0.5, {"en": 1})]
-    manifest.expected_sizes(matched, np.ones(2, np.int64), {"en": slice(0, 2)}, thresholds)
+    sampling.expected_sizes(matched, np.ones(2, np.int64), {"en": slice(0, 2)}, thresholds)
 
 
 # Each call with the number of kernels that it compiles and no other; the longest calls begin first.

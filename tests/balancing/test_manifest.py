@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.balancing import manifest as module
-from curation.balancing.manifest import DRAWN, SECTIONS_PER_FILE, keys_of_draws, sampled
+from curation.balancing import sampling as module
+from curation.balancing.sampling import DRAWN, SECTIONS_PER_FILE, keys_of_draws, sampled
 from curation.run.tasks import Sampling
 from curation.schemas import CURATED, MATCHED
 from runtime import buckets as packing

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.balancing import manifest as module
-from curation.balancing.manifest import (
+from curation.balancing import sampling as module
+from curation.balancing.sampling import (
     keep_probability,
     kept_by_language,
     kept_probabilities,

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, Results, curate
-from curation.balancing import sizes as module
+from curation.balancing import size_estimates as module
 from curation.report.page import summary
 from metadata import Entries
 from tests.support.in_turn import in_turn

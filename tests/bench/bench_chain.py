@@ -26,7 +26,7 @@ from plain_chain import PlainChain, sample
 
 from curation import rates as rates_at
 from curation import schemas, threshold
-from curation.balancing import manifest as curated
+from curation.balancing import sampling as curated
 from curation.balancing.thresholds import EntryCounts
 from curation.config import CurationConfig
 from curation.images import grouping
@@ -34,7 +34,7 @@ from curation.images.combining import combine
 from curation.images.grouping import group_images
 from curation.inputs import files as inputs
 from curation.language.engines import default_model
-from curation.language.judging import Stated
+from curation.language.label_decisions import Stated
 from curation.matching import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan, Sampling
 from metadata.entries import Entries

@@ -38,11 +38,11 @@ sys.path.insert(0, str(ROOT))
 
 from concurrent.futures import ProcessPoolExecutor
 
-from curation.leaves.clustering import clip_cluster as pipeline
-from curation.leaves.clustering import training as module
-from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters, train
-from curation.leaves.near_duplicates import vectors as leading
-from curation.leaves.near_duplicates.vectors import scaled
+from curation.plugins.clustering import clip_cluster as pipeline
+from curation.plugins.clustering import training as module
+from curation.plugins.clustering.training import Centres, ClusterConfig, TrainedClusters, train
+from curation.plugins.near_duplicates import vectors as leading
+from curation.plugins.near_duplicates.vectors import scaled
 from runtime.engine.local import Local
 from tests.support.finished_run import finished_run, image
 

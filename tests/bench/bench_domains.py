@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.domains import BATCH_ROWS, _of_domains, _read_hosts, _write_domains
+from curation.plugins.domains import BATCH_ROWS, _of_domains, _read_hosts, _write_domains
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import batches, part_writer
 from runtime.tallies import TaskResult

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.config import CurationConfig
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
 from curation.schemas import MATCHED, MATCHED_ROW_GROUP
 
 FILE, FEW = 1_000_000, 1_000  # images

@@ -24,13 +24,13 @@ import usage
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from curation.leaves.tars.headers import adding_files
+from curation.plugins.tars.headers import adding_files
 from curation.schemas import CURATED, ENTRY_IDS, MATCHED
 
 OF_TAR, OF_FILE = 10_000, 100_000
 OF = ["online index", "webdataset"]
 WORDS = [f"{word:x}word" for word in range(20_000)]
-EXPORT = "from curation.leaves.export.clip_export import main; main()"
+EXPORT = "from curation.plugins.export.clip_export import main; main()"
 INDEX = "from curation import online; import sys; online.build(*sys.argv[1:])"
 
 

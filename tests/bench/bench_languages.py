@@ -1,4 +1,4 @@
-"""Languages of texts against gold labels, by kind of text: what each rule of `curation.language.judging` does.
+"""Languages of texts against gold labels, by kind of text: what each rule of `curation.language.label_decisions` does.
 
 Gold is made of the folder of real data (SHARED_DATA): captions of WIT, sentences of Wikipedia, words and phrases of the
 wordnets. `witnesses` asks witnesses, where pages are a simulation, since no gold data has them: each text gets a page
@@ -37,7 +37,7 @@ sys.path[:0] = [str(ROOT)]
 from curation.exclusion.lists import hosts
 from curation.inputs.files import find, read
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules, Stated, Surroundings, judge, weighed
+from curation.language.label_decisions import LanguageRules, Stated, Surroundings, judge, weighed
 from curation.run.tasks import BYTES as HOST_BYTES
 from curation.run.tasks import ROWS as HOST_ROWS
 from metadata import wordnet

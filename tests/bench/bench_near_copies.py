@@ -29,9 +29,9 @@ from PIL import Image, ImageFilter, ImageOps
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.hashing.clip_hash import hash_picture
-from curation.leaves.near_duplicates.index import binaries, words_of
-from curation.leaves.near_duplicates.vectors import LeastCosine, scaled
+from curation.plugins.hashing.clip_hash import hash_picture
+from curation.plugins.near_duplicates.index import binaries, words_of
+from curation.plugins.near_duplicates.vectors import LeastCosine, scaled
 from tests.support.near_duplicates import near_copies
 from tests.support.photographs import cropped
 
@@ -181,7 +181,7 @@ def tasks(args) -> None:
 
 def copies(args) -> None:
     """Find the copies in a folder; for `tasks`."""
-    from curation.leaves.near_duplicates.copies import copies_of
+    from curation.plugins.near_duplicates.copies import copies_of
     from runtime.engine.local import Local
     from runtime.session import session
 

@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from curation import online
-from curation.leaves.online.batches import ByEntries, OnlineConfig
-from curation.leaves.online.epochs import Epoch
+from curation.plugins.online.batches import ByEntries, OnlineConfig
+from curation.plugins.online.epochs import Epoch
 from curation.schemas import MATCHED
 
 ENTRIES = 1000

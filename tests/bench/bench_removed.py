@@ -13,9 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.single_checks import find
-from curation.leaves.gate.step import Removed, Rewriting, StepFolder
+from curation.plugins.gate.conditions.conditions import find
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.step import Removed, Rewriting, StepFolder
 from runtime.storage.own_files import own_files
 
 IMAGES, TURNS = 1_000_000, 2

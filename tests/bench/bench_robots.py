@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from urllib.robotparser import RobotFileParser
 
-from curation.leaves.gate.robots_text import HostRules
+from curation.plugins.gate.robots.robots_text import HostRules
 from curation.schemas import HOST_SIGNALS
 from tests.naive.robots import naive_is_allowed
 from tests.support.robots_files import AGENTS, paths, robots_file

@@ -26,10 +26,10 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from curation.inputs import files
-from curation.leaves.gate.evaluation import EvaluationTexts, HashesOfSets
-from curation.leaves.gate.judge import IsJudged, standard
-from curation.leaves.gate.judge_reasons import reasons_of
-from curation.leaves.gate.policies import IMAGES, Policy
+from curation.plugins.gate.evaluation import EvaluationTexts, HashesOfSets
+from curation.plugins.gate.judge.judge import IsJudged, standard
+from curation.plugins.gate.judge.reasons import reasons_of
+from curation.plugins.gate.policies.policies import IMAGES, Policy
 
 TRIES = 3
 DISTANCE = 4

@@ -20,9 +20,9 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation.leaves.scoring.clip_score import ScoreRequest, decoded_batches, score_images, with_own_texts  # noqa: E402
-from curation.leaves.scoring.scorer import Scorer, ScoringConfig, open_scorer
-from curation.leaves.tars.samples import local_tars_at, strict_about_size
+from curation.plugins.scoring.clip_score import ScoreRequest, decoded_batches, score_images, with_own_texts  # noqa: E402
+from curation.plugins.scoring.scorer import Scorer, ScoringConfig, open_scorer
+from curation.plugins.tars.samples import local_tars_at, strict_about_size
 from tests.support.clip_models import open_clip_model
 from tests.support.photographs import encoded, pictures
 from tests.support.pictures import write_tar

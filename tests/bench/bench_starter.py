@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 from language_texts import DATA, cc3m, links, wit
 
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules, judge
+from curation.language.label_decisions import LanguageRules, judge
 from curation.matching.matcher import Matcher
 from metadata import wordnet
 from metadata.build import Build, merged_entries

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.leaves.export.forms import export
-from curation.leaves.export.webdataset import WebDataset
+from curation.plugins.export.formats import export
+from curation.plugins.export.webdataset import WebDataset
 from curation.schemas import CURATED
 from tests.support.in_turn import in_turn
 

@@ -18,8 +18,8 @@ sys.path[:0] = [str(ROOT)]
 
 from curation import online
 from curation.balancing.thresholds import EntryCounts, entry_ids
-from curation.leaves.annotations.captions import CaptionDraw
-from curation.leaves.online.batches import chosen_rows, lists_at
+from curation.plugins.annotations.captions import CaptionDraw
+from curation.plugins.online.batches import chosen_rows, lists_at
 from curation.run.results import Results
 
 SUPER_BATCH = 3800

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from curation.leaves.clustering import training as module
-from curation.leaves.clustering.training import Centres, moved
-from curation.leaves.near_duplicates.kernels import cosines as kernels
+from curation.plugins.clustering import training as module
+from curation.plugins.clustering.training import Centres, moved
+from curation.plugins.near_duplicates.kernels import cosines as kernels
 from tests.naive.clusters import naive_centre, naive_means, naive_scores, naive_square, naive_unit
 
 pytestmark = pytest.mark.kernels

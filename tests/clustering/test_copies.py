@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.clustering import semantic_copies as module
-from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, cluster_lines, main
-from curation.leaves.clustering.training import Centres, ClusterConfig, TrainedClusters
-from curation.leaves.near_duplicates.vectors import MeaningLeaders
+from curation.plugins.clustering import semantic_copies as module
+from curation.plugins.clustering.clip_cluster import ClusterRequest, cluster, cluster_lines, main
+from curation.plugins.clustering.training import Centres, ClusterConfig, TrainedClusters
+from curation.plugins.near_duplicates.vectors import MeaningLeaders
 from curation.schemas import SEMANTIC_COPIES
 from runtime.draws import draws
 from runtime.errors import InputError

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.balancing.manifest import sample_batch
-from curation.leaves.clustering.embeddings import Embeddings, placed, places_of, read_vectors, texts_of
-from curation.leaves.clustering.training import ClusterConfig
-from curation.leaves.near_duplicates.vectors import usable_numbers
+from curation.balancing.sampling import sample_batch
+from curation.plugins.clustering.embeddings import Embeddings, placed, places_of, read_vectors, texts_of
+from curation.plugins.clustering.training import ClusterConfig
+from curation.plugins.near_duplicates.vectors import usable_numbers
 from curation.schemas import MATCHED
 from runtime.errors import InputError
 from runtime.storage.own_files import OwnFile
@@ -98,7 +98,7 @@ def test_places_of_drawn_keys_are_found_also_where_one_half_of_all_keys_is_the_s
 
 
 def test_training_leaves_out_images_that_a_table_lacks_or_has_twice(tmp_path, monkeypatch):
-    monkeypatch.setattr("curation.leaves.clustering.embeddings._ROW_GROUP", 2)
+    monkeypatch.setattr("curation.plugins.clustering.embeddings._ROW_GROUP", 2)
     for number, places in enumerate(([6, 1, 3], [3, 0, 5])):
         vectors = pa.array([[each, -each] for each in places], pa.list_(pa.float32(), 2))
         pq.write_table(pa.table({"place": pa.array(places), "vector": vectors}), tmp_path / f"{number}.parquet")

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.leaves.clustering.clip_cluster import cluster_lines, cluster_page
-from curation.leaves.clustering.embeddings import TEXT
-from curation.leaves.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
+from curation.plugins.clustering.clip_cluster import cluster_lines, cluster_page
+from curation.plugins.clustering.embeddings import TEXT
+from curation.plugins.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
 from runtime.terminal import plain
 from tests.report.runs import Page
 from tests.support.hostile_strings import ACTING, EVERY

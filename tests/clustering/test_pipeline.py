@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.clustering import embeddings
-from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster, main
-from curation.leaves.clustering.training import ClusterConfig
+from curation.plugins.clustering import embeddings
+from curation.plugins.clustering.clip_cluster import ClusterRequest, cluster, main
+from curation.plugins.clustering.training import ClusterConfig
 from curation.run.results import Results
 from curation.schemas import CLUSTERS
 from runtime.engine.local import Local

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.leaves.clustering.training import Centres, TrainedClusters, balanced, moved, train
+from curation.plugins.clustering.training import Centres, TrainedClusters, balanced, moved, train
 from runtime.errors import InputError
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.exclusion import Exclusion
-from curation.leaves.export.removal import remove_from_manifest
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.export.removal import remove_from_manifest
+from curation.plugins.gate.options import GateOptions
 from curation.run.pipeline import curate
 from curation.run.request import Options
 from metadata import Entries

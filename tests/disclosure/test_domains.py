@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves import domains
-from curation.leaves.domains import count_domains, host_counts, origins, period
+from curation.plugins import domains
+from curation.plugins.domains import count_domains, host_counts, origins, period
 from runtime.storage.own_files import own_files
 from tests.naive.disclosure import naive_domains
 from tests.support.in_turn import in_turn

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from jsonschema import Draft202012Validator
 
-from curation.leaves.disclosure.summary import (
+from curation.plugins.disclosure.summary import (
     OPT_OUTS,
     PERSONAL,
     QUESTIONS,
@@ -22,12 +22,12 @@ from curation.leaves.disclosure.summary import (
     _write_list,
     summary_sections,
 )
-from curation.leaves.domains import COUNTED, DomainCounts
-from curation.leaves.export import clip_export as command
-from curation.leaves.export.card import PERSONAL as RULES
-from curation.leaves.export.forms import export
-from curation.leaves.gate import image_rules, personal_data
-from curation.leaves.gate.policies import RULES as POLICY_RULES
+from curation.plugins.domains import COUNTED, DomainCounts
+from curation.plugins.export import clip_export as command
+from curation.plugins.export.card import PERSONAL as RULES
+from curation.plugins.export.formats import export
+from curation.plugins.gate.policies import image_rules, personal_data
+from curation.plugins.gate.policies.policies import RULES as POLICY_RULES
 from curation.report.page import templates
 from curation.run.results import Results
 from metadata import InputError
@@ -241,7 +241,7 @@ def test_nothing_that_is_answered_or_named_acts_in_the_summary(runs, text):
     }
     sections = summary_sections(RunNumbers(facts, 1, []), {"provider": text})
     values = {"name": text, "notice": "", "sections": sections, "most": 9}
-    assert ACTING.findall(templates("curation.leaves.disclosure").get_template("summary.jinja").render(values)) == []
+    assert ACTING.findall(templates("curation.plugins.disclosure").get_template("summary.jinja").render(values)) == []
 
 
 def test_answers_to_what_is_not_asked_are_refused():

@@ -7,7 +7,7 @@ from argparse import SUPPRESS
 
 import pytest
 
-from curation.leaves.scoring.scorer import Checkpoint
+from curation.plugins.scoring.scorer import Checkpoint
 from runtime.arguments import Parser
 from tests.support.checkout import ROOT
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.checkout import ROOT
 
-PACKAGES = ("curation", "curation/leaves", "metadata", "runtime")
+PACKAGES = ("curation", "curation/plugins", "metadata", "runtime")
 
 
 def section(package: str, heading: str = "") -> str:

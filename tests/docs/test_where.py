@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curation import curate
-from curation.leaves import HOOKS
+from curation.plugins import HOOKS
 from metadata import Entries
 from runtime.engine.local import Local
 from tests.support.checkout import ROOT
@@ -49,7 +49,7 @@ def test_an_alt_text_passes_each_module_that_the_page_names(called):
 
 
 def test_an_alt_text_passes_few_modules_of_the_core(called):
-    beside = r"curation/(leaves|report|__init__|.*kernels)\b"
+    beside = r"curation/(plugins|report|__init__|.*kernels)\b"
     own = [name for name in called if name.startswith("curation/") and not re.match(beside, name)]
     assert len(own) <= MOST, sorted(own)
 

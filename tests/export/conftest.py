@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export import clip_export as export
-from curation.leaves.export import removal as remove
-from curation.leaves.report_sections import alignment as align
+from curation.plugins.export import clip_export as export
+from curation.plugins.export import removal as remove
+from curation.plugins.report_sections import alignment as align
 from tests.support.finished_run import finished_run, image
 from tests.support.in_turn import in_turn
 from tests.support.online_run import write_tar

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export.clip_export import main
-from curation.leaves.export.forms import export
-from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.export.webdataset import WebDataset
+from curation.plugins.export.clip_export import main
+from curation.plugins.export.formats import export
+from curation.plugins.export.huggingface import HuggingFace
+from curation.plugins.export.webdataset import WebDataset
 from runtime.errors import InputError
 from tests.export.test_webdataset import samples_in
 from tests.naive.captions import naive_best, naive_source

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import captions as module
-from curation.leaves.annotations.captions import Captions
-from curation.leaves.export.clip_export import main
+from curation.plugins.annotations.captions import Captions
+from curation.plugins.export.clip_export import main
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.errors import InputError

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from curation.config import CurationConfig
-from curation.leaves.export.card import card, croissant, description
-from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.gate.gate import gate_facts
-from curation.leaves.gate.judge import standard
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.export.card import card, croissant, description
+from curation.plugins.export.huggingface import HuggingFace
+from curation.plugins.gate.gate import gate_facts
+from curation.plugins.gate.judge.judge import standard
+from curation.plugins.gate.options import GateOptions
 from curation.run.results import Results
 from runtime.tallies import TaskResult
 from runtime.wording import percent
@@ -97,7 +97,7 @@ SERVE_OTHERS = {
     "keep_removed": "what is written down of removed texts",
 }
 STEP = """
-from curation.leaves.gate.step import Step, removed
+from curation.plugins.gate.step import Step, removed
 
 class Secure(Step):
     def write(self, images, folder, context): ...

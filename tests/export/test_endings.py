@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from curation import online
-from curation.leaves.export.forms import export
-from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.webdataset import WebDataset
-from curation.leaves.hashing import clip_hash as pipeline
-from curation.leaves.tars.samples import find, read
+from curation.plugins.export.formats import export
+from curation.plugins.export.metaclip import MetaClip
+from curation.plugins.export.webdataset import WebDataset
+from curation.plugins.hashing import clip_hash as pipeline
+from curation.plugins.tars.samples import find, read
 from tests.support.in_turn import in_turn
 from tests.support.online_run import add
 from tests.support.pictures import picture, stored

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.leaves.export.clip_export import main
-from curation.leaves.export.forms import ByCluster
-from curation.leaves.export.removal import remove_from_manifest
+from curation.plugins.export.clip_export import main
+from curation.plugins.export.formats import ByCluster
+from curation.plugins.export.removal import remove_from_manifest
 from curation.schemas import CURATED
 from runtime.errors import InputError
 from tests.naive.experts import naive_chance, naive_clusters, naive_takes

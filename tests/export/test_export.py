@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export import clip_export as job
-from curation.leaves.export.datacomp import DataComp
-from curation.leaves.export.forms import ByCluster, export
-from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.export.metaclip import MetaClip
+from curation.plugins.export import clip_export as job
+from curation.plugins.export.datacomp import DataComp
+from curation.plugins.export.formats import ByCluster, export
+from curation.plugins.export.huggingface import HuggingFace
+from curation.plugins.export.metaclip import MetaClip
 from metadata import InputError
 from runtime.folders import derived
 from runtime.folders.descriptor import DESCRIPTOR

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.leaves.export.datacomp import SUBSET, DataComp, sorted_pieces, write_subset
-from curation.leaves.export.forms import export
-from curation.leaves.export.metaclip import MetaClip, local_ids, renumbered
+from curation.plugins.export.datacomp import SUBSET, DataComp, sorted_pieces, write_subset
+from curation.plugins.export.formats import export
+from curation.plugins.export.metaclip import MetaClip, local_ids, renumbered
 from curation.schemas import CANDIDATE
 from metadata import InputError
 from runtime.storage.own_files import own_files

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from curation.leaves.export.clip_export import main
+from curation.plugins.export.clip_export import main
 from tests.support.checkout import ROOT
 from tests.support.installed import install
 from tests.support.refusals import refusal
@@ -62,7 +62,7 @@ def test_flags_that_a_form_does_not_take_are_refused(urls, run, tmp_path, capsys
         ("X = 3", ": expected a dataclass as export.forms.Form; got int; mend or uninstall the package"),
         ("def X(run): ...", ": expected a dataclass as export.forms.Form; got function"),
         (
-            "from dataclasses import dataclass\nfrom curation.leaves.export.forms import Form\n"
+            "from dataclasses import dataclass\nfrom curation.plugins.export.formats import Form\n"
             "@dataclass(frozen=True)\nclass X(Form):\n    writes = 'nothing'\n",
             ": expected a dataclass as export.forms.Form; got ",
         ),

@@ -2,8 +2,8 @@
 
 import json
 
-from curation.leaves.export.forms import export
-from curation.leaves.export.metaclip import MetaClip
+from curation.plugins.export.formats import export
+from curation.plugins.export.metaclip import MetaClip
 from curation.run.results import Results
 from tests.support.downloaded import matched
 from tests.support.finished_run import write_parts

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export.clip_export import main
-from curation.leaves.export.forms import export
-from curation.leaves.export.metaclip import MetaClip, local_ids, metaclip_key, of_list, threshold_of
+from curation.plugins.export.clip_export import main
+from curation.plugins.export.formats import export
+from curation.plugins.export.metaclip import MetaClip, local_ids, metaclip_key, of_list, threshold_of
 from curation.schemas import CANDIDATE
 from runtime.errors import InputError
 from runtime.folders.descriptor import DESCRIPTOR

@@ -12,10 +12,10 @@ import pytest
 
 from curation import CurationConfig, curate
 from curation.exclusion import Exclusion
-from curation.leaves.export.forms import export
-from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import REMOVED, main, remove_from_manifest
+from curation.plugins.export.formats import export
+from curation.plugins.export.huggingface import HuggingFace
+from curation.plugins.export.metaclip import MetaClip
+from curation.plugins.export.removal import REMOVED, main, remove_from_manifest
 from curation.run.results import Results
 from curation.schemas import CURATED, GATE_REMOVED
 from metadata import Entries, InputError

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from curation.leaves.tars.headers import _by_tarfile, _header, adding_files
+from curation.plugins.tars.headers import _by_tarfile, _header, adding_files
 
 MEMBERS = {
     "00000.jpg": b"JPEG" * 300,

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.leaves.export.clip_export import main
-from curation.leaves.export.forms import export
-from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove_from_manifest
-from curation.leaves.export.webdataset import WebDataset
+from curation.plugins.export.clip_export import main
+from curation.plugins.export.formats import export
+from curation.plugins.export.metaclip import MetaClip
+from curation.plugins.export.removal import remove_from_manifest
+from curation.plugins.export.webdataset import WebDataset
 from runtime.errors import InputError
 from runtime.folders.descriptor import DESCRIPTOR
 from runtime.storage.paths import files_below, names, read_bytes

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from curation.exclusion import Exclusion
-from curation.leaves.export.datacomp import DataComp
-from curation.leaves.export.forms import export
-from curation.leaves.export.removal import remove_from_manifest
+from curation.plugins.export.datacomp import DataComp
+from curation.plugins.export.formats import export
+from curation.plugins.export.removal import remove_from_manifest
 from metadata import InputError
 from runtime.folders.descriptor import DESCRIPTOR
 from runtime.folders.ownership import owned
@@ -20,8 +20,8 @@ from tests.support.in_turn import in_turn
 PROGRAM = """
 import sys
 from curation.exclusion import Exclusion
-from curation.leaves.export.forms import export, forms
-from curation.leaves.export.removal import remove_from_manifest
+from curation.plugins.export.formats import export, forms
+from curation.plugins.export.removal import remove_from_manifest
 from runtime.folders.descriptor import DESCRIPTOR
 from metadata import InputError
 from tests.support.in_turn import in_turn

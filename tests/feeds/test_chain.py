@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import online
-from curation.leaves.export import clip_export as export
-from curation.leaves.online.batches import OnlineConfig
+from curation.plugins.export import clip_export as export
+from curation.plugins.online.batches import OnlineConfig
 from curation.run.results import Results
 from metadata import Entries
 from tests.naive.loaders import FirstLoader, SecondLoader

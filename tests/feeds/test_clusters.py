@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.leaves.clustering.embeddings import (
+from curation.plugins.clustering.embeddings import (
     BATCH,
     DEFAULT,
     Embedding,
@@ -62,7 +62,7 @@ def test_an_embedding_does_not_depend_on_the_texts_beside_it(encoder):
 def test_the_embeddings_of_manifest_and_pool_are_the_same_and_what_is_done_is_not_missing(
     encoder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("curation.leaves.clustering.embeddings.SPAN", 7)
+    monkeypatch.setattr("curation.plugins.clustering.embeddings.SPAN", 7)
     made = finished_run(tmp_path / "run", [image(number) for number in range(30)], files=2)
     run, found = Results.open(made.path), {}
     for texts in ("curated", "pool"):

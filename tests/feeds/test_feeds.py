@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export import clip_export as job
-from curation.leaves.export.forms import export
-from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.export.webdataset import WebDataset
+from curation.plugins.export import clip_export as job
+from curation.plugins.export.formats import export
+from curation.plugins.export.huggingface import HuggingFace
+from curation.plugins.export.webdataset import WebDataset
 from tests.support import streaming
 from tests.support.checkout import ROOT
 from tests.support.cluster_tables import cluster_rows, write_folder

@@ -103,8 +103,8 @@ def _is_read(folder: Path, passed: set[str], curated: list[dict]) -> None:
     index = online.build(folder / "images", folder / "out", folder / "index")
     assert index.matched == len(passed)
     needed("torch")
-    from curation.leaves.online.batches import OnlineConfig
-    from curation.leaves.online.dataset import BalancedDataset
+    from curation.plugins.online.batches import OnlineConfig
+    from curation.plugins.online.dataset import BalancedDataset
 
     samples = list(BalancedDataset(index, folder / "out" / "counts.parquet", OnlineConfig(seed=1)))
     assert {json.loads(sample["json"])["uid"] if "json" in sample else None for sample in samples} <= {*passed, None}

@@ -4,7 +4,7 @@ import huggingface_hub
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export import clip_export as command
+from curation.plugins.export import clip_export as command
 from metadata import Entries
 from tests.support.written_run import write_run
 

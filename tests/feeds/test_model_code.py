@@ -2,9 +2,9 @@
 
 import pytest
 
-from curation.leaves.clustering.embeddings import DEFAULT, Encoder, find_encoder
-from curation.leaves.scoring.clip_score import main
-from curation.leaves.scoring.scorer import ScoringConfig
+from curation.plugins.clustering.embeddings import DEFAULT, Encoder, find_encoder
+from curation.plugins.scoring.clip_score import main
+from curation.plugins.scoring.scorer import ScoringConfig
 from runtime.errors import InputError
 from tests.support.model_code import (
     open_clip_with_code,
@@ -33,7 +33,7 @@ def test_code_of_a_models_folder_does_not_run(library, tmp_path, capsys):
 
 def test_code_of_a_nested_text_tower_does_not_run(tmp_path, monkeypatch):
     needed("open_clip")
-    from curation.leaves.scoring.scorer import open_scorer
+    from curation.plugins.scoring.scorer import open_scorer
 
     monkeypatch.chdir(tmp_path)
     ran = transformers_with_code(tmp_path / "tower")
@@ -46,7 +46,7 @@ def test_code_of_a_nested_text_tower_does_not_run(tmp_path, monkeypatch):
 
 def test_a_repository_is_refused_by_its_configuration_before_more_of_it_is_fetched(tmp_path, monkeypatch):
     needed("open_clip")
-    from curation.leaves.scoring.scorer import open_scorer
+    from curation.plugins.scoring.scorer import open_scorer
 
     path = open_clip_with_texts_of(tmp_path / "model", "hf-hub:own/tower")
     fetched = []

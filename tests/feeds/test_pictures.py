@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.hashing.clip_hash import hash_picture
+from curation.plugins.gate.evaluation import EvaluationSets
+from curation.plugins.hashing.clip_hash import hash_picture
 from tests.support.img2dataset import require_img2dataset, run_img2dataset
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, make_pictures, served
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.leaves.scoring.clip_score import main
-from curation.leaves.scoring.scorer import ScoringConfig
+from curation.plugins.scoring.clip_score import main
+from curation.plugins.scoring.scorer import ScoringConfig
 from tests.support.checkout import program
 from tests.support.clip_models import open_clip_model, transformers_model, twin_score
 from tests.support.downloaded import all_bytes
@@ -179,7 +179,7 @@ def test_a_model_that_lacks_weights_or_texts_is_refused(models, tmp_path, capsys
 
 
 def test_names_of_the_family_are_known(models):
-    from curation.leaves.scoring.scorer import known_models
+    from curation.plugins.scoring.scorer import known_models
 
     known = known_models()
     assert "metaclip_400m" in known["ViT-B-32-quickgelu"]
@@ -190,7 +190,7 @@ def test_names_of_the_family_are_known(models):
 
 def test_memory_that_is_used_up_ends_with_a_sentence(models, tmp_path, capsys, monkeypatch):
     torch = needed("torch")
-    from curation.leaves.scoring.scorer import Scorer
+    from curation.plugins.scoring.scorer import Scorer
 
     def full(self, inputs):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
@@ -203,7 +203,7 @@ def test_memory_that_is_used_up_ends_with_a_sentence(models, tmp_path, capsys, m
 
 
 def test_an_image_of_several_texts_has_the_score_of_each(models, tmp_path):
-    from curation.leaves.scoring.scorer import open_scorer
+    from curation.plugins.scoring.scorer import open_scorer
 
     scorer = open_scorer(str(models["open_clip"]), None, ScoringConfig(batch_size=2))
     prepared = [scorer.prepare(picture(seed)) for seed in range(3)]

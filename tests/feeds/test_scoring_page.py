@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.scoring import clip_score as score_images
+from curation.plugins.scoring import clip_score as score_images
 from curation.run.results import Results
 from tests.support import spark_jobs
 from tests.support.checkout import ROOT

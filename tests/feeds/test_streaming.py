@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.export.forms import export
-from curation.leaves.export.webdataset import WebDataset
+from curation.plugins.export.formats import export
+from curation.plugins.export.webdataset import WebDataset
 from tests.docs.test_recipes import recipe
 from tests.naive.mds import naive_mds
 from tests.support import streaming

@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 import pyarrow as pa
 
-from curation.joins.image_tables import comparable_schema
-from curation.leaves.gate.sql_conditions import COLUMN, Conditions
+from curation.plugins.gate.conditions.sql import COLUMN, Conditions
+from curation.plugins.joins.image_tables import comparable_schema
 from runtime.errors import InputError
 from tests.fuzz.expressions import COLUMNS, condition, rows, spoilt
 

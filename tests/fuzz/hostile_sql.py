@@ -13,7 +13,7 @@ import sys
 
 import pyarrow as pa
 
-from curation.leaves.gate.sql_conditions import Conditions
+from curation.plugins.gate.conditions.sql import Conditions
 from runtime.errors import InputError
 
 COLUMNS = pa.schema({"width": pa.int64(), "name": pa.string(), "tags": pa.list_(pa.string())})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from curation.leaves.gate.judge import OUTPUTS, Judge, standard
-from curation.leaves.gate.kernels.features import BITS
+from curation.plugins.gate.judge.judge import OUTPUTS, Judge, standard
+from curation.plugins.gate.kernels.features import BITS
 from runtime.errors import InputError
 from tests.fuzz.target import Target, plain, require_named
 

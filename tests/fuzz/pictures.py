@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from curation.leaves.hashing.clip_hash import hash_picture
-from curation.leaves.tars.samples import _formats
+from curation.plugins.hashing.clip_hash import hash_picture
+from curation.plugins.tars.samples import _formats
 from tests.fuzz.target import Target, plain
 from tests.support.pictures import picture, stored
 
@@ -40,5 +40,5 @@ def look(folder: Path, data: bytes) -> str:
     return status
 
 
-# What curation.leaves.tars.samples promises of a picture that is decoded: 64 million pixels of 12 bytes.
+# What curation.plugins.tars.samples promises of a picture that is decoded: 64 million pixels of 12 bytes.
 PICTURES = {"pictures": Target(wholes, look, plain(*ODD), megabytes=900)}

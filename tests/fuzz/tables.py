@@ -22,11 +22,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from curation.image_ids import KEY_NAMES
-from curation.joins.image_tables import ImageTable, comparable, comparable_schema
-from curation.leaves.annotations.captions import caption_rows, find_captions
-from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.gate.given_tables import UidList
-from curation.leaves.report_sections.alignment import read_classes
+from curation.plugins.annotations.captions import caption_rows, find_captions
+from curation.plugins.gate.evaluation import EvaluationSets
+from curation.plugins.gate.given_tables import UidList
+from curation.plugins.joins.image_tables import ImageTable, comparable, comparable_schema
+from curation.plugins.report_sections.alignment import read_classes
 from metadata.entries import read_list
 from runtime.errors import InputError
 from tests.fuzz.inputs import OF_A_PAGE

@@ -8,8 +8,8 @@ import tarfile
 from contextlib import suppress
 from pathlib import Path
 
-from curation.leaves.tars.headers import DamagedTar, Member, regular_files
-from curation.leaves.tars.samples import fault_of, find, read, tar_rows, texts
+from curation.plugins.tars.headers import DamagedTar, Member, regular_files
+from curation.plugins.tars.samples import fault_of, find, read, tar_rows, texts
 from tests.fuzz.mutations import BLOCK, damaged
 from tests.fuzz.target import Target
 from tests.support.online_run import FORMATS, images, write_tar

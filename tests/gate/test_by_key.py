@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from curation.image_ids import KEY_NAMES
-from curation.leaves.gate import deduplication as copies
-from curation.leaves.gate import joined_tables
-from curation.leaves.gate.deduplication import MARKS, equal_images
-from curation.leaves.gate.image_limits import _COUNTS, repeated_in
-from curation.leaves.gate.joined_tables import JoinedTables
-from curation.leaves.gate.sql_conditions import Conditions
+from curation.plugins.gate import copy_removal
+from curation.plugins.gate.conditions import joined_tables
+from curation.plugins.gate.conditions.joined_tables import JoinedTables
+from curation.plugins.gate.conditions.sql import Conditions
+from curation.plugins.gate.copy_removal import MARKS, equal_images
+from curation.plugins.gate.image_limits import _COUNTS, repeated_in
 from runtime.buckets import bucket_of
 from runtime.cogroup import Places
 from runtime.tallies import TaskResult
@@ -21,7 +21,7 @@ PLACES = Places.of([1000, 250, 0, 900])
 
 
 def test_the_smallest_uid_stays_of_images_with_one_value(monkeypatch):
-    monkeypatch.setattr(copies, "RUN_ROWS", 30)
+    monkeypatch.setattr(copy_removal, "RUN_ROWS", 30)
     chance = Random(1)
     rows = [
         {"file": number % 3, "row": number, "uid": f"{chance.getrandbits(64):x}", "value": b"%d" % chance.randrange(60)}

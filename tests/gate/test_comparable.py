@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.joins.image_tables import comparable, comparable_type
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.joins.image_tables import comparable, comparable_type
 from tests.support.finished_run import image
 from tests.support.gates import gated
 from tests.support.tables import fixed_length

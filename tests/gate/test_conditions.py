@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate import sql_conditions
-from curation.leaves.gate.sql_conditions import Conditions
+from curation.plugins.gate.conditions import sql
+from curation.plugins.gate.conditions.sql import Conditions
 from runtime import packages
 from runtime.errors import InputError
 from tests.fuzz.gates import require_as_defined, require_refused_or_checked
@@ -140,14 +140,14 @@ def end_trials(monkeypatch, tmp_path: Path, times: int, end: str) -> None:
     program = "import os, pathlib, sys, time\nended = pathlib.Path({folder!r}, 'ended')\nended.touch()\n"
     program += "if len(ended.read_text()) < {times}:\n    ended.write_text(ended.read_text() + '.')\n    {end}\n"
     before = program.format(folder=str(tmp_path), times=times, end=end)
-    monkeypatch.setattr(sql_conditions, "_TRIAL", before + sql_conditions._TRIAL)
+    monkeypatch.setattr(sql, "_TRIAL", before + sql._TRIAL)
 
 
 @pytest.mark.parametrize("end", ["os.abort()", "os.kill(os.getpid(), 9)", "time.sleep(600)"])
 def test_an_expression_is_tried_again_if_the_process_that_tries_it_is_killed_or_stops(monkeypatch, tmp_path, end):
     end_trials(monkeypatch, tmp_path, 1, end)
     if "sleep" in end:
-        monkeypatch.setattr(sql_conditions, "_TRIAL_PATIENCE", 10.0)
+        monkeypatch.setattr(sql, "_TRIAL_PATIENCE", 10.0)
     assert met("width > 2") == [[False, False, False, True]]
 
 

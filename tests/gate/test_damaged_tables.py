@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.joins.image_tables import ImageTable
+from curation.plugins.joins.image_tables import ImageTable
 from metadata import Entries
 from runtime.errors import InputError
 from runtime.folders.recorded import recorded

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.single_checks import find
+from curation.plugins.gate.conditions.conditions import find
+from curation.plugins.gate.options import GateOptions
 from runtime.errors import InputError
 from runtime.tallies import TaskResult
 from tests.naive.evaluation import naive_sets_by_cosine

@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from curation.config import CurationConfig
 from curation.exclusion.lists import hosts, registered_domain
-from curation.leaves.gate.image_limits import PURPOSE, Domains
-from curation.leaves.gate.step import StepFolder
+from curation.plugins.gate.image_limits import PURPOSE, Domains
+from curation.plugins.gate.step import StepFolder
 from curation.run.request import Context
 from curation.schemas import MATCHED
 from runtime.draws import draws

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
 from runtime.errors import InputError
 from runtime.tallies import TaskResult
 from tests.naive.export import naive_existing, naive_statuses

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.exclusion.lists import url_keys
-from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.hashing.clip_hash import hash_picture
+from curation.plugins.gate.evaluation import EvaluationSets
+from curation.plugins.hashing.clip_hash import hash_picture
 from runtime.errors import InputError
 from tests.naive.evaluation import naive_sets
 from tests.support.evaluation_tables import found, random_pictures, write_set

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.evaluation import EvaluationTexts
+from curation.plugins.gate.evaluation import EvaluationTexts
 from runtime.errors import InputError
 from tests.naive.evaluation import naive_text
 

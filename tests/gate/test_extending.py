@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.step import Rewriting, Step
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.step import Rewriting, Step
 from runtime.errors import InputError
 from tests.support.captions import rows_of, run
 from tests.support.checkout import ROOT

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.joins.image_tables import ImageTable
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.joins.image_tables import ImageTable
 from runtime.errors import InputError
 from runtime.tallies import TaskResult
 from tests.naive.gates import naive_differing, naive_failed

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from curation.leaves.gate.host_files import HostFiles, read
-from curation.leaves.gate.robots_text import (
+from curation.plugins.gate.robots.host_files import HostFiles, read
+from curation.plugins.gate.robots.robots_text import (
     AI_TXT,
     MOST_BYTES,
     MOST_WILDCARDS,

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate import host_files
-from curation.leaves.gate import hosts as known_hosts
-from curation.leaves.gate.host_files import HostFiles
-from curation.leaves.gate.hosts import ASKED, BITS, HostRanges, KnownHosts, contents, read_hosts, read_urls
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.robots_text import HostRules, condensed
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.robots import host_files
+from curation.plugins.gate.robots import hosts as known_hosts
+from curation.plugins.gate.robots.host_files import HostFiles
+from curation.plugins.gate.robots.hosts import ASKED, BITS, HostRanges, KnownHosts, contents, read_hosts, read_urls
+from curation.plugins.gate.robots.robots_text import HostRules, condensed
 from curation.schemas import MATCHED
 from runtime.cogroup import Grouping
 from runtime.errors import InputError

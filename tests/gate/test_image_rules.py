@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 
-from curation.leaves.gate.image_rules import url_words
-from curation.leaves.gate.policies import Policy
-from curation.leaves.gate.word_tables import rows_in
 from curation.licences import LICENCES
+from curation.plugins.gate.policies.image_rules import url_words
+from curation.plugins.gate.policies.policies import Policy
+from curation.plugins.gate.policies.word_tables import rows_in
 from tests.support.rules import failing_images
 from tests.support.stated_images import batch, image
 

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig
-from curation.leaves.gate.judge import FORMAT, OUTPUTS, IsJudged, Judge, digest, features, standard
-from curation.leaves.gate.judge import judged as features_and_sums
-from curation.leaves.gate.judge_reasons import reasons_of
-from curation.leaves.gate.kernels.features import BITS, MAX_FEATURES
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.policies import Policy
+from curation.plugins.gate.judge.judge import FORMAT, OUTPUTS, IsJudged, Judge, digest, features, standard
+from curation.plugins.gate.judge.judge import judged as features_and_sums
+from curation.plugins.gate.judge.reasons import reasons_of
+from curation.plugins.gate.kernels.features import BITS, MAX_FEATURES
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.policies.policies import Policy
 from curation.schemas import MATCHED, PAGE_KINDS
 from runtime.arrow import parts
 from runtime.engine.local import Local
@@ -194,7 +194,7 @@ def test_a_rule_removes_from_its_number_on():
 def test_texts_are_scored_once_for_both_rules(monkeypatch):
     given, scored = judged(nasty_images(random.Random(7), 20)), []
     monkeypatch.setattr(
-        "curation.leaves.gate.judge.judged", lambda *asked: scored.append(1) or features_and_sums(*asked)
+        "curation.plugins.gate.judge.judge.judged", lambda *asked: scored.append(1) or features_and_sums(*asked)
     )
     shares = [IsJudged(name, 50).probabilities(*given) for name in OUTPUTS]
     assert len(scored) == 1

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.gate.judge import IsJudged, standard
-from curation.leaves.gate.judged_texts import (
+from curation.plugins.gate.judge.judge import IsJudged, standard
+from curation.plugins.gate.judge.report_section import (
     PURPOSE,
     ROWS,
     STEPS,

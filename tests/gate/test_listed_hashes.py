@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, GateOptions, Options, curate
-from curation.leaves.gate.given_tables import GivenTables
-from curation.leaves.gate.listed_hashes import HashTables, ListedHashes
+from curation.plugins.gate.given_tables import GivenTables
+from curation.plugins.gate.listed_hashes import HashTables, ListedHashes
 from metadata.entries import Entries
 from runtime.errors import InputError
 

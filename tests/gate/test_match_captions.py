@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import MAX_TEXT_LENGTH
-from curation.leaves.annotations.captions import caption_rows, find_captions
-from curation.leaves.gate.match_captions import Captioner
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.step import BatchStart
+from curation.plugins.annotations.captions import caption_rows, find_captions
+from curation.plugins.gate.caption_replacement import Captioner
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.step import BatchStart
 from curation.schemas import CURATED, MATCHED
 from runtime.errors import InputError
 from runtime.tallies import TaskResult

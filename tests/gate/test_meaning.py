@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
 from curation.schemas import SEMANTIC_COPIES
 from runtime import buckets
 from runtime.errors import InputError

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from curation.leaves.gate.mending import Mending, without_credits, without_tags
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.policies.mending import Mending, without_credits, without_tags
 from curation.schemas import MATCHED
 from runtime.tallies import TaskResult
 from tests.support.finished_run import candidate, image

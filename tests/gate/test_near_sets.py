@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.leaves.gate.evaluation import HashesOfSets
+from curation.plugins.gate.evaluation import HashesOfSets
 from tests.naive.near_duplicates import naive_pairs
 from tests.support.hash_kinds import HASHES
 

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.leaves.gate.evaluation import EvaluationSets
+from curation.plugins.gate.evaluation import EvaluationSets
 
 NINE_BITS, EIGHT_BITS = 0x1FF, 0xFF
 

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.image_ids import uids
-from curation.leaves.gate.given_tables import UidList
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.given_tables import UidList
+from curation.plugins.gate.options import GateOptions
 from runtime.errors import InputError
 from tests.support.finished_run import image
 from tests.support.gates import gated

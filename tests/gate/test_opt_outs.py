@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 import pytest
 
 from curation.inputs.crawl.wat import read as read_wat
-from curation.leaves.gate.robots_text import PATHS, HostRules
 from curation.licences import LICENCES
+from curation.plugins.gate.robots.robots_text import PATHS, HostRules
 from curation.schemas import HOST_SIGNALS, SIGNALS
 from tests.support.checkout import ROOT
 from tests.support.crawl_records import image, read_back, warc, wat

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.leaves.gate.policies import RULES, Policy
+from curation.plugins.gate.policies.policies import RULES, Policy
 from runtime.errors import InputError
 from tests.naive.personal_data import naive_holds
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from curation.leaves.gate.personal_data import holds
+from curation.plugins.gate.policies.personal_data import holds
 
 REASON = "presidio-analyzer is not installed; pip installs it"
 presidio = pytest.importorskip("presidio_analyzer.predefined_recognizers", reason=REASON)

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from curation.leaves.gate.image_rules import OF_HOSTS
-from curation.leaves.gate.policies import IMAGES, RULES, RUN, TEXTS, Policy
+from curation.plugins.gate.policies.image_rules import OF_HOSTS
+from curation.plugins.gate.policies.policies import IMAGES, RULES, RUN, TEXTS, Policy
 from runtime.errors import InputError
 from tests.support.checkout import ROOT
 

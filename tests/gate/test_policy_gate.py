@@ -5,8 +5,8 @@ import random
 import pytest
 
 from curation.config import CurationConfig
-from curation.leaves.gate.image_limits import PURPOSE
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.image_limits import PURPOSE
+from curation.plugins.gate.options import GateOptions
 from runtime.draws import draws
 from runtime.errors import InputError
 from tests.naive.gates import naive_capped

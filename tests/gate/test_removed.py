@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.leaves.gate import policies
-from curation.leaves.gate.image_limits import PURPOSE
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.policies import IMAGES, TEXTS, Policy, Rule
-from curation.leaves.gate.single_checks import Checks
-from curation.leaves.gate.step import PURPOSE as SAMPLED
-from curation.leaves.gate.step import BatchStart, Gone, Removed
+from curation.plugins.gate.conditions.conditions import Checks
+from curation.plugins.gate.image_limits import PURPOSE
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.policies import policies
+from curation.plugins.gate.policies.policies import IMAGES, TEXTS, Policy, Rule
+from curation.plugins.gate.step import PURPOSE as SAMPLED
+from curation.plugins.gate.step import BatchStart, Gone, Removed
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
 from runtime.engine.local import Local

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
 from curation.report.warnings import warnings
 from runtime.errors import InputError
 from tests.report.runs import finished

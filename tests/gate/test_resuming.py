@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.gate import Gate, GateFolder
-from curation.leaves.gate.match_captions import CaptionStep
+from curation.plugins.gate.caption_replacement import CaptionStep
+from curation.plugins.gate.gate import Gate, GateFolder
 from curation.run.output_folder import Output
 from runtime.errors import InputError
 from runtime.folders.verify import verify

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.leaves.gate.image_rules import url_words
-from curation.leaves.gate.policies import IMAGES, TEXTS
-from curation.leaves.gate.word_tables import rows_in
+from curation.plugins.gate.policies.image_rules import url_words
+from curation.plugins.gate.policies.policies import IMAGES, TEXTS
+from curation.plugins.gate.policies.word_tables import rows_in
 from curation.schemas import IMAGE_PLACES
 from tests.naive.policies import naive_fails_image, naive_fails_text
 from tests.support.rules import POLICY, failing_images, failing_texts

@@ -2,9 +2,9 @@
 
 import pytest
 
-from curation.leaves.gate.kernels.phrases import MAX_PHRASE_WORDS
-from curation.leaves.gate.text_rules import PARTS, WHOLES, folded
-from curation.leaves.gate.word_tables import rows_in
+from curation.plugins.gate.kernels.phrases import MAX_PHRASE_WORDS
+from curation.plugins.gate.policies.text_rules import PARTS, WHOLES, folded
+from curation.plugins.gate.policies.word_tables import rows_in
 from metadata.languages import LANGUAGES
 from tests.support.rules import failing_texts
 from tests.support.stated_images import batch, image

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.gate.judge import Judge, standard
+from curation.plugins.gate.judge.judge import Judge, standard
 from tests.support.captions import rows_of, run, write_pairs
 from tests.support.crawl_records import PAGE, warc
 from tests.support.refusals import refusal
@@ -115,7 +115,7 @@ def test_rows_of_pages_see_what_the_pages_state(tmp_path):
 
 
 def test_rows_of_others_are_learnt_beside_those_of_the_repository_in_any_alphabet(tmp_path, monkeypatch):
-    few = pq.read_table(Path(WEIGHTS.parents[3]) / "tools" / "judge_rows.parquet").slice(0, 40)
+    few = pq.read_table(Path(WEIGHTS.parents[4]) / "tools" / "judge_rows.parquet").slice(0, 40)
     pq.write_table(few, tmp_path / "few.parquet")
     monkeypatch.setattr("tools.train_judge.ROWS", tmp_path / "few.parquet")
     rows = [["j", "関係/画像.png", "ロゴ", "", "ja"], ["d", "http://é.example", "", "", ""]]

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from curation.leaves.hashing.clip_hash import hash_picture
+from curation.plugins.hashing.clip_hash import hash_picture
 from tests.support.photographs import COPIES, pictures
 
 RECOMMENDED = 4  # docs/how-to/near-copies.md

@@ -7,8 +7,8 @@ from contextlib import nullcontext, suppress
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.hashing.clip_hash import main
-from curation.leaves.scoring.clip_score import ScoreRequest, score_images
+from curation.plugins.hashing.clip_hash import main
+from curation.plugins.scoring.clip_score import ScoreRequest, score_images
 from runtime.storage.own_files import part_files
 from tests.docs.test_docs import require_documented
 from tests.fuzz.tars import make, wholes

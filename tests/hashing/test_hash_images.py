@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import curation
-from curation.leaves.hashing import clip_hash as module
-from curation.leaves.hashing.clip_hash import hash_images, hash_picture, hashed_rows, main, tasks
-from curation.leaves.tars.samples import find, read
+from curation.plugins.hashing import clip_hash as module
+from curation.plugins.hashing.clip_hash import hash_images, hash_picture, hashed_rows, main, tasks
+from curation.plugins.tars.samples import find, read
 from runtime.errors import InputError
 from runtime.folders.derived import Derivation, WorkItem, deriving
 from runtime.folders.descriptor import DESCRIPTOR, Kind
@@ -63,7 +63,7 @@ def test_a_picture_of_a_folder_has_its_path_below_it_as_uid(tmp_path):
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     downloaded_tar(tmp_path / "0.tar", range(1))
     (tmp_path / "a.jpg").write_bytes(stored(picture()))
-    monkeypatch.setattr("curation.leaves.tars.samples.MOST_BYTES", 100)
+    monkeypatch.setattr("curation.plugins.tars.samples.MOST_BYTES", 100)
     assert {(row["status"], row["sha256"]) for row in rows(tmp_path).values()} == {("too_large", None)}
 
 

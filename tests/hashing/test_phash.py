@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curation.leaves.hashing.clip_hash import KEPT, SIDE, phash
+from curation.plugins.hashing.clip_hash import KEPT, SIDE, phash
 from tests.support.pictures import picture
 
 RANDOM = np.random.default_rng(0)

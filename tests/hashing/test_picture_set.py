@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.leaves.hashing.clip_hash import hash_picture
-from curation.leaves.tars.samples import OK
+from curation.plugins.hashing.clip_hash import hash_picture
+from curation.plugins.tars.samples import OK
 from tests.support.photographs import COPIES
 from tests.support.picture_set import BROKEN, ORIGINAL, SAME_FILE, TABLE, make_pictures, served
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from curation.leaves.hashing.clip_hash import hash_picture
-from curation.leaves.tars import samples as module
+from curation.plugins.hashing.clip_hash import hash_picture
+from curation.plugins.tars import samples as module
 from tests.support.pictures import picture, stored
 
 SHOWN = picture(3)
@@ -119,7 +119,7 @@ def test_a_picture_for_which_memory_is_missing_is_too_large(monkeypatch):
     def without_memory(image):
         raise MemoryError
 
-    monkeypatch.setattr("curation.leaves.tars.samples.flattened", without_memory)
+    monkeypatch.setattr("curation.plugins.tars.samples.flattened", without_memory)
     found = hash_picture(stored(SHOWN))
     assert (found["status"], found["width"], found["phash"]) == ("too_large", 96, None)
 
@@ -174,5 +174,5 @@ def test_pdq_is_the_bits_of_the_package_in_order(monkeypatch):
             assert pixels.shape == (64, 96, 3)
             return np.arange(256) % 2, 100
 
-    monkeypatch.setattr("curation.leaves.hashing.clip_hash.import_module", {"pdqhash": Package}.__getitem__)
+    monkeypatch.setattr("curation.plugins.hashing.clip_hash.import_module", {"pdqhash": Package}.__getitem__)
     assert hash_picture(stored(SHOWN), with_pdq=True)["pdq"] == b"\x55" * 32

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.inputs import files
-from curation.leaves.hub import answers, uploads
+from curation.plugins.hub import answers, uploads
 from metadata import Entries
 from runtime.errors import InputError
 from runtime.storage.remote import try_again

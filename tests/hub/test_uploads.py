@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from curation.leaves.export import clip_export as exporting
-from curation.leaves.hub import uploads
+from curation.plugins.export import clip_export as exporting
+from curation.plugins.hub import uploads
 from metadata import Entries
 from metadata import commands as building
 from runtime.errors import InputError

@@ -13,7 +13,7 @@ import pytest
 
 from curation.balancing.thresholds import EntryCounts
 from curation.inputs.files import find, read
-from curation.leaves.report_sections.alignment import align, read_classes
+from curation.plugins.report_sections.alignment import align, read_classes
 from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED, MATCHED, SIGNALS
 from runtime.storage.paths import names

@@ -14,8 +14,8 @@ import pytest
 
 from curation import CurationConfig, Options, curate, online
 from curation.image_ids import uids
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.scoring.clip_score import ScoreRequest, score_images
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.scoring.clip_score import ScoreRequest, score_images
 from metadata import Entries, MetadataConfig, Sources, build_metadata
 from runtime.engine.local import Local
 from tests.sample.texts import LANGUAGES, entries
@@ -178,7 +178,7 @@ def checks_of_single_images(images: list[dict], folder: Path) -> dict:
         "images": [[write_table(images, folder / "images")]],
         "keep": "width >= 200 OR width IS NULL",
         "policy": ["recommended", "junk:95", "min_words:2", "max_images_per_text:9", "max_images_per_domain:9"],
-        "judge": str(ROOT / "curation" / "leaves" / "gate" / "judge.json"),
+        "judge": str(ROOT / "curation" / "plugins" / "gate" / "judge" / "judge.json"),
         "robots": [str(folder / "robots.parquet")],
         "robots_agents": ["GPTBot"],
         "only": [str(folder / "only.txt")],

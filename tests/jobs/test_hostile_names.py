@@ -10,11 +10,11 @@ import yaml
 
 from curation.commands import clip_verify as verify
 from curation.language.engines import Identifier
-from curation.leaves.export import clip_export as export
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.hashing import clip_hash as hash_images
-from curation.leaves.report_sections.alignment import read_classes
-from curation.leaves.tars.headers import told
+from curation.plugins.export import clip_export as export
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.hashing import clip_hash as hash_images
+from curation.plugins.report_sections.alignment import read_classes
+from curation.plugins.tars.headers import told
 from runtime.console import command
 from tests.support.finished_run import finished_run, image
 from tests.support.hostile_strings import ACTING, EVERY, in_a_name

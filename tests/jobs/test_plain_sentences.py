@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from curation.commands import clip_curate
-from curation.leaves.report_sections.alignment import Classes, align
+from curation.plugins.report_sections.alignment import Classes, align
 from curation.report.page import render
 from curation.run.preview import _plainly
 from metadata.languages import language

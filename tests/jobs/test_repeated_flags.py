@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
 from runtime.errors import InputError
 from runtime.settings import COMMAND_LINE, SET
 from tests.docs.test_commands import SITE

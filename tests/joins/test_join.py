@@ -12,8 +12,8 @@ import pytest
 
 from curation import online
 from curation.image_ids import KEY, key_columns
-from curation.joins import uid_join as join
-from curation.joins.uid_join import Images, Join, Table, first
+from curation.plugins.joins import uid_join as join
+from curation.plugins.joins.uid_join import Images, Join, Table, first
 from runtime import buckets
 from runtime.cogroup import PLACE, RowStream
 from runtime.engine.local import Local

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curation.language.engines import Identifier
-from curation.language.judging import LanguageRules, judge
+from curation.language.label_decisions import LanguageRules, judge
 from curation.language.text_kinds import SCRIPTS, is_foreign
 from metadata.languages import LANGUAGES, language, of_label
 from metadata.rules import MAX_SCRIPTS

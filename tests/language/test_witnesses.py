@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from curation.config import WITNESSES as NAMES
 from curation.images.grouping import group_images, keyed
-from curation.language.judging import REASONS, WITNESSES, LanguageRules, Stated, judge
+from curation.language.label_decisions import REASONS, WITNESSES, LanguageRules, Stated, judge
 from curation.matching import Matching, built_finders
 from metadata.languages import language
 from metadata.rules import CHINESE, JAPANESE, han_table

@@ -17,7 +17,7 @@ import pytest
 
 import runtime.kernels
 
-PLAIN = ("curation.kernels.sampling",)
+PLAIN = ("curation.kernels.sample_choice",)
 SECONDS = Path(".seconds.json")
 _seconds: dict[str, float] = {}
 

@@ -1,4 +1,4 @@
-"""Naive twin of curation.balancing.manifest."""
+"""Naive twin of curation.balancing.sampling."""
 
 from tests.naive.sampling import naive_draw, naive_sample
 

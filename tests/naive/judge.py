@@ -37,7 +37,7 @@ class NaiveFeature(NamedTuple):
 @cache
 def naive_judge() -> SimpleNamespace:
     """Return the judge that the package brings."""
-    stated = json.loads((ROOT / "curation/leaves/gate/judge.json").read_bytes())
+    stated = json.loads((ROOT / "curation/plugins/gate/judge/judge.json").read_bytes())
     weights = np.frombuffer(zlib.decompress(base64.b64decode(stated["weights"])), np.int8).reshape(-1, 2)
     return SimpleNamespace(weights=weights, step=stated["step"], bias=stated["bias"])
 

@@ -1,4 +1,4 @@
-"""Naive twin of curation.language.judging: one text and one label at a time, by `regex` alone."""
+"""Naive twin of curation.language.label_decisions: one text and one label at a time, by `regex` alone."""
 
 import regex
 

@@ -1,4 +1,4 @@
-"""Naive twins of curation.leaves.near_duplicates: all pairs, and leaders one hash after the other."""
+"""Naive twins of curation.plugins.near_duplicates: all pairs, and leaders one hash after the other."""
 
 import numba
 import numpy as np

@@ -1,4 +1,4 @@
-"""Naive twin of curation.leaves.gate.personal_data: every part of a text, by templates; same word lists."""
+"""Naive twin of curation.plugins.gate.policies.personal_data: every part of a text, by templates; same word lists."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from itertools import product
 
 from publicsuffixlist import PublicSuffixList
 
-from curation.leaves.gate.personal_data import CARD_WORDS, PHONE_WORDS
+from curation.plugins.gate.policies.personal_data import CARD_WORDS, PHONE_WORDS
 
 LETTERS, DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
 NAMES = f"{LETTERS}{DIGITS}_"

@@ -5,7 +5,7 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from curation.leaves.gate.image_rules import ARCHIVES, RATIOS
+from curation.plugins.gate.policies.image_rules import ARCHIVES, RATIOS
 from tests.naive.judge import is_alone, naive_judge, naive_probabilities
 from tests.naive.tables import has_spaces, rows_of
 from tests.naive.text_kinds import naive_kinds
@@ -78,7 +78,7 @@ def places_of(word: str) -> set[str]:
 
 @lru_cache
 def url_words() -> dict[str, set[str]]:
-    return {row["word"]: {*row["places"].split()} for row in rows_of("curation/leaves/gate/url_words.csv")}
+    return {row["word"]: {*row["places"].split()} for row in rows_of("curation/plugins/gate/policies/url_words.csv")}
 
 
 PHRASES = {
@@ -114,7 +114,7 @@ def phrases_of(rule: str, place: str) -> set[tuple[str, ...]]:
     kinds = {kind for kind, places in PHRASES[rule].items() if place in places}
     return {
         tuple(naive_folded(row["phrase"]))
-        for row in rows_of("curation/leaves/gate/template_phrases.csv")
+        for row in rows_of("curation/plugins/gate/policies/template_phrases.csv")
         if row["kind"] in kinds
     }
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.leaves.near_duplicates import vectors as module
-from curation.leaves.near_duplicates.vectors import LeastCosine, MeaningLeaders, scaled
+from curation.plugins.near_duplicates import vectors as module
+from curation.plugins.near_duplicates.vectors import LeastCosine, MeaningLeaders, scaled
 from tests.naive.semantic_copies import naive_cosine, naive_leaders
 
 pytestmark = pytest.mark.kernels

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from curation.config import require_distance
-from curation.leaves.near_duplicates import copies as module
-from curation.leaves.near_duplicates import index
-from curation.leaves.near_duplicates.index import band_of, order_keys, unshuffled
+from curation.plugins.near_duplicates import copies as module
+from curation.plugins.near_duplicates import index
+from curation.plugins.near_duplicates.index import band_of, order_keys, unshuffled
 from runtime.errors import InputError
 from tests.naive.near_duplicates import naive_leaders, naive_pairs
 from tests.support.hash_kinds import HASHES, RANDOM, random_hashes, with_bits_in

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.near_duplicates import copies as module
-from curation.leaves.near_duplicates.copies import ONE_ROUND, copies_of
-from curation.leaves.near_duplicates.index import keys_of_hashes, words_of
+from curation.plugins.near_duplicates import copies as module
+from curation.plugins.near_duplicates.copies import ONE_ROUND, copies_of
+from curation.plugins.near_duplicates.index import keys_of_hashes, words_of
 from runtime.engine.local import Local
 from runtime.errors import InputError
 from tests.support.near_duplicates import near_copies

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from curation import online
-from curation.leaves.online.batches import ByEntries, chosen_rows, lists_at
-from curation.leaves.online.epochs import Epoch, order_of_blocks
+from curation.plugins.online.batches import ByEntries, chosen_rows, lists_at
+from curation.plugins.online.epochs import Epoch, order_of_blocks
 from runtime.errors import InputError
 from tests.naive.batches import naive_best, naive_greedy, naive_most, naive_sum
 from tests.support.online_run import FORKS, pairs

@@ -8,8 +8,8 @@ import pytest
 
 from curation import captions as module
 from curation import online
-from curation.leaves.annotations.captions import CaptionDraw
-from curation.leaves.online.epochs import Epoch
+from curation.plugins.annotations.captions import CaptionDraw
+from curation.plugins.online.epochs import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.captions import naive_source

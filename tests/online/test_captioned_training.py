@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import Results, captions, online
-from curation.leaves.export.forms import export
-from curation.leaves.export.webdataset import WebDataset
+from curation.plugins.export.formats import export
+from curation.plugins.export.webdataset import WebDataset
 from tests.support.in_turn import in_turn
 from tests.support.online_run import build
 from tests.support.stand_ins import needed

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import clusters as module
-from curation.leaves.annotations.clusters import Clusters
+from curation.plugins.annotations.clusters import Clusters
 from curation.run.results import Results
 from runtime.errors import InputError
 from runtime.storage.checksums import checksum_of

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from curation import online
-from curation.joins.mapped_rows import CHECKSUM, facts_path, save_rows
-from curation.leaves.annotations.captions import Captions
+from curation.plugins.annotations.captions import Captions
+from curation.plugins.annotations.mapped_rows import CHECKSUM, facts_path, save_rows
 from runtime.errors import InputError
 from runtime.storage.checksums import checksum_of
 from runtime.storage.json_files import write_json

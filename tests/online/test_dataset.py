@@ -21,7 +21,7 @@ def of_workers(dataset, workers, monkeypatch):
     """What each of so many workers yields, without starting any."""
     found = []
     for worker in range(workers):
-        monkeypatch.setattr("curation.leaves.online.dataset.this_worker", lambda worker=worker: (worker, workers))
+        monkeypatch.setattr("curation.plugins.online.dataset.this_worker", lambda worker=worker: (worker, workers))
         found.append(list(dataset))
     return found
 
@@ -261,7 +261,7 @@ def test_arguments_of_another_type_are_refused_in_one_sentence(made, needs_torch
 
 
 def test_without_torch_the_extra_is_named(made, monkeypatch):
-    monkeypatch.setattr("curation.leaves.online.dataset.torch", None)
+    monkeypatch.setattr("curation.plugins.online.dataset.torch", None)
     assert online.World.here() == online.World(0, 1)
     with pytest.raises(InputError, match=r"pip install 'clip-curation\[torch\]"):
         online.BalancedDataset(made.index, made.rates)

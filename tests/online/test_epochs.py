@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from curation.balancing.manifest import sample_batch
-from curation.leaves.online.batches import OnlineConfig
-from curation.leaves.online.epochs import Epoch, draw, order_of_blocks
+from curation.balancing.sampling import sample_batch
+from curation.plugins.online.batches import OnlineConfig
+from curation.plugins.online.epochs import Epoch, draw, order_of_blocks
 from tests.naive.online import naive_epoch
 from tests.support.online_run import batch, images, nasty
 

@@ -12,9 +12,9 @@ import pytest
 
 from curation import clusters as module
 from curation import online
-from curation.leaves.online.batches import Expert, OnlineConfig
-from curation.leaves.online.dataset import read_rates
-from curation.leaves.online.epochs import Epoch
+from curation.plugins.online.batches import Expert, OnlineConfig
+from curation.plugins.online.dataset import read_rates
+from curation.plugins.online.epochs import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.experts import naive_chance, naive_takes

@@ -11,7 +11,7 @@ from tests.support.checkout import ROOT
 
 @pytest.mark.slow
 def test_an_index_is_built_without_importing_torch():
-    code = "import sys; from curation.leaves.online import Index, World, build; sys.exit('torch' in sys.modules)"
+    code = "import sys; from curation.plugins.online import Index, World, build; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

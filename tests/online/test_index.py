@@ -6,7 +6,7 @@ import os
 import pytest
 
 from curation import online
-from curation.leaves.tars.samples import fault_of, tar_rows, texts
+from curation.plugins.tars.samples import fault_of, tar_rows, texts
 from runtime.errors import InputError
 from tests.naive.online import naive_samples
 from tests.support.in_turn import in_turn, killed_at

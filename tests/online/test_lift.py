@@ -11,7 +11,7 @@ import pytest
 from curation import clusters as clusters_module
 from curation import online
 from curation import weights as module
-from curation.leaves.online.epochs import draw
+from curation.plugins.online.epochs import draw
 from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.online import naive_lift

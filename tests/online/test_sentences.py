@@ -12,8 +12,8 @@ import pytest
 
 from curation import captions as module
 from curation import online
-from curation.leaves.annotations.captions import CaptionDraw, sentences
-from curation.leaves.online.epochs import Epoch
+from curation.plugins.annotations.captions import CaptionDraw, sentences
+from curation.plugins.online.epochs import Epoch
 from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.captions import naive_cut, naive_sentence, naive_source

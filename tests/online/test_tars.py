@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.leaves.tars.headers import DamagedTar, regular_files
-from curation.leaves.tars.samples import _parted, tar_rows
+from curation.plugins.tars.headers import DamagedTar, regular_files
+from curation.plugins.tars.samples import _parted, tar_rows
 from runtime.errors import InputError
 from tests.fuzz.tars import with_checksums
 from tests.support.online_run import add

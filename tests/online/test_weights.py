@@ -12,8 +12,8 @@ import pytest
 
 from curation import online
 from curation import weights as module
-from curation.leaves.online.batches import ByEntries, OnlineConfig
-from curation.leaves.online.epochs import Epoch, draw
+from curation.plugins.online.batches import ByEntries, OnlineConfig
+from curation.plugins.online.epochs import Epoch, draw
 from curation.run.results import Results
 from runtime.errors import InputError
 from tests.naive.online import naive_weighted_epoch
@@ -98,7 +98,7 @@ def test_every_layout_shows_the_same_and_steps_count_it(made, given, weights, ne
         own = dataset(made, weights, rank, ranks)
         own.set_epoch(2)
         for worker in range(workers):
-            monkeypatch.setattr("curation.leaves.online.dataset.this_worker", lambda worker=worker: (worker, workers))
+            monkeypatch.setattr("curation.plugins.online.dataset.this_worker", lambda worker=worker: (worker, workers))
             found.append(list(own))
         full.append(sum(len(each) // 4 for each in found[-workers:]))
     assert sorted(pairs(sum(found, []))) == sorted(naive_weighted_epoch(made.there, given, 3, 2))

@@ -10,8 +10,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from curation.leaves.clustering.clip_cluster import cluster_page as clusters_page
-from curation.leaves.report_sections.text_sections import observe_shape, removed_section, thinned
+from curation.plugins.clustering.clip_cluster import cluster_page as clusters_page
+from curation.plugins.report_sections.text_sections import observe_shape, removed_section, thinned
 from curation.report.facts import Observed
 from curation.report.page import write_report
 from curation.run.request import Observation

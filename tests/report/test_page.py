@@ -13,8 +13,8 @@ import pytest
 from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
 from curation.inputs import limits
-from curation.language.judging import REASONS as JUDGED
-from curation.leaves.report_sections.alignment import Classes, alignment, section
+from curation.language.label_decisions import REASONS as JUDGED
+from curation.plugins.report_sections.alignment import Classes, alignment, section
 from curation.report.charts import DROPPED, UNDETERMINED
 from curation.report.facts import Observed
 from curation.report.page import render, write_report

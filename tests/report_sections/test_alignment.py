@@ -11,8 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.leaves.report_sections import alignment as align
-from curation.leaves.report_sections.alignment import Classes, count_classes, divergence, finders_of, main, read_classes
+from curation.plugins.report_sections import alignment as align
+from curation.plugins.report_sections.alignment import (
+    Classes,
+    count_classes,
+    divergence,
+    finders_of,
+    main,
+    read_classes,
+)
 from metadata import Entries
 from runtime.errors import InputError
 from tests.naive.alignment import naive_divergence, naive_named

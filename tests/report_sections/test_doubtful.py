@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from curation.leaves.report_sections.text_sections import ROWS, doubtful_section, first_doubtful
+from curation.plugins.report_sections.text_sections import ROWS, doubtful_section, first_doubtful
 from curation.report.facts import Observed
 from curation.report.page import render
 from curation.schemas import CURATED

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.report_sections.text_sections import (
+from curation.plugins.report_sections.text_sections import (
     FEW,
     PURPOSE,
     ROWS,

@@ -8,7 +8,7 @@ import pytest
 
 from curation.balancing.thresholds import Thresholds
 from curation.config import CurationConfig
-from curation.leaves.report_sections.text_sections import observe_shape, shape_of, shape_of_run
+from curation.plugins.report_sections.text_sections import observe_shape, shape_of, shape_of_run
 from curation.report.facts import Observed
 from curation.run.request import Observation
 from tests.report.runs import finished, nothing_read, page, tallies

@@ -43,7 +43,7 @@ COMMANDS = {
     **dict.fromkeys(("run", "gated", "curated", "unique"), "clip-curate"),
     **dict.fromkeys(("metadata", "built"), "clip-metadata"),
     **{"removed": "clip-remove", "hashes": "clip-hash", "scores": "clip-score", "embeddings": "clip-cluster"},
-    **{"clustered": "clip-cluster", "removal": "clip-remove", "index": "curation.leaves.online.build"},
+    **{"clustered": "clip-cluster", "removal": "clip-remove", "index": "curation.plugins.online.build"},
 }
 
 
@@ -98,7 +98,7 @@ TABLE_OF_KINDS = [
     of("keyed", "clusters/*.arrow", folders.clusters_of, "build them again with curation.clusters.build", alone=True),
     of("keyed", "clusters/*.json", folders.clusters_of, "copy both files, or build them again", alone=True),
     of("online", "index/*.arrow", folders.online_epoch, "build", alone=True),
-    of("online", "index/index.json", folders.online_epoch, "build it with curation.leaves.online.build", alone=True),
+    of("online", "index/index.json", folders.online_epoch, "build it with curation.plugins.online.build", alone=True),
     of("online", "run/counts.parquet", folders.online_epoch, f"{AGAIN}|{NO_RUN}|{COUNTS}", alone=True),
     of("matchers", "**/*", folders.found_by_matchers, f"{MADE}: delete .* and {GO_ON}|{MATCHERS}", alone=True),
     of("exclusion", "*", folders.excluded, MADE, alone=True),

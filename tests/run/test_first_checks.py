@@ -7,7 +7,7 @@ import pytest
 from curation import InputError, curate
 from curation.config import CurationConfig
 from curation.inputs.tables.columns import TableOptions
-from curation.run import pipeline, request, space
+from curation.run import disk_space, pipeline, request
 from curation.run.preview import preview, preview_text
 from curation.run.request import Options
 from metadata.entries import Entries
@@ -83,7 +83,7 @@ def free(monkeypatch):
         def usage(path):
             return Usage(1 << 40, size if name in str(path) else 1 << 39)
 
-        monkeypatch.setattr(space.shutil, "disk_usage", usage)
+        monkeypatch.setattr(disk_space.shutil, "disk_usage", usage)
 
     return set_free
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.scoring.clip_score import ScoreRequest, score_images
+from curation.plugins.scoring.clip_score import ScoreRequest, score_images
 from metadata import Entries, InputError
 from runtime.engine.local import Local
 from runtime.folders.verify import verify

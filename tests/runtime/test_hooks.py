@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from curation.leaves import HOOKS
+from curation.plugins import HOOKS
 from runtime.errors import InputError
 from runtime.packages import has, hooks, usable_hooks
 from tests.support.installed import install

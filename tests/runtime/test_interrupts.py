@@ -39,7 +39,7 @@ with command("job"):
     terminal.say("all is written")
 """
 PROGRAM = """
-from runtime.programs import start
+from runtime.start import start
 start("job", "module")
 """
 SLOW = """

@@ -7,7 +7,7 @@ import pytest
 
 from curation.commands import clip_curate
 from curation.config import CurationConfig
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
 from metadata import commands
 from metadata.config import MetadataConfig
 from runtime.arguments import made

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
 from curation.run import warm
 from runtime import kernel_caches as caches
 from runtime import warming

@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.leaves.scoring.scorer import OPEN_CLIP, TRANSFORMERS, Checkpoint
+from curation.plugins.scoring.scorer import OPEN_CLIP, TRANSFORMERS, Checkpoint
 from runtime.errors import InputError
 
 KNOWN = {"ViT-B-32": ["openai", "metaclip_400m"], "ViT-H-14-worldwide": []}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from curation.leaves.scoring import clip_score as command
-from curation.leaves.scoring.scorer import ScoringConfig
+from curation.plugins.scoring import clip_score as command
+from curation.plugins.scoring.scorer import ScoringConfig
 from tests.support.refusals import refusal
 
 

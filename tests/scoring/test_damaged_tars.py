@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
-from curation.leaves.scoring.clip_score import ScoreRequest, score_images, score_lines
+from curation.plugins.scoring.clip_score import ScoreRequest, score_images, score_lines
 from runtime.errors import InputError
 from tests.support.downloaded import all_bytes
 from tests.support.finished_run import finished_run, image

@@ -2,7 +2,7 @@
 
 import json
 
-from curation.leaves.scoring.clip_score import SCORED_OF_RUN, ScoreRequest, score_images
+from curation.plugins.scoring.clip_score import SCORED_OF_RUN, ScoreRequest, score_images
 from tests.docs.test_docs import columns, documented_columns, require_documented
 from tests.support.finished_run import finished_run, image
 from tests.support.in_turn import in_turn

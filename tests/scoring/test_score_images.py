@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.joins.image_tables import ImageTable
-from curation.leaves.scoring.clip_score import ScoreRequest, score_images
+from curation.plugins.joins.image_tables import ImageTable
+from curation.plugins.scoring.clip_score import ScoreRequest, score_images
 from runtime.errors import InputError
 from runtime.storage.own_files import part_files
 from tests.support.downloaded import all_bytes

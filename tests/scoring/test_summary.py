@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.leaves.scoring.clip_score import SHARES, Histogram, score_lines
+from curation.plugins.scoring.clip_score import SHARES, Histogram, score_lines
 from runtime.folders.filled import Filled
 
 

@@ -15,9 +15,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from curation.leaves.clustering import embeddings
-from curation.leaves.clustering.clip_cluster import ClusterRequest, cluster
-from curation.leaves.clustering.training import ClusterConfig
+from curation.plugins.clustering import embeddings
+from curation.plugins.clustering.clip_cluster import ClusterRequest, cluster
+from curation.plugins.clustering.training import ClusterConfig
 from metadata.entries import Entries
 from runtime.folders.verify import verify
 from runtime.storage.json_files import read_json

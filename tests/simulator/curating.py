@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
 from curation.image_ids import uids
-from curation.leaves.gate.options import GateOptions
 from curation.matching import open_automata, open_matchers
+from curation.plugins.gate.options import GateOptions
 from curation.run.pipeline import curate
 from curation.run.request import Options
 from metadata.entries import Entries

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.exclusion import Exclusion
-from curation.leaves.export import datacomp
-from curation.leaves.export.forms import ByCluster, Form, export
-from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove_from_manifest
-from curation.leaves.export.webdataset import WebDataset
+from curation.plugins.export import datacomp
+from curation.plugins.export.formats import ByCluster, Form, export
+from curation.plugins.export.huggingface import HuggingFace
+from curation.plugins.export.metaclip import MetaClip
+from curation.plugins.export.removal import remove_from_manifest
+from curation.plugins.export.webdataset import WebDataset
 from metadata.entries import Entries
 from runtime.folders.descriptor import DESCRIPTOR
 from runtime.folders.verify import verify

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.joins import image_tables as tables
-from curation.leaves.hashing.clip_hash import hash_images
-from curation.leaves.scoring.clip_score import ScoreRequest, score_images
+from curation.plugins.hashing.clip_hash import hash_images
+from curation.plugins.joins import image_tables as tables
+from curation.plugins.scoring.clip_score import ScoreRequest, score_images
 from runtime.errors import InputError
 from runtime.folders.recorded import recorded
 from runtime.storage import paths

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 import pyspark
 from filelock import Timeout, UnixFileLock
 
-from curation.leaves.gate.options import GROUP
+from curation.plugins.gate.options import GROUP
 from curation.report import page
 from runtime.kernel_caches import cache_folder, scratch_folder
 from runtime.packages import hooks

@@ -9,8 +9,8 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.inputs.candidates import clean
-from curation.leaves.export.forms import export
-from curation.leaves.export.huggingface import HuggingFace
+from curation.plugins.export.formats import export
+from curation.plugins.export.huggingface import HuggingFace
 from curation.report import page as report
 from curation.report.page import render, summary
 from curation.run.pipeline import curate

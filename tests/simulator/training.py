@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curation import online
-from curation.joins.mapped_rows import MappedRows
-from curation.leaves.annotations import captions, clusters
-from curation.leaves.online import building
+from curation.plugins.annotations import captions, clusters
+from curation.plugins.annotations.mapped_rows import MappedRows
+from curation.plugins.online import building
 from curation.run.results import Results
 from runtime.storage import paths
 from tests.simulator.engine import Session

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import clusters as module
-from curation.leaves.online.batches import Expert
+from curation.plugins.online.batches import Expert
 from curation.run.results import Results
 from tests.naive.experts import naive_chance, naive_clusters, naive_takes
 from tests.support.cluster_tables import cluster_rows, write_folder

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from curation.leaves.clustering import training as module
-from curation.leaves.clustering.training import Centres
+from curation.plugins.clustering import training as module
+from curation.plugins.clustering.training import Centres
 
 pytestmark = pytest.mark.soak
 

@@ -24,8 +24,8 @@ MATCHING = ("runtime.folders.stamps", "Stamps.write")  # pairs are written, thei
 SENDING = ("curation.run.tasks", "_read_pairs")
 GROUPING = ("curation.images.grouping", "ImageGrouping.write")
 COUNTING = ("curation.balancing.thresholds", "EntryCounts.count")
-SAMPLING = ("curation.balancing.manifest", "sampled")
-WRITING = ("curation.balancing.manifest", "_in_order")
+SAMPLING = ("curation.balancing.sampling", "sampled")
+WRITING = ("curation.balancing.sampling", "_in_order")
 REPORTING = ("curation.report.page", "write_report")  # in the driver
 LOCAL = "local[2]"
 

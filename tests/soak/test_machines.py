@@ -24,8 +24,8 @@ pytestmark = [
     ),
 ]
 MATCHING = ("runtime.folders.stamps", "Stamps.write")  # pairs are written, their stamp is not
-SAMPLING = ("curation.balancing.manifest", "sampled")
-WRITING = ("curation.balancing.manifest", "in_order")
+SAMPLING = ("curation.balancing.sampling", "sampled")
+WRITING = ("curation.balancing.sampling", "in_order")
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from curation.leaves.gate.evaluation import HashesOfSets
-from curation.leaves.near_duplicates.index import words_of
+from curation.plugins.gate.evaluation import HashesOfSets
+from curation.plugins.near_duplicates.index import words_of
 from tests.naive.near_duplicates import naive_pairs
 from tests.support.near_duplicates import pairs_within
 

@@ -88,7 +88,7 @@ def test_curated_files_are_those_of_a_local_run_and_the_command_goes_on(bucket, 
 
 
 INDEX = """import sys
-from curation.leaves.online import build
+from curation.plugins.online import build
 build(*sys.argv[1:])"""
 STAMPING = ("runtime.folders.stamps", "Stamps.write")  # a task has written its files, but not that they are there
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation import CurationConfig, Options, Results, curate
-from curation.leaves.gate.options import GateOptions
 from curation.matching import Matching
+from curation.plugins.gate.options import GateOptions
 from metadata import Entries
 
 LISTS = {"en": ["dog", "cat", "photo", "the"], "de": ["hund", "das", "ein"], "ja": ["犬", "猫", "写真"]}

@@ -6,7 +6,7 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.leaves.clustering.clip_cluster import KIND
+from curation.plugins.clustering.clip_cluster import KIND
 from curation.schemas import CLUSTERS
 from runtime.storage.checksums import checksum_of
 from runtime.storage.json_files import write_json

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.leaves.gate.evaluation import EvaluationSets
+from curation.plugins.gate.evaluation import EvaluationSets
 
 HASH = pa.binary(8)
 COLUMNS = {"uid": pa.string(), "url": pa.string(), "sha256": pa.string(), "phash": HASH, "phash_mirrored": HASH}

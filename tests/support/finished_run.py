@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curation.balancing.manifest import sample_batch
+from curation.balancing.sampling import sample_batch
 from curation.balancing.thresholds import EntryCounts, Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.report.facts import Run

@@ -13,18 +13,18 @@ from curation import CurationConfig, clusters, curate, online
 from curation.exclusion import Exclusion
 from curation.language import engines
 from curation.language.engines import Identifier, default_model
-from curation.leaves.clustering.training import TrainedClusters
-from curation.leaves.export.datacomp import DataComp
-from curation.leaves.export.forms import export
-from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove_from_manifest
-from curation.leaves.gate.evaluation import EvaluationSets, EvaluationTexts
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.online.batches import OnlineConfig
-from curation.leaves.online.dataset import read_rates
-from curation.leaves.online.epochs import Epoch
 from curation.matching import open_matchers, save_matchers
+from curation.plugins.clustering.training import TrainedClusters
+from curation.plugins.export.datacomp import DataComp
+from curation.plugins.export.formats import export
+from curation.plugins.export.huggingface import HuggingFace
+from curation.plugins.export.metaclip import MetaClip
+from curation.plugins.export.removal import remove_from_manifest
+from curation.plugins.gate.evaluation import EvaluationSets, EvaluationTexts
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.online.batches import OnlineConfig
+from curation.plugins.online.dataset import read_rates
+from curation.plugins.online.epochs import Epoch
 from curation.run.request import Options
 from curation.run.results import Results
 from metadata import Entries, MetadataConfig, Sources, build_metadata

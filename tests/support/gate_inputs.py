@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from curation import CurationConfig, Options, Results, curate
 from curation.image_ids import uids
-from curation.leaves.gate.options import GateOptions
+from curation.plugins.gate.options import GateOptions
 from tests.support.captions import ENTRIES
 from tests.support.downloaded import all_bytes
 from tests.support.gates import write_table

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.leaves.gate.options import GateOptions
-from curation.leaves.gate.single_checks import SingleChecks, find
 from curation.matching import Matching
+from curation.plugins.gate.conditions.conditions import SingleChecks, find
+from curation.plugins.gate.options import GateOptions
 from curation.run.output_folder import Output
 from curation.run.request import Context
 from curation.schemas import MATCHED

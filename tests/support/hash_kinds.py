@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curation.leaves.near_duplicates.index import words_of
+from curation.plugins.near_duplicates.index import words_of
 
 RANDOM = np.random.default_rng(0)
 

@@ -111,7 +111,7 @@ def ran(*arguments: object, status: int = 0) -> str:
 
 def forget() -> None:
     """Forget what this process knows of the Hub."""
-    from curation.leaves.hub import hub_files  # here, as the client may not be installed
+    from curation.plugins.hub import hub_files  # here, as the client may not be installed
 
     hub_files._infos.clear()
     hub_files._commit.cache_clear()

@@ -11,11 +11,11 @@ import pytest
 
 from curation import online
 from curation.exclusion import Exclusion
-from curation.leaves.export.forms import export
-from curation.leaves.export.huggingface import HuggingFace
-from curation.leaves.export.metaclip import MetaClip
-from curation.leaves.export.removal import remove_from_manifest
-from curation.leaves.export.webdataset import WebDataset
+from curation.plugins.export.formats import export
+from curation.plugins.export.huggingface import HuggingFace
+from curation.plugins.export.metaclip import MetaClip
+from curation.plugins.export.removal import remove_from_manifest
+from curation.plugins.export.webdataset import WebDataset
 from tests.support import own_tables
 from tests.support.finished_run import FinishedRun, finished_run, image
 from tests.support.in_turn import in_turn, killed_at

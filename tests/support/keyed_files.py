@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation import captions, clusters
-from curation.leaves.annotations.captions import Captions
-from curation.leaves.annotations.clusters import Clusters
+from curation.plugins.annotations.captions import Captions
+from curation.plugins.annotations.clusters import Clusters
 from curation.run.results import Results
 from tests.support.cluster_tables import cluster_rows, write_table
 from tests.support.online_run import images, write_run

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from curation.leaves.near_duplicates import copies
-from curation.leaves.near_duplicates.index import order_keys, pairs_in_band, unshuffled
+from curation.plugins.near_duplicates import copies
+from curation.plugins.near_duplicates.index import order_keys, pairs_in_band, unshuffled
 
 
 def near_copies(hashes: np.ndarray, k: int) -> np.ndarray:

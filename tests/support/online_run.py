@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import online
-from curation.balancing.manifest import sample_batch
+from curation.balancing.sampling import sample_batch
 from curation.balancing.thresholds import EntryCounts
 from curation.balancing.thresholds import rates as rates_at
 from curation.schemas import MATCHED

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.joins.image_tables import ImageTable
-from curation.leaves.clustering import embeddings as embedding
-from curation.leaves.clustering.embeddings import Embeddings
-from curation.leaves.gate.evaluation import EvaluationSets
-from curation.leaves.hashing import clip_hash as hashing
-from curation.leaves.scoring.clip_score import ScoreRequest, score_images
-from curation.leaves.tars.samples import find
+from curation.plugins.clustering import embeddings as embedding
+from curation.plugins.clustering.embeddings import Embeddings
+from curation.plugins.gate.evaluation import EvaluationSets
+from curation.plugins.hashing import clip_hash as hashing
+from curation.plugins.joins.image_tables import ImageTable
+from curation.plugins.scoring.clip_score import ScoreRequest, score_images
+from curation.plugins.tars.samples import find
 from curation.run.finished_run import matched_files
 from curation.run.results import Results
 from runtime.folders.filled import Filling, filling

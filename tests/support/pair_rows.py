@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 
-from curation.language.judging import LanguageRules
+from curation.language.label_decisions import LanguageRules
 from curation.matching import Matching, built_finders
 from curation.schemas import CANDIDATES, PAIRS
 from metadata import Entries

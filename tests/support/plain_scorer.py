@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from curation.leaves.scoring.scorer import ScoringConfig
+from curation.plugins.scoring.scorer import ScoringConfig
 
 MOST_IN_A_BATCH = 4
 

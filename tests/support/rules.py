@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from curation.leaves.gate.personal_data import KINDS
-from curation.leaves.gate.policies import Policy
+from curation.plugins.gate.policies.personal_data import KINDS
+from curation.plugins.gate.policies.policies import Policy
 from runtime.arrow import parts
 
 RECOMMENDED = Policy.parse(["recommended", "min_words:4", "min_stated_size:100", "file_name", "headline:50"]).rules

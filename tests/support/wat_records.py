@@ -7,9 +7,9 @@ import numpy as np
 
 from curation.inputs.crawl import warc, wat
 from curation.inputs.crawl import wat as wat_by_parser
-from curation.inputs.crawl.links import from_rows, pairs_of_page
-from curation.kernels.wat.links import MAX_DEPTH, scan_records
+from curation.inputs.crawl.page_candidates import from_rows, pairs_of_page
 from curation.kernels.wat.tokens import IMAGE_COLUMNS, PAGE_COLUMNS, READ
+from curation.kernels.wat.wat_images import MAX_DEPTH, scan_records
 from runtime.arrow import gather
 from runtime.kernels.masks import SLACK
 

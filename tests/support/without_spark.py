@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from curation.leaves.hashing import clip_hash as hash_images
+from curation.plugins.hashing import clip_hash as hash_images
 from runtime.engine.local import Local
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from curation.balancing.manifest import kept_by_language, sample_batch, texts_by_language
+from curation.balancing.sampling import kept_by_language, sample_batch, texts_by_language
 from curation.balancing.thresholds import EntryCounts, Thresholds, rates_of
 from curation.config import CurationConfig
 from curation.report.facts import Run

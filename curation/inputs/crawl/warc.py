@@ -18,7 +18,7 @@ from isal import isal_zlib as zlib
 
 from curation.inputs.crawl import html_pages
 from curation.inputs.crawl.html_pages import link_of
-from curation.inputs.crawl.links import (
+from curation.inputs.crawl.page_candidates import (
     Image,
     Page,
     candidates_of_file,

@@ -1,7 +1,7 @@
 """Read WAT files: the images of a crawl's pages, as the JSON of metadata records states them.
 
 Kernels read about two megabytes of records at a time. They leave unusual records to a JSON parser (`page_of`) and
-unusual links to `links`; this slower code defines the correct result.
+unusual links to `page_candidates`; this slower code defines the correct result.
 """
 
 import json
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from curation.inputs.candidates import BATCH_ROWS, clean
 from curation.inputs.crawl import warc
-from curation.inputs.crawl.links import (
+from curation.inputs.crawl.page_candidates import (
     EMPTY_URL,
     LONGEST_BASE,
     NOT_HTTP,
@@ -36,9 +36,9 @@ from curation.inputs.crawl.warc import MemberBlocks, gzip_members
 from curation.kernels.markup import find_statement
 from curation.kernels.wat import pages as kernels
 from curation.kernels.wat import tokens
-from curation.kernels.wat.links import MAX_DEPTH, scan_records
 from curation.kernels.wat.pages import read_pages
-from curation.kernels.wat.targets import ODD, find_places
+from curation.kernels.wat.surrounding_links import ODD, find_places
+from curation.kernels.wat.wat_images import MAX_DEPTH, scan_records
 from curation.licences import Link, licences_of, links_in
 from curation.schemas import PAGE_KINDS
 from runtime.arrow import string_buffers

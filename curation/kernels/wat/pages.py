@@ -1,9 +1,9 @@
 """Read the URL of each page, find its headers and metas that may hold usage signals, and write rows of URL and text.
 
-Rows are made of the spans that `links` found: escapes are decoded, plain links are resolved, and texts are trimmed.
-Links and texts that need more work are marked for the caller. `Links` in `curation.inputs.crawl.links` defines plain
-URLs: the first part of such a URL is the prefix of relative links. Signals are recognised by their first bytes;
-`curation.inputs.crawl.wat` reads them.
+Rows are made of the spans that `wat_images` found: escapes are decoded, plain links are resolved, and texts are
+trimmed. Links and texts that need more work are marked for the caller. `Links` in
+`curation.inputs.crawl.page_candidates` defines plain URLs: the first part of such a URL is the prefix of relative
+links. Signals are recognised by their first bytes; `curation.inputs.crawl.wat` reads them.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 A *stop* is a byte at which a string may end, or which the functions for single tokens must look at. These functions
 return -1 if a token is unusual. A usual link has only string members, the path first, no space between tokens, and no
 escapes except of slashes. So four stops show where each name and its value are. String members and complete objects in
-lists, which are most of a WAT file, are skipped. Any other JSON is left to `links`, which looks at each token.
+lists, which are most of a WAT file, are skipped. Any other JSON is left to `wat_images`, which looks at each token.
 """
 
 import numpy as np

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from curation.inputs.crawl.links import Links
+from curation.inputs.crawl.page_candidates import Links
 from tests.naive.inputs import naive_resolve
 from tests.support.crawl_records import PAGE, dropped, image, of_warc, of_wat, warc, wat
 

@@ -3,7 +3,7 @@
 import pytest
 
 from curation.inputs.crawl.html_pages import elements
-from curation.inputs.crawl.links import image_signals
+from curation.inputs.crawl.page_candidates import image_signals
 from curation.schemas import HOST_SIGNALS, SIGNALS
 from tests.support.crawl_records import read_back, warc
 

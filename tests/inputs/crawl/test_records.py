@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, GateOptions, Options, Results, curate
-from curation.inputs.crawl import links, warc, wat
+from curation.inputs.crawl import page_candidates, warc, wat
 from metadata import Entries, InputError
 from tests.support.checkout import SHARED
 from tests.support.crawl_records import image, read_back, record
@@ -105,7 +105,7 @@ def test_real_records_have_the_pairs(path):
     ],
 )
 def test_a_file_is_named_from_its_crawl_on(path, file):
-    assert links.name_of_file(path) == file
+    assert page_candidates.name_of_file(path) == file
 
 
 def curated(output):

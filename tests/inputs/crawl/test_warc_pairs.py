@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.crawl import html_pages
-from curation.inputs.crawl.links import LONGEST_BASE
+from curation.inputs.crawl.page_candidates import LONGEST_BASE
 from tests.support.crawl_records import PAGE, dropped, image, of_warc, of_wat, record, warc, wat
 
 

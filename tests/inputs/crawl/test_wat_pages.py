@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.crawl import wat
-from curation.inputs.crawl.links import Links
+from curation.inputs.crawl.page_candidates import Links
 from tests.support.wat_records import fast, image, of_links, slow
 
 pytestmark = pytest.mark.kernels

@@ -10,8 +10,8 @@ import pytest
 
 from curation.inputs.candidates import BATCH_BYTES, BATCH_ROWS
 from curation.inputs.crawl import warc, wat
-from curation.inputs.crawl.links import LONGEST_BASE
-from curation.kernels.wat.links import MAX_DEPTH
+from curation.inputs.crawl.page_candidates import LONGEST_BASE
+from curation.kernels.wat.wat_images import MAX_DEPTH
 from runtime.arrow import gather_rows
 from tests.support.wat_records import fast, image, is_read_fast, of_links, slow
 

@@ -11,7 +11,7 @@ import pytest
 from curation.inputs.candidates import BATCH_ROWS
 from curation.inputs.tables import parquet_tables as parquet
 from curation.inputs.tables.columns import TableOptions
-from curation.joins.image_tables import ImageTable
+from curation.plugins.joins.image_tables import ImageTable
 from runtime.errors import InputError
 from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, of_parquet, result, texts
 

@@ -1,5 +1,0 @@
-"""Cluster the images of a finished run by embeddings with balanced k-means, and write the cluster of each image."""
-
-from runtime.programs import Program
-
-program = Program("clip-cluster", "curation.leaves.clustering.clip_cluster")

@@ -1,6 +1,0 @@
-"""Export a finished run to a new folder: in the formats of other programs, or without some of its images."""
-
-from runtime.programs import Program
-
-program = Program("clip-export", "curation.leaves.export.clip_export")
-removal_program = Program("clip-remove", "curation.leaves.export.removal")

@@ -1,1 +1,0 @@
-"""The gate: decide which matched images stay, and with which texts; HOOKS of `curation.leaves` orders its steps."""

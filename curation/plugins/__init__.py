@@ -1,0 +1,30 @@
+"""Optional features, called plugins: each has its own folder, with its command, flags and templates.
+
+The rest of the package imports no plugin. A plugin adds to a run through hooks: HOOKS, of hooks.csv, lists the modules,
+functions and classes on each hook. To remove a plugin, remove its folder and the lines that name it, as
+tests/test_plugins.py does. `annotations`, `near_duplicates`, `domains` and `tars` are shared by plugins.
+
+Other packages add theirs to three of the hooks, by entry points of the same names (docs/how-to/extending.md):
+
+- `report_sections`, who observes a run, by the name under which run.json has what was seen: functions of Options that
+  return a `run.request.Observer`, or None if it is not asked for, in the order of the report
+- `gate_steps`, steps of the gate, in their order: functions of GateOptions that return a `gate.step.Step`, or None if
+  it is not asked for
+- `export_forms`, formats of exports: classes as `export.formats.Form`
+
+The others are of this project alone:
+
+- `curate_flags`, flags of clip-curate: modules with the functions `add`, which adds flags to the parser, and `options`,
+  which returns the fields of Options that they set, by name; in the order of the help
+- `extra_columns`, columns of the manifest that a plugin makes: functions of texts, the row of each text's image, and a
+  MATCHED batch
+- `file_systems`, by protocol of URLs: classes of fsspec. One with the method `pinned` turns names that may move into
+  names that do not
+- `uploads` of what commands have written: modules with the functions `add`, `require` and `upload`
+"""
+
+from runtime.packages import table_rows
+
+HOOKS: dict[str, dict[str, str]] = {}  # by hook and name, as `module:object`
+for _row in table_rows("curation.plugins", "hooks.csv"):
+    HOOKS.setdefault(_row["hook"], {})[_row["name"]] = _row["object"]

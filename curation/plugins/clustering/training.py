@@ -1,0 +1,330 @@
+"""Train balanced clusters on a sample of vectors: k-means, balanced k-means, then coarse clusters of the fine centres.
+
+The paper is "MoDE: CLIP Data Experts via Clustering" (arXiv 2404.16030). A vector belongs to the centre with the least
+squared distance plus price. A centre's price rises while the centre has too many vectors and falls while it has too
+few; these are the prices of the transport problem. The first centres are those of k-means++ with several candidates
+per centre (Arthur and Vassilvitskii, 2007).
+
+The result depends only on the vectors, their order and the seed. It is the same to the bit for any block size and any
+matrix library: products of the library only exclude centres, and `kernels` computes the distances that decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from curation.plugins.near_duplicates.kernels import cosines as kernels
+from curation.plugins.near_duplicates.vectors import require_cosine
+from runtime.argument_types import require_integer, require_seed, require_share, typed
+from runtime.draws import draws
+from runtime.errors import InputError
+from runtime.progress import advance
+from runtime.storage.arrays import open_arrays, save_arrays
+
+TextsOf = Literal["curated", "pool"]
+FEWEST = 8  # training vectors for each fine cluster
+SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: then the sizes' random error is 1 %
+MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
+MOST_BYTES = 2 << 30  # of training vectors in the driver
+
+BLOCK = 1024  # vectors whose products are in memory together
+LIST = 32  # the nearest centres, of which a vector chooses while prices change; then lists are computed again
+ROUNDS, STEPS = 6, 200  # how often lists are computed, and changes of prices with each list
+NEARLY = 0.002  # root mean square of the sizes' relative deviations at which balancing stops
+FASTER, SLOWER = 1.2, 0.5  # factors of a step that keeps its direction, and of one that reverses it
+LARGEST = 4  # the largest step, in gaps between the nearest centre and the next
+_UNIT = 2.0**-24  # the rounding error of a float32
+_SMALL, _LARGE = 1e-12, 1e37  # the smallest length and the largest product for estimates in float32
+
+NAME, VERSION = "clusters.json", 1
+CANDIDATES = 4  # for each of the first centres
+START_ROWS, MEAN_ROWS = 16, 256  # vectors per centre from which the first centres are drawn, and means are computed
+PLAIN, BALANCED = 12, 10  # iterations of Lloyd's algorithm without prices, and with prices
+TIMES, NEARLY_EQUAL = 5, 1.05  # the most rounds of balancing at the end, and the largest / mean size that ends them
+
+
+@typed
+@dataclass(frozen=True)
+class ClusterConfig:
+    """The parameters of a clustering; the command line has the same defaults.
+
+    fine: the number of fine clusters, each a group of images.
+    coarse: the number of coarse clusters, each a group of fine clusters.
+    seed: the seed of the sample and of the first centres.
+    sample: the share of the manifest on which centres and prices are trained; larger for a small manifest.
+    texts: the images that get a cluster: "curated", those of the manifest, or "pool", all that a run matched.
+    same_meaning: the least cosine of copies in a fine cluster; None: copies are not searched.
+    looks: the number of clusterings in which copies are searched, one after the other; None: one.
+    """
+
+    fine: int = 1024  # as in the paper
+    coarse: int = 4  # as in the paper
+    seed: int = 0
+    sample: float = 0.05
+    texts: TextsOf = "curated"
+    same_meaning: float | None = None
+    looks: int | None = None
+
+    def __post_init__(self) -> None:
+        require_integer("fine", self.fine, 1, MOST_FINE)
+        require_integer("coarse", self.coarse, 1, MOST_FINE)
+        require_seed(self.seed)
+        require_share("sample", self.sample)
+        require_cosine("same_meaning", self.same_meaning)
+        if self.looks is not None:
+            require_integer("looks", self.looks, 1)
+            if self.same_meaning is None:
+                raise InputError("--looks is about the search for copies; ask for it by --same-meaning")
+        if self.coarse > self.fine:
+            raise InputError(
+                f"{self.coarse:,} coarse clusters cannot be made of {self.fine:,} fine ones; ask for fewer"
+            )
+
+    def share(self, images: int, dimension: int) -> float:
+        """Return the share, up to 1, of `images` images of the manifest whose vectors training uses."""
+        wanted = max(self.sample * images, SIZED_BY * self.fine)
+        return min(1.0, wanted / max(images, 1), MOST_BYTES / (4 * dimension * max(images, 1)))
+
+    def require_enough(self, vectors: int) -> None:
+        """Raise InputError if `vectors` training vectors are too few for the fine clusters."""
+        if vectors < FEWEST * self.fine:
+            most = vectors // FEWEST
+            remedy = f"ask for {most:,} at most (--fine)" if most >= self.coarse else "curate more images"
+            raise InputError(f"{vectors:,} embeddings are too few to train {self.fine:,} fine clusters; {remedy}")
+
+
+@dataclass(frozen=True, eq=False)
+class Centres:
+    """Cluster centres, float32[centre, dimension], and their prices, float64[centre]."""
+
+    vectors: np.ndarray
+    prices: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def assign(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the number of each vector's best centre (int32), and the squared distance to that centre (float64).
+
+        `vectors` is float32[vector, dimension].
+        """
+        numbers, squares = self.nearest(vectors, 1)
+        return numbers[:, 0], squares[:, 0]
+
+    def nearest(self, vectors: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the `number` best centres of each vector, int32[vector, number], and their squared distances, float64.
+
+        The best centre has the least sum of the squared distance and its own price.
+        """
+        lists, squares = np.zeros((len(vectors), number), np.int32), np.zeros((len(vectors), number))
+        room = np.empty((min(BLOCK, len(vectors)), len(self)), np.float32)
+        for begin in range(0, len(vectors), BLOCK):
+            some = slice(begin, begin + BLOCK)
+            block = np.ascontiguousarray(vectors[some], np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):  # after an overflow of float32 all centres are tried
+                estimates = np.matmul(block, self._doubled.T, out=room[: len(block)])
+                estimates += self._bias
+                least = (
+                    np.partition(estimates, number - 1, axis=1)[:, number - 1] if number > 1 else estimates.min(axis=1)
+                )
+                limits = least + self._slack(block)
+            kernels.nearest_centres(block, self.vectors, estimates, self.prices, limits, lists[some], squares[some])
+        return lists, squares
+
+    @cached_property
+    def _doubled(self) -> np.ndarray:
+        """The centres times -2, exactly: their product with a vector plus `_bias` is its score less its squared length.
+
+        A score is a squared distance plus a price.
+        """
+        return np.float32(-2) * self.vectors
+
+    @cached_property
+    def _bias(self) -> np.ndarray:
+        vectors = self.vectors.astype(np.float64)
+        with np.errstate(over="ignore"):
+            return (np.einsum("ij,ij->i", vectors, vectors) + self.prices).astype(np.float32)
+
+    @cached_property
+    def _longest(self) -> float:
+        return max(_SMALL, float(np.sqrt(np.square(self.vectors, dtype=np.float64).sum(axis=1).max())))
+
+    def _slack(self, vectors: np.ndarray) -> np.ndarray:
+        """Return for each vector twice the largest rounding error of its estimates, inf where these may overflow.
+
+        A sum of n terms may be wrong by n rounding errors of float32.
+        """
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        products = np.maximum(lengths, _SMALL).astype(np.float64) * self._longest
+        units = (2 * vectors.shape[1] + 16) * products + 8 * float(np.abs(self._bias).max())
+        return np.where(products < _LARGE, 2.04 * _UNIT * units, np.inf)
+
+
+def balanced(vectors: np.ndarray, weights: np.ndarray, centres: Centres, rounds: int = ROUNDS) -> Centres:
+    """Return the centres with new prices, chosen so that the clusters' sizes (sums of weights) are most equal.
+
+    Prices are adapted in `rounds` rounds; each round computes the nearest centres of each vector again.
+    """
+    for _ in range(rounds):
+        lists, squares = centres.nearest(vectors, min(LIST, len(centres)))
+        prices = _prices(lists, squares, weights, centres.prices)
+        if prices is centres.prices:  # no better prices were found, nor would be with the same lists
+            break
+        centres = Centres(centres.vectors, prices)
+    return centres
+
+
+def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the prices with the most equal sizes, after up to STEPS changes from `start`; `start` if none is better.
+
+    `lists` and `squares` are the nearest centres of each vector and their squared distances. At each change, a centre's
+    price moves by up to the centre's step, which grows while its size stays too large or too small, and shrinks once
+    that reverses.
+    """
+    sizes, out = np.empty(len(start)), np.empty(len(lists), np.int32)
+    mean, gap, reach = weights.sum() / len(start), _gap(squares), _reach(lists, squares, start)
+    prices, best, least = start, start, np.inf
+    step, before = np.full(len(start), gap), np.zeros(len(start))
+    for _ in range(STEPS):
+        kernels.choose_centres(lists, squares, prices, weights, sizes, out)
+        off = sizes / mean - 1
+        spread = float(np.sqrt(np.square(off).mean()))
+        if spread < least:
+            best, least = prices, spread
+        if least < NEARLY:
+            break
+        off[np.abs(sizes - mean) < 1] = 0  # a difference below one vector cannot be balanced
+        turn, before = np.sign(off) * before, np.sign(off)
+        step = np.where(turn > 0, step * FASTER, np.where(turn < 0, step * SLOWER, step)).clip(max=LARGEST * gap)
+        prices = (prices + step * off.clip(-1, 1)).clip(start - reach, start + reach)
+    return start if best is start else best - best.min()
+
+
+def _gap(squares: np.ndarray) -> float:
+    """Return the median over vectors of the gap between the two smallest squared distances; 0 for one centre."""
+    nearest = np.sort(squares, axis=1)
+    return float(np.median(nearest[:, 1] - nearest[:, 0])) if squares.shape[1] > 1 else 0.0
+
+
+def _reach(lists: np.ndarray, squares: np.ndarray, prices: np.ndarray) -> float:
+    """Return by how much prices may change so that most vectors still choose a centre in their list."""
+    if lists.shape[1] == len(prices):
+        return np.inf
+    scores = squares[:, [0, -1]] + prices[lists[:, [0, -1]]]
+    return float(np.median(scores[:, 1] - scores[:, 0])) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedClusters:
+    """Fine centres with prices, the coarse cluster of each fine one (int32), and the coarse centres (float32)."""
+
+    fine: Centres
+    coarse_of: np.ndarray
+    coarse: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, fine: int, coarse: int, seed: int) -> TrainedClusters:
+        """Return clusters trained on float32[vector, dimension]; `fine` and `coarse` are the numbers of clusters.
+
+        Fine clusters are sorted by coarse cluster. InputError if too few vectors differ.
+        """
+        centres = train(vectors, np.ones(len(vectors)), fine, seed)
+        sizes = np.bincount(centres.assign(vectors)[0], minlength=fine).astype(np.float64)
+        above = train(centres.vectors, sizes, coarse, seed, mean_rows=fine)
+        coarse_of, _ = above.assign(centres.vectors)
+        order = np.argsort(coarse_of, kind="stable")
+        return cls(Centres(centres.vectors[order], centres.prices[order]), coarse_of[order], above.vectors)
+
+    def distances(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the fine cluster (int32) of each vector, and its distances (float32) to the fine and coarse centre."""
+        fine, squares = self.fine.assign(vectors)
+        to_coarse = _squares(vectors, self.coarse, self.coarse_of[fine])
+        return fine, np.sqrt(squares).astype(np.float32), np.sqrt(to_coarse).astype(np.float32)
+
+    def save(self, folder: Path) -> Path:
+        """Write the clusters to a folder, for workers to open, and return the folder."""
+        arrays = {"fine": self.fine.vectors, "prices": self.fine.prices}
+        save_arrays(folder, NAME, {"version": VERSION}, arrays | {"coarse_of": self.coarse_of, "coarse": self.coarse})
+        return folder
+
+    @classmethod
+    def open(cls, folder: Path) -> TrainedClusters:
+        """Return the clusters that `save` wrote to a folder."""
+        _, arrays = open_arrays(folder, NAME, VERSION)
+        return cls(Centres(arrays["fine"], arrays["prices"]), arrays["coarse_of"], arrays["coarse"])
+
+
+def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean_rows: int = MEAN_ROWS) -> Centres:
+    """Return `number` centres of float32[vector, dimension], to each of which about the same weight is assigned.
+
+    Means are computed from the first `mean_rows` vectors per centre, prices from all. InputError if too few differ.
+    """
+    some, some_weights = vectors[: number * mean_rows], weights[: number * mean_rows]
+    rows = far_rows(some[: number * START_ROWS], number, seed)
+    if len(rows) < number:
+        raise InputError(f"there are {len(rows):,} embeddings that differ, too few for {number:,} clusters")
+    centres = Centres(some[rows], np.zeros(number))
+    advance(total=PLAIN + BALANCED + 1)
+    for _ in range(PLAIN):
+        centres = moved(some, some_weights, centres)
+        advance(done=1)
+    for _ in range(BALANCED):
+        centres = moved(some, some_weights, balanced(some, some_weights, centres, rounds=1))
+        advance(done=1)
+    return _settled(vectors, weights, centres)
+
+
+def _settled(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres:
+    """Return the centres with balanced prices; balance up to TIMES times, until sizes are nearly equal."""
+    for _ in range(TIMES):
+        before, centres = centres, balanced(vectors, weights, centres)
+        sizes = np.bincount(centres.assign(vectors)[0], weights, len(centres))
+        if centres is before or sizes.max() <= NEARLY_EQUAL * sizes.mean():
+            break
+    return centres
+
+
+def moved(vectors: np.ndarray, weights: np.ndarray, centres: Centres) -> Centres:
+    """Return the centres moved to the weighted means of their vectors; a centre without vectors is not moved."""
+    numbers, _ = centres.assign(vectors)
+    sums = np.zeros(centres.vectors.shape)
+    kernels.add_weighted(vectors, numbers, weights, sums)
+    sizes = np.bincount(numbers, weights, len(centres))
+    means = sums / np.where(sizes > 0, sizes, 1)[:, np.newaxis]
+    return Centres(np.where((sizes > 0)[:, np.newaxis], means, centres.vectors).astype(np.float32), centres.prices)
+
+
+def far_rows(vectors: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Return the row numbers of `number` vectors far from one another, by k-means++; fewer if fewer are distinct.
+
+    Each row is the best of CANDIDATES rows, drawn with probabilities in proportion to the squared distance to the
+    nearest row chosen before.
+    """
+    chance = draws(seed, "first centres", pa.array(map(str, range(number * CANDIDATES)), pa.string()))
+    all_to_one = np.zeros(len(vectors), np.int32)
+    chosen = [int(chance[0] * len(vectors))]
+    squares = _squares(vectors, vectors[chosen], all_to_one)
+    for turn in range(1, number):
+        ends = np.cumsum(squares)
+        if not ends[-1] > 0:
+            break
+        some = chance[turn * CANDIDATES : (turn + 1) * CANDIDATES] * ends[-1]
+        candidates = np.unique(np.searchsorted(ends, some, side="right"))
+        lowered = [np.minimum(squares, _squares(vectors, vectors[[row]], all_to_one)) for row in candidates]
+        best = int(np.argmin([distances.sum() for distances in lowered]))
+        chosen.append(int(candidates[best]))
+        squares = lowered[best]
+    return np.array(chosen)
+
+
+def _squares(vectors: np.ndarray, centres: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Return the squared distance (float64) of each vector to the centre centres[number[row]]."""
+    out = np.empty(len(vectors))
+    kernels.squared_distances(vectors, centres, number, out)
+    return out

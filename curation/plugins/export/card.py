@@ -1,0 +1,257 @@
+"""Describe a dataset from templates: Hugging Face's dataset card README.md, and Croissant 1.1 metadata.
+
+The card has a sentence for each option that decides about rows. Text of users and of data is escaped, so that Markdown
+shows it as it is: in a line, as code, or as a block.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from curation.config import CurationConfig
+from curation.plugins.domains import TEXTS, DomainCounts, doubts, origins, period
+from curation.report.charts import DROPPED, funnel
+from curation.report.facts import of_licenses
+from curation.report.page import code, environment, templates
+from curation.report.warnings import starter
+from metadata.languages import language, named
+from runtime.packages import table_rows, versions
+from runtime.wording import counted, number
+
+if TYPE_CHECKING:
+    from curation.plugins.export.huggingface import Card
+
+
+MOST_LANGUAGES = 5  # languages named for each rule of the gate
+
+
+# ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; "" if they have none.
+ISO_639 = {row["metadata"]: row["iso_639"] for row in table_rows(__package__, "hub_languages.csv")}
+# Identifiers of licences for texts and data in a dataset card; `other` stands for all that have none.
+LICENSES = files(__package__).joinpath("hub_licenses.txt").read_text("utf-8").split()
+# Of the columns beside those of the manifest.
+MEANINGS = {row["column"]: row["meaning"] for row in table_rows(__package__, "column_meanings.csv")}
+# What only the publisher states, as an answer under the name of a property of Croissant, or of its part.
+QUESTIONS = {row["name"]: row["question"] for row in table_rows(__package__, "questions.csv")}
+UNASKED = ("name", "citeAs")  # answers that a card has, if they are given, without asking for them
+
+OF_SOURCE = "The caption of the image by the source in the name of the column; null if there is none."
+
+
+def card(
+    facts: dict[str, Any], about: Card, name: str, columns: Sequence[pa.Field] = (), has_data: bool = False
+) -> str:
+    """Return the content of README.md, a dataset card, given the content of run.json.
+
+    `columns` are the columns of the data besides those of the manifest; `has_data` says whether the card comes with
+    data.
+    """
+    codes, rows = _kept_languages(facts), facts["rows"]
+    return _rendered(
+        "card.md",
+        facts={"part": None} | facts,
+        about=about,
+        name=name,
+        description=description(facts),
+        codes=codes,
+        tags=sorted({tag for code in codes if (tag := ISO_639.get(code, code))}),
+        size=size_category(rows["kept"]),
+        columns=columns,
+        has_data=has_data,
+        dropped=[(DROPPED.get(reason, reason), rows) for reason, rows in facts["dropped"].items() if rows],
+        removed=removed_by_language(facts),
+        sentences=card_sentences(facts),
+        doubts=doubts(facts["languages"]),
+        asked=questions(about),
+        balanced=is_balanced(facts),
+        filtered=is_filtered(facts),
+    )
+
+
+def croissant(
+    facts: dict[str, Any], about: Card, name: str, digests: dict[str, str], columns: Sequence[pa.Field] = ()
+) -> dict[str, Any]:
+    """Return the content of croissant.json, given that of run.json; `digests` has the SHA-256 of files by path."""
+    answers = about.answers
+    creator = answers.get("creator")
+    rendered = _rendered(
+        "croissant.json",
+        name=name,
+        description=description(facts),
+        balanced=is_balanced(facts),
+        stated={
+            **{name: answers.get(name) for name in ("license", "version", "datePublished", "citeAs", "url")},
+            "creator": None if creator is None else {"@type": "Organization", "name": creator},
+        },
+        digests=digests,
+        columns=columns,
+    )
+    return json.loads(rendered)
+
+
+def questions(about: Card) -> list[tuple[str, str, str | None]]:
+    """Return a triple for each question to the publisher: its name, the question, and the answer or None."""
+    return [(name, question, about.answers.get(name)) for name, question in QUESTIONS.items()]
+
+
+def funnel_figure(facts: dict[str, Any]) -> str:
+    """Return an SVG of the rows that are left after each step, given the content of run.json."""
+    rows = [bar for bar in funnel(facts) if bar.has_bar]
+    return environment("curation.plugins.export").get_template("funnel.svg").render(rows=rows)
+
+
+def removed_by_language(facts: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Return each rule of a gate with the number of texts that it removed, and the languages that lost most."""
+    gate, rules = facts.get("gate", {}), []
+    for row in [*gate.get("conditions", []), *gate.get("texts", [])]:
+        texts = sorted(row.get("removed_texts", {}).items(), key=lambda item: (-item[1], item[0]))
+        if texts:
+            most = ", ".join(f"{code} {number(removed)}" for code, removed in texts[:MOST_LANGUAGES])
+            more = ", …" if len(texts) > MOST_LANGUAGES else ""
+            rules.append((row.get("removes") or row["text"], sum(removed for _, removed in texts), most + more))
+    return rules
+
+
+def description(facts: dict[str, Any]) -> str:
+    """Return one sentence about the kept pairs, given the content of run.json."""
+    rows, codes = facts["rows"], _kept_languages(facts)
+    how = "balanced over" if is_balanced(facts) else "matched with"
+    return (
+        f"{counted(rows['kept'], 'image-text pair')} in {counted(len(codes), 'language')}, {how} metadata entries "
+        f"from {counted(rows['images'], 'image')} of the web: image URLs with {TEXTS}, without the images."
+    )
+
+
+def size_category(rows: int) -> str:
+    """Return Hugging Face's word for a number of rows.
+
+    >>> size_category(999), size_category(5_000_000)
+    ('n<1K', '1M<n<10M')
+    """
+    bounds = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
+    reached = sum(rows >= 10 ** (3 + power) for power in range(len(bounds)))
+    if reached == 0:
+        return "n<1K"
+    return f"{bounds[reached - 1]}<n<{bounds[reached]}" if reached < len(bounds) else "n>1T"
+
+
+def _rendered(template: str, **values: Any) -> str:
+    page = templates("curation.plugins.export").get_template(template)
+    return page.render(
+        values, meanings=MEANINGS, of_source=OF_SOURCE, counted=counted, language=language, of_row=of_row
+    )
+
+
+def _kept_languages(facts: dict[str, Any]) -> list[str]:
+    """Return the languages of the kept texts, the one with the most texts first."""
+    kept = {code: row["kept"] for code, row in facts["languages"].items() if row["kept"]}
+    return sorted(kept, key=lambda code: (-kept[code], code))
+
+
+def is_balanced(facts: Mapping[str, Any]) -> bool:
+    """Return whether a run thinned out the texts of frequent entries, given the content of run.json."""
+    return facts["parameters"].get("balance", True)
+
+
+def is_filtered(facts: Mapping[str, Any]) -> bool:
+    """Return whether a run left out any images or texts besides those without an entry."""
+    gate = facts.get("gate", {})
+    filters = (facts["made_from"].get("exclusion"), facts.get("removals"), gate.get("conditions"), gate.get("texts"))
+    return any(filters)
+
+
+def card_sentences(facts: Mapping[str, Any]) -> list[str]:
+    """Return the card's sentences on metadata, options and removals, given the content of run.json."""
+    about, made_from = facts.get("metadata", {}), facts["made_from"]
+    usual = json.loads(json.dumps(asdict(CurationConfig())))  # JSON has lists
+    values = {name: facts["parameters"].get(name, default) for name, default in usual.items()}
+    lines = _rendered(
+        "card_sentences.md",
+        starter=starter(about) if about.get("starter") else None,
+        changed={name: value for name, value in values.items() if value != usual[name]},
+        model=made_from.get("model"),
+        exclusion=made_from.get("exclusion"),
+        excluded=sum(rows for reason, rows in facts["dropped"].items() if reason.startswith("excluded_")),
+        licenses=of_licenses(facts),
+        gate=defaultdict(dict, facts.get("gate", {})),
+        removals=facts.get("removals", []),
+    )
+    return [line for line in lines.split("\n") if line]
+
+
+def of_row(row: Mapping[str, Any], thing: str) -> str:
+    """Return the card's sentence on what a condition or a policy's rule removed; `row` is its row in run.json.
+
+    `thing`, image or text, is what the condition is about.
+    """
+    before = row.get("failed", 0) - row.get("removed", 0)
+    gone = f"{number(row.get('removed'))} removed" + (f", {number(before)} more by earlier rules" if before > 0 else "")
+    if removes := row.get("removes"):
+        return f"Removed were {removes} ({gone})."
+    return f"Of {thing}s it was asked: {code(row['text'])} ({gone})."
+
+
+OPEN = "To be answered by the publisher"  # begins a question
+PERSONAL = ("email_address", "phone_number", "card_number", "iban")  # rules about personal data
+FEW = 10  # number of languages and of domains that are named
+IS_SYNTHETIC = {"true": True, "false": False}  # by the answer
+
+
+def responsible(
+    facts: Mapping[str, Any], domains: DomainCounts | None, columns: Sequence[str], about: Card
+) -> dict[str, Any]:
+    """Return Croissant's RAI properties by name, given the content of run.json and the domains of the kept images.
+
+    `columns` are the names of the data's additional columns.
+    """
+    sources, languages = origins(facts), facts["languages"]
+    days = period(sources) if all(source.begin for source in sources) else None  # of all inputs, or it would mislead
+    has_captions = "captions" in facts.get("gate", {}) or any(name.startswith("caption") for name in columns)
+    rendered = _rendered(
+        "responsible.json",
+        facts=facts,
+        rows=facts["rows"],
+        sources=sources,
+        days=days,
+        left_out=[(DROPPED.get(reason, reason), rows) for reason, rows in facts["dropped"].items() if rows],
+        texts=TEXTS,
+        sentences=card_sentences(facts),
+        balanced=is_balanced(facts),
+        version=_version(facts),
+        most=sorted(languages.items(), key=lambda item: (-item[1]["kept"], item[0]))[:FEW],
+        number_of_languages=sum(row["kept"] > 0 for row in languages.values()),
+        few=FEW,
+        domains=domains,
+        largest=[*domains.largest(FEW)] if domains else [],
+        doubts=doubts(languages),
+        without_letters=sum(row.get("kept_without_letters", 0) for row in languages.values()),
+        unknown=[name for name, _, answer in questions(about) if answer is None],
+        personal=[row for row in facts.get("gate", {}).get("texts", []) if row["text"] in PERSONAL],
+        answered={name: said or f"{OPEN} (--answers, {name}): {question}" for name, question, said in questions(about)},
+        synthetic=has_captions or IS_SYNTHETIC.get(about.answers.get("hasSyntheticData", "")),
+        named=named,
+    )
+    return {f"rai:{name}": value for name, value in json.loads(rendered).items()}
+
+
+def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Croissant's members on provenance: the inputs with digests, the program and the metadata."""
+    rendered = _rendered(
+        "provenance.json",
+        sources=origins(facts),
+        name=facts.get("metadata", {}).get("name") or "metadata",
+        digest=facts["made_from"]["metadata"],
+        version=_version(facts),
+    )
+    return json.loads(rendered)
+
+
+def _version(facts: Mapping[str, Any]) -> str:
+    return (facts.get("versions") or versions()).get("clip-curation") or "unknown"

@@ -1,0 +1,348 @@
+"""Export a finished run in one of the formats that other programs read.
+
+An export is a folder made of a run's files (`runtime.folders.derived`), local or at a URL.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.licences import licenses_in
+from curation.plugins.annotations.captions import (
+    caption_table,
+    captions_of,
+    field_of,
+    find_captions,
+    require_ratio,
+    require_source,
+)
+from curation.plugins.annotations.clusters import CLUSTER, Choice, cluster_table, paths_of
+from curation.plugins.joins.image_tables import Paths
+from curation.plugins.joins.uid_join import Join, Table, first, images_in, keys
+from curation.run.finished_run import FinishedRun, curated_files, pool_files
+from runtime.arguments import add_fields
+from runtime.engine import Engine, EngineLike
+from runtime.errors import InputError
+from runtime.folders.derived import AlreadyComplete, Derivation, Derived, deriving
+from runtime.folders.descriptor import Kind
+from runtime.messages import did_you_mean
+from runtime.packages import has, hooks, usable_hooks, versions
+from runtime.progress import Progress
+from runtime.storage.listing import listed_versions
+from runtime.storage.own_files import OwnFile
+from runtime.storage.paths import absolute, as_path
+from runtime.tallies import Tallies
+from runtime.wording import counted, percent
+
+if TYPE_CHECKING:
+    from curation.run.results import Results
+
+EXPORT = Kind("an export", "clip-export", version=2)
+COARSE = CLUSTER[0].name
+MOST_BYTES = 1 << 20  # of a file of answers
+KEPT_OF, _CAPTIONED = "kept.", "captioned"  # tallies: kept images of a coarse cluster, whose number follows; captioned
+_KEPT = pa.field("is_kept", pa.bool_())
+
+
+class Form(Protocol):
+    """A format in which a finished run is written for other programs.
+
+    A form is a dataclass whose fields have the names of its command-line flags. The field `clusters` is a ByCluster;
+    `answers` maps names of questions to texts. Forms may share the fields `tars`, `captions`, `caption_sources`,
+    `clusters`, `answers` and `seed`. No output may overwrite the paths given as `tars`, `captions`, `clusters`
+    and `status`.
+
+    Other packages name forms in entry points of the group `clip_curation.export_forms`.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    writes: ClassVar[str]  # what the form writes, as the help says
+    flags: ClassVar[tuple[str, Mapping[str, str]]] = ("", {})  # a title, and the form's own flags with their helps
+    elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # for flags of this form with another
+
+    @classmethod
+    def add_flags(cls, parser: ArgumentParser) -> None:
+        """Add the form's own flags to the parser, under one heading; types and defaults are those of its fields."""
+        title, helps = cls.flags
+        if helps:
+            add_fields(parser.add_argument_group(title), cls, helps)
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write a run in this format to the folder; return a description of the result for a person."""
+        ...
+
+
+@dataclass(frozen=True)
+class ByCluster:
+    """Tables of clusters by uid, and the images that an expert trains on: those of some coarse clusters, and outsiders.
+
+    An expert is a model that is trained on a part of the data. Outsiders are images of other clusters; `outsiders` is
+    their expected share.
+    """
+
+    tables: Sequence[str] = ()
+    coarse: Sequence[int] = ()  # empty: all images
+    outsiders: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.coarse and not self.tables:
+            raise InputError("a cluster is chosen without clusters; give the folder of clip-cluster (--clusters)")
+        if self.outsiders and not self.coarse:
+            raise InputError("there are outsiders of chosen clusters only; choose some (--expert)")
+
+    def require_choice(self, form: str) -> None:
+        """Raise InputError if tables are given but no clusters chosen: the format `form` has no columns of clusters."""
+        if self.tables and not self.coarse:
+            raise InputError(
+                f"clusters are columns of the format huggingface; for {form} choose some of them (--expert)"
+            )
+
+
+ALL = ByCluster()
+
+
+def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
+    """Return the answers in a JSON file by the names of their questions, without null ones; {} if `path` is None.
+
+    InputError if the file cannot be read, or holds something else.
+    """
+    if path is None:
+        return {}
+    try:
+        with as_path(path).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
+        answers = json.loads(content)
+        json.dumps(answers, ensure_ascii=False).encode()  # half of a surrogate pair could not be written
+    except json.JSONDecodeError:
+        raise InputError(f"{path} is not JSON; give answers as answers.json of a summary has them") from None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"the answers in {path} cannot be read ({reason}); give a file as answers.json of a summary"
+        ) from None
+    if not isinstance(answers, dict) or not all(isinstance(answer, str | None) for answer in answers.values()):
+        raise InputError(f"{path} holds no answers; give an object in JSON: name of a question → text, or null")
+    return {name: answer for name, answer in answers.items() if answer is not None}
+
+
+def require_questions(answers: Mapping[str, str], questions: Iterable[str]) -> None:
+    """Raise InputError for answers to questions that a form does not ask."""
+    names = [*questions]
+    if unknown := sorted({*answers} - {*names}):
+        near = did_you_mean(unknown[0], names, f"the questions are {', '.join(names)}")
+        raise InputError(f"answers to {', '.join(unknown)} are given; {near} (--answers)")
+
+
+def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> None:
+    """Raise InputError for sources of captions without a table of captions."""
+    if sources and not captions:
+        raise InputError("sources are chosen without captions; give tables of captions (--captions)")
+
+
+ANY = "any"  # in place of a source of captions: an image has the best caption of all sources
+_SOURCE_NAME = (
+    "with a NAME of letters, digits, '_', '.', '-' and '/' that is not score or source; a source with other characters "
+    "needs another name in the tables"
+)
+
+
+def source_shares(sources: Sequence[str]) -> dict[str, float]:
+    """Return for each source the share of samples whose text its captions replace, sorted by the source's name.
+
+    A source is given as NAME or NAME=SHARE; without SHARE, the share is 0. The name ANY stands for all sources.
+    InputError for an invalid or repeated name, or a share that is not from 0 to 1.
+    """
+    shares: dict[str, float] = {}
+    for item in sources:
+        name, _, share = item.partition("=")
+        taken = {field_of(other) for other in (*shares, "score", "source")}
+        if not re.fullmatch(r"[\w./-]+", name, re.ASCII) or field_of(name) in taken:
+            raise InputError(f"{item!r} is no source of its own; give each once, as NAME or NAME=SHARE, {_SOURCE_NAME}")
+        try:
+            shares[name] = float(share or 0)
+        except ValueError:
+            raise InputError(f"the share of {name} is {share}; give a number from 0 to 1") from None
+    if ANY in shares and len(shares) > 1:
+        raise InputError(f"{ANY} stands for all sources of captions; give it alone, or name sources")
+    if shares:
+        require_ratio(shares, "caption_sources")
+    return dict(sorted(shares.items()))
+
+
+def single_sources(sources: Sequence[str]) -> list[str]:
+    """Return the names of sources, without ANY; `sources` are given as `source_shares` takes them."""
+    return [name for name in source_shares(sources) if name != ANY]
+
+
+def forms() -> tuple[dict[str, type[Form]], dict[str, str]]:
+    """Return all export formats by name, and a sentence for each format of another package that cannot be used."""
+    return usable_hooks(hooks("clip_curation.export_forms"), _is_form, "a dataclass as export.forms.Form")
+
+
+def _is_form(plugin: Any) -> bool:
+    """Return whether a plug-in has all that a Form has, and a method `write` of its own."""
+    if not (isinstance(plugin, type) and is_dataclass(plugin) and has("add_flags", "write")(plugin)):
+        return False
+    has_own = hasattr(plugin, "write") and plugin.write is not Form.write
+    return has_own and hasattr(plugin, "writes") and hasattr(plugin, "elsewhere")
+
+
+def export(
+    engine: EngineLike,
+    source: str | PathLike[str],
+    to: str | PathLike[str],
+    form: Form,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    then: Callable[[Path], object] | None = None,
+) -> str:
+    """Write the run in folder `source` to folder `to` in the format `form`; return a sentence about the result.
+
+    Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts a
+    session. After an interruption, the same call continues; if the folder is complete, nothing is written anew. `then`
+    is called with the whole folder.
+    """
+    from curation.run.results import Results  # here, as few forms need figures of the run
+
+    run = Results.open(absolute(source))
+    paths = [path for name in ("tars", "captions", "status") for path in getattr(form, name, ())]
+    paths += getattr(form, "clusters", ALL).tables
+    wanted = Derivation(EXPORT, _description(run, form, paths), [run.path, *paths], overwrite, then)
+    try:
+        with deriving(engine, to, wanted, progress) as folder:
+            written = form.write(run, folder)
+    except AlreadyComplete as done:
+        return str(done)
+    return f"{written} in {as_path(to)}"
+
+
+def _description(run: FinishedRun, form: Form, paths: Iterable[str | PathLike[str]]) -> dict[str, Any]:
+    """Return all that an export depends on: the run, the form with its options, and the versions of files read."""
+    options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__}
+    read = listed_versions(paths)
+    name = f"{type(form).__module__}.{type(form).__qualname__}"
+    return {"run": run.digest, "form": name, "options": options, "read": read, "versions": versions()}
+
+
+def of_clusters(choice: Choice) -> str:
+    """Return the chosen clusters and the share of outsiders as text for a person."""
+    numbers = sorted({*choice.coarse})
+    name = f"coarse cluster{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+    return f"{name}, with {percent(choice.outsiders)} of outsiders" if choice.outsiders else name
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is joined to a run's images: tables of captions and of clusters; and how many images lack them.
+
+    `choice` says which images are taken, by their clusters; None: all.
+    """
+
+    tables: Sequence[Table] = ()  # of captions, one or one per source, and of clusters
+    images: int = 0  # images that the run counted or, after a removal, images of the manifest
+    without_caption: int = 0
+    without_cluster: int | None = None  # None: no clusters are joined
+    choice: Choice | None = None  # None: all images
+
+    @classmethod
+    def of(
+        cls, engine: Engine, run: FinishedRun, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
+    ) -> Beside:
+        """Find the images of a run in tables; InputError if a table has none of them, or for an invalid choice.
+
+        If `sources` are given, the captions of each source become a table of their own.
+        """
+        wanted: Sequence[str | None] = sources or [None]
+        of_source = [caption_table(find_captions(captions, source), source) for source in wanted] if captions else []
+        clusters = [cluster_table(by_cluster.tables)] if by_cluster.tables else []
+        if not (tables := [*of_source, *clusters]):
+            return cls()
+        kept = [Table(curated_files(run), run.facts["rows"]["kept"], _kept, first, [_KEPT])] if clusters else []
+        pool, texts = images_in(pool_files(run)), [table.fields[0].name for table in of_source]
+        tallies = Join(pool, [*kept, *tables]).count(engine, partial(_counted, captions=texts))
+        for text, source in zip(texts, wanted, strict=False):
+            if not tallies[text]:
+                if source:
+                    require_source(find_captions(captions, source), source)
+                raise InputError(
+                    f"none of the {captions_of(source)} in {paths_of(captions)} is of an image of {run.path}; "
+                    "give tables with uids or URLs of this run"
+                )
+        captioned, clustered = (pool.rows - int(tallies[name]) for name in (_CAPTIONED, COARSE))
+        if clusters and clustered == pool.rows:
+            raise InputError(
+                f"none of the rows of {paths_of(by_cluster.tables)} is of an image of {run.path}; "
+                "give tables with uids or URLs of this run"
+            )
+        choice = None
+        if coarse := tuple(by_cluster.coarse):
+            by_number = {int(number): int(images) for number, images in tallies.beginning(KEPT_OF).items()}
+            choice = Choice(by_number, coarse, by_cluster.outsiders, by_cluster.seed)
+        return cls(tables, pool.rows, captioned, clustered if clusters else None, choice)
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The fields that tables join to an image."""
+        return [field for table in self.tables for field in table.fields]
+
+    @property
+    def lack(self) -> str:
+        """A phrase for a person on the number of images without a caption."""
+        return f"{self.without_caption:,} of {counted(self.images, 'image')} have no caption"
+
+    def __str__(self) -> str:
+        """Return, in brackets, the chosen clusters and the number of images without a cluster; "" without clusters."""
+        if self.without_cluster is None:
+            return ""
+        without = f"{counted(self.without_cluster, 'image')} of the pool have no cluster"
+        return f" ({f'of {of_clusters(self.choice)}; ' if self.choice else ''}{without})"
+
+
+def _kept(file: OwnFile) -> Iterator[pa.RecordBatch]:
+    for batch in keys(file):
+        yield batch.append_column(_KEPT, pa.repeat(True, len(batch)))
+
+
+def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
+    """Tally images with any caption, with one in each column of `captions`, with a cluster; kept images by cluster."""
+    tallies = Tallies()
+    for name in {*captions, COARSE} & {*rows.schema.names}:
+        tallies.add(name, rows.num_rows - rows[name].null_count)
+    if captions:
+        tallies.add(_CAPTIONED, rows.num_rows - pc.coalesce(*(rows[name] for name in captions)).null_count)
+    if _KEPT.name in rows.schema.names:
+        for count in rows[COARSE].filter(rows[_KEPT.name]).drop_null().value_counts():
+            tallies.add(f"{KEPT_OF}{count['values']}", count["counts"].as_py())
+    return tallies
+
+
+def chosen(rows: pa.RecordBatch, uids: pa.Array, choice: Choice | None) -> pa.RecordBatch:
+    """Return the joined rows of the images that a choice takes, or all rows without one."""
+    if choice is None:
+        return rows
+    return rows.filter(pa.array(choice.takes(uids, rows[COARSE].fill_null(-1).to_numpy())))
+
+
+def with_kept(facts: dict[str, Any], kept: Counter[str], tallies: Tallies) -> dict[str, Any]:
+    """Return the content of run.json with other numbers of kept pairs: those in `kept`, by language.
+
+    `tallies` has the kept pairs by licence, if the manifest states it.
+    """
+    languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
+    licenses = {"kept_licenses": licenses_in(tallies)} if "kept_licenses" in facts else {}
+    return facts | licenses | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}

@@ -1,0 +1,194 @@
+"""Exports `huggingface`, a folder with manifest, entries, dataset card and Croissant, and `card`, the card alone."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from curation.balancing.sampling import kept_by_language
+from curation.balancing.thresholds import CountedEntries
+from curation.licences import tally_licenses
+from curation.plugins.annotations.clusters import Choice
+from curation.plugins.domains import count_domains
+from curation.plugins.export import card as cards
+from curation.plugins.export import formats
+from curation.plugins.joins.uid_join import each_joined
+from curation.run.finished_run import curated_files
+from curation.run.results import Results
+from curation.schemas import CURATED
+from runtime.arrow import require
+from runtime.cogroup import RowStream
+from runtime.errors import AGAIN, InputError
+from runtime.folders.derived import Derived, Made
+from runtime.messages import did_you_mean
+from runtime.progress import advancing
+from runtime.storage.checksums import content_digest
+from runtime.storage.own_files import OwnFile, copied
+from runtime.storage.parquet import batches, part_writer
+from runtime.storage.paths import is_url
+from runtime.storage.whole import write_text
+from runtime.wording import counted
+
+_log = logging.getLogger(__name__)
+GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
+DATA, ENTRIES = "data", "entries"  # parts
+SHA256 = "sha256"  # facts: the path of a file, and its SHA-256
+KEPT = "kept"
+FUNNEL = "funnel.svg"
+
+README = "README.md"
+
+
+@dataclass(frozen=True)
+class Card(formats.Form):
+    """The export format `card`: a dataset card alone, with what the publisher answers; the card asks for the rest."""
+
+    answers: Mapping[str, str] = field(default_factory=dict)  # by the names in QUESTIONS and UNASKED
+
+    writes = "its card alone"
+
+    def __post_init__(self) -> None:
+        formats.require_questions(self.answers, [*cards.QUESTIONS, *cards.UNASKED])
+        date = self.answers.get("datePublished")
+        if date is not None and not _is_date(date):
+            raise InputError(f"the answer datePublished is {date!r}; give a date such as 2026-11-25 (--answers)")
+        if (said := self.answers.get("hasSyntheticData", "true")) not in cards.IS_SYNTHETIC:
+            raise InputError(f"the answer hasSyntheticData is {said!r}; give true or false (--answers)")
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write README.md and its figure."""
+        self.warn_of_license()
+        write_text(folder.path / FUNNEL, cards.funnel_figure(run.facts))
+        write_text(folder.path / README, cards.card(run.facts, self, self.name_of(run)))
+        return f"README.md and {FUNNEL}"
+
+    def warn_of_license(self) -> None:
+        """Log a warning if no card on Hugging Face may state the licence."""
+        license = self.answers.get("license")
+        if license is not None and license not in cards.LICENSES:
+            near = did_you_mean(license, cards.LICENSES, "give its identifier, or other")
+            fault = "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s"
+            _log.warning(f"{fault} (--answers)", license, near)
+
+    def name_of(self, run: Results) -> str:
+        """Return the name of the dataset: the given one or, without, the name of the run's folder."""
+        return self.answers.get("name") or (run.path if is_url(run.path) else run.path.resolve()).name
+
+
+@dataclass(frozen=True)
+class HuggingFace(Card):
+    """The export format `huggingface`: manifest, entries and card, with optional columns of captions and clusters."""
+
+    captions: Sequence[str | Path] = ()
+    caption_sources: Sequence[str] = ()
+    clusters: formats.ByCluster = formats.ALL
+    hub_name: str | None = None  # OWNER/NAME of the dataset on the Hub, which the card's examples load
+
+    writes = "a folder for Hugging Face with data, card and Croissant"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        formats.require_captions(self.captions, self.caption_sources)
+        if any(formats.source_shares(self.caption_sources).values()):
+            raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write the data, the entries, README.md and croissant.json; return a description of the result.
+
+        Files of the run are hard-linked, or copied if the folder is on another disk. Files with additional columns, or
+        without some rows, are written anew. InputError if counts.parquet and run.json are of two runs.
+        """
+        self.warn_of_license()
+        counts = run.file("counts.parquet").path
+        if CountedEntries.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
+            raise InputError(f"{counts} and the run.json beside it are of two runs; curate again with --overwrite")
+        files = curated_files(run)
+        beside = formats.Beside.of(
+            folder.engine, run, self.captions, self.clusters, formats.single_sources(self.caption_sources)
+        )
+        if beside.tables:
+            write = partial(_write_rows, schema=run.schema, fields=beside.fields, choice=beside.choice)
+            result = each_joined(folder, "write the rows", files, beside.tables, write, DATA)
+        else:
+            result = folder.each_file("copy the rows", files, _copy, DATA)
+        facts = run.facts
+        if beside.choice:  # only chosen pairs count as kept
+            kept = Counter({code: int(rows) for code, rows in result.by_language(KEPT).items()})
+            facts = formats.with_kept(facts, kept, result) | {"part": formats.of_clusters(beside.choice)}
+        digests = dict(sorted(result.noted(SHA256)))
+        columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
+        self._describe(run, facts, folder, digests, columns)
+        captions = f" with captions ({beside.lack})" if self.captions else ""
+        return f"README.md, croissant.json, the entries and {counted(len(files), 'file')} of data{captions}{beside}"
+
+    def _describe(
+        self, run: Results, facts: dict[str, Any], folder: Derived, digests: dict[str, str], columns: Sequence[pa.Field]
+    ) -> None:
+        """Write the entries, croissant.json and README.md, given the content of run.json, and digests of the data."""
+        path, name = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet", self.name_of(run)
+        sums: dict[str, str] = {}
+        copied(
+            run.file("counts.parquet"),
+            path,
+            lambda local: sums.update({f"{ENTRIES}/{path.name}": content_digest(local, sha256())}),
+        )
+        folder.finish(ENTRIES)
+        files = [OwnFile(folder.path / path, None, AGAIN) for path in digests]
+        with folder.progress.stage(f"count the domains of {counted(len(files), 'file')}"):
+            domains = count_domains(folder.engine, files, "url", folder.parts.begin("domains"))
+        stated = cards.responsible(facts, domains, [column.name for column in columns], self)
+        described = cards.croissant(facts, self, name, digests | sums, columns) | stated | cards.provenance(facts)
+        write_text(folder.path / "croissant.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+        write_text(folder.path / FUNNEL, cards.funnel_figure(facts))
+        write_text(folder.path / README, cards.card(facts, self, name, columns, has_data=True))
+
+
+def _copy(file: OwnFile, made: Made) -> None:
+    """Hard-link a file into the folder or, if that is impossible, copy it."""
+    name = file.path.name
+    made.wrote(DATA, name, copied(file, made.path(DATA, name), _digest_notes(made, name)))
+
+
+def _write_rows(
+    file: OwnFile,
+    made: Made,
+    number: int,
+    stream: RowStream,
+    schema: pa.Schema,
+    fields: Sequence[pa.Field],
+    choice: Choice | None,
+) -> None:
+    """Write the rows of one file with additional columns: `fields`, from the stream; tally the rows of each language.
+
+    `schema` is that of the file. With a `choice`, only the rows that it takes are written.
+    """
+    name, joined = file.path.name, pa.schema([*schema, *fields])
+    with part_writer(made.path(DATA, name), joined, GROUP_ROWS, _digest_notes(made, name)) as writer:
+        for batch, more in stream.beside(number, advancing(batches(file, GROUP_ROWS)), fields):
+            rows = pa.RecordBatch.from_arrays([*require(batch, schema).columns, *more], schema=joined)
+            rows = formats.chosen(rows, rows["uid"], choice)
+            writer.write(rows)
+            tally_licenses(rows, made.result)
+            for row in kept_by_language(rows).to_pylist():
+                made.result.add(KEPT, row["kept"], row["language"])
+    made.wrote(DATA, name, writer.checksum)
+
+
+def _digest_notes(made: Made, name: str) -> Callable[[Path], None]:
+    """Return a function that tallies the SHA-256 of a file that is written, whose name will be `name`."""
+    return lambda local: made.result.note(SHA256, [f"{DATA}/{name}", content_digest(local, sha256())])
+
+
+def _is_date(text: str) -> bool:
+    with suppress(ValueError):
+        return date.fromisoformat(text).isoformat() == text
+    return False

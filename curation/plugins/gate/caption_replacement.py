@@ -1,0 +1,167 @@
+"""The step `captions`: replace alt texts by captions from tables before balancing.
+
+The language of a caption and its entries are found in the same way as for an alt text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import MAX_TEXT_LENGTH, CurationConfig
+from curation.inputs.limits import shorter
+from curation.plugins.annotations.captions import JOINED_CAPTION, caption_table, find_captions
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.policies.mending import with_texts
+from curation.plugins.gate.step import BatchStart, Gone, Rewriting, Step, StepFolder, tally_languages
+from curation.plugins.joins.image_tables import ImageTable
+from curation.plugins.joins.uid_join import Join, images_in
+from curation.run.tasks import MatchPlan
+from curation.schemas import CANDIDATE
+from runtime.arrow import parts
+from runtime.buckets import MIN_TASKS_PER_CORE
+from runtime.cogroup import filled
+from runtime.errors import InputError
+from runtime.redaction import hidden
+from runtime.storage.listing import ListedFile, Version
+from runtime.storage.own_files import OwnFile
+from runtime.storage.remote import AS_ASKED
+from runtime.tallies import Tallies, TaskResult
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
+
+KIND = "caption"  # the kind of a text that is a caption
+TITLE = "an entry in the caption"  # the condition on an image that has a caption
+_READ = 1 << 20  # bytes at a time
+
+
+@dataclass(frozen=True)
+class CaptionStep(Step):
+    """The step: the caption of an image replaces its alt texts; without a caption, an image keeps its alt texts.
+
+    An image whose caption matches no entry is removed.
+    """
+
+    title = TITLE
+
+    table: ImageTable
+    digest: str = ""  # of the bytes of the table's files; empty before `prepare`
+
+    def asks(self) -> dict[str, list[str]]:
+        """Return, for users, what the step asks of images: the name of the table of captions."""
+        return {"balanced by": [self.table.name]}
+
+    def prepare(self, context: Context) -> CaptionStep:
+        """Return the step with a digest of the bytes of the table's files."""
+        context.match_plan()  # a stage of its own
+        with context.progress.stage("read captions"):
+            digests = context.engine.run(list(self.table.files), _digest, MIN_TASKS_PER_CORE).noted("digest")
+        named = (f"{number:09d} {digest}" for number, digest in enumerate(digests))
+        return replace(self, digest=blake2b("".join(named).encode(), digest_size=16).hexdigest())
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
+        """Write the images with captions as texts; tally `texts` by language: replaced alt texts minus captions."""
+        change = Captioner(context.match_plan())
+        rewriting = Rewriting(list(images), change, folder)
+        return Join(images_in(images), [caption_table(self.table)]).write(context.engine, rewriting.write)
+
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
+        """Raise InputError if the table has a caption of none of the images, or if no image passes."""
+        if not counted["captioned"]:
+            raise InputError(
+                f"{self.table.name} has a caption of none of the matched images: its {self.table.identity}s are not "
+                "those of this run; give a table with the column uid of matched/, or url"
+            )
+        if not counted["passed"]:
+            raise InputError(f"every matched image has a caption in {self.table.name}, and no entry is in any of them")
+
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
+        """Return facts for run.json: the table, and the numbers of captions and matched captions by language."""
+        table, captions, matched = self.table, counted.by_language("captions"), counted.by_language("matched")
+        facts = {
+            "table": {"name": table.name, "files": len(table.files), "bytes": table.bytes, "digest": self.digest},
+            "images": counted["captioned"],
+            "without": counted["without"],
+            "cut": counted["cut"],
+            "languages": {code: {"captions": captions[code], "matched": matched.get(code, 0)} for code in captions},
+        }
+        return super().facts(counted) | {"captions": facts}
+
+
+def find(options: GateOptions) -> CaptionStep | None:
+    """Return the step, or None without captions."""
+    return CaptionStep(find_captions(options.match_captions)) if options.match_captions else None
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """A Change (a function that `rewrite` calls) that replaces the texts of images by their captions."""
+
+    plan: MatchPlan
+
+    def __call__(
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, tallies: Tallies
+    ) -> tuple[pa.RecordBatch, Gone]:
+        """Return the MATCHED images that stay; an image with a caption in `rows` has the caption as its only text.
+
+        The captions without an entry are gone.
+        """
+        best = filled(rows, begin.row, begin.row + batch.num_rows, JOINED_CAPTION[0])
+        texts, offsets = parts(batch["candidates"])
+        has = best.is_valid().to_numpy(zero_copy_only=False)
+        candidates = self.find(best.drop_null(), _records(texts, offsets).filter(best.is_valid()), tallies)
+        is_matched = pc.greater(pc.list_value_length(candidates.field("entries")), 0).to_numpy(zero_copy_only=False)
+        stays = ~has
+        stays[has] = is_matched
+        for name, images in (("captioned", has), ("without", ~has), ("removed", ~stays)):
+            tallies.add(name, int(images.sum()))
+        tally_languages(texts.field("language").filter(pa.array(np.repeat(has, np.diff(offsets)))), "texts", tallies)
+        tally_languages(candidates.field("language").filter(pa.array(is_matched)), "texts", tallies, -1)
+        gone = Gone(batch, candidates, np.flatnonzero(has), is_matched.astype(np.int64), [TITLE])
+        begins = np.where(has, len(texts) + np.cumsum(has) - 1, offsets[:-1])[stays]
+        lengths = np.where(has, 1, np.diff(offsets))[stays]
+        ends = np.cumsum(lengths)
+        taken = np.repeat(begins - ends + lengths, lengths) + np.arange(lengths.sum())
+        return with_texts(batch, stays, pa.concat_arrays([texts, candidates]).take(pa.array(taken)), lengths), gone
+
+    def find(self, captions: pa.Array, records: pa.Array, tallies: Tallies) -> pa.StructArray:
+        """Return captions as CANDIDATE structs with language and entries; `records` are those of the images' pages.
+
+        Add to `tallies`: `cut`, the number of captions shortened to the longest text allowed; and, by language,
+        `captions`, the number of all captions, and `matched`, of those that match an entry.
+        """
+        texts, cut = shorter(captions, MAX_TEXT_LENGTH)
+        matches = self.plan.matching.find(texts)
+        tallies.add("cut", cut)
+        languages, is_matched = matches["language"], pc.greater(pc.list_value_length(matches["entries"]), 0)
+        tally_languages(languages, "captions", tallies)
+        tally_languages(languages.filter(is_matched), "matched", tallies)
+        of_caption = {"text": texts, "kind": pa.repeat(KIND, len(texts)), "page_url": pa.nulls(len(texts), pa.string())}
+        columns = of_caption | {"record": records} | dict(zip(matches.schema.names, matches.columns, strict=True))
+        return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
+
+
+def _digest(file: tuple[str, Version]) -> TaskResult:
+    """Hash the bytes of a file, given its path and version; return the fact `digest`, in hexadecimal digits."""
+    hashed, (path, version) = blake2b(digest_size=16), file
+    try:
+        with ListedFile(path, version).open(AS_ASKED) as opened:
+            while data := opened.read(_READ):
+                hashed.update(data)
+    except OSError as error:
+        raise InputError(f"{hidden(path)} cannot be read ({error})") from None
+    return TaskResult(facts={"digest": [hashed.hexdigest()]})
+
+
+def _records(texts: pa.StructArray, offsets: np.ndarray) -> pa.Array:
+    """Return the record of each image's page: that of its first text whose `page_url` is null, or null without one."""
+    rows, of_page = np.full(len(offsets) - 1, -1), np.flatnonzero(texts.field("page_url").is_null())
+    rows[np.searchsorted(offsets, of_page[::-1], side="right") - 1] = of_page[::-1]
+    return texts.field("record").take(pa.array(rows, mask=rows < 0))

@@ -1,0 +1,1 @@
+"""Conditions of --keep: SQL over the columns of joined tables."""

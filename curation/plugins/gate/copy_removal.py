@@ -1,0 +1,358 @@
+"""The steps `copies` and `meaning`: keep one of the images that show the same picture, or have the same meaning.
+
+`--same-image` names a column of a table. Its values are joined to the images by KEY. Then images with equal values are
+grouped; images whose hashes are near each other are found by `near_duplicates.copies`. Each image of a group is marked
+with the uid of the image that stays for the group; there is a file of marks for each file of images. Then each file is
+rewritten without the images that have copies. The texts of these images are sent to the image that stays, and combined
+like the texts of one URL.
+
+`--same-meaning` names a table of semantic copies, each with its *leader*, the image that stays for it. A copy is
+another picture than its leader, so its texts go with it. If the leader was removed before, its copies stay. The rows of
+the table are joined first to leaders by key, and then to copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.config import CurationConfig
+from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled_key, uid_hashes
+from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of
+from curation.plugins.annotations.clusters import paths_of, table_in
+from curation.plugins.gate import given_tables
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.step import Gone, RemovalByRows, Rewriting, Step, StepFolder, tally_texts
+from curation.plugins.joins.image_tables import ImageTable, opened_parquet
+from curation.plugins.joins.uid_join import ROWS, grouped, read_images, spread_keys
+from curation.plugins.near_duplicates.copies import NearCopies, each_bucket, read_columns, write_buckets
+from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
+from runtime.arrow import gather_reduced, gather_rows, one_batch
+from runtime.buckets import BUCKET_BYTES, Store, group_buckets, packed, rows_of_block
+from runtime.cogroup import PLACE, Grouping, Places, Rows, Side, cogroup, rows_by_place
+from runtime.engine import Engine
+from runtime.errors import AGAIN, InputError
+from runtime.storage.listing import Version
+from runtime.storage.own_files import OwnFile, own_files, part_files
+from runtime.storage.parquet import add_file, batches, read_table, row_counts
+from runtime.storage.paths import make_folder
+from runtime.tallies import Tallies, TaskResult
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
+
+
+MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
+_SIZES = pa.schema([given_tables.VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
+_UID = pa.field("uid", pa.string())
+_JOINED = pa.schema([*ROWS, _UID, given_tables.VALUE])
+VALUES = pa.schema([*PLACE, _UID, given_tables.VALUE])  # one row per image
+VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
+TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
+
+# In _TO_LEADER, a row of the table has the KEY of the leader, and in the columns _COPY the KEY of the copy. In _TO_COPY
+# it has the KEY of the copy, and `leads` says whether the leader is left. In the row of an image, `leads` says whether
+# the image has copies.
+_COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
+_TO_LEADER = pa.schema([*ROWS, *_COPY])
+_TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
+_PLACES = pa.schema(PLACE)
+EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
+
+
+@dataclass(frozen=True)
+class Copies(Step):
+    """The step: of the images that show the same picture, one stays."""
+
+    pictures: given_tables.Pictures
+    is_alone: bool = False  # whether no other step counts the images in the table
+
+    def asks(self) -> dict[str, list[str]]:
+        """Return, for users, what the step asks of images: the column, and its table if no other step names it."""
+        table = given_tables.GivenTables(images=(self.pictures.table,))
+        return {"one image for each": [str(self.pictures)], "tables": table.lines if self.is_alone else []}
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
+        """Write one image of each picture, with texts of its copies; tally `texts`, by language: those not kept."""
+        marks = context.output.parts.begin("marks")
+        work = context.output.artefacts / "hashes"
+        marked = write_marks(context.engine, images, self.pictures, work, marks)
+        mark_files = own_files(marks, marked.files, AGAIN)
+        by_file = {int(file.path.stem): file for file in mark_files}
+        items = [(file, by_file.get(number)) for number, file in enumerate(images)]
+        cut, more = group_buckets(TEXTS_OF_COPY * marked["copies"]), (folder, context.config.max_texts)
+        grouping = Grouping(PAIRS, key_of, _write_copies, *cut, more=more)
+        marked.files.clear()  # they are no files of images
+        return marked + cogroup(context.engine, [Side(items, _rewrite, more=(folder, self.title))], grouping)
+
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
+        """Raise InputError if the table has none of the images, or different values for too many of them."""
+        if self.is_alone:
+            given_tables.require_found(self.pictures.table, 0, counted)
+            given_tables.require_own_rows(self.pictures.table, [self.pictures.column], 0, counted, config)
+
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
+        """Return the number of removed copies and, if no other step reports the table, how many images are in it."""
+        tables = [{"name": self.pictures.table.name, **given_tables.of_table(0, counted)}] if self.is_alone else []
+        return {"tables": tables} | super().facts(counted)
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        return f"one image of a picture, by {self.pictures}"
+
+
+def find_copies(options: GateOptions) -> Copies | None:
+    """Return the step, or None without --same-image."""
+    if options.same_image is None:
+        return None
+    pictures = given_tables.Pictures.named(options.same_image, options.tables).measured()
+    return Copies(pictures, not options.asks_of_single)
+
+
+def _rewrite(_: int, item: tuple[OwnFile, OwnFile | None], result: TaskResult, folder: StepFolder, rule: str) -> Rows:
+    """Write the images of a file that have no copies; yield the PAIRS of all other images.
+
+    `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the
+    pictures, the images that go, and all texts of images that have copies.
+    """
+    file, marks = item
+    marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
+    rows, copy_of, begin = marked["row"].to_numpy(), marked["copy_of"], 0
+    with folder.rewritten(file.path.name, result) as write:
+        for batch in batches(file, MATCHED_ROW_GROUP):
+            first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
+            is_copy = np.zeros(batch.num_rows, bool)
+            is_copy[rows[first:last] - begin] = True
+            copies = batch.filter(pa.array(is_copy))
+            goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
+            write(batch.filter(pa.array(~is_copy)), Gone.with_images(copies, goes, rule))
+            result.add("pictures", int((~goes).sum()))
+            result.add("removed", int(goes.sum()))
+            tally_texts(copies, np.ones(copies.num_rows, bool), "texts", result)
+            yield pairs_of(copies, copy_of[first:last])
+            begin += batch.num_rows
+
+
+def _write_copies(task: int, buckets: Iterator[Rows], result: TaskResult, folder: StepFolder, max_texts: int) -> None:
+    """Write the images that stay for copies, each with the texts of all its copies."""
+    path, grouped = folder.path / f"copies-{task:05d}.parquet", TaskResult()
+    images = images_of(buckets, max_texts, grouped)
+    result.add("passed", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
+    for language, texts in grouped.by_language("language.matched").items():
+        result.add("texts", -texts, language)  # kept texts are not removed
+
+
+def write_marks(
+    engine: Engine, images: Sequence[OwnFile], pictures: given_tables.Pictures, work: Path, folder: Path
+) -> TaskResult:
+    """Write the MARKS of each file of images that has copies to a file named by its number; return the result.
+
+    `copies` is the number of marks, `found` that of images in the table, and `differing` that of images with differing
+    rows there; the uid of one of these is noted too. `work` is a folder for intermediate files.
+    """
+    places = Places.of(row_counts(images))
+    cut = group_buckets(2 * places.rows)
+    rows, table = Side(images, read_images, places.rows, more=(_UID.name,)), pictures.table
+    sides = [rows, Side(table.files, pictures.read, places.rows)]
+    joining = Grouping(_JOINED, spread_keys, _with_values, *cut, more=(table.is_uid,))
+    marking = places.grouping(MARKS, _write_mark_files, folder)
+    if pictures.bits is None or pictures.distance is None:
+        grouping = Grouping(VALUES, _value_keys, each_bucket, *cut, more=(equal_images,))
+        return cogroup(engine, sides, joining, grouping, marking)
+    values = make_folder(work / VALUES_FOLDER)
+    storing = Grouping(VALUES, _value_keys, write_buckets, *cut, more=(values, VALUES, list))
+    counted = cogroup(engine, sides, joining, storing)
+    stored = [OwnFile(path, None, AGAIN) for path in part_files(values)]
+    names = {"file": "file", "row": "row", "uid": "uid", given_tables.VALUE.name: "key"}
+    search = NearCopies(engine, pictures.distance, pictures.bits, work)
+    return counted + search.mark(Side(stored, read_columns, places.rows, more=(names,)), marking)
+
+
+def _with_values(task: int, buckets: Iterator[Rows], result: TaskResult, is_uid: bool) -> Rows:
+    """Yield the images for which the table has a value, with the smallest one, as rows of VALUES.
+
+    Tally the images in the table and, if it has uids, those with different values.
+    """
+    for rows, groups in grouped(buckets):
+        group, number, values = groups.numbers, len(groups.starts), rows["value"]
+        is_image, has_value = (rows[name].is_valid().to_numpy(zero_copy_only=False) for name in ("file", "value"))
+        images, valued = np.flatnonzero(is_image), np.flatnonzero(has_value)
+        in_table, differs, chosen = np.zeros(number, bool), np.zeros(number, bool), np.full(number, -1)
+        in_table[group[~is_image]] = True
+        result.add("found.0", int(in_table[group[images]].sum()))
+        chosen[group[valued]] = valued
+        several = valued[np.bincount(group[valued], minlength=number)[group[valued]] > 1]
+        repeated = values.take(pa.array(several))
+        ranks = pc.rank(repeated, tiebreaker="dense").to_numpy()
+        in_order_of_values = several[np.lexsort((ranks, group[several]))[::-1]]
+        chosen[group[in_order_of_values]] = in_order_of_values  # the smallest of a group is assigned last
+        is_other = pc.not_equal(repeated, values.take(pa.array(chosen[group[several]])))
+        differs[group[several[is_other.to_numpy(zero_copy_only=False)]]] = True
+        if is_uid and len(differing := images[differs[group[images]]]):
+            result.add("differing.0", len(differing))
+            result.note("differing.0", pc.min(rows["uid"].take(pa.array(differing))).as_py())
+        images = images[chosen[group[images]] >= 0]
+        columns = [rows[name].take(pa.array(images)) for name in VALUES.names[:-1]]
+        yield pa.RecordBatch.from_arrays([*columns, values.take(pa.array(chosen[group[images]]))], schema=VALUES)
+
+
+def _value_keys(rows: pa.RecordBatch) -> np.ndarray:
+    return uid_hashes(rows["value"].view(pa.string())).view(np.uint64)
+
+
+def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield rows of MARKS for the images that share their value with others; the one with the smallest uid stays.
+
+    Any number of images may share a value, so images are stored on a disk until the smallest uid is known.
+    """
+    with Store() as store:
+        shared = _by_value(gather_reduced(_stored(rows, store), _by_value, BUCKET_BYTES))
+        shared = shared.filter(pc.greater(shared["size"], 1))
+        for data in store.take(0):
+            batch = rows_of_block(data, VALUES)
+            places = pc.index_in(batch["value"], value_set=shared["value"])
+            images, copy_of = batch.filter(places.is_valid()), shared["uid"].take(places.drop_null())
+            yield pa.RecordBatch.from_arrays([images["file"], images["row"], copy_of], schema=MARKS)
+
+
+def _stored(rows: Iterable[pa.RecordBatch], store: Store) -> Iterator[pa.RecordBatch]:
+    """Put rows of VALUES into a store; yield their values and uids as rows of _SIZES, each with size 1."""
+    for batch in gather_rows(rows, RUN_ROWS, RUN_BYTES):
+        store.add(0, packed(batch.serialize()).data, batch.nbytes)
+        sizes = pa.array(np.ones(batch.num_rows, np.int64))
+        yield pa.RecordBatch.from_arrays([batch["value"], batch["uid"], sizes], schema=_SIZES)
+
+
+def _by_value(held: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return one row of _SIZES for each value: the smallest uid, and the sum of the sizes."""
+    groups = pa.Table.from_batches(held, _SIZES).group_by("value", use_threads=False)
+    return one_batch(groups.aggregate([("uid", "min"), ("size", "sum")]).rename_columns(_SIZES.names))
+
+
+def _write_mark_files(task: int, buckets: Iterator[Rows], result: TaskResult, folder: Path) -> None:
+    """Write the marks of a task to one file for each file of images that has copies; tally them as `copies`."""
+    rows = rows_by_place(buckets)
+    for number in rows.files():
+        path = folder / f"{number}.parquet"
+        result.add("copies", add_file(result, path, MARKS, MATCHED_ROW_GROUP, rows.rest_of(number)))
+
+
+@dataclass(frozen=True)
+class Meaning(Step):
+    """The step: of the images of one meaning, one stays, as a table of semantic copies says."""
+
+    table: ImageTable
+    cosine: str | None  # the cosine that the first file states
+
+    def asks(self) -> dict[str, list[str]]:
+        """Return, for users, what the step asks of images: the name of the table of copies."""
+        return {"no copy in": [self.table.name]}
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
+        """Write the images that are no copies, and the copies whose leader is not among `images`."""
+        places = Places.of(row_counts(images))
+        buckets, tasks = group_buckets(2 * places.rows)
+        sides = [Side(images, read_images, places.rows), Side(self.table.files, self.read, places.rows)]
+        to_leaders = Grouping(_TO_LEADER, spread_keys, _to_copies, buckets, tasks)
+        to_copies = Grouping(_TO_COPY, spread_keys, _to_files, buckets, places.tasks_before(tasks))
+        rewriting = Rewriting([*images], RemovalByRows(self.title), folder)
+        return cogroup(context.engine, sides, to_leaders, to_copies, places.stage(_PLACES, rewriting.write))
+
+    def require(self, counted: TaskResult, config: CurationConfig) -> None:
+        """Raise InputError if the table has none of the images, or if a leader in it is itself a copy."""
+        name = self.table.name
+        if counted["rows"] and not counted["found"]:
+            raise InputError(
+                f"{name} has none of the matched images: its uids are not those of this run; cluster the pool of this "
+                "run (clip-cluster --texts pool --same-meaning)"
+            )
+        if counted["chained"]:
+            example = min(counted.noted("chained"))
+            raise InputError(
+                f"{name} names copies of copies ({counted['chained']:,}, such as {example}); give the table of one "
+                "clustering"
+            )
+
+    def facts(self, counted: TaskResult) -> dict[str, Any]:
+        """Return, for run.json, the number of images that are copies in the table, and the number of removed images."""
+        table = {"name": self.table.name, "found": counted["found"]}
+        return {"tables": [table]} | super().facts(counted)
+
+    def read(self, _: int, file: tuple[str, Version], tallies: Tallies) -> Rows:
+        """Yield the rows of a file of the table: KEY of the leader and, as the columns _COPY, KEY of the copy.
+
+        The rows are tallied. Rows without a leader, or with the image itself as leader, are left out.
+        """
+        for batch in self.table.read(file, ["copy_of"]):
+            try:
+                leaders = batch["copy_of"].cast(pa.string())
+            except pa.ArrowException:
+                raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
+            copies, uids = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
+            keys = key_columns(uids)
+            differs = pc.or_(*map(pc.not_equal, copies, keys))
+            names = [*KEY_NAMES, *(field.name for field in _COPY)]
+            rows = pa.RecordBatch.from_arrays([*keys, *copies], names).filter(differs)
+            tallies.add("rows", rows.num_rows)
+            yield rows
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")
+
+
+def find_meaning(options: GateOptions) -> Meaning | None:
+    """Return the step, or None without a table of semantic copies.
+
+    InputError if there are no such files, or if they have no column uid or copy_of.
+    """
+    if not options.same_meaning:
+        return None
+    table = ImageTable.find([table_in(str(path), "copies") for path in options.same_meaning], EXPECTED, "copy_of")
+    if not table.is_uid:
+        raise InputError(f"{paths_of(options.same_meaning)} has no column uid; expected {EXPECTED}")
+    with opened_parquet(*table.files[0]) as file:
+        stated = (file.schema.metadata or {}).get(COSINE)
+    return Meaning(table, stated and stated.decode(errors="replace"))
+
+
+def _to_copies(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+    """Yield images, and rows of the table by KEY of the copy, as rows of _TO_COPY.
+
+    `leads` says of an image whether it has copies, and of a row of the table whether its leader is among the images.
+    """
+    for rows, groups in grouped(buckets):
+        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
+        images = is_image[groups.order]
+        has_image, has_rows = (groups.reduced(np.logical_or, flags)[groups.numbers] for flags in (images, ~images))
+        of_images, of_table = (rows.filter(pa.array(mask)) for mask in (is_image, ~is_image))
+        columns = [*(of_images[field.name] for field in ROWS), pa.array(has_rows[is_image])]
+        yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
+        places = [pa.nulls(of_table.num_rows, field.type) for field in PLACE]
+        columns = [*(of_table[field.name] for field in _COPY), *places, pa.array(has_image[~is_image])]
+        yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
+
+
+def _to_files(task: int, buckets: Iterator[Rows], result: TaskResult) -> Rows:
+    """Yield the PLACE of each copy whose leader is among the images.
+
+    Tally copies in the table, and copies that are leaders.
+    """
+    for rows, groups in grouped(buckets):
+        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
+        leads = rows["leads"].to_numpy(zero_copy_only=False)
+        is_row, is_led = (groups.reduced(np.logical_or, mask[groups.order]) for mask in (~is_image, ~is_image & leads))
+        is_row, is_led = is_row[groups.numbers], is_led[groups.numbers]
+        result.add("found", int((is_image & is_row).sum()))
+        goes = is_image & is_led
+        chained = np.flatnonzero(goes & leads)
+        if len(chained):
+            result.add("chained", len(chained))
+            result.note("chained", spelled_key(rows, chained[0]))
+        yield rows.filter(pa.array(goes)).select(_PLACES.names)

@@ -1,0 +1,187 @@
+"""Rules over all images of a run: at most N images of a text, and at most N images of a registered domain.
+
+The step `domains` keeps, of each domain, the images with the smallest draws. A draw depends on seed and uid alone, so
+the choice does not depend on the order of rows. Tasks drop images over the limit before the images of a domain are
+grouped, so no task holds all images of a large domain.
+
+Texts that too many images have are removed by a check of texts. For each file of images, that check reads a file with
+the hashes of its repeated texts. Texts and domains are compared by a hash of 64 bits: among ten billion texts, none is
+likely to have the hash of one of a million repeated texts, and of a billion domains hardly two share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from curation.exclusion.lists import hosts, registered_domain
+from curation.image_ids import KEY_NAMES, uid_hashes
+from curation.plugins.gate.options import GateOptions
+from curation.plugins.gate.policies.policies import OF_DOMAINS
+from curation.plugins.gate.step import RemovalByRows, Rewriting, Step, StepFolder
+from curation.plugins.joins.uid_join import ROWS, read_images
+from curation.plugins.near_duplicates.copies import each_bucket
+from curation.schemas import MATCHED_ROW_GROUP
+from runtime.arrow import differs, gather_reduced, parts
+from runtime.buckets import BUCKET_BYTES, group_buckets
+from runtime.cogroup import PLACE, Grouping, Places, Rows, RowStream, Side, cogroup
+from runtime.draws import draws
+from runtime.errors import AGAIN
+from runtime.storage.own_files import OwnFile, own_files
+from runtime.storage.parquet import add_file, batches, read_table, row_counts
+from runtime.tallies import Tallies, TaskResult
+
+if TYPE_CHECKING:
+    from curation.run.request import Context
+
+PURPOSE = "domain"  # the name of the draw
+_DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *ROWS])
+TEXTS_OF_IMAGE = 2  # estimated texts per image
+_COUNTS = pa.schema([pa.field("hash", pa.uint64()), pa.field("images", pa.int64()), PLACE[0]])
+_FOUND = pa.schema([*PLACE, _COUNTS.field("hash")])
+_OF_FILE = pa.schema([_COUNTS.field("hash")])
+
+
+def _hash_of(rows: pa.RecordBatch) -> np.ndarray:
+    return rows.column(0).to_numpy()
+
+
+@dataclass(frozen=True)
+class Domains(Step):
+    """The step: at most a given number of images of each domain stay."""
+
+    most: int
+
+    def asks(self) -> dict[str, list[str]]:
+        """Return, for users, what the step asks of images: the rule with its number."""
+        return {"policy": [f"{OF_DOMAINS}:{self.most}"]}
+
+    def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
+        """Write, of each domain, the images with the smallest draws."""
+        draws, places = DomainDraws(self.most, context.config.seed), Places.of(row_counts(images))
+        buckets, tasks = group_buckets(places.rows)
+        drawn = Grouping(_DRAWN, _hash_of, draws.placed, buckets, places.tasks_before(tasks))
+        rewriting = Rewriting([*images], RemovalByRows(self.title, stay=True), folder)
+        side = Side(images, draws.read, places.rows, draws.smallest)
+        return cogroup(context.engine, [side], drawn, places.stage(pa.schema(PLACE), rewriting.write))
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        return f"at most {self.most:,} images of a registered domain"
+
+
+def find(options: GateOptions) -> Domains | None:
+    """Return the step, or None without a limit per domain."""
+    most = options.rules.number_of(OF_DOMAINS)
+    return Domains(most) if most else None
+
+
+@dataclass(frozen=True)
+class DomainDraws:
+    """Draws a number for each image, and keeps the `most` images of each domain with the smallest ones."""
+
+    most: int
+    seed: int
+
+    def read(self, number: int, file: OwnFile, tallies: Tallies) -> Rows:
+        """Yield the images of a file as rows of _DRAWN."""
+        for rows in read_images(number, file, tallies, "uid", "url"):
+            domains = uid_hashes(hosts(rows["url"], registered_domain)).view(np.uint64)
+            drawn = pa.array(draws(self.seed, PURPOSE, rows["uid"]))
+            columns = [pa.array(domains), drawn, *rows.columns[: len(ROWS)]]
+            yield pa.RecordBatch.from_arrays(columns, schema=_DRAWN)
+
+    def placed(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
+        """Yield the PLACE of each image that stays."""
+        for rows in chain.from_iterable(map(self.smallest, buckets)):
+            yield rows.select([field.name for field in PLACE])
+
+    def smallest(self, drawn: Iterable[pa.RecordBatch]) -> Rows:
+        """Yield, as one batch, the images of each domain that may stay; nothing without images."""
+        if held := gather_reduced(drawn, self._reduced, BUCKET_BYTES):
+            yield self._reduced(held)
+
+    def _reduced(self, held: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+        rows = pa.concat_batches(held)
+        keys = [rows[name].to_numpy() for name in (*reversed(KEY_NAMES), "draw", "domain")]
+        order = np.lexsort(keys)
+        is_new = differs(keys[-1][order])
+        rank = np.arange(len(order)) - np.flatnonzero(is_new)[np.cumsum(is_new) - 1]
+        return rows.take(pa.array(order[rank < self.most]))
+
+
+def repeated_rule(context: Context, images: Sequence[OwnFile], most: int) -> IsRepeated:
+    """Return the rule about texts that more than `most` images have, after a stage that counts the texts of all."""
+    folder, places = context.output.parts.begin("repeated"), Places.of(row_counts(images))
+    buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
+    more = repeated_in, most
+    counting = Grouping(_COUNTS, _hash_of, each_bucket, buckets, places.tasks_before(tasks), more)
+    writing = places.stage(_FOUND, _write_texts, folder, [file.path.name for file in images])
+    counted = cogroup(context.engine, [Side(images, _read_texts, places.rows)], counting, writing)
+    files = own_files(folder, counted.files, AGAIN)
+    return IsRepeated({file.path.name: file for file in files})
+
+
+@dataclass(frozen=True)
+class IsRepeated:
+    """The rule that repeated texts must go; `files` has the hashes of those of each file of images, by its name."""
+
+    files: Mapping[str, OwnFile]
+
+    def __call__(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+        """Return bool[text]: which texts, as their file states them before they are mended, are repeated ones."""
+        hashes, file = _hashes(parts(batch["stated"])[0]), batch.schema.metadata[b"file"].decode()
+        repeated = _opened(self.files[file]) if file in self.files else hashes[:0]
+        places = np.searchsorted(repeated, hashes)
+        out = places < len(repeated)
+        out[out] = repeated[places[out]] == hashes[out]
+        return out
+
+
+@lru_cache(maxsize=1)
+def _opened(file: OwnFile) -> np.ndarray:
+    return read_table(file)["hash"].to_numpy()
+
+
+def _hashes(texts: pa.StructArray) -> np.ndarray:
+    return uid_hashes(texts.field("text")).view(np.uint64)
+
+
+def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+    """Yield a row of _FOUND for each file and each of its texts that more than `most` images of all files have.
+
+    `bucket` has, for each of its texts, all rows of _COUNTS about it.
+    """
+    counts = pa.concat_batches([*bucket])
+    hashes = _hash_of(counts)
+    order = np.argsort(hashes)
+    starts = np.flatnonzero(differs(hashes[order]))
+    images = np.add.reduceat(counts["images"].to_numpy()[order], starts) if len(starts) else starts
+    is_repeated = np.repeat(images > most, np.diff(np.append(starts, len(order))))
+    repeated = counts.take(pa.array(order[is_repeated]))
+    row = pa.array(np.zeros(len(repeated), np.int64))  # no matter: the texts of a file are not told apart by image
+    yield pa.RecordBatch.from_arrays([repeated["file"], row, repeated["hash"]], schema=_FOUND)
+
+
+def _read_texts(number: int, file: OwnFile, tallies: Tallies) -> Rows:
+    """Yield, for each batch of images, how many have each text, as rows of _COUNTS; each text once an image."""
+    for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
+        hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
+        columns = [pa.array(values) for values in (hashes, counts, np.full(len(hashes), number, np.int32))]
+        yield pa.RecordBatch.from_arrays(columns, schema=_COUNTS)
+
+
+def _write_texts(number: int, rows: RowStream, folder: Path, names: Sequence[str]) -> TaskResult:
+    """Write the distinct hashes of the repeated texts of a file, ascending, unless it has none."""
+    result = TaskResult()
+    if held := [batch["hash"].to_numpy() for batch in rows.rest_of(number)]:
+        hashes = pa.RecordBatch.from_arrays([pa.array(np.unique(np.concatenate(held)))], schema=_OF_FILE)
+        add_file(result, folder / names[number], _OF_FILE, MATCHED_ROW_GROUP, [hashes])
+    return result

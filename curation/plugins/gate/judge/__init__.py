@@ -1,0 +1,1 @@
+"""The judge: which texts are junk or headlines, by a linear model."""

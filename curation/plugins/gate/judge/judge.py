@@ -1,0 +1,230 @@
+"""The judge: a linear model that tells junk and headlines from texts that describe their picture.
+
+It reads the text, the URL, and what the page states of the image (`kernels.features`); nothing is learnt of a host. A
+file of weights, as `tools/train_judge.py` writes it, makes a judge; judge.json is the one of this package.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.plugins.gate.kernels import features as kernels
+from curation.plugins.gate.kernels.url_paths import find_names
+from curation.plugins.gate.policies.image_rules import urls_of
+from curation.plugins.gate.policies.text_rules import letters
+from curation.plugins.gate.policies.word_tables import shared
+from curation.schemas import IMAGE_PLACES, JUDGEMENT, PAGE_KINDS
+from runtime.arrow import string_buffers
+from runtime.errors import InputError
+from runtime.messages import shortened
+from runtime.shipping import Shipped
+
+FORMAT = "clip-curation judge 1"
+OUTPUTS = ("junk", "headline")  # the columns of weights, and the names of the rules; what is left describes its picture
+_NAME_ONE = "name one that tools/train_judge.py wrote"
+_LARGEST = 4 << 20  # bytes of a file of weights
+_SHAPE = (1 << kernels.BITS, len(OUTPUTS))
+_SHIFTS = Counter[int]()  # bits of signals, by how far they are from their places in facts
+for _place, _bit in enumerate(IMAGE_PLACES.values()):
+    _SHIFTS[_bit.bit_length() - 1 - _place] += _bit
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Weights of features: int8[2**BITS, output], the size of one step of them, and the bias of each output.
+
+    `facts` is what the file says of the rows that the weights were learnt from.
+    """
+
+    weights: np.ndarray
+    step: float
+    bias: tuple[float, ...]
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Judge:
+        """Return the judge in a file of weights; InputError for a file that is none, or is damaged."""
+        try:
+            is_file = path.is_file()
+            content = _beginning(path) if is_file else b""
+        except OSError as error:
+            raise InputError(f"--judge {shortened(str(path))} cannot be read ({error.strerror}); {_NAME_ONE}") from None
+        if not is_file or len(content) > _LARGEST:
+            raise InputError(f"--judge {path} is no file of weights; {_NAME_ONE}")
+        return cls.parse(content, str(path))
+
+    @classmethod
+    def parse(cls, content: bytes, name: str) -> Judge:
+        """Return the judge that the content of a file means; `name` is that of the file, for messages."""
+        try:
+            stated = json.loads(content)
+            if stated["format"] != FORMAT:
+                raise ValueError(stated["format"])
+            if tuple(stated["outputs"]) != OUTPUTS:
+                raise ValueError(stated["outputs"])
+            step, bias = float(stated["step"]), tuple(map(float, stated["bias"]))
+            unpacked = zlib.decompressobj().decompress(base64.b64decode(stated["weights"]), _SHAPE[0] * _SHAPE[1] + 1)
+            weights = np.frombuffer(unpacked, np.int8).reshape(_SHAPE)
+            facts = dict(stated["learnt_from"])
+            is_whole = stated["digest"] == digest(weights, step, bias) and len(bias) == len(OUTPUTS)
+            if not is_whole or not np.isfinite([step, *bias]).all():
+                raise ValueError("digest")
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, zlib.error) as error:
+            raise InputError(
+                f"--judge {name} is no {FORMAT!r} with the outputs {' and '.join(OUTPUTS)} in this order, or is "
+                "damaged; write it again with tools/train_judge.py"
+            ) from error
+        return cls(weights, step, bias, facts)
+
+    def content(self) -> bytes:
+        """Return the content of a file that `parse` takes."""
+        stated = {
+            "format": FORMAT,
+            "outputs": OUTPUTS,
+            "learnt_from": dict(self.facts),
+            "step": self.step,
+            "bias": self.bias,
+            "digest": self.digest,
+            "weights": base64.b64encode(zlib.compress(self.weights.tobytes(), 9)).decode(),
+        }
+        return (json.dumps(stated, indent=1) + "\n").encode()
+
+    @cached_property
+    def packed(self) -> np.ndarray:
+        """The weights of both outputs in one number each, as `score_texts` adds them."""
+        return self.weights.astype(np.int32) @ np.array([kernels.PACKED, 1], np.int32)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what decides on scores."""
+        return digest(self.weights, self.step, self.bias)
+
+    def probabilities(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+        """Return float64[text, output]: how probably each text of a MATCHED batch is junk, and a headline.
+
+        `texts` are candidates of images, and `images` has the row of each text's image. Rules share the last result.
+        """
+        return _probabilities(texts, images, batch, self)
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LARGEST + 1)
+
+
+def digest(weights: np.ndarray, step: float, bias: tuple[float, ...]) -> str:
+    """Return the SHA-256 of weights, step and bias, and of the order of the outputs, which they are in."""
+    return hashlib.sha256(weights.tobytes() + repr((OUTPUTS, step, bias)).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def standard() -> Judge:
+    """Return the judge of this package."""
+    return Judge.parse(files("curation.plugins.gate.judge").joinpath("judge.json").read_bytes(), "judge.json")
+
+
+@dataclass(frozen=True)
+class IsJudged:
+    """The rule that a text must go if an output is as probable as `percent` %, or more; `weights` None: `standard`."""
+
+    output: str
+    percent: int
+    weights: Shipped | None = None
+
+    @property
+    def judge(self) -> Judge:
+        """The judge, in a worker."""
+        return self.weights.opened(Judge.read) if self.weights else standard()
+
+    def __call__(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+        """Return bool[text]: which texts of a batch must go."""
+        return self.probabilities(texts, images, batch) >= self.percent / 100
+
+    def probabilities(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+        """Return float64[text]: how probable the output is."""
+        return self.judge.probabilities(texts, images, batch)[:, OUTPUTS.index(self.output)]
+
+
+def is_junk(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, percent: int) -> np.ndarray:
+    """Return bool[text]: which texts are junk with a probability of `percent` % or more."""
+    return IsJudged("junk", percent)(texts, images, batch)
+
+
+def is_headline(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, percent: int) -> np.ndarray:
+    """Return bool[text]: which texts are headlines, likewise."""
+    return IsJudged("headline", percent)(texts, images, batch)
+
+
+def judgement(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> pa.StructArray:
+    """Return, for the manifest, the probabilities that the judge of this package gives to texts."""
+    probable = standard().probabilities(texts, images, batch).astype(np.float32)
+    return pa.StructArray.from_arrays([*map(pa.array, probable.T.copy())], fields=list(JUDGEMENT))
+
+
+@shared
+def _probabilities(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, judge: Judge) -> np.ndarray:
+    _, _, sums = judged(texts, images, batch, judge.packed, 1)
+    odds = np.exp(np.clip(judge.step * sums + np.array(judge.bias)[:, None], -50, 50))
+    return (odds / (1 + odds.sum(axis=0))).T
+
+
+def judged(
+    texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, weights: np.ndarray, rows: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return numbers of features, `rows` rows of features, and sums of weights of texts, as `score_texts` sets them."""
+    offsets, data, paths = urls_of(batch)
+    names = np.empty((batch.num_rows, 3), np.int64)
+    find_names(data, paths, names)
+    text_offsets, text_data = string_buffers(texts.field("text"))
+    numbers_of_kinds = pc.index_in(texts.field("kind"), pa.array(PAGE_KINDS))
+    kinds = numbers_of_kinds.fill_null(len(PAGE_KINDS)).cast(pa.int64()).to_numpy()
+    stated_offsets, stated = string_buffers(texts.field("page_url"))
+    page_offsets, pages = string_buffers(batch["page_url"])
+    of_pages = (stated, stated_offsets, pages, page_offsets, facts_of(batch), classes())
+    counts, sums = np.empty(len(texts), np.int64), np.empty((len(OUTPUTS), len(texts)), np.int64)
+    numbers = np.empty((rows, kernels.MAX_FEATURES), np.uint16)
+    of_texts = (text_data, text_offsets, kinds, images, data, paths, names)
+    kernels.score_texts(*of_texts, *of_pages, weights, *np.empty((2, 32), np.uint64), counts, numbers, sums)
+    return counts, numbers, sums
+
+
+def facts_of(batch: pa.RecordBatch) -> np.ndarray:
+    """Return what the pages of images state, int64[4, image], as `add_facts` reads it."""
+    facts = np.zeros((4, batch.num_rows), np.int64)
+    signals = batch["signals"].fill_null(0).to_numpy()
+    for shift, bits in _SHIFTS.items():
+        facts[kernels.PLACES_OF] |= (signals & bits) >> shift
+    facts[kernels.WIDTH_OF] = batch["stated_width"].fill_null(-1).to_numpy()
+    facts[kernels.HEIGHT_OF] = batch["stated_height"].fill_null(-1).to_numpy()
+    shown = batch["shown"].fill_null(0).to_numpy()
+    facts[kernels.SHOWN_OF] = np.where(shown > 0, shown, -1)
+    return facts
+
+
+@lru_cache(maxsize=1)
+def classes() -> np.ndarray:
+    """Return the class of each character, int32[LETTERS], as `letters` has it, with UPPER added for a capital."""
+    is_capital = np.array([unicodedata.category(chr(code)) in ("Lu", "Lt") for code in range(len(letters()))])
+    is_letter = (letters() != kernels.APART) & (letters() != kernels.MARK)
+    return (letters() + kernels.UPPER * (is_capital & is_letter)).astype(np.int32)
+
+
+def features(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> list[np.ndarray]:
+    """Return the features of each text of a MATCHED batch, as sorted numbers, uint16; one may be there twice."""
+    counts, numbers, _ = judged(texts, images, batch, np.zeros(_SHAPE[0], np.int32), len(texts))
+    return [np.sort(row[:count]) for row, count in zip(numbers, counts, strict=True)]

@@ -1,0 +1,1 @@
+"""Policies: rules for images and texts, chosen by name."""

@@ -1,0 +1,121 @@
+"""What the rules of `policies` check of single images: words of URLs, stated sizes and licences.
+
+The function of a rule takes a MATCHED batch, and returns a mask of the images that must go. Media archives are exempt
+from some rules: their pictures have a subject also where they are drawings, logos, or on many pages.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.licences import MASK, bits_of
+from curation.plugins.gate.kernels import urls as kernels
+from curation.plugins.gate.kernels.url_paths import find_paths
+from curation.plugins.gate.policies.word_tables import WordTable, rows_in, shared, word_key
+from curation.schemas import HOST_SIGNALS, SIGNALS
+from runtime.arrow import string_buffers
+
+ARCHIVES = (
+    "wikimedia.org",
+    "wikipedia.org",
+    "openclipart.org",
+    "freesvg.org",
+    "publicdomainvectors.org",
+    "svgsilh.com",
+)
+_HOSTS = rf"\A[a-z+.-]+://(?:[^/?#]*[.])?(?:{'|'.join(map(re.escape, ARCHIVES))})(?:[:/?#]|\z)"
+OF_HOSTS = ("robots", "content_signal", "ai_txt")  # rules that only --robots feeds
+# Where words of url_words.csv count, by the name of the place there.
+PLACES = {
+    "any": kernels.ANY,  # in the name of the file
+    "edge": kernels.EDGE,  # first or last in a short name
+    "only": kernels.ONLY,  # in a name of listed words only
+    "beside": kernels.BESIDE,  # these may stand beside others
+    "folder": kernels.FOLDER,  # in the name of a folder, if that has listed words only
+    "folders": kernels.FOLDERS,  # last in the name of a folder
+    "no": kernels.NO,  # before one of the next kind
+    "picture": kernels.PICTURE,
+    "host": kernels.HOST,  # a host with all that are below it: its only place
+}
+# Ratios that pages state in place of sizes: of width and height.
+RATIOS = ((16, 9), (4, 3), (3, 2), (5, 4), (2, 1), (16, 10), (21, 9), (9, 16), (3, 4), (2, 3), (4, 5), (1, 2))
+_RATIOS = pa.array([width * 1000 + height for width, height in RATIOS], pa.int32())
+
+
+class Urls(NamedTuple):
+    """The URLs of images: the offset of each, the bytes of all (`data`), and `paths`.
+
+    paths: int64[image, 2], the begin of the host and the end of the path in `data`.
+    """
+
+    offsets: np.ndarray
+    data: np.ndarray
+    paths: np.ndarray
+
+
+@shared
+def urls_of(batch: pa.RecordBatch) -> Urls:
+    """Return the URLs of a MATCHED batch, with the bounds of their hosts and paths."""
+    offsets, data = string_buffers(batch["url"])
+    paths = np.empty((batch.num_rows, 2), np.int64)
+    find_paths(data, offsets, paths)
+    return Urls(offsets, data, paths)
+
+
+def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    """Return the mask `images`, bool[image], without the images whose host is one of ARCHIVES or a subdomain of one."""
+    urls = batch["url"].filter(pa.array(images))
+    archived = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
+    out = images.copy()
+    out[images] = ~archived.to_numpy(zero_copy_only=False)
+    return out
+
+
+def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    """Return bool[image]: which images have the signal `name` of SIGNALS or HOST_SIGNALS; none if signals are null."""
+    return _signals(batch) & (SIGNALS | HOST_SIGNALS)[name] != 0
+
+
+def has_other_licence(batch: pa.RecordBatch, number: str) -> np.ndarray:
+    """Return which images have no stated licence, or a stated one that is not named in `number`, as in "cc0,cc-by"."""
+    stated = _signals(batch) & MASK
+    return (stated == 0) | (stated & ~bits_of(number) != 0)
+
+
+def _signals(batch: pa.RecordBatch) -> np.ndarray:
+    return batch["signals"].fill_null(0).to_numpy()
+
+
+def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
+    """Return which images outside ARCHIVES have a listed host, or a file or folder named by words of `url_words`."""
+    _, data, paths = urls_of(batch)
+    out = np.empty(batch.num_rows, bool)
+    kernels.find_url_words(data, paths, *_url_table(), out)
+    return outside_archives(out, batch)
+
+
+def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
+    """Return which images have a stated width or height below `number` pixels; one without a stated size has none.
+
+    Two numbers that are a ratio, such as 16 by 9, are no size.
+    """
+    sides = batch["stated_width"], batch["stated_height"]
+    is_small = pc.less(pc.min_element_wise(*sides), number).fill_null(False)
+    is_ratio = pc.is_in(pc.add(pc.multiply(sides[0].fill_null(0), 1000), sides[1].fill_null(0)), _RATIOS)
+    return pc.and_not(is_small, is_ratio).to_numpy(zero_copy_only=False)
+
+
+def url_words() -> dict[str, int]:
+    """Return the words and hosts of url_words.csv, each with the bits of the PLACES where it counts."""
+    return {row["word"]: sum(int(PLACES[place]) for place in row["places"].split()) for row in rows_in("url_words.csv")}
+
+
+@lru_cache(maxsize=1)
+def _url_table() -> WordTable:
+    return WordTable.of(
+        {word_key(word.encode()[:: -1 if "." in word else 1]): flags for word, flags in url_words().items()}
+    )

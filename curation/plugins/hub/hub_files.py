@@ -1,0 +1,215 @@
+"""Read files of the Hugging Face Hub: a revision is resolved to its commit once, and answers are compared.
+
+At a commit nothing changes, so a file is looked up once in a process.
+"""
+
+import logging
+import re
+from functools import cache
+from http import HTTPStatus
+from operator import itemgetter
+from typing import Any
+
+from fsspec.spec import AbstractBufferedFile
+from huggingface_hub import HfFileSystem, HfFileSystemFile, constants, get_session
+from huggingface_hub.hf_api import RepoFile, RepoFolder
+from huggingface_hub.utils import hf_raise_for_status
+
+from curation.plugins.hub.answers import (
+    COMMIT,
+    answer,
+    api,
+    body_of,
+    headers,
+    malformed,
+    possible,
+    require_commit,
+    tree,
+)
+from runtime.errors import InputError
+from runtime.messages import quoted, shortened
+from runtime.storage.listing import LOOKS
+
+log = logging.getLogger(__name__)
+
+Info = dict[str, Any]
+# hf://datasets/OWNER/NAME[@REVISION][/PATH]; a revision with slashes is escaped, but for pull requests and conversions.
+_NAME = re.compile(
+    r"(?P<kind>datasets|spaces)/(?P<repository>[^/@]+/[^/@]+)"
+    r"(?:@(?P<revision>refs/(?:pr/\d+|convert/[\w.-]+)|[^/]+))?(?:/(?P<path>.*))?"
+)
+_infos: dict[str, Info | None] = {}  # by name, of files at commits; None: there is no such file
+
+
+class NoDataset(InputError, FileNotFoundError):
+    """An address names no dataset, as that of an owner does, so there are no files."""
+
+
+class HubFiles(HfFileSystem):
+    """The client's file system, whose files at a commit are looked up once and whose answers are compared."""
+
+    def pinned(self, name: str) -> str:
+        """Return the name of files at the commit to which its revision, or the branch `main`, leads now.
+
+        A revision is resolved once in a process. InputError if the Hub has no such dataset or revision.
+        """
+        name = self._strip_protocol(name)
+        parts = _NAME.fullmatch(name)
+        if parts is None:
+            address = shortened(f"hf://{name}")
+            raise NoDataset(f"{address} names no dataset; expected hf://datasets/OWNER/NAME[@REVISION][/PATH]")
+        if COMMIT.fullmatch(parts["revision"] or ""):
+            return name
+        repository, kind = parts["repository"], parts["kind"]
+        commit = _commit(kind, repository, (parts["revision"] or "main").replace("%2F", "/"))
+        return "/".join(filter(None, [f"{kind}/{repository}@{commit}", parts["path"]]))
+
+    def info(self, path: str, **options: Any) -> Info:
+        """Return what the Hub says of a file or folder; it is asked once."""
+        name = self.pinned(path).rstrip("/")
+        parts = _at_commit(name)
+        if parts is None or not parts["path"]:
+            return {"name": name, "size": 0, "type": "directory"}
+        if name not in _infos:
+            _infos[name] = _looked_up(name, parts)
+        if (info := _infos[name]) is None:
+            raise FileNotFoundError(f"hf://{shortened(name)} does not exist")
+        return info
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> list:
+        """Return what is in a folder, or the file itself; FileNotFoundError if there is neither."""
+        info = self.info(path)
+        infos = [info] if info["type"] == "file" else _listed(info["name"], recursive=False)
+        return infos if detail else [info["name"] for info in infos]
+
+    def find(
+        self, path: str, maxdepth: int | None = None, withdirs: bool = False, detail: bool = False, **options: Any
+    ) -> list[str] | dict[str, Info]:
+        """Return the files below a folder, as fsspec says; they are not asked for again."""
+        try:
+            info = self.info(path)
+        except FileNotFoundError:
+            return {} if detail else []
+        folder = info["name"]
+        listed = [info] if info["type"] == "file" else [info, *_listed(folder, recursive=maxdepth != 1)]
+        infos = {}
+        for info in sorted(listed, key=itemgetter("name")):
+            depth = info["name"].count("/") - folder.count("/")
+            if (withdirs or info["type"] == "file") and (maxdepth is None or depth <= maxdepth):
+                infos[info["name"]] = info
+        return infos if detail else [*infos]
+
+    def _repo_and_revision_exist(
+        self, repo_type: str, repo_id: str, revision: str | None
+    ) -> tuple[bool, Exception | None]:
+        """Return that a commit exists, which the answers to later requests show; look up other revisions."""
+        if COMMIT.fullmatch(revision or ""):
+            return True, None
+        return super()._repo_and_revision_exist(repo_type, repo_id, revision)
+
+    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **options: Any) -> AbstractBufferedFile:
+        if mode == "rb" and block_size != 0:
+            return HubFile(self, path, mode=mode, **options)
+        return super()._open(path, mode, block_size, **options)
+
+
+class HubFile(HfFileSystemFile):
+    """A file of the Hub that is being read; answers with other bytes than the listed ones are refused."""
+
+    def read(self, length: int = -1) -> bytes:
+        """Return bytes of the file; all in one request, if `length` is negative."""
+        return AbstractBufferedFile.read(self, length)
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return answer(f"hf://{self.path}", lambda: self._range(start, min(end, self.size)))
+
+    def _range(self, start: int, end: int) -> bytes:
+        asked = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+        timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+        with get_session().stream("GET", self.url(), headers=headers() | asked, timeout=timeout) as response:
+            if response.status_code >= HTTPStatus.BAD_REQUEST:
+                response.read()
+            hf_raise_for_status(response)
+            self._require_same(response)
+            if response.status_code != HTTPStatus.PARTIAL_CONTENT:
+                raise InputError(
+                    f"{shortened(f'hf://{self.path}')} is on a server that sends whole files only; copy it to this "
+                    "machine"
+                )
+            part = response.headers.get("Content-Range", "")
+            if not part.startswith(f"bytes {start}-{end - 1}/"):
+                raise ConnectionError(f"{quoted(part) or 'an unknown part'} came, not bytes {start}-{end - 1}")
+            body = body_of(response, end - start)
+        if len(body) != end - start:
+            raise ConnectionError(f"{len(body):,} bytes came, of {end - start:,}")
+        return body
+
+    def _require_same(self, response: Any) -> None:
+        """Raise InputError if a response says that it is of another file, or commit, than was listed."""
+        stated = {
+            name.lower(): value for reply in (response, *response.history) for name, value in reply.headers.items()
+        }
+        etag = stated.get("x-linked-etag", "" if response.history else stated.get("etag", ""))
+        for what, value, listed in (
+            ("ETag", etag.removeprefix("W/").strip('"'), self.details.get("etag")),
+            ("commit", stated.get("x-repo-commit"), (_at_commit(self.path) or {"revision": None})["revision"]),
+        ):
+            if value and listed and value != listed:
+                raise InputError(
+                    f"hf://{self.path} is another file than was listed (its {what} is {value}, not {listed})"
+                )
+
+
+def _at_commit(name: str) -> re.Match | None:
+    """Return the parts of a name whose revision is a commit; None for others."""
+    parts = _NAME.fullmatch(name)
+    return parts if parts and COMMIT.fullmatch(parts["revision"] or "") else None
+
+
+def _looked_up(name: str, parts: re.Match) -> Info | None:
+    """Ask the Hub for a file or folder at a commit; return None if there is none."""
+    address, path = f"hf://{name}", parts["path"]
+
+    def entries() -> list[RepoFile | RepoFolder]:
+        kind = parts["kind"].removesuffix("s")
+        answered = api().get_paths_info(parts["repository"], [path], revision=parts["revision"], repo_type=kind)
+        return [possible(address, entry) for entry in answered]
+
+    listed = answer(address, entries, LOOKS)
+    if not listed:
+        return None
+    if [entry.path for entry in listed] != [path]:
+        raise malformed(address, f"it is about {quoted(listed[0].path)}")
+    return _info(name, listed[0])
+
+
+def _listed(folder: str, recursive: bool) -> list[Info]:
+    """Return what is in a folder at a commit, or all below it; none of it is asked for again."""
+    parts = _NAME.fullmatch(folder)
+    assert parts is not None  # it is a name that was pinned
+    entries = tree(parts["kind"], parts["repository"], parts["revision"], parts["path"] or "", recursive)
+    root = f"{parts['kind']}/{parts['repository']}@{parts['revision']}"
+    infos = {f"{root}/{entry.path}": _info(f"{root}/{entry.path}", entry) for entry in entries}
+    _infos.update(infos)
+    return [*infos.values()]
+
+
+def _info(name: str, entry: RepoFile | RepoFolder) -> Info:
+    """Return what fsspec says of a file or folder; the ETag of a file, a SHA-256 or Git's hash, is the Hub's own."""
+    if isinstance(entry, RepoFile):
+        etag = entry.lfs.sha256 if entry.lfs else entry.blob_id
+        return {"name": name, "size": entry.size, "type": "file", "etag": etag}
+    return {"name": name, "size": 0, "type": "directory"}
+
+
+@cache
+def _commit(kind: str, repository: str, revision: str) -> str:
+    """Return the commit to which a revision leads now, and say so, as it may move."""
+    address = f"hf://{kind}/{repository}@{revision}"
+    one = kind.removesuffix("s")
+    about = answer(address, lambda: api().repo_info(repository, revision=revision, repo_type=one), LOOKS)
+    if about.sha is None:
+        raise InputError(f"{shortened(address)} has no commit; give a dataset with files")
+    commit = require_commit(address, about.sha)
+    log.info("%s may move; its commit now is %s", shortened(address), commit)
+    return commit

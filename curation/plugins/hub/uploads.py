@@ -1,0 +1,198 @@
+"""Flags that upload a finished folder to a dataset of the Hugging Face Hub, and the upload itself.
+
+Files that are there already are not sent again, so an interrupted upload goes on. Nothing becomes public unasked, and
+no file that others wrote is replaced or deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from glob import escape
+from hashlib import sha1, sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.arguments import Parser
+from runtime.errors import InputError
+from runtime.packages import require_packages
+from runtime.storage.checksums import content_digest
+from runtime.storage.paths import absolute, files_below, is_url
+from runtime.storage.scratch import scratch
+from runtime.terminal import print_result
+from runtime.wording import counted
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+FORM = "huggingface"  # the format of exports that the Hub shows
+CARD = "README.md"
+RECORD = ".clip-curation-upload.json"  # in the dataset: the digests of all files of the last upload
+_BESIDE = {RECORD, ".gitattributes"}  # files that no upload is asked for; the second one is the Hub's
+
+
+def add(parser: Parser) -> None:
+    """Add the flags of an upload to a command."""
+    group = parser.add_argument_group("the Hugging Face Hub (extra `hf`)")
+    upload = (
+        "then upload it to this dataset, which is made if need be; --overwrite replaces files there that an earlier "
+        "upload wrote, and no others"
+    )
+    group.add_argument("--upload", metavar="OWNER/NAME", help=upload)
+    private = "a dataset that others do not see: the default, and a public one is refused"
+    group.add_argument("--private", dest="public", action="store_false", default=False, help=private)
+    group.add_argument("--public", action="store_true", help="a dataset that all see")
+    if parser.get_default("overwrite") is None:
+        group.add_argument("--overwrite", action="store_true", help="replace what an earlier --upload wrote")
+
+
+def require(args: Namespace) -> None:
+    """Raise InputError if an upload is asked for that cannot begin: before anything is made for it."""
+    if args.upload is None:
+        return
+    if getattr(args, "format", FORM) != FORM:
+        raise InputError(f"--upload sends a folder for the Hub, which --format {FORM} writes; {args.format} is another")
+    if not _NAME.fullmatch(args.upload):
+        raise InputError(f"--upload is {args.upload}; expected OWNER/NAME of a dataset")
+    if is_url(absolute(args.output)):
+        raise InputError(f"--upload sends a local folder, and --output is {args.output}; give a local one")
+    require_packages(["huggingface_hub"])
+    from huggingface_hub import get_token  # here, as the package may be missing
+
+    if get_token() is None:
+        raise InputError("an upload needs a token that may write; log in by `hf auth login`, or set HF_TOKEN")
+
+
+def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list[str] | None = None) -> None:
+    """Upload the folder --output, or the files `names` of it, to the dataset --upload, if given, and say so.
+
+    `beside` has more files, by name. InputError if a file is not as it was written, or the dataset holds others.
+    """
+    if args.upload is None:
+        return
+    from huggingface_hub.utils import disable_progress_bars
+
+    from curation.plugins.hub.answers import answer, api
+    from runtime.folders.verify import verify  # here, as it takes long to import
+
+    folder, address = Path(args.output), f"hf://datasets/{args.upload}"
+    verify(folder)
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    with scratch() as staged:
+        for name in names or sorted(files_below(folder)):
+            (staged / name).parent.mkdir(parents=True, exist_ok=True)
+            (staged / name).symlink_to((folder / name).absolute())
+        for name, text in (beside or {}).items():
+            (staged / name).write_text(text, encoding="utf-8")
+        sending = Sending(api(), args.upload, staged, args.public, args.overwrite)
+        commit = answer(address, sending)
+    seen = "public" if args.public else "private"
+    stay = f"; {counted(len(sending.stay), 'other file')} there stayed" if sending.stay else ""
+    print_result(f"{counted(len(sending.digests), 'file')} in {address}@{commit} ({seen}){stay}")
+
+
+class Sending:
+    """A call sends the files of a folder to a dataset, and returns the commit that has them.
+
+    Beside them it sends RECORD, which has the digests of all files of the upload, so that a later upload knows them.
+    `stay` are the paths of files there that no upload has written.
+    """
+
+    def __init__(self, api: HfApi, name: str, folder: Path, is_public: bool, overwrite: bool):
+        self.api, self.name, self.folder = api, name, folder
+        self.address = f"hf://datasets/{name}"
+        self.is_public, self.overwrite = is_public, overwrite
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        self.digests = {path.relative_to(folder).as_posix(): _digests(path) for path in files}
+        record = json.dumps({"files": self.digests}, indent=1)
+        (folder / RECORD).write_text(record, encoding="utf-8")
+        self.stay: list[str] = []
+
+    def __call__(self) -> str:
+        from curation.plugins.hub.answers import require_commit  # here, as in `require`
+
+        parent = self._claimed()
+        gone = self._replaced(parent)
+        try:
+            commit = self.api.upload_folder(
+                repo_id=self.name,
+                folder_path=self.folder,
+                repo_type="dataset",
+                parent_commit=parent,
+                delete_patterns=[escape(path) for path in gone] or None,
+                commit_message="Upload by clip-curation",
+            )
+        except RuntimeError as error:  # of a file
+            raise error.__cause__ or error from None
+        except ValueError as error:
+            if CARD in str(error):  # the Hub refuses what the card says
+                raise InputError(f"{self.address}: {' '.join(str(error).split())}") from None
+            raise
+        there = self._there(require_commit(self.address, commit.oid))
+        for path, digests in self.digests.items():
+            if path not in there or not _is_same(there[path], digests):
+                raise InputError(f"{self.address} holds another {path} than was sent; upload it again")
+        return commit.oid
+
+    def _claimed(self) -> str | None:
+        """Return the commit of the dataset, which is made if there is none; InputError if others may see it unasked."""
+        from curation.plugins.hub.answers import malformed, require_commit  # here, as in `require`
+
+        if not self.api.repo_exists(self.name, repo_type="dataset"):
+            self.api.create_repo(self.name, repo_type="dataset", private=not self.is_public, exist_ok=True)
+        about = self.api.repo_info(self.name, repo_type="dataset")
+        if not isinstance(about.private, bool):
+            raise malformed(self.address, "it does not say whether the dataset is private")
+        if about.private == self.is_public:
+            now, wanted = ("private", "--private") if about.private else ("public", "--public")
+            raise InputError(f"{self.address} is {now}; give {wanted}, or another dataset (--upload)")
+        return about.sha if about.sha is None else require_commit(self.address, about.sha)
+
+    def _replaced(self, parent: str | None) -> list[str]:
+        """Return the files of an earlier upload that this one has no more; InputError if it may not replace others."""
+        there = self._there(parent)
+        others = [path for path, file in there.items() if not _is_same(file, self.digests.get(path))]
+        if others and not self.overwrite:
+            fault = f"{self.address} holds {counted(len(others), 'other file')}, such as {others[0]}"
+            raise InputError(f"{fault}; give another dataset, or replace what an earlier upload wrote by --overwrite")
+        recorded = self._recorded(parent) if others else {}
+        self.stay = [path for path in others if not _is_same(there[path], recorded.get(path))]
+        if foreign := [path for path in self.stay if path in self.digests]:
+            fault = f"{self.address} holds another {foreign[0]}, which no upload of this program wrote"
+            raise InputError(f"{fault}; give another dataset, or delete the file there")
+        return [path for path in others if path not in self.digests and path not in self.stay]
+
+    def _recorded(self, parent: str | None) -> dict[str, list[str]]:
+        """Return the digests of the files of an earlier upload, by path; none if RECORD is missing or damaged."""
+        from curation.plugins.hub.hub_files import HubFiles  # here, as in `require`
+
+        try:
+            content = HubFiles().cat_file(f"{self.address}@{parent}/{RECORD}")
+        except FileNotFoundError:
+            return {}
+        try:
+            return {path: [*map(str, digests)] for path, digests in json.loads(content)["files"].items()}
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            return {}
+
+    def _there(self, commit: str | None) -> dict[str, RepoFile]:
+        from curation.plugins.hub.answers import tree  # here, as in `require`
+
+        listed = [] if commit is None else tree("datasets", self.name, commit)
+        return {file.path: file for file in listed if hasattr(file, "blob_id") and file.path not in _BESIDE}
+
+
+def _digests(path: Path) -> list[str]:
+    """Return the digests by which the Hub knows a file: SHA-256 if it stores it apart, and Git's."""
+    return [content_digest(path, sha256()), content_digest(path, sha1(b"blob %d\0" % path.stat().st_size))]
+
+
+def _is_same(there: RepoFile, digests: list[str] | None) -> bool:
+    """Say whether a file of a dataset has these digests."""
+    return digests is not None and (there.lfs.sha256 if there.lfs else there.blob_id) in digests
