@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from curation.balancing.thresholds import threshold as threshold
     from curation.config import CurationConfig as CurationConfig
     from curation.image_ids import uids as uids
-    from curation.matching import Matcher as Matcher
-    from curation.matching import Matching as Matching
+    from curation.matching.matcher import Matcher as Matcher
+    from curation.matching.matching import Matching as Matching
     from curation.plugins import online as online
     from curation.plugins.annotations import captions as captions
     from curation.plugins.annotations import clusters as clusters
@@ -46,8 +46,8 @@ _MODULES = {
     "EntryCounts": "curation.balancing.thresholds",
     "GateOptions": "curation.plugins.gate.options",
     "InputError": "runtime.errors",
-    "Matcher": "curation.matching",
-    "Matching": "curation.matching",
+    "Matcher": "curation.matching.matcher",
+    "Matching": "curation.matching.matching",
     "Options": "curation.run.request",
     "Results": "curation.run.results",
     "Thresholds": "curation.balancing.thresholds",

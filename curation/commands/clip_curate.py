@@ -11,7 +11,7 @@ from typing import Any
 from curation.commands.flags import add_exclude, add_language_rules
 from curation.config import CurationConfig
 from curation.inputs.tables.columns import TableOptions
-from curation.inputs.tables.lines import DIALECTS
+from curation.inputs.tables.dialects import DIALECTS
 from curation.report import warnings
 from curation.report.page import summary
 from curation.run.pipeline import curate

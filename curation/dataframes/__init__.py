@@ -26,7 +26,7 @@ from curation.dataframes import partitions
 from curation.exclusion import Exclusion
 from curation.inputs.tables.columns import FIELD, TableOptions
 from curation.language.engines import Identifier
-from curation.matching import matchers_of
+from curation.matching.finders import matchers_of
 from curation.run import warm
 from curation.run.catalog import pair_columns, require_columns, selected
 from curation.run.request import entries_for

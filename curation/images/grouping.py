@@ -33,7 +33,7 @@ from runtime.storage.parquet import add_file
 from runtime.tallies import Tallies, TaskResult
 
 if TYPE_CHECKING:
-    from curation.matching import Matching
+    from curation.matching.matching import Matching
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20

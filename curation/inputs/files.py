@@ -24,8 +24,9 @@ from curation.inputs.crawl import warc, wat
 from curation.inputs.tables import parquet_tables as parquet
 from curation.inputs.tables import text
 from curation.inputs.tables.columns import GIVEN, Glance, TableOptions, crawl_files, is_crawl
-from curation.inputs.tables.lines import DIALECTS, PACKINGS, PARQUET, signature_of, unpack
+from curation.inputs.tables.dialects import DIALECTS
 from curation.inputs.tables.parquet_tables import KindOf, kind_of_table, require_no_table
+from curation.inputs.tables.signatures import PACKINGS, PARQUET, signature_of, unpack
 from curation.schemas import CANDIDATES
 from runtime.arrow import gather
 from runtime.buckets import BUCKET_ROWS, MOST_BUCKETS, buckets_for

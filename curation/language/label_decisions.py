@@ -13,21 +13,25 @@ model sure of a wrong language.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.config import DOUBTFUL_SCORE, SURE_SCORE, CurationConfig
+from curation.config import DOUBTFUL_SCORE, MAX_TEXT_LENGTH, SURE_SCORE, CurationConfig
+from curation.inputs.candidates import BATCH_ROWS
+from curation.inputs.limits import shorter
 from curation.kernels.fasttext.losses import MAX_SCORE_FACTOR
 from curation.kernels.texts import find_bits
 from curation.language.engines import Answers, Identifier, code_of_label
 from curation.language.text_kinds import KINDS, can_write, is_foreign, text_kinds
+from curation.schemas import LABELS
+from curation.url_hosts import hosts
 from metadata.languages import OTHER
 from metadata.rules import CHINESE, JAPANESE, han_table
-from runtime.arrow import string_buffers
+from runtime.arrow import gather_rows, string_buffers
 
 _OF_HAN = pa.array(["zh", "ja"])
 _LATIN, _HAN_OR_KANA = r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"
@@ -41,6 +45,8 @@ MIN_LABEL_PART = 0.3  # Where others are lifted, a label needs this share of the
 # Only the digits and punctuation of ASCII are listed, because compiling Unicode's classes would take most of the time.
 _BETWEEN_WORDS = r"[^a-z'\x{80}-\x{10FFFF}]+"
 _TEXTS_AT_ONCE = 4096  # number of texts that are weighed together, which bounds the memory
+ROWS = 131_072  # rows weighed together, to bound memory; a host's pages are adjacent, or in random order
+BYTES = 128 << 20
 
 REASONS = (*KINDS, "script", "score")  # why a text is undetermined; if several apply, the first is used
 
@@ -325,3 +331,22 @@ def _counts(group: np.ndarray, text: np.ndarray, language: np.ndarray, languages
     rows = rows[np.unique(group[rows] * (text.max(initial=0) + 1) + text[rows], return_index=True)[1]]
     np.add.at(counts, (group[rows], language[rows]), 1)
     return counts
+
+
+def with_pool_languages(batches: Iterable[pa.RecordBatch], identifier: Identifier) -> Iterator[pa.RecordBatch]:
+    """Yield one input's rows, with the schema CANDIDATES and the columns LABELS, after filling in `pool_language`.
+
+    A text is weighed by the texts of its page, of its page's host and of the file, among up to ROWS rows at a time.
+    Hosts of images do not count: such a server serves many sites. LABELS are the model's answers for the texts as they
+    are matched, cut to MAX_TEXT_LENGTH.
+    """
+    for rows in gather_rows(batches, ROWS, BYTES):
+        texts, _ = shorter(rows["text"], MAX_TEXT_LENGTH)
+        labelled = identifier.predict(texts)
+        pages = rows["page_url"].dictionary_encode()  # a page has many images
+        sites = hosts(pages.dictionary, str.lower).take(pages.indices)
+        languages = weighed(texts, labelled, identifier, Surroundings(rows["page_url"], sites, rows["page_language"]))
+        place = rows.schema.get_field_index("pool_language")
+        columns = [*rows.columns[:place], languages, *rows.columns[place + 1 :], *labelled]
+        filled = pa.RecordBatch.from_arrays(columns, [*rows.schema.names, *LABELS])
+        yield from (filled.slice(begin, BATCH_ROWS) for begin in range(0, filled.num_rows, BATCH_ROWS))

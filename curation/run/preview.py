@@ -24,7 +24,8 @@ from curation.config import MAX_TEXT_LENGTH, CurationConfig
 from curation.inputs.files import InputSample, formats, samples
 from curation.inputs.limits import cut
 from curation.language.label_decisions import LanguageRules
-from curation.matching import Matching, built_finders
+from curation.matching.finders import built_finders
+from curation.matching.matching import Matching
 from curation.report.warnings import without_texts
 from curation.run.disk_space import CURATED, MATCHED, PAIR, free_bytes, lacking_space, row_bytes
 from curation.run.output_folder import require_claimable

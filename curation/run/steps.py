@@ -29,7 +29,7 @@ from curation.config import ENGLISH
 from curation.exclusion import Exclusion
 from curation.inputs.files import pair_buckets
 from curation.inputs.limits import within_limits
-from curation.matching import matchers_of
+from curation.matching.finders import matchers_of
 from curation.report.facts import Observed, Run
 from curation.run import tasks
 from curation.run.output_folder import Output

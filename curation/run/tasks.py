@@ -4,7 +4,7 @@ The engine starts the tasks, collects their tallies, and moves packed rows betwe
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,18 +18,16 @@ from curation.balancing.sampling import kept_probabilities, needed_by
 from curation.balancing.thresholds import SEEN, EntryCounts
 from curation.config import MAX_TEXT_LENGTH, RECORD, CurationConfig, ExtraColumn
 from curation.exclusion import Exclusion
-from curation.exclusion.lists import hosts
 from curation.images.grouping import RUN_BYTES, ImageGrouping, pack_pairs, write_unique
 from curation.inputs import limits
-from curation.inputs.candidates import BATCH_ROWS
 from curation.inputs.files import pairs_in, read
-from curation.inputs.limits import shorter
 from curation.inputs.tables.columns import TableOptions
 from curation.language.engines import Identifier
-from curation.language.label_decisions import LanguageRules, Surroundings, weighed
-from curation.matching import Matching, open_automata, open_matchers
+from curation.language.label_decisions import LanguageRules, with_pool_languages
+from curation.matching.finders import open_automata, open_matchers
+from curation.matching.matching import Matching
 from curation.run import warm
-from curation.schemas import LABELS, MATCHED_ROW_GROUP, PAIRS, SAMPLED, with_extra
+from curation.schemas import MATCHED_ROW_GROUP, PAIRS, SAMPLED, with_extra
 from metadata.entries import Entries, EntriesOnDisk
 from runtime.arrow import gather_rows, parts
 from runtime.buckets import (
@@ -53,29 +51,8 @@ from runtime.storage.parquet import add_file, batches, read_table, write_rows
 from runtime.tallies import Tallies, TaskResult
 from runtime.warming import compile_kernels
 
-ROWS = 131_072  # rows weighed together, to bound memory; a host's pages are adjacent, or in random order
-BYTES = 128 << 20
 ROW_GROUP_ROWS = 100_000  # of a curated file; our choice, some 30 MB
 OF_MATCHED, OF_CURATED = "candidates.list.element.entries", "entries"  # the columns of entries in files of images
-
-
-def with_pool_languages(batches: Iterable[pa.RecordBatch], identifier: Identifier) -> Iterator[pa.RecordBatch]:
-    """Yield one input's rows, with the schema CANDIDATES and the columns LABELS, after filling in `pool_language`.
-
-    A text is weighed by the texts of its page, of its page's host and of the file, among up to ROWS rows at a time.
-    Hosts of images do not count: such a server serves many sites. LABELS are the model's answers for the texts as they
-    are matched, cut to MAX_TEXT_LENGTH.
-    """
-    for rows in gather_rows(batches, ROWS, BYTES):
-        texts, _ = shorter(rows["text"], MAX_TEXT_LENGTH)
-        labelled = identifier.predict(texts)
-        pages = rows["page_url"].dictionary_encode()  # a page has many images
-        sites = hosts(pages.dictionary, str.lower).take(pages.indices)
-        languages = weighed(texts, labelled, identifier, Surroundings(rows["page_url"], sites, rows["page_language"]))
-        place = rows.schema.get_field_index("pool_language")
-        columns = [*rows.columns[:place], languages, *rows.columns[place + 1 :], *labelled]
-        filled = pa.RecordBatch.from_arrays(columns, [*rows.schema.names, *LABELS])
-        yield from (filled.slice(begin, BATCH_ROWS) for begin in range(0, filled.num_rows, BATCH_ROWS))
 
 
 @dataclass(frozen=True)

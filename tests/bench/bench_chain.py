@@ -35,7 +35,7 @@ from curation.images.grouping import group_images
 from curation.inputs import files as inputs
 from curation.language.engines import default_model
 from curation.language.label_decisions import Stated
-from curation.matching import save_matchers
+from curation.matching.finders import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan, Sampling
 from metadata.entries import Entries
 from runtime.arrow import parts

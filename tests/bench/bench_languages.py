@@ -34,12 +34,12 @@ from language_texts import cc3m
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.exclusion.lists import hosts
 from curation.inputs.files import find, read
 from curation.language.engines import Identifier
+from curation.language.label_decisions import BYTES as HOST_BYTES
+from curation.language.label_decisions import ROWS as HOST_ROWS
 from curation.language.label_decisions import LanguageRules, Stated, Surroundings, judge, weighed
-from curation.run.tasks import BYTES as HOST_BYTES
-from curation.run.tasks import ROWS as HOST_ROWS
+from curation.url_hosts import hosts
 from metadata import wordnet
 from metadata.languages import of_label, of_wikipedia
 from metadata.wikipedia import articles

@@ -23,10 +23,10 @@ from pyarrow import csv
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from curation.exclusion.lists import hosts
 from curation.inputs.candidates import coded
 from curation.language.engines import Identifier
 from curation.language.label_decisions import WITNESSES, LanguageRules, Stated, Surroundings, judge, weighed
+from curation.url_hosts import hosts
 from metadata.languages import OTHER, named
 from runtime.terminal import aligned
 from runtime.wording import number, percent

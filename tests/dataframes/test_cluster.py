@@ -11,7 +11,7 @@ import pytest
 
 from curation.dataframes import partitions as tasks
 from curation.language.engines import default_model
-from curation.matching import save_matchers
+from curation.matching.finders import save_matchers
 from curation.run.tasks import Artefacts, MatchPlan
 from metadata import Entries
 from runtime.shipping import Shipped

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.exclusion import REASONS, Exclusion
-from curation.exclusion.lists import KeySet, canonical, domain_keys
+from curation.exclusion.lists import KeySet, domain_keys
+from curation.url_hosts import canonical
 from metadata import InputError
 from runtime.arrow import exact_numbers, uid_numbers
 from runtime.tallies import TaskResult

@@ -5,11 +5,11 @@ import random
 import pyarrow as pa
 
 from curation.config import CurationConfig
-from curation.exclusion.lists import hosts, registered_domain
 from curation.plugins.gate.image_limits import PURPOSE, Domains
 from curation.plugins.gate.step import StepFolder
 from curation.run.request import Context
 from curation.schemas import MATCHED
+from curation.url_hosts import hosts, registered_domain
 from runtime.draws import draws
 from runtime.storage.own_files import own_files
 from runtime.storage.parquet import read_table

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.commands import clip_curate as curate
-from curation.matching import open_matchers
+from curation.matching.finders import open_matchers
 from runtime import shipping
 from runtime.engine.local import Local
 from tests.naive.exclusion import naive_excluded

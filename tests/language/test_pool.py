@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.inputs.candidates import candidates
-from curation.language.label_decisions import Surroundings, weighed
-from curation.run.tasks import with_pool_languages
+from curation.language.label_decisions import Surroundings, weighed, with_pool_languages
 from curation.schemas import CANDIDATES
 from tests.naive.judging import naive_weighed, naive_words
 

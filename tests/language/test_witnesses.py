@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from curation.config import WITNESSES as NAMES
 from curation.images.grouping import group_images, keyed
 from curation.language.label_decisions import REASONS, WITNESSES, LanguageRules, Stated, judge
-from curation.matching import Matching, built_finders
+from curation.matching.finders import built_finders
+from curation.matching.matching import Matching
 from metadata.languages import language
 from metadata.rules import CHINESE, JAPANESE, han_table
 from runtime.tallies import TaskResult

@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.matching import AhoCorasick
+from curation.matching.finders import AhoCorasick
 from curation.matching.matcher import Matcher
 from tests.support.matching import saved
 

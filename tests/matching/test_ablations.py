@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from curation.balancing.thresholds import Thresholds, rates_of, thresholds_at
 from curation.config import CurationConfig
-from curation.matching import Matching, built_finders
+from curation.matching.finders import built_finders
+from curation.matching.matching import Matching
 from curation.run.output_folder import Output
 from curation.run.request import Options, Request
 from curation.run.results import Results

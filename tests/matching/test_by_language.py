@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from curation.images.grouping import keyed
-from curation.matching import Matching, built_finders
+from curation.matching.finders import built_finders
+from curation.matching.matching import Matching
 from curation.schemas import KEYED, PAIRS
 from metadata import Entries, InputError
 from tests.naive.evidence import naive_evidence

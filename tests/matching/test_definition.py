@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.matching import AhoCorasick
+from curation.matching.finders import AhoCorasick
 from curation.matching.matcher import Matcher
 from runtime.errors import InputError
 from tests.naive.matching import naive_matches

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from curation.inputs import files
-from curation.matching import AhoCorasick
+from curation.matching.finders import AhoCorasick
 from curation.matching.matcher import Matcher
 from tests.naive.matching import naive_matches
 

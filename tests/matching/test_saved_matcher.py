@@ -12,7 +12,7 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from curation.matching import matchers_of, open_matchers
+from curation.matching.finders import matchers_of, open_matchers
 from curation.matching.matcher import Matcher
 from metadata.entries import Entries
 from runtime.errors import InputError

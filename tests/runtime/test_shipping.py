@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from curation.matching import save_matchers
+from curation.matching.finders import save_matchers
 from curation.matching.matcher import Matcher
 from metadata import Entries, InputError
 from runtime.shipping import Shipped, pack, put, unpacked_archive

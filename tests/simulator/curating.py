@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
 from curation.image_ids import uids
-from curation.matching import open_automata, open_matchers
+from curation.matching.finders import open_automata, open_matchers
 from curation.plugins.gate.options import GateOptions
 from curation.run.pipeline import curate
 from curation.run.request import Options

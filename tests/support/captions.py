@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation import CurationConfig, Options, Results, curate
-from curation.matching import Matching
+from curation.matching.matching import Matching
 from curation.plugins.gate.options import GateOptions
 from metadata import Entries
 

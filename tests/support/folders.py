@@ -13,7 +13,7 @@ from curation import CurationConfig, clusters, curate, online
 from curation.exclusion import Exclusion
 from curation.language import engines
 from curation.language.engines import Identifier, default_model
-from curation.matching import open_matchers, save_matchers
+from curation.matching.finders import open_matchers, save_matchers
 from curation.plugins.clustering.training import TrainedClusters
 from curation.plugins.export.datacomp import DataComp
 from curation.plugins.export.formats import export

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
-from curation.matching import Matching
+from curation.matching.matching import Matching
 from curation.plugins.gate.conditions.conditions import SingleChecks, find
 from curation.plugins.gate.options import GateOptions
 from curation.run.output_folder import Output

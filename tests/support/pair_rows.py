@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from curation.language.label_decisions import LanguageRules
-from curation.matching import Matching, built_finders
+from curation.matching.finders import built_finders
+from curation.matching.matching import Matching
 from curation.schemas import CANDIDATES, PAIRS
 from metadata import Entries
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from curation.inputs.tables import parquet_tables as parquet
 from curation.inputs.tables.columns import TableOptions
-from curation.inputs.tables.lines import unpack
+from curation.inputs.tables.signatures import unpack
 from curation.inputs.tables.text import read_delimited as read_csv
 from curation.inputs.tables.text import read_json_pairs
 from curation.schemas import CANDIDATES

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from curation.column_names import RECOGNISED, USUAL, _one, recognised
-from curation.inputs.tables.lines import DIALECTS
+from curation.inputs.tables.dialects import DIALECTS
 from runtime.argument_types import require_integer, typed
 from runtime.errors import InputError, ParameterError
 from runtime.messages import no_column, quoted, quoted_names

@@ -21,8 +21,9 @@ import pyarrow.csv as pa_csv
 from curation.image_ids import uid_bytes
 from curation.inputs.candidates import BATCH_ROWS, from_columns
 from curation.inputs.tables.columns import FLAG, MAX_DOTS, REQUIRED, Glance, TableOptions, named_columns
-from curation.inputs.tables.lines import PARQUET, dialect_of, first_lines, lines, signature_of, unpack, unpacked_name
-from curation.inputs.tables.text import DelimitedRows
+from curation.inputs.tables.dialects import dialect_of, first_lines
+from curation.inputs.tables.signatures import PARQUET, signature_of, unpack, unpacked_name
+from curation.inputs.tables.text import DelimitedRows, lines
 from runtime.arrow import as_bytes, holds_strings, is_utf8
 from runtime.errors import InputError
 from runtime.messages import QUOTED, quoted

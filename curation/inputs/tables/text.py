@@ -7,8 +7,11 @@ closed would swallow all rows after it, so it is read as an ordinary character.
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -20,11 +23,12 @@ import pyarrow as pa
 
 from curation.inputs.candidates import BATCH_BYTES, FIRST_BAD, HTTP_URL, candidates_in_rows
 from curation.inputs.tables.columns import MAX_DOTS, REQUIRED, Glance, TableOptions, named_columns
-from curation.inputs.tables.lines import DIALECTS, ESCAPED, LONGEST_LINE, PLAIN, Dialect, dialect_of, first_lines, lines
+from curation.inputs.tables.dialects import DIALECTS, ESCAPED, PLAIN, Dialect, dialect_of, first_lines
 from runtime.arrow import gather
 from runtime.errors import InputError
 from runtime.messages import NAMES, listed, quoted
 
+LONGEST_LINE = 4 << 20  # characters; a longer line is not a pair, and might not fit into memory
 PROBED_OBJECTS = 100  # So many objects are searched for keys, because an object may omit a key whose value is null.
 _KEY_BYTES = 100  # memory of a key, besides its characters
 
@@ -331,3 +335,37 @@ def _escaped(line: str, is_inside: bool) -> str:
     """
     begin = '"' * is_inside
     return _QUOTED_OR_BACKSLASH.sub(lambda match: match[1] or "\\\\", begin + line)[len(begin) :]
+
+
+def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file with their line ends; bytes that are not UTF-8 become lone surrogates.
+
+    If a packed file is truncated or corrupt, the lines end there, and `tally` counts the file. OSError if a disk or
+    network fails.
+    """
+    try:
+        with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="\n") as text:
+            yield from _short(text, tally)
+    except EOFError:
+        tally["dropped.truncated"] += 1
+    except (zlib.error, gzip.BadGzipFile):
+        tally["dropped.corrupt_file"] += 1
+    except OSError as error:  # Arrow raises it for a broken zstd stream, too.
+        if "Truncated compressed stream" in str(error):
+            tally["dropped.truncated"] += 1
+        elif "ZSTD" in str(error):
+            tally["dropped.corrupt_file"] += 1
+        else:
+            raise
+
+
+def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
+    """Yield the lines of up to LONGEST_LINE characters; count longer lines in `tally`, and skip them."""
+    while line := text.readline(LONGEST_LINE):
+        if len(line) < LONGEST_LINE or line.endswith("\n"):
+            yield line
+        else:
+            tally["records"] += 1
+            tally["dropped.long_line"] += 1
+            while line and not line.endswith("\n"):
+                line = text.readline(LONGEST_LINE)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.exclusion.lists import registered_domain
 from curation.image_ids import uid_hashes
 from curation.plugins.domains.kernels.host_groups import copy_spans, group_hosts
+from curation.url_hosts import registered_domain
 from runtime.arrow import gather_reduced, one_batch, string_buffers
 from runtime.buckets import BUCKET_BYTES, ONE_BUCKET_TASKS, group_buckets
 from runtime.cogroup import Grouping, Rows, Side, cogroup

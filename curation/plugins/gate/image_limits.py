@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from curation.exclusion.lists import hosts, registered_domain
 from curation.image_ids import KEY_NAMES, uid_hashes
 from curation.plugins.gate.options import GateOptions
 from curation.plugins.gate.policies.policies import OF_DOMAINS
@@ -29,6 +28,7 @@ from curation.plugins.gate.step import RemovalByRows, Rewriting, Step, StepFolde
 from curation.plugins.joins.uid_join import ROWS, read_images
 from curation.plugins.near_duplicates.copies import each_bucket
 from curation.schemas import MATCHED_ROW_GROUP
+from curation.url_hosts import hosts, registered_domain
 from runtime.arrow import differs, gather_reduced, parts
 from runtime.buckets import BUCKET_BYTES, group_buckets
 from runtime.cogroup import PLACE, Grouping, Places, Rows, RowStream, Side, cogroup

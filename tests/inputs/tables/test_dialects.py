@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.tables.columns import TableOptions
-from curation.inputs.tables.lines import DIALECT_CHARACTERS, DIALECTS
+from curation.inputs.tables.dialects import DIALECT_CHARACTERS, DIALECTS
 from curation.inputs.tables.text import check_delimited as check
 from runtime.errors import InputError
 from tests.naive.inputs import naive_pair

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.inputs.tables.columns import TableOptions
-from curation.inputs.tables.lines import unpack
+from curation.inputs.tables.signatures import unpack
 from curation.inputs.tables.text import read_json_pairs
 from tests.naive.inputs import naive_pair
 from tests.support.tables import URL, dropped, json_lines, of_csv, of_json, texts

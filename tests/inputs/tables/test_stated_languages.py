@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from curation.inputs.candidates import MAX_UNKNOWN_LABELS, UNKNOWN_LANGUAGE, coded, count_unknown, unknown_labels
-from curation.matching import Matching
+from curation.matching.matching import Matching
 from curation.report.warnings import unknown_languages
 from metadata.entries import Entries
 from runtime import tallies

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from botocore import retryhandler
 
-from curation.matching import save_matcher
+from curation.matching.finders import save_matcher
 from metadata import Entries, InputError
 from runtime.kernel_caches import scratch_folder
 from runtime.storage import paths

@@ -23,11 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from stdnum import iban, luhn
 
-from curation.exclusion.lists import is_top_level
 from curation.language.text_kinds import AT, FOREIGN, MarkedTexts
 from curation.plugins.gate.kernels.phrases import find_signs
 from curation.plugins.gate.policies.text_rules import marked_texts
 from curation.plugins.gate.policies.word_tables import rows_in, shared
+from curation.url_hosts import is_top_level
 from metadata.rules import paged
 from runtime.arrow import Strings, string_buffers
 

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastwarc.warc import WarcRecord
 
-from curation.exclusion.lists import HOST, is_domain, spelled_hosts
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.html_pages import headers, unpacked_body
 from curation.inputs.crawl.warc import gzip_members
 from curation.plugins.gate.robots.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT
 from curation.plugins.joins.image_tables import PARQUET, Paths, files_in, opened_parquet
+from curation.url_hosts import HOST, is_domain, spelled_hosts
 from runtime.arrow import gather
 from runtime.errors import InputError
 from runtime.messages import quoted_names

@@ -1,34 +1,21 @@
-"""Unpack text files, cut them into lines, and recognise the dialect of CSV and TSV by a file's first lines.
+"""Recognise the dialect of CSV and TSV by a file's first lines.
 
-A line that is too long is counted and skipped. pandas and Excel quote only the fields that need quotes, and double the
-quotes inside. Arrow quotes all strings. Spark puts a backslash before a quote inside a field. Other programs write
-captions unchanged, and their quotes are plain characters.
+pandas and Excel quote only the fields that need quotes, and double the quotes inside. Arrow quotes all strings. Spark
+puts a backslash before a quote inside a field. Other programs write captions unchanged, and their quotes are plain
+characters.
 """
 
 import csv
-import gzip
-import io
 import re
-import zlib
-from codecs import getincrementaldecoder
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
 from itertools import product
-from typing import BinaryIO
 
-import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from curation.inputs.tables.signatures import unpacked_name
 from runtime.arrow import gather
-from runtime.errors import InputError
-from runtime.packages import table_rows
-from runtime.storage.listing import name_of
-
-LONGEST_LINE = 4 << 20  # characters; a longer line is not a pair, and might not fit into memory
-PACKINGS = (".gz", ".zst")
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
 QUOTED, ESCAPED, PLAIN = "quoted", "escaped", "plain"
@@ -39,104 +26,6 @@ _MEANINGS = {
     ESCAPED: "fields may stand in quotes, with backslashes before quotes in them",
     PLAIN: "quotes mean nothing",
 }
-
-
-@dataclass(frozen=True)
-class Signature:
-    """A kind of file that is known by its first bytes, and how a file of this kind can be used."""
-
-    pattern: bytes  # matches the first bytes
-    what: str
-    remedy: str
-
-    def refusal(self, path: str) -> InputError:
-        """Return the error for the file at `path`, whose name says something else."""
-        return InputError(f"{path} is {self.what}, not what its name says; {self.remedy}")
-
-
-SIGNATURES = [
-    Signature(row["pattern"].encode(), row["what"], row["remedy"])
-    for row in table_rows("curation.inputs.tables", "signatures.csv")
-]
-PARQUET, GZIP, ZSTD = SIGNATURES[:3]
-_FIRST_BYTES = 512
-
-
-def unpacked_name(path: str) -> str:
-    """Return a path in lower case, a URL without its query, without the extension of a packing, .gz or .zst.
-
-    >>> unpacked_name("A.TSV.gz")
-    'a.tsv'
-    """
-    return reduce(str.removesuffix, PACKINGS, name_of(path))
-
-
-def signature_of(file: BinaryIO) -> Signature | None:
-    """Return the signature with which an opened file begins, or None; then go back to the file's beginning."""
-    begin = file.read(_FIRST_BYTES)
-    file.seek(0)
-    return next((signature for signature in SIGNATURES if re.match(signature.pattern, begin, re.DOTALL)), None)
-
-
-def unpack(file: BinaryIO, path: str) -> BinaryIO:
-    """Return `file` unpacked, if its first bytes or else its extension say that it is packed by gzip or zstd.
-
-    InputError if the first bytes show that the file is neither text nor packed in one of these ways. Parquet is
-    returned unchanged.
-    """
-    signature = signature_of(file)
-    name = name_of(path)
-    if signature is GZIP or (signature is None and name.endswith(".gz") and not _is_text(file)):
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # its stub lacks parts of BinaryIO
-    if signature is ZSTD or (signature is None and name.endswith(".zst") and not _is_text(file)):
-        return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
-    if signature is not None and signature is not PARQUET:
-        raise signature.refusal(path)
-    return file
-
-
-def _is_text(file: BinaryIO) -> bool:
-    """Say whether a file begins with text; an empty file does not."""
-    begin = file.read(_FIRST_BYTES)
-    file.seek(0)
-    with suppress(UnicodeDecodeError):
-        # The bytes may end in half a character.
-        return begin != b"" and "\0" not in getincrementaldecoder("utf-8")().decode(begin)
-    return False
-
-
-def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file with their line ends; bytes that are not UTF-8 become lone surrogates.
-
-    If a packed file is truncated or corrupt, the lines end there, and `tally` counts the file. OSError if a disk or
-    network fails.
-    """
-    try:
-        with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="\n") as text:
-            yield from _short(text, tally)
-    except EOFError:
-        tally["dropped.truncated"] += 1
-    except (zlib.error, gzip.BadGzipFile):
-        tally["dropped.corrupt_file"] += 1
-    except OSError as error:  # Arrow raises it for a broken zstd stream, too.
-        if "Truncated compressed stream" in str(error):
-            tally["dropped.truncated"] += 1
-        elif "ZSTD" in str(error):
-            tally["dropped.corrupt_file"] += 1
-        else:
-            raise
-
-
-def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
-    """Yield the lines of up to LONGEST_LINE characters; count longer lines in `tally`, and skip them."""
-    while line := text.readline(LONGEST_LINE):
-        if len(line) < LONGEST_LINE or line.endswith("\n"):
-            yield line
-        else:
-            tally["records"] += 1
-            tally["dropped.long_line"] += 1
-            while line and not line.endswith("\n"):
-                line = text.readline(LONGEST_LINE)
 
 
 @dataclass(frozen=True)
