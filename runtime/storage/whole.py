@@ -17,7 +17,9 @@ from runtime.errors import InputError
 from runtime.storage.checksums import checksum_of
 from runtime.storage.paths import (
     as_path,
+    files,
     is_url,
+    remove,
     room,
 )
 from runtime.storage.scratch import staged
@@ -30,6 +32,13 @@ _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # some network file s
 def finished(names: set[str]) -> set[str]:
     """Return `names` without names of partial files, which are being written or were left by a killed process."""
     return {name for name in names if not _BEGUN.fullmatch(name)}
+
+
+def remove_partial_of(path: Path) -> None:
+    """Remove what killed processes left half written of a local file, which no other process may be writing."""
+    for left in files(path.parent, PARTIAL):
+        if _BEGUN.fullmatch(left.name) and left.name.rsplit(".", 2)[0] == f".{path.name}":
+            remove(left)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Arrow files with one row per image, sorted by the uid as two integers (the key), which processes map into memory."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 
 from runtime.arrow import exact_numbers
 from runtime.errors import InputError
+from runtime.folders.ownership import owned
 from runtime.storage.arrays import mapped_batch, open_arrow
 from runtime.storage.checksums import checksum_of
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import MOST_PARTS, batches, in_parts
-from runtime.storage.whole import whole
+from runtime.storage.paths import make_folder
+from runtime.storage.whole import WORK, remove_partial_of, whole
 
 CHECKSUM = "crc32"  # key in the JSON file next to the rows: the checksum of the file of rows
 HALVES = ("high", "low")  # the columns of the key, as in `exact_numbers`
@@ -116,9 +118,22 @@ def facts_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def work_beside(path: str | PathLike[str]) -> TemporaryDirectory[str]:
-    """Return a context manager of a temporary folder beside a file, where the file's rows are sorted."""
-    return TemporaryDirectory(dir=Path(path).parent, prefix=f".{Path(path).name}.")
+@contextmanager
+def work_beside(path: str | PathLike[str]) -> Iterator[str]:
+    """Yield a temporary folder beside a file, where the file's rows are sorted; one process at a time has it.
+
+    What killed processes left there, and files that they left half written, are removed.
+    """
+    path = Path(path)
+    folder = path.with_name(f".{path.name}{WORK}")
+    try:
+        with owned(folder, wait=True) as owner:
+            for file in (path, facts_path(path)):
+                remove_partial_of(file)
+            yield str(make_folder(owner.work))
+    finally:
+        with suppress(OSError):  # another process has it
+            folder.rmdir()
 
 
 def sorted_rows(

@@ -29,7 +29,7 @@ from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import gather_rows
 from runtime.engine import EngineLike
 from runtime.errors import InputError
-from runtime.folders.derived import Derivation, Made, deriving, is_begun
+from runtime.folders.derived import AlreadyComplete, Derivation, Made, deriving, is_begun
 from runtime.folders.descriptor import Kind
 from runtime.folders.ownership import is_free
 from runtime.progress import Progress
@@ -38,6 +38,7 @@ from runtime.storage.checksums import checksum_of
 from runtime.storage.json_files import read_json
 from runtime.storage.own_files import OwnFile
 from runtime.storage.paths import absolute, names
+from runtime.storage.whole import WORK
 from runtime.tallies import Tallies, TaskResult
 
 VERSION = 2
@@ -169,19 +170,16 @@ def build(
     shards = [Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0) for tar in tar_inputs]
     files = matched_files(run)
     wanted = _Wanted(INDEX, _made_from(base, shards, run.facts["made_from"], files, block_rows))
-    with suppress(_IsThere):
-        wanted.require_usable(folder)  # before anything starts
-        # One process of a training builds the index; the others wait until it is there.
-        with deriving(engine, folder, wanted, progress, wait=True) as made:
-            write, tables = partial(_write, block_rows=block_rows), [matched_images(files, run.counted[1])]
-            result = each_tar(made, "write the rows", tar_inputs, tables, write)
-            require_samples(made, int(result["matched"]), tar_inputs, f"among the images of {run.path}")
-            made.complete({"made_from": wanted.description, "shards": _described(shards, result)})
+    if wanted.is_complete(folder) and WORK not in names(folder):  # also in a folder that cannot be written
+        return Index.open(folder)
+    wanted.require_usable(folder)  # before anything starts
+    # One process of a training builds the index; the others wait until it is there.
+    with suppress(AlreadyComplete), deriving(engine, folder, wanted, progress, wait=True) as made:
+        write, tables = partial(_write, block_rows=block_rows), [matched_images(files, run.counted[1])]
+        result = each_tar(made, "write the rows", tar_inputs, tables, write)
+        require_samples(made, int(result["matched"]), tar_inputs, f"among the images of {run.path}")
+        made.complete({"made_from": wanted.description, "shards": _described(shards, result)})
     return Index.open(folder)
-
-
-class _IsThere(Exception):
-    """Raised if the folder holds the whole index that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +187,7 @@ class _Wanted(Derivation):
     """The description of the index to build."""
 
     def require_usable(self, folder: Path) -> None:
-        """Refuse a folder that holds anything but this index, whole or in part; raise _IsThere if it is whole."""
+        """Refuse a folder that holds anything but this index, whole or in part."""
         content = read_json(folder / NAME)
         if content is None:
             if not (is_free(folder) or is_begun(folder)):
@@ -201,8 +199,6 @@ class _Wanted(Derivation):
         if differing or content.get("version") != VERSION:
             what = ", ".join(differing) or "version of this program"
             raise InputError(f"{folder} holds another index (other {what}); give another folder, or remove this one")
-        if content["checksums"].keys() <= names(folder):
-            raise _IsThere
 
 
 def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile], block_rows: int) -> dict:
