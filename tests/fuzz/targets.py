@@ -1,6 +1,5 @@
 """All targets of the fuzzer by name."""
 
-from tests.fuzz.artefacts import STORED
 from tests.fuzz.inputs import INPUTS
 from tests.fuzz.judges import JUDGES
 from tests.fuzz.models import MODELS
@@ -9,4 +8,4 @@ from tests.fuzz.tables import TABLES
 from tests.fuzz.target import Target
 from tests.fuzz.tars import TARS
 
-TARGETS: dict[str, Target] = TARS | MODELS | JUDGES | PICTURES | INPUTS | STORED | TABLES
+TARGETS: dict[str, Target] = TARS | MODELS | JUDGES | PICTURES | INPUTS | TABLES

@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import fsspec
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import dataset
 
 from runtime.errors import InputError
 from runtime.folders.descriptor import DESCRIPTOR
@@ -159,14 +161,35 @@ def test_files_that_are_not_of_a_folder_are_named_with_what_to_do(made, tmp_path
             verify(copy)
 
 
-@pytest.mark.parametrize(
-    "place", ["hashes", "scores", "embeddings", "run/curated", "run/matched", "clustered/clusters"]
-)
-def test_programs_that_read_a_folder_pass_over_its_descriptor(made, place):
+DATASETS = [
+    *("run/curated", "run/matched", "gated/gated", "removed/curated", "removed/removed", "clustered/clusters"),
+    *("huggingface/data", "huggingface/entries", "hashes", "scores", "embeddings"),
+]
+
+
+def dataset_of(made: Folders, place: str) -> tuple[Path, int]:
+    """Return a folder that programs read as a dataset, and the number of its rows."""
     name, _, part = place.partition("/")
     folder = made.of(name) / part
-    assert (folder / DESCRIPTOR).exists() == (place not in ("run/curated", "clustered/clusters"))
-    rows = sum(pq.read_metadata(path).num_rows for path in part_files(folder))
-    assert pq.read_table(folder).num_rows == rows
+    return folder, sum(pq.read_metadata(path).num_rows for path in part_files(folder))
+
+
+@pytest.mark.parametrize("place", DATASETS)
+def test_programs_that_read_a_folder_pass_over_its_descriptor(made, place):
+    folder, rows = dataset_of(made, place)
+    is_described = place in ("run/matched", "gated/gated", "hashes", "scores", "embeddings")
+    assert (folder / DESCRIPTOR).exists() == is_described
+    assert pq.read_table(folder).num_rows == rows > 0
+    assert dataset.dataset(folder).count_rows() == rows
     assert len(pd.read_parquet(folder)) == rows
     assert duckdb.sql(f"SELECT count(*) FROM read_parquet('{folder}/*.parquet')").fetchall() == [(rows,)]
+    system, path = fsspec.core.url_to_fs(str(folder))
+    listed = system.glob(f"{path}/*.parquet")  # as img2dataset lists a folder, with --input_format parquet
+    assert sum(pq.read_table(system.open(each)).num_rows for each in listed) == rows
+
+
+@pytest.mark.spark
+def test_spark_passes_over_descriptors(made, spark):
+    for place in [place for place in DATASETS if place != "embeddings"]:  # Spark has no numbers of 16 bits
+        folder, rows = dataset_of(made, place)
+        assert spark.read.parquet(str(folder)).count() == rows

@@ -102,7 +102,10 @@ def test_inputs_without_rows_are_done_without_a_file(folder):
     assert (opened(folder, A).missing, opened(folder, A).files) == ([], [])
 
 
-@pytest.mark.parametrize("content", ["", "{", "null", "{}", "[]", "[1]", "7", '"犬"', '{"inputs": []}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "null", "{}", "[]", "[1]", "7", '"犬"', '{"inputs": []}', pytest.param("[" * 100_000, id="deep")],
+)
 def test_a_stamp_that_cannot_be_read_does_not_count(folder, content):
     ledger = opened(folder, A)
     done(ledger, [A])
