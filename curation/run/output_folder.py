@@ -34,7 +34,7 @@ from runtime.storage.json_files import read_json, write_json
 from runtime.storage.listing import RUN
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import head_rows
-from runtime.storage.paths import existing, files, in_threads, is_url, make_folder, names, remove
+from runtime.storage.paths import existing, files, in_threads, is_url, make_folder, names, remove, remove_file
 from runtime.storage.scratch import scratch
 from runtime.storage.whole import WORK, require_no_link
 from runtime.tallies import TaskResult, values_under
@@ -156,14 +156,8 @@ class Output:
         for part, checksums in (("matched", descriptor["checksums"]), ("pairs", pairs)):
             if checksums and not checksums.keys() <= names(self.path / part):
                 return None
+        self.record("matched", descriptor["checksums"])
         return TaskResult(descriptor["tallies"], descriptor["checksums"], descriptor["facts"])
-
-    def matched_files(self) -> list[OwnFile]:
-        """Return the files of matched/; InputError if a file is missing or is not of this run."""
-        checksums = (self.parts.descriptor("matched") or {}).get("checksums")
-        self.record("matched", checksums or {})
-        folder = self.path / "matched"
-        return own_files(folder, checksums, f"delete {folder} and {AGAIN}")
 
     def lineage(self) -> list[dict]:
         """Return one dict for each run that added inputs: their number as `inputs`, the `first` and the `last` path."""
@@ -182,17 +176,18 @@ class Output:
 
         If the tasks of `ledger` wrote its files, the descriptor takes the place of their stamps.
         """
-        earlier = {*map(digest_of, self._earlier().get("made_from", {}).get("inputs", []))}
-        added = [source["path"] for source in self.description["inputs"] if digest_of(source) not in earlier]
-        lineage = self.lineage()
+        earlier = self._earlier()
+        known = {*map(digest_of, earlier.get("made_from", {}).get("inputs", []))}
+        added = [source["path"] for source in self.description["inputs"] if digest_of(source) not in known]
+        lineage = earlier.get("lineage", [])
         if added:
             lineage = [*lineage, {"inputs": len(added), "first": added[0], "last": added[-1]}]
-        self.owner.require()
         facts = {"lineage": lineage, "tallies": result.rows(), "facts": result.facts}
         if ledger:
             facts["tasks"] = ledger.described()
-        self.parts.finish("matched", MATCHED.content(self.description, result.files, facts))
-        Stamps(self.path / "matched", "").remove()
+        self.finish("matched", result.files, MATCHED.content(self.description, result.files, facts))
+        if ledger:
+            Stamps(self.path / "matched", "").remove()
 
     def gate_parts(self, made_from: str) -> Parts:
         """Return the parts of the gate with this digest, whose steps outlive this run; remove the steps of others."""
@@ -239,7 +234,7 @@ class Output:
         """Remove run.json, report.html and times.json, so that a half-replaced result does not look whole."""
         self.owner.require()  # the sample may belong to a run that has taken over
         for name in DESCRIPTIONS:
-            remove(self.path / name)
+            remove_file(self.path / name)
 
     def _earlier(self) -> dict:
         """Return the descriptor that matched/ has or had of an earlier run, else that of the run, or {}."""
@@ -247,8 +242,10 @@ class Output:
 
     def files(self, part: str) -> list[OwnFile]:
         """Return the files of a part that this run has finished; an empty list if it has not finished the part."""
+        folder = self.path / part
         sums = values_under(self.checksums, f"{part}/")
-        return own_files(self.path / part, sums, AGAIN) if sums else []
+        remedy = f"delete {folder} and {AGAIN}" if part == "matched" else AGAIN
+        return own_files(folder, sums, remedy) if sums else []
 
     def record(self, part: str, checksums: dict[str, str]) -> None:
         """Let run.json list the files of a part, which this run has finished or reuses."""

@@ -96,7 +96,7 @@ class Steps:
 
     def matched_images(self, matched: TaskResult) -> MatchedImages:
         """Return the files of matched images; `matched` is the result of `match_inputs`. Refuse damaged folders."""
-        return self._complete(self.output.matched_files(), int(matched["matched"]))
+        return self._complete(self.output.files("matched"), int(matched["matched"]))
 
     def gate(self, images: MatchedImages, gate: GateHook) -> tuple[MatchedImages, dict[str, Any]]:
         """Write the matched images that pass the gate into gated/; return these images, and the facts of the gate."""

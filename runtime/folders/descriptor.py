@@ -20,7 +20,7 @@ from typing import Any
 
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.listing import DESCRIPTOR, METADATA, RUN
-from runtime.storage.paths import remove
+from runtime.storage.paths import remove_file
 
 EARLIER = "_earlier.json"  # the descriptor of a folder that is being added to
 OF_EVERY_KIND = ("kind", "version", "command", "made_from", "checksums")  # members of every descriptor
@@ -59,10 +59,10 @@ def set_aside(folder: Path) -> None:
     content = read_json(folder / DESCRIPTOR)
     if content is not None:
         write_json(folder / EARLIER, content)
-        remove(folder / DESCRIPTOR)
+        remove_file(folder / DESCRIPTOR)
 
 
 def complete(folder: Path, content: Mapping[str, Any]) -> None:
     """Write the descriptor of a folder; remove the one that was set aside."""
     write_json(folder / DESCRIPTOR, dict(content))
-    remove(folder / EARLIER)
+    remove_file(folder / EARLIER)

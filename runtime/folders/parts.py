@@ -13,6 +13,7 @@ from runtime.storage.paths import (
     make_folder,
     move_files,
     remove,
+    remove_file,
 )
 from runtime.storage.whole import PARTIAL, require_no_link, sync
 
@@ -57,7 +58,7 @@ class Parts:
         if descriptor is not None:
             write_json(begun / DESCRIPTOR, descriptor)
         for file in files(begun, PARTIAL):
-            remove(file)  # left by a task that was killed, and done again
+            remove_file(file)  # left by a task that was killed, and done again
         old, final = self.work / f"{name}.old", self.folder / name
         remove(old)
         make_folder(old.parent)
@@ -91,9 +92,9 @@ class Parts:
         if begun:
             for file in files(final):
                 if file.name not in {EARLIER, *names}:
-                    remove(file)
+                    remove_file(file)
             move_files(begun, final)
         if descriptor is None:
-            remove(final / EARLIER)
+            remove_file(final / EARLIER)
         else:
             complete(final, descriptor)

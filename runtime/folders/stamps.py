@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from itertools import chain
@@ -98,16 +98,17 @@ class Stamps:
         Tasks that a descriptor lists count as stamps. Some stamps may cover inputs of other runs.
         """
         present = files(self.folder)
+        described = [path for path in present if path.name in (DESCRIPTOR, EARLIER)]
         paths = [path for path in present if is_stamp(path.name)]
         names = {*files_below(self.root)} if self.root else {path.name for path in present}
-        for stamp in chain(self._described(), map(stamp_of, in_threads(read_json, paths))):
+        for stamp in chain(self._described(described), map(stamp_of, in_threads(read_json, paths))):
             if stamp and stamp.made_from == self.made_from and names >= stamp.files.keys():
                 yield stamp
 
-    def _described(self) -> Iterator[Stamp]:
+    def _described(self, descriptors: Iterable[Path]) -> Iterator[Stamp]:
         """Yield the stamps of the tasks that the folder's descriptor, or the one that is set aside, lists."""
-        for name in (DESCRIPTOR, EARLIER):
-            content = read_json(self.folder / name) or {}
+        for path in descriptors:
+            content = read_json(path) or {}
             tasks = content.get("tasks", {})
             if tasks.get("made_from") == self.made_from:
                 checksums = content["checksums"]
@@ -252,7 +253,7 @@ class Ledger:
         stamps = {folder / f"_{task.name}.json" for task in self.done}
         kept = {*stamps, *self.files, folder / DESCRIPTOR, folder / EARLIER}
         for path in set(files(folder)) - kept:
-            remove(path)
+            remove_file(path)
 
     def described(self) -> dict[str, Any]:
         """Return the member `tasks` of a descriptor: the finished tasks, whose checksums the descriptor lists."""

@@ -202,11 +202,7 @@ def read_bytes(path: Path) -> bytes:
 def files(folder: str | os.PathLike, ending: str = "") -> list[Path]:
     """Return the files directly in a folder whose names end with `ending`, sorted by name; [] if there is no folder."""
     listed = as_path(folder)
-    if is_url(listed):
-        file_names = [name for name, kind in _listed(listed) if kind == "file"]
-    else:
-        file_names = [path.name for path in listed.iterdir() if path.is_file()] if listed.is_dir() else []
-    return [listed / name for name in sorted(file_names) if name.endswith(ending)]
+    return [listed / name for name, kind in sorted(_listed(listed)) if kind == "file" and name.endswith(ending)]
 
 
 def names(folder: Path) -> set[str]:
@@ -224,10 +220,10 @@ def files_below(folder: Path, within: str = "") -> Iterator[str]:
 
     `within` is put before each path.
     """
-    present = {path.name for path in files(folder)}
-    yield from (f"{within}{name}" for name in present)
-    for name in names(folder) - present:
-        if not name.startswith("."):
+    for name, kind in _listed(folder):
+        if kind == "file":
+            yield f"{within}{name}"
+        elif not name.startswith("."):
             yield from files_below(folder / name, f"{within}{name}/")
 
 
@@ -272,8 +268,11 @@ def move_files(paths: list[Path], folder: Path) -> None:
     list(in_threads(lambda file: file.fs.rm_file(file.path), urls))
 
 
-def _listed(folder: Url) -> list[tuple[str, str]]:
-    """Return the name and type of each item in a folder on an object store, except the folder's own placeholder."""
+def _listed(folder: Path) -> list[tuple[str, str]]:
+    """Return the name and type of each item in a folder, except the placeholder of a folder on an object store."""
+    if not is_url(folder):
+        paths = folder.iterdir() if folder.is_dir() else ()
+        return [(path.name, "file" if path.is_file() else "directory") for path in paths]
     try:
         infos = folder.fs.ls(folder.path, detail=True)
     except FileNotFoundError:

@@ -25,7 +25,6 @@ def write_run(folder, entries: Entries, images, t: int, seed: int = 0, files: in
     batch = matched_batch(images)
     matched = matched_counts(images) + write_parts(output.parts.begin("matched"), batch, MATCHED, files)
     output.finish_matched(matched)
-    output.matched_files()
     texts = parts(batch["candidates"])[0]
     counts = EntryCounts.zeros(len(entries), entries.digest).count(texts.field("entries"))
     thresholds = Thresholds.of(counts.by_language(entries.languages), t)

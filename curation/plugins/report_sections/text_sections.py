@@ -142,7 +142,7 @@ def observe_removed(seen: Observation, share: float) -> Observed:
     with seen.context.progress.stage("see what the gate removed"):
         sample, shown = output.files(REMOVED_PART), output.parts.begin("shown")
         rows = some_of_each(engine, sample, seen.context.config.seed, shown)
-        before = tasks.count_texts(engine, output.matched_files(), seen.run.entries, output.parts.begin("before"))
+        before = tasks.count_texts(engine, output.files("matched"), seen.run.entries, output.parts.begin("before"))
     entries = thinned(before.values, seen.run)
     return Observed({"share": share, "entries": entries}, removed_section(rows, entries, seen.run))
 

@@ -52,7 +52,7 @@ class JudgedObserver:
             rules = {name: UsersJudge(rule, self.judge).rule(seen.context, ()) for name, rule in rules.items()}
         removed, seed = output.files(REMOVED_PART), seen.context.config.seed
         with seen.context.progress.stage("judge texts"):
-            counts = engine.run(spaced(output.matched_files()), partial(count_probabilities, rules=rules))
+            counts = engine.run(spaced(output.files("matched")), partial(count_probabilities, rules=rules))
             passed = engine.run(spaced(seen.images), partial(note_passed, rules=rules, seed=seed))
             gone = (
                 engine.run(spaced(removed), partial(note_removed, rules=rules, seed=seed)) if removed else TaskResult()
