@@ -83,18 +83,18 @@ class Parts:
 
     def _finish_moving(self, name: str, descriptor: dict | None) -> None:
         """Finish a part on an object store, file by file; the files of a reopened part are already in their folder."""
-        final, begun = self.folder / name, files(self.work / name)
+        final = self.folder / name
+        begun = [file for file in files(self.work / name) if file.name != DESCRIPTOR]
         names = {file.name for file in begun or files(final)}
         missing = (descriptor or {}).get("checksums", {}).keys() - names
         if missing:  # a listing may lack new files
             raise OwnFile(self.work / name / min(missing), None, AGAIN).damaged(FileNotFoundError())
-        set_aside(final)
+        if descriptor is not None:
+            set_aside(final)
         if begun:
             for file in files(final):
                 if file.name not in {EARLIER, *names}:
                     remove_file(file)
             move_files(begun, final)
-        if descriptor is None:
-            remove_file(final / EARLIER)
-        else:
+        if descriptor is not None:
             complete(final, descriptor)

@@ -28,7 +28,7 @@ from runtime.packages import hooks, named_in_errors, versions
 from runtime.storage.json_files import write_json
 from runtime.storage.own_files import OwnFile, is_sound, own_files, written_files
 from runtime.storage.parquet import require_rows
-from runtime.storage.paths import files, make_folder, names, remove
+from runtime.storage.paths import files, make_folder, names, remove_file
 from runtime.tallies import TaskResult
 
 if TYPE_CHECKING:
@@ -112,10 +112,15 @@ class GateFolder:
         """Return the files of images that a finished step wrote."""
         return own_files(self.path(step), finished.result.files, AGAIN)
 
+    @cached_property
+    def _left(self) -> set[str]:
+        """The names of what an earlier run left of the steps of this gate."""
+        return names(self.parts.work)
+
     @contextmanager
     def comparing(self) -> Iterator[None]:
         """Show a stage of comparing if an earlier run has left anything of this gate."""
-        if names(self.parts.work) or self._descriptor_of_gated():
+        if self._left or self._descriptor_of_gated:
             with self.context.progress.stage("compare what is done"):
                 yield
         else:
@@ -123,7 +128,7 @@ class GateFolder:
 
     def reusable(self) -> dict[str, Any] | None:
         """Return the descriptor of gated/ if it is of this gate, undamaged, and has its sample; otherwise None."""
-        descriptor, output = self._descriptor_of_gated(), self.context.output
+        descriptor, output = self._descriptor_of_gated, self.context.output
         if descriptor is None or not self._are_sound(written_files(output.path / LAST, descriptor["checksums"])):
             return None
         sample: dict[str, str] = descriptor[REMOVED_PART]
@@ -138,9 +143,9 @@ class GateFolder:
     def finished_steps(self) -> dict[str, FinishedStep]:
         """Return the steps that an earlier run finished and whose files are undamaged; remove files of nobody."""
         done: dict[str, FinishedStep] = {}
-        for name in self.steps:
-            descriptor = STEP.read(self.path(name)) or {}
-            if descriptor.get("made_from") != self.made_from:
+        for name, part in self.steps.items():
+            descriptor = STEP.read(self.path(name)) if part in self._left else None
+            if descriptor is None or descriptor["made_from"] != self.made_from:
                 continue
             finished = FinishedStep.read(descriptor)
             _remove_others(self.path(name), finished.result.files)
@@ -171,9 +176,6 @@ class GateFolder:
         require_rows(self.images(last, finished), int(finished.result["passed"]))
         descriptor = finished.descriptor(self.made_from) | {"gate": facts, REMOVED_PART: sample}
         output.retract_results()
-        write_json(
-            self.path(last) / DESCRIPTOR, descriptor
-        )  # at a URL, files are moved one by one, this one among them
         output.finish(LAST, finished.result.files, descriptor, self.parts)
         if sample:
             self.finish_sample(sample)
@@ -185,6 +187,7 @@ class GateFolder:
         _remove_others(self.sample, sample)
         self.context.output.finish(REMOVED_PART, sample, parts=self.parts)
 
+    @cached_property
     def _descriptor_of_gated(self) -> dict[str, Any] | None:
         descriptor = STEP.read(self.parts.folder / LAST) or {}
         return descriptor if descriptor.get("made_from") == self.made_from and "gate" in descriptor else None
@@ -202,7 +205,7 @@ def _damaged(file: OwnFile) -> TaskResult:
 def _remove_others(folder: Path, checksums: Mapping[str, str]) -> None:
     for path in files(folder):
         if path.name not in {DESCRIPTOR, *checksums}:
-            remove(path)
+            remove_file(path)
 
 
 @dataclass(frozen=True)
