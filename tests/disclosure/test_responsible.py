@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from curation.plugins.export.card import OPEN, QUESTIONS, responsible
+from curation.plugins.export.card import OPEN, QUESTIONS, Card, responsible
 from curation.plugins.export.formats import export
-from curation.plugins.export.huggingface import Card, HuggingFace
+from curation.plugins.export.huggingface import HuggingFace
 from curation.run.results import Results
 from metadata import InputError
 from runtime.folders.descriptor import DESCRIPTOR

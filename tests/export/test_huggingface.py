@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.thresholds import EntryCounts
-from curation.plugins.export.card import ISO_639, card, size_category
+from curation.plugins.export.card import ISO_639, Card, card, size_category
 from curation.plugins.export.formats import export
-from curation.plugins.export.huggingface import Card, HuggingFace
+from curation.plugins.export.huggingface import HuggingFace
 from curation.run.results import Results
 from curation.schemas import COUNTS, CURATED
 from metadata import Entries, InputError

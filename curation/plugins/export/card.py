@@ -1,4 +1,4 @@
-"""Describe a dataset from templates: Hugging Face's dataset card README.md, and Croissant 1.1 metadata.
+"""The export `card`: describe a dataset by Hugging Face's dataset card README.md, and by Croissant 1.1 metadata.
 
 The card has a sentence for each option that decides about rows. Text of users and of data is escaped, so that Markdown
 shows it as it is: in a line, as code, or as a block.
@@ -7,31 +7,38 @@ shows it as it is: in a line, as code, or as a block.
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import date
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from curation.config import CurationConfig
 from curation.plugins.domains import TEXTS, DomainCounts, doubts, origins, period
+from curation.plugins.export import formats
 from curation.report.charts import DROPPED, funnel
 from curation.report.facts import of_licenses
 from curation.report.page import code, environment, templates
 from curation.report.warnings import starter
+from curation.run.results import Results
 from metadata.languages import language, named
+from runtime.errors import InputError
+from runtime.folders.derived import Derived
+from runtime.messages import did_you_mean
 from runtime.packages import table_rows, versions
+from runtime.storage.paths import is_url
+from runtime.storage.whole import write_text
 from runtime.wording import counted, number
 
-if TYPE_CHECKING:
-    from curation.plugins.export.huggingface import Card
-
-
+_log = logging.getLogger(__name__)
+FUNNEL = "funnel.svg"
+README = "README.md"
 MOST_LANGUAGES = 5  # languages named for each rule of the gate
-
-
 # ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; "" if they have none.
 ISO_639 = {row["metadata"]: row["iso_639"] for row in table_rows(__package__, "hub_languages.csv")}
 # Identifiers of licences for texts and data in a dataset card; `other` stands for all that have none.
@@ -255,3 +262,45 @@ def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _version(facts: Mapping[str, Any]) -> str:
     return (facts.get("versions") or versions()).get("clip-curation") or "unknown"
+
+
+@dataclass(frozen=True)
+class Card(formats.Form):
+    """The export format `card`: a dataset card alone, with what the publisher answers; the card asks for the rest."""
+
+    answers: Mapping[str, str] = field(default_factory=dict)  # by the names in QUESTIONS and UNASKED
+
+    writes = "its card alone"
+
+    def __post_init__(self) -> None:
+        formats.require_questions(self.answers, [*QUESTIONS, *UNASKED])
+        date = self.answers.get("datePublished")
+        if date is not None and not _is_date(date):
+            raise InputError(f"the answer datePublished is {date!r}; give a date such as 2026-11-25 (--answers)")
+        if (said := self.answers.get("hasSyntheticData", "true")) not in IS_SYNTHETIC:
+            raise InputError(f"the answer hasSyntheticData is {said!r}; give true or false (--answers)")
+
+    def write(self, run: Results, folder: Derived) -> str:
+        """Write README.md and its figure."""
+        self.warn_of_license()
+        write_text(folder.path / FUNNEL, funnel_figure(run.facts))
+        write_text(folder.path / README, card(run.facts, self, self.name_of(run)))
+        return f"README.md and {FUNNEL}"
+
+    def warn_of_license(self) -> None:
+        """Log a warning if no card on Hugging Face may state the licence."""
+        license = self.answers.get("license")
+        if license is not None and license not in LICENSES:
+            near = did_you_mean(license, LICENSES, "give its identifier, or other")
+            fault = "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s"
+            _log.warning(f"{fault} (--answers)", license, near)
+
+    def name_of(self, run: Results) -> str:
+        """Return the name of the dataset: the given one or, without, the name of the run's folder."""
+        return self.answers.get("name") or (run.path if is_url(run.path) else run.path.resolve()).name
+
+
+def _is_date(text: str) -> bool:
+    with suppress(ValueError):
+        return date.fromisoformat(text).isoformat() == text
+    return False

@@ -1,12 +1,9 @@
-"""Exports `huggingface`, a folder with manifest, entries, dataset card and Croissant, and `card`, the card alone."""
+"""The export `huggingface`: a folder with manifest, entries, dataset card and Croissant."""
 
 import json
-import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +18,7 @@ from curation.plugins.annotations.clusters import Choice
 from curation.plugins.domains import count_domains
 from curation.plugins.export import card as cards
 from curation.plugins.export import formats
+from curation.plugins.export.card import FUNNEL, README, Card
 from curation.plugins.joins.uid_join import each_joined
 from curation.run.finished_run import curated_files
 from curation.run.results import Results
@@ -29,59 +27,17 @@ from runtime.arrow import require
 from runtime.cogroup import RowStream
 from runtime.errors import AGAIN, InputError
 from runtime.folders.derived import Derived, Made
-from runtime.messages import did_you_mean
 from runtime.progress import advancing
 from runtime.storage.checksums import content_digest
 from runtime.storage.own_files import OwnFile, copied
 from runtime.storage.parquet import batches, part_writer
-from runtime.storage.paths import is_url
 from runtime.storage.whole import write_text
 from runtime.wording import counted
 
-_log = logging.getLogger(__name__)
 GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
 DATA, ENTRIES = "data", "entries"  # parts
 SHA256 = "sha256"  # facts: the path of a file, and its SHA-256
 KEPT = "kept"
-FUNNEL = "funnel.svg"
-
-README = "README.md"
-
-
-@dataclass(frozen=True)
-class Card(formats.Form):
-    """The export format `card`: a dataset card alone, with what the publisher answers; the card asks for the rest."""
-
-    answers: Mapping[str, str] = field(default_factory=dict)  # by the names in QUESTIONS and UNASKED
-
-    writes = "its card alone"
-
-    def __post_init__(self) -> None:
-        formats.require_questions(self.answers, [*cards.QUESTIONS, *cards.UNASKED])
-        date = self.answers.get("datePublished")
-        if date is not None and not _is_date(date):
-            raise InputError(f"the answer datePublished is {date!r}; give a date such as 2026-11-25 (--answers)")
-        if (said := self.answers.get("hasSyntheticData", "true")) not in cards.IS_SYNTHETIC:
-            raise InputError(f"the answer hasSyntheticData is {said!r}; give true or false (--answers)")
-
-    def write(self, run: Results, folder: Derived) -> str:
-        """Write README.md and its figure."""
-        self.warn_of_license()
-        write_text(folder.path / FUNNEL, cards.funnel_figure(run.facts))
-        write_text(folder.path / README, cards.card(run.facts, self, self.name_of(run)))
-        return f"README.md and {FUNNEL}"
-
-    def warn_of_license(self) -> None:
-        """Log a warning if no card on Hugging Face may state the licence."""
-        license = self.answers.get("license")
-        if license is not None and license not in cards.LICENSES:
-            near = did_you_mean(license, cards.LICENSES, "give its identifier, or other")
-            fault = "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s"
-            _log.warning(f"{fault} (--answers)", license, near)
-
-    def name_of(self, run: Results) -> str:
-        """Return the name of the dataset: the given one or, without, the name of the run's folder."""
-        return self.answers.get("name") or (run.path if is_url(run.path) else run.path.resolve()).name
 
 
 @dataclass(frozen=True)
@@ -186,9 +142,3 @@ def _write_rows(
 def _digest_notes(made: Made, name: str) -> Callable[[Path], None]:
     """Return a function that tallies the SHA-256 of a file that is written, whose name will be `name`."""
     return lambda local: made.result.note(SHA256, [f"{DATA}/{name}", content_digest(local, sha256())])
-
-
-def _is_date(text: str) -> bool:
-    with suppress(ValueError):
-        return date.fromisoformat(text).isoformat() == text
-    return False
