@@ -133,6 +133,10 @@ class CurationConfig:
         """Whether every list of entries has the threshold of English."""
         return self.one_list is not None or self.threshold_per_language == "same"
 
+    def curated_files(self, images: int) -> int:
+        """Return the number of curated files of a run with so many matched images."""
+        return max(1, -(-images // self.rows_per_file))
+
     def _require_nothing_beside_size(self) -> None:
         # A threshold that equals the default counts as not given, as dataclasses.replace passes all fields on.
         if self.english_threshold != CurationConfig.english_threshold:

@@ -18,8 +18,8 @@ The others are of this project alone:
   which returns the fields of Options that they set, by name; in the order of the help
 - `extra_columns`, columns of the manifest that a plugin makes: functions of texts, the row of each text's image, and a
   MATCHED batch
-- `file_systems`, by protocol of URLs: classes of fsspec. One with the method `pinned` turns names that may move into
-  names that do not
+- `file_systems`, by protocol of URLs: classes of fsspec for object stores that are only read. `pinned` turns names that
+  may move into names that do not; `names_above_root` is how many names come before the name of a bucket or dataset
 - `uploads` of what commands have written: modules with the functions `add`, `require` and `upload`
 """
 

@@ -4,7 +4,7 @@ Copied files are named by a digest of their content, so an unchanged table gives
 """
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,21 +19,35 @@ from curation.inputs.files import checked_parts
 from curation.inputs.tables.columns import FLAG, TABLE_PREFIX, TableOptions, folder_of, named_columns
 from curation.inputs.tables.parquet_tables import string_columns
 from runtime.arrow import as_bytes
-from runtime.engine.spark import map_batches
+from runtime.engine import Engine
+from runtime.engine.spark import Spark, map_batches
 from runtime.errors import InputError
 from runtime.folders.descriptor import Kind, complete
 from runtime.folders.stamps import Input
 from runtime.messages import no_column
 from runtime.redaction import hidden
+from runtime.session import session
 from runtime.storage.checksums import checksum_of, content_digest
 from runtime.storage.parquet import part_writer
 from runtime.storage.paths import files, make_folder, remove
 from runtime.storage.scratch import staged
 from runtime.storage.whole import whole
+from runtime.terminal import say
 
 ROW_GROUP = 100_000
 TABLE = Kind("a copied table", "clip-curate")
 COPIED = pa.schema([pa.field("name", pa.string()), pa.field("size", pa.int64()), pa.field("checksum", pa.string())])
+
+
+def session_for(engine: Engine, tables: Sequence[str]) -> SparkSession:
+    """Return the session that reads tables: the engine's, the active one, or one that starts now."""
+    if isinstance(engine, Spark):
+        return engine.session
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    say(f"{TABLE_PREFIX}{tables[0]} is read by Spark, which starts now")
+    return session("curate")
 
 
 def copied_inputs(spark: SparkSession, table: str, columns: TableOptions, tables: Path) -> list[Input]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
-from curation.inputs.tables.columns import TABLE_PREFIX, tables_in
+from curation.inputs.tables.columns import tables_in
 from curation.run.disk_space import require_space
 from curation.run.output_folder import Output, require_output
 from curation.run.request import FoundInputs, Options, Request
@@ -90,9 +90,9 @@ def copy_tables(engine: Engine, request: Request, output: Output, progress: Prog
     from curation.run import catalog  # here, as Spark takes long to import
 
     copies = []
+    spark = catalog.session_for(engine, request.tables)
     for table in request.tables:
         with progress.stage(f"copy table {table}"):
-            spark = engine.sql(f"{TABLE_PREFIX}{table} is read by Spark").session
             copies += catalog.copied_inputs(spark, table, request.options.columns, tables_in(output.path))
     request = replace(request, files=[*request.files, *copies], tables=[])
     return request, output.described(request.made_from())

@@ -126,14 +126,22 @@ class Steps:
 
         `counts` and `rates` have the number of texts and the sampling rate of each entry.
         """
-        config, output = self.request.config, self.output
-        number = max(1, -(-images.number // config.rows_per_file))
+        config = self.request.config
+        output = self.output
+        number = config.curated_files(images.number)
         output.retract_results()
         curated = output.parts.begin("curated")
         with self.progress.stage(f"sample, and write {counted(number, 'file')}"):
             shipped = self.engine.ship(save_array(output.artefacts / "rates.npy", rates))
             lettered = self.engine.ship(save_array(output.artefacts / "counted.npy", self._lettered_of(counts)))
-            sampling = tasks.Sampling(shipped, lettered, config.seed, number, curated, extra=config.extra_columns)
+            sampling = tasks.Sampling(
+                rates=shipped,
+                lettered=lettered,
+                seed=config.seed,
+                files=number,
+                folder=curated,
+                extra=config.extra_columns,
+            )
             result = tasks.sample_pairs(self.engine, images.files, sampling)
         self._complete(own_files(curated, result.files, AGAIN), int(result["kept"]))
         output.finish("curated", result.files)

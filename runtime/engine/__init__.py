@@ -84,12 +84,6 @@ class Engine(Protocol):
     def require_shared(self, folder: Path) -> None:
         """Raise an InputError if workers do not see the folder."""
 
-    def sql(self, why: str) -> Spark:
-        """Return an engine with a Spark session, which evaluates SQL: this engine, or a Spark engine started now.
-
-        `why` tells the user what needs Spark, if Spark starts.
-        """
-
 
 def spread(items: Sequence[Item], engine: Engine) -> list[list[Item]]:
     """Return the items, in order, as lists of about one size: at most two lists per core."""
@@ -166,7 +160,7 @@ def engine_for(args: Namespace, name: str) -> Engine:
         return session(name)
 
     on_spark = "PYSPARK_GATEWAY_PORT" in os.environ or args.master
-    return _spark(start) if on_spark else Local(args.cores, lambda: _spark(start))
+    return _spark(start) if on_spark else Local(args.cores)
 
 
 def _spark(session: SparkSession | Callable[[], SparkSession]) -> Spark:

@@ -28,7 +28,7 @@ from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import cloudpickle
 import numpy as np
@@ -46,11 +46,7 @@ from runtime.shipping import Shipped, opened_itself
 from runtime.storage.paths import FullDisk, is_full, make_folder, remove, room
 from runtime.storage.scratch import scratch, scratch_of_process
 from runtime.tallies import TaskResult
-from runtime.terminal import say
 from runtime.warming import usable_cores
-
-if TYPE_CHECKING:
-    from runtime.engine.spark import Spark
 
 TRIES = 3  # of a task whose processes, or whose server of processes, die
 AHEAD = 2  # tasks per core that are handed out at a time
@@ -68,19 +64,14 @@ Call = Callable[[int, Any], Any]  # returns the result of a task, given the plac
 
 
 class Local:
-    """An engine that runs tasks in `cores` processes of this machine, by default one for each core.
-
-    `sql` is a function that starts Spark to evaluate SQL; without it, SQL is refused.
-    """
+    """An engine that runs tasks in `cores` processes of this machine, by default one for each core."""
 
     is_local = True
 
-    def __init__(self, cores: int | None = None, sql: Callable[[], Spark] | None = None) -> None:
+    def __init__(self, cores: int | None = None) -> None:
         if cores is not None:
             require_integer("cores", cores, 1, MOST_CORES)
         self.cores = cores or usable_cores()
-        self._sql = sql
-        self._spark: Spark | None = None
         self._pool: ProcessPoolExecutor | None = None
         self._pid = os.getpid()
 
@@ -115,15 +106,6 @@ class Local:
 
     def require_shared(self, folder: Path) -> None:
         """Accept any folder: workers see what this process sees."""
-
-    def sql(self, why: str) -> Spark:
-        """Return a Spark engine, which the first call starts; InputError, with `why`, if `self` cannot start one."""
-        if self._spark is None:
-            if self._sql is None:
-                raise InputError(f"{why}; give a Spark session as the engine")
-            say(f"{why}, which starts now")
-            self._spark = self._sql()
-        return self._spark
 
     def close(self) -> None:
         """Kill the processes, even if they are at work."""

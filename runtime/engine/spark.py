@@ -120,10 +120,6 @@ class Spark:
         """Raise an InputError if workers on other machines do not see the folder."""
         require_shared(self.session, folder)
 
-    def sql(self, why: str) -> Spark:
-        """Return this engine."""
-        return self
-
     def _numbered(self, items: list[Item], most: int) -> RDD[tuple[int, Item]]:
         """Return the items, each with its index, in at most `most` partitions; each task is sent only its own items."""
         return self.session.sparkContext.parallelize([*enumerate(items)], max(1, min(len(items), most)))

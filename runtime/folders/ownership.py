@@ -24,7 +24,7 @@ from runtime.errors import InputError
 from runtime.folders.parts import Parts
 from runtime.storage.json_files import read_json, write_json
 from runtime.storage.locks import MOMENT, Held, take
-from runtime.storage.paths import as_path, is_url, make_folder, names, reachable, remove
+from runtime.storage.paths import as_path, is_of_plugin, is_url, make_folder, names, reachable, remove
 from runtime.storage.scratch import remove_left_scratch
 from runtime.storage.whole import WORK, finished
 
@@ -34,7 +34,7 @@ CLAIM = "claim.json"  # in the folder WORK: what the folder is made from
 MAX_NAMED = 3  # names of a user's files in a message
 TRIES = 100
 _RUN = re.compile(r"[0-9a-f]{32}")
-READ_ONLY = ("hf", "http", "https", "memory", "data")  # other processes do not see the last two
+READ_ONLY = ("http", "https", "memory", "data")  # other processes do not see the last two
 
 
 class Owner:
@@ -175,7 +175,7 @@ def usable_output(output: str | PathLike[str]) -> Iterator[Path]:
     """Yield the path of an output folder; InputError if it is a file, or a URL at which nothing can be written."""
     path = as_path(output)
     if is_url(path):
-        if path.protocol in READ_ONLY or not path.path.strip("/"):
+        if path.protocol in READ_ONLY or is_of_plugin(str(path)) or not path.path.strip("/"):
             raise InputError(
                 f"output {path} cannot be written to; give a local folder, or one such as s3://bucket/name"
             )

@@ -31,7 +31,7 @@ from runtime.messages import listed
 from runtime.packages import missing_package
 from runtime.redaction import hidden, with_secrets
 from runtime.storage.json_files import read_json
-from runtime.storage.paths import incomplete_url, is_url, names, use_own_system
+from runtime.storage.paths import incomplete_url, is_of_plugin, is_url, names, use_own_system
 from runtime.storage.remote import AHEAD, Reading, RemoteFile, may_pass, persist
 from runtime.storage.whole import WORK
 
@@ -58,7 +58,7 @@ class HasPath(Protocol):
 Named = TypeVar("Named", bound=HasPath)
 
 LOOKS = 5  # tries to list or look up a path: the wrong name of a host should not take minutes
-OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://", "hf://")
+OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://")
 
 RUN, METADATA = "run.json", "metadata.json"
 DESCRIPTOR = "_folder.json"  # of other folders; readers of Parquet pass over names that begin with _
@@ -66,8 +66,6 @@ FOLDERS = {  # a file that only one kind of folder has → that kind
     RUN: "a run of clip-curate or clip-remove",
     METADATA: "metadata of clip-metadata",
     "clusters.json": "clusters of clip-cluster",
-    "alignment.json": "figures of clip-align",
-    "croissant.json": "an export of the format huggingface",
     "index.json": "an export, or an index of tars",
 }
 SHOWN = 3  # names that `described` lists of a folder of no known kind
@@ -126,7 +124,7 @@ class ListedFile:
         return now.size
 
     def _begin(self) -> BinaryIO:
-        uncached = {"cache_type": "none"} if self.path.startswith(OBJECT_STORES) else {}
+        uncached = {"cache_type": "none"} if self.path.startswith(OBJECT_STORES) or is_of_plugin(self.path) else {}
         return self._system.open(self._inner, "rb", **uncached)
 
     def _look(self) -> Version:

@@ -22,7 +22,7 @@ from runtime.messages import shortened
 from runtime.packages import load_own, missing_package, own_hooks
 
 # Packages whose errors are errors of a network, even if they are no OSErrors.
-_NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "httpx", "huggingface_hub", "s3fs")
+_NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "httpx", "s3fs")
 SYSTEMS = "clip_curation.file_systems"  # the hook of this project's own file systems, by protocol
 FULL = (errno.ENOSPC, errno.EDQUOT)
 AT_ONCE = 16  # requests: each takes some 30 ms
@@ -94,6 +94,16 @@ def use_own_system(protocol: str) -> None:
             fsspec.register_implementation(protocol, load_own(SYSTEMS)[protocol], clobber=True)
         except ImportError as error:
             raise InputError(f"{protocol}://: {missing_package(str(error)) or error}") from None
+
+
+def is_of_plugin(url: str) -> bool:
+    """Say whether a plugin's file system opens a URL: an object store from which this project only reads."""
+    return url.partition("://")[0] in own_hooks(SYSTEMS)
+
+
+def names_above_root(url: str) -> int:
+    """Return how many names of a URL come before the name of its host, bucket or dataset."""
+    return load_own(SYSTEMS)[url.partition("://")[0]].names_above_root if is_of_plugin(url) else 0
 
 
 def incomplete_url(url: str, error: TypeError) -> InputError:

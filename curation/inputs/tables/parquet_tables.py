@@ -29,6 +29,7 @@ from runtime.errors import InputError
 from runtime.messages import QUOTED, quoted
 from runtime.storage.listing import ListedFiles, names_in, other_kind
 from runtime.storage.parquet import BoundedParquet, unreadable
+from runtime.storage.paths import names_above_root
 
 # Kind of table → the subfolder that marks it, and a pattern for the names of files in this subfolder.
 MARKS = {
@@ -176,8 +177,8 @@ def kind_of_table(folder: str) -> str | None:
 def _parents(path: str) -> Iterator[str]:
     """Yield the folders that contain a file, from the innermost up to, for a URL, the host, bucket or dataset."""
     root = path.find("://") + 3 if "://" in path else 0
-    if path.startswith("hf://"):
-        root = path.find("/", path.find("/", root) + 1)
+    for _ in range(names_above_root(path)):
+        root = path.find("/", root + 1)
     end = path.rfind("/")
     while end > root:
         yield path[:end]

@@ -74,7 +74,7 @@ def answer(address: str, request: Callable[[], Result], tries: int = TRIES) -> R
             raise error
         if isinstance(error, _MISREAD):
             raise malformed(address, f"{type(error).__name__}: {quoted(error)}") from error
-        if not is_outside(error):
+        if not (is_outside(error) or type(error).__module__.startswith("huggingface_hub")):
             raise error
         asked = _asked_seconds(address, error)
         if number >= tries or not (may_pass(error) or _is_of_storage(error)):

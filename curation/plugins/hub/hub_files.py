@@ -48,6 +48,8 @@ class NoDataset(InputError, FileNotFoundError):
 class HubFiles(HfFileSystem):
     """The client's file system, whose files at a commit are looked up once and whose answers are compared."""
 
+    names_above_root = 2  # A dataset is `datasets/OWNER/NAME`.
+
     def pinned(self, name: str) -> str:
         """Return the name of files at the commit to which its revision, or the branch `main`, leads now.
 

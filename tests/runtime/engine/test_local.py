@@ -301,11 +301,6 @@ def test_a_number_of_cores_that_no_machine_has_is_refused(cores):
     assert refusal(partial(Local, cores)).startswith("cores is ")
 
 
-def test_sql_needs_a_session():
-    with pytest.raises(InputError, match="^table:pairs is read by Spark; give a Spark session as the engine"):
-        Local(1).sql("table:pairs is read by Spark")
-
-
 def test_items_are_spread_over_all_cores():
     assert spread([*range(9)], Local(2)) == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
 
