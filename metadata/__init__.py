@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from runtime import provide_hooks
-from runtime.start import Program
+from runtime.start import importing, run
 
 if TYPE_CHECKING:
     from metadata.config import MetadataConfig
@@ -29,7 +29,12 @@ _MODULES = {
     "build_metadata": "metadata.pipeline",
 }
 
-program = Program("clip-metadata", "metadata.commands")
+
+def program() -> None:
+    """Run the command `clip-metadata`."""
+    with importing("clip-metadata"):
+        from metadata.commands import main
+    run(main)
 
 
 def __getattr__(name: str) -> Any:

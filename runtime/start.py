@@ -1,4 +1,4 @@
-"""Start a command.
+"""Start a command: import it, and run its function `main`.
 
 Importing a command takes seconds. During the import, too, Ctrl-C or a missing package ends the program with one
 sentence, and the program says that it is starting.
@@ -9,38 +9,32 @@ import signal
 import sys
 import threading
 import time
-from importlib import import_module
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 INSTALL = "activate the environment that holds this project, or install the project there: pip install clip-curation"
 # Seconds of silence before the first message, before others in the first minute, and later: longer than in a stage.
 _FIRST, _NEXT, _MINUTE, _LATER = 1.0, 4.8, 60.0, 35.0
 
 
-class Program(NamedTuple):
-    """The command `name`, whose function `main` is in `module`; it is called without arguments."""
-
-    name: str
-    module: str
-
-    def __call__(self) -> None:
-        start(*self)
+_over = threading.Event()  # It is set when the command has ended.
 
 
-def start(name: str, module: str) -> None:
-    """Import `module`, and run its function `main` as the program `name`."""
+@contextmanager
+def importing(name: str) -> Iterator[None]:
+    """Let the block import the command `name`; if an import fails, or at Ctrl-C, end the program with one sentence."""
     signal.signal(signal.SIGINT, lambda number, frame: _stop(name))
-    from runtime import interrupts, run_flags, terminal
+    from runtime import run_flags, terminal
 
     terminal.attach()  # from here on Ctrl-C leaves no trace
     sys.excepthook = terminal.say_trace
     run_flags.apply_format(sys.argv)
-    over = threading.Event()
     if not any(argument.startswith("@") for argument in sys.argv):  # a file of arguments may ask for another format
-        threading.Thread(target=_reassure, args=(name, over), daemon=True).start()
+        threading.Thread(target=_reassure, args=(name,), daemon=True).start()
     try:
-        import_module("runtime.without_pandas")
-        main = import_module(module).main
+        import runtime.without_pandas  # noqa: F401
+
+        yield
         terminal.clear()
     except ModuleNotFoundError as error:
         terminal.say(f"{name}: {error.name} is not installed in {sys.executable}: {INSTALL}", "error")
@@ -52,6 +46,12 @@ def start(name: str, module: str) -> None:
             terminal.say(f"{name}: {limit}", "error")
             sys.exit(1)
         raise
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run the function `main` of a command that was imported; the process is expected to end afterwards."""
+    from runtime import interrupts
+
     try:
         main()
     except SystemExit as end:
@@ -59,17 +59,20 @@ def start(name: str, module: str) -> None:
             interrupts.end_in(interrupts.PATIENCE)
         raise
     finally:
-        over.set()
+        _over.set()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process ends anyway
 
 
-def _reassure(name: str, over: threading.Event) -> None:
-    """Write that the program is running each time nothing was written for some seconds; return once `over` is set."""
+def _reassure(name: str) -> None:
+    """Write that the program is running each time nothing was written for some seconds, until the command has ended."""
     from runtime import terminal
 
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # it shall wake the main thread
-    begin, wait, does, pause = time.monotonic(), _FIRST, "starting", _FIRST
-    while not over.wait(pause):
+    begin = time.monotonic()
+    wait = _FIRST
+    pause = _FIRST
+    does = "starting"
+    while not _over.wait(pause):
         passed = time.monotonic() - begin
         if terminal.silence() >= wait:
             terminal.show(f"{name}: {does}, {passed:.0f} s")

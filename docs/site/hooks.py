@@ -13,7 +13,6 @@ import os
 import posixpath
 import re
 import sys
-from configparser import ConfigParser
 from functools import cache
 from importlib import import_module
 from itertools import cycle
@@ -123,15 +122,9 @@ def pages() -> dict[str, str]:
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each command of setup.cfg."""
     sys.path.insert(0, str(ROOT))
-    config = ConfigParser()
-    config.read(ROOT / "setup.cfg", "utf-8")
-    found = {}
-    for line in config["options.entry_points"]["console_scripts"].strip().splitlines():
-        name, _, function = line.partition(" = ")
-        module, _, attribute = function.partition(":")
-        start = getattr(import_module(module), attribute)
-        found[name] = parser_of(import_module(start.module).main)
-    return found
+    from tests.support.checkout import commands
+
+    return {name: parser_of(import_module(module).main) for name, module in commands().items()}
 
 
 class _Found(Exception):

@@ -39,8 +39,10 @@ with command("job"):
     terminal.say("all is written")
 """
 PROGRAM = """
-from runtime.start import start
-start("job", "module")
+from runtime.start import importing, run
+with importing("job"):
+    from module import main
+run(main)
 """
 SLOW = """
 import time
@@ -139,9 +141,11 @@ def test_the_trace_of_an_unforeseen_error_does_not_act_on_a_terminal(tmp_path: P
 
 
 TALKATIVE = """
-from runtime import programs
-programs._FIRST, programs._NEXT = 0.2, 0.4
-programs.start("job", "module")
+from runtime import start
+start._FIRST, start._NEXT = 0.2, 0.4
+with start.importing("job"):
+    from module import main
+start.run(main)
 """
 SILENT = """
 import sys, time

@@ -1,5 +1,10 @@
 """Cluster the images of a finished run by embeddings with balanced k-means, and write the cluster of each image."""
 
-from runtime.start import Program
+from runtime.start import importing, run
 
-program = Program("clip-cluster", "curation.plugins.clustering.clip_cluster")
+
+def program() -> None:
+    """Run the command `clip-cluster`."""
+    with importing("clip-cluster"):
+        from curation.plugins.clustering.clip_cluster import main
+    run(main)

@@ -1,5 +1,10 @@
 """Write a table with the size, SHA-256 and perceptual hashes of each picture in tars and folders."""
 
-from runtime.start import Program
+from runtime.start import importing, run
 
-program = Program("clip-hash", "curation.plugins.hashing.clip_hash")
+
+def program() -> None:
+    """Run the command `clip-hash`."""
+    with importing("clip-hash"):
+        from curation.plugins.hashing.clip_hash import main
+    run(main)

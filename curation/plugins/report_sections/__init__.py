@@ -1,5 +1,10 @@
 """Observers: measurements that a run adds to its report beside the algorithm."""
 
-from runtime.start import Program
+from runtime.start import importing, run
 
-program = Program("clip-align", "curation.plugins.report_sections.alignment")
+
+def program() -> None:
+    """Run the command `clip-align`."""
+    with importing("clip-align"):
+        from curation.plugins.report_sections.alignment import main
+    run(main)
