@@ -29,7 +29,8 @@ def write_inputs(folder: Path) -> None:
     ids = uids(pa.array(urls)).to_pylist()
     status = [{"uid": uid, "status": "failed" if n % 20 == 0 else "success"} for n, uid in enumerate(ids)]
     write_table(status, folder / "status")
-    scores = [{"uid": uid, "score": n % 10, "sha256": md5(uid[:1].encode()).hexdigest()} for n, uid in enumerate(ids)]
+    hashes = [md5(uid[:1].encode()).hexdigest() for uid in ids]
+    scores = [{"uid": uid, "score": n % 10, "sha256": hashes[n], "phash": hashes[n][:16]} for n, uid in enumerate(ids)]
     write_table([row | {"sha256": row["sha256"] if n % 4 else row["uid"]} for n, row in enumerate(scores)],
                 folder / "images")  # fmt: skip
     captions = [{"uid": uid, "caption": f"{TEXTS[n % 6]} {n}"} for n, uid in enumerate(ids[::2])]

@@ -1,4 +1,7 @@
-"""The command line that makes a folder of each kind; as a program, it makes those that no command or a model makes."""
+"""The command line that makes a folder of each kind.
+
+Run as a program, this module makes the kinds that have no command, and those whose command needs a model.
+"""
 
 import sys
 from pathlib import Path
@@ -17,12 +20,15 @@ from tests.support.gate_inputs import write_inputs
 from tests.support.kept_work import Inputs
 
 CALL = "python -m tests.support.kinds"
+GATED = (
+    "clip-curate --input {gate}/pairs.parquet --metadata {gate_entries} --english-threshold 20 --images {gate}/images"
+)
 RUNS = {
     "run": "clip-curate --input {sample}/crawl {sample}/pairs --metadata {sample_entries} --english-threshold 20",
-    "gate": "clip-curate --input {gate}/pairs.parquet --metadata {gate_entries} --english-threshold 20 "
-    "--set rows_per_file=40 --set max_shared_uids=1 --status {gate}/status --images {gate}/images --keep score>0 "
-    "--policy recommended max_images_per_text:15 max_images_per_domain:9 --robots {gate}/robots.parquet "
-    "--same-image sha256 --same-meaning {gate}/copies --match-captions {gate}/captions --keep-removed 0.5",
+    "gate": f"{GATED} --set rows_per_file=40 --set max_shared_uids=1 --status {{gate}}/status --keep score>0 --policy "
+    "recommended max_images_per_text:15 max_images_per_domain:9 --robots {gate}/robots.parquet --same-image sha256 "
+    "--same-meaning {gate}/copies --match-captions {gate}/captions --keep-removed 0.5",
+    "near copies": f"{GATED} --same-image phash:4",
 }
 EXPORTS = {
     "huggingface": "clip-export {run} --format huggingface --captions {captions}",
