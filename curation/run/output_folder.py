@@ -147,13 +147,16 @@ class Output:
     def matched_result(self) -> TaskResult | None:
         """Return the result of matching if matched/ was made of the same inputs and exclusion lists, else None.
 
-        It is also None if a file is missing, there or in pairs/, so that its task runs again.
+        It is also None if a file is missing, there or in pairs/, so that its task runs again; in pairs/, which may be
+        gone as a whole, the descriptor counts as a file.
         """
         descriptor = MATCHED.read(self.path / "matched") or {}
         if not descriptor or not all(is_same_value(descriptor, self.description, name) for name in MAY_DIFFER):
             return None
-        pairs = (PAIRS.read(self.path / "pairs") or {}).get("checksums", {})
-        for part, checksums in (("matched", descriptor["checksums"]), ("pairs", pairs)):
+        pairs = PAIRS.read(self.path / "pairs")
+        if pairs is None and names(self.path / "pairs"):
+            return None
+        for part, checksums in (("matched", descriptor["checksums"]), ("pairs", (pairs or {}).get("checksums", {}))):
             if checksums and not checksums.keys() <= names(self.path / part):
                 return None
         self.record("matched", descriptor["checksums"])

@@ -118,6 +118,8 @@ def test_lists_of_what_is_excluded_may_change_and_then_all_is_matched_again(tmp_
     output = claimed(tmp_path / "out", A, B, exclusion="d1")
     assert output.matched_result() is None
     assert output.ledger([A, B], unique).missing == [A, B]
+    if not unique:
+        output.finish_pairs(output.ledger([A, B]))
     output.parts.begin("matched")
     output.finish_matched(TALLIES)
     assert claimed(tmp_path / "out", A, B, exclusion="d1").matched_result()["images"] == 7

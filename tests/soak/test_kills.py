@@ -62,7 +62,8 @@ class Command:
         assert self.start(output).wait(600) == 0, self.log.read_text()
         if self.kind not in kinds.KEYED:
             verify(output)
-        return left_by(output) if self.kind in kinds.RUNS else all_bytes(output)
+        is_run = self.kind in kinds.RUNS or self.kind in kinds.COPIED
+        return left_by(output) if is_run else all_bytes(output)
 
 
 def kill_all(job: subprocess.Popen) -> bool:
