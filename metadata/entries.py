@@ -101,7 +101,7 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
     members: dict[str, Any] = {"name": metadata_name((recipe or {}).get("date"), together)}
     members |= {"digest": digest_of_all(digests), "sha256": together, "sha256_of": sums}
     members |= {"entries": writer.rows, "languages": counts}
-    made_from = digest_of(recipe) if recipe else None
+    made_from = {"recipe": digest_of(recipe) if recipe else None}
     write_json(directory / FACTS, METADATA.content(made_from, {ENTRIES: checksum}, members | more))
 
 

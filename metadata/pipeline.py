@@ -9,13 +9,14 @@ from typing import Any
 
 from metadata.build import COUNTED_PART, NGRAMS, Build, BuildPart
 from metadata.config import MetadataConfig
-from metadata.entries import ENTRIES, FACTS, Entries
+from metadata.entries import ENTRIES, FACTS, METADATA, Entries
 from metadata.sources import Sources
 from metadata.stages.ngrams import NgramPlan, ngram_entries
 from metadata.stages.titles import TitlePlan, title_entries
 from runtime.argument_types import typed
 from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.errors import InputError
+from runtime.folders.descriptor import differing
 from runtime.folders.ownership import claimed
 from runtime.folders.parts import Parts
 from runtime.progress import Progress
@@ -91,31 +92,13 @@ def require_build_folder(folder: Path, wanted: Mapping[str, Any], overwrite: boo
         return
     if facts is None or "digest" not in facts:
         raise InputError(f"output {folder} holds a {FACTS} of another program; give an empty or new folder")
-    differing = _differing(facts, wanted)
-    if differing and not overwrite:
+    recipe = facts.get("recipe")  # entries that were saved in Python have none
+    differences = differing({**facts, **recipe}, wanted) if isinstance(recipe, dict) else ["other sources"]
+    if differences and not overwrite:
         raise InputError(
-            f"output {folder} holds other metadata, {facts.get('name')} (other {', '.join(differing)}); give another "
-            "folder, or replace them by --overwrite"
+            f"output {folder} holds {METADATA.name} made otherwise ({', '.join(differences)}); give another folder, or "
+            "replace it by --overwrite"
         )
-
-
-def _differing(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Return the names of what differs: members of `wanted`, or the parameters, kinds of sources and versions in them.
-
-    `facts` is the metadata.json that is there. It has no recipe if entries were saved in Python.
-    """
-    recipe = facts.get("recipe")
-    if not isinstance(recipe, dict):
-        return ["sources"]
-    there = {**facts, **recipe}
-    differing: list[str] = []
-    for name, value in wanted.items():
-        if isinstance(value, dict):
-            stated = there.get(name) or {}
-            differing += [member for member in value if stated.get(member) != value[member]]
-        elif there.get(name) != value:
-            differing.append(name)
-    return differing
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ MOST_IMPORTED = {
     "curation.plugins.export.datacomp": 66,
     "curation.plugins.gate.step": 45,
     "curation.plugins.joins.uid_join": 46,
-    "runtime.folders.derived": 39,
+    "runtime.folders.folder": 39,
 }
 
 

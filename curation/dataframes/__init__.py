@@ -42,9 +42,9 @@ from runtime.storage.arrays import save_array
 from runtime.storage.scratch import scratch_of_process
 from runtime.warming import compile_kernels
 
-__all__ = ["DIGEST", "Balance", "Folder", "MatchOptions", "count", "dropped", "match", "sample", "thresholds"]
+__all__ = ["DIGEST", "Balance", "FolderPath", "MatchOptions", "count", "dropped", "match", "sample", "thresholds"]
 
-Folder = str | Path
+FolderPath = str | Path
 # Only a run on files honours these fields of CurationConfig. Any other value than the default is refused.
 NOT_HONOURED = {row["parameter"]: row["reason"] for row in table_rows(__package__, "not_honoured.csv")}
 
@@ -70,7 +70,7 @@ class MatchOptions:
     unique_images: bool = False
     exclude: Sequence[str] = ()
     model: str | None = None
-    artefacts: Folder | None = None
+    artefacts: FolderPath | None = None
 
     def __post_init__(self) -> None:
         require_several("exclude", self.exclude)
@@ -104,7 +104,7 @@ class Balance:
 @typed
 def match(
     pairs: DataFrame,
-    metadata: Folder | Entries,
+    metadata: FolderPath | Entries,
     config: CurationConfig | None = None,
     options: MatchOptions | None = None,
 ) -> DataFrame:
@@ -131,7 +131,7 @@ def match(
 @typed
 def dropped(
     pairs: DataFrame,
-    metadata: Folder | Entries,
+    metadata: FolderPath | Entries,
     config: CurationConfig | None = None,
     options: MatchOptions | None = None,
 ) -> DataFrame:
@@ -158,9 +158,9 @@ def dropped(
 @typed
 def count(
     matched: DataFrame,
-    metadata: Folder | Entries,
+    metadata: FolderPath | Entries,
     config: CurationConfig | None = None,
-    artefacts: Folder | None = None,
+    artefacts: FolderPath | None = None,
 ) -> DataFrame:
     """Return `id`, `language`, `entry` and `count`, the number of texts with the entry, for each entry that a text has.
 
@@ -193,7 +193,9 @@ def thresholds(counts: DataFrame, config: CurationConfig | None = None) -> Balan
 
 
 @typed
-def sample(matched: DataFrame, balance: Balance, seed: int | None = None, artefacts: Folder | None = None) -> DataFrame:
+def sample(
+    matched: DataFrame, balance: Balance, seed: int | None = None, artefacts: FolderPath | None = None
+) -> DataFrame:
     """Return the rows of a run's curated/, unsorted: one text of each image, kept with the text's probability.
 
     If `seed` is None, the seed of the config that was given to `thresholds` is used.

@@ -4,7 +4,8 @@
 more inputs, continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete.
 `matched/` has a descriptor of its own, so that a run with another threshold, seed or target size can reuse it. So has
 `gated/`, for a run with another threshold or target size. Inputs may be added and exclusion lists may change; a folder
-that differs from its run in anything else is refused.
+that differs from its run in anything else is refused. A run does not use `runtime.folders.folder`, because each of its
+parts is reused by a rule of its own; its claim has the same form.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from curation.report.facts import Run
 from curation.report.page import write_report
 from curation.schemas import REMOVED_PART
 from runtime import interrupts
-from runtime.errors import AGAIN, InputError, flag
-from runtime.folders.descriptor import Kind, complete
-from runtime.folders.ownership import Owner, claim, clear_work, is_free, remove_partial, usable_output
+from runtime.errors import AGAIN, InputError
+from runtime.folders.descriptor import Kind, complete, differing
+from runtime.folders.ownership import Owner, claim, claim_in, clear_work, is_free, remove_partial, usable_output
 from runtime.folders.parts import Parts
 from runtime.folders.stamps import STAMP_NAME, Input, Ledger, Stamps, digest_of
 from runtime.redaction import hidden
 from runtime.storage.json_files import read_json, write_json
-from runtime.storage.listing import RUN
+from runtime.storage.listing import CLAIM, RUN
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import head_rows
 from runtime.storage.paths import existing, files, in_threads, is_url, make_folder, names, remove, remove_file
@@ -43,8 +44,6 @@ VERSION = 2
 RUN_FOLDER = Kind("a run", "clip-curate", VERSION, "run.json")
 PAIRS = Kind("matched pairs", "clip-curate", VERSION)
 MATCHED = Kind("matched images", "clip-curate", VERSION)
-CLAIM = "run.json"  # in the work folder: the description of the run that began
-CALLED = {"matched_version": "version of this program"}  # names of the description as users know them
 MAY_DIFFER = ("inputs", "exclusion")  # of runs in one folder; new inputs, or all, are matched again
 
 SAMPLE_ROWS = 1000  # curated rows from which the report picks examples of each language
@@ -87,7 +86,7 @@ class Output:
                     require_no_link(folder / name)
                 clear_work(work, CLAIM, *(() if overwrite else REOPENED))
                 remove_partial(folder)
-                write_json(work / CLAIM, stamped(description))
+                write_json(work / CLAIM, RUN_FOLDER.claim(description))
             except BaseException:
                 owner.release()
                 raise
@@ -123,7 +122,7 @@ class Output:
         """
         description = json.loads(json.dumps(description))
         self.owner.require()
-        write_json(self.path / WORK / CLAIM, stamped(description))
+        write_json(self.path / WORK / CLAIM, RUN_FOLDER.claim(description))
         return replace(self, description=description)
 
     @property
@@ -142,7 +141,7 @@ class Output:
         else:
             folder = make_folder(self.path / "pairs")
         made_from = {name: value for name, value in self.description.items() if name != "inputs"}
-        return Ledger.open(folder, {**stamped(self.description), "made_from": made_from}, inputs)
+        return Ledger.open(folder, {"version": VERSION, "made_from": made_from}, inputs)
 
     def matched_result(self) -> TaskResult | None:
         """Return the result of matching if matched/ was made of the same inputs and exclusion lists, else None.
@@ -192,13 +191,13 @@ class Output:
         if ledger:
             Stamps(self.path / "matched", "").remove()
 
-    def gate_parts(self, made_from: str) -> Parts:
+    def gate_parts(self, digest: str) -> Parts:
         """Return the parts of the gate with this digest, whose steps outlive this run; remove the steps of others."""
         self.owner.require()
         gates = self.path / WORK / GATE
-        for name in names(gates) - {made_from}:
+        for name in names(gates) - {digest}:
             remove(gates / name)
-        return Parts(self.path, gates / made_from)
+        return Parts(self.path, gates / digest)
 
     def finish(
         self, part: str, checksums: dict[str, str], descriptor: dict | None = None, parts: Parts | None = None
@@ -293,11 +292,6 @@ def _clear(path: Path) -> None:
         remove(path / name)
 
 
-def stamped(description: dict) -> dict:
-    """Return a description with the version of the format, as stamps and claims hold it."""
-    return {"version": VERSION, "made_from": description}
-
-
 def is_same_value(descriptor: dict, description: dict, name: str) -> bool:
     """Say whether the value of `name` is the same in the descriptor and in the description."""
     return descriptor.get("made_from", {}).get(name) == description[name]
@@ -311,13 +305,13 @@ def require_like(path: Path, description: dict) -> bool:
     if is_free(path):
         return False
     descriptor = _descriptor(path)
-    differing = _differing(descriptor, description, path)
-    if differing and not _has_no_pairs(path):
+    differences = _differences(descriptor, description, path)
+    if differences and not _has_no_pairs(path):
         raise InputError(
-            f"output {path} holds another run (other {', '.join(differing)}); give another folder, or replace it by "
-            "--overwrite"
+            f"output {path} holds {RUN_FOLDER.name} made otherwise ({', '.join(differences)}); give another folder, or "
+            "replace it by --overwrite"
         )
-    return bool(differing)
+    return bool(differences)
 
 
 def _descriptor(path: Path) -> dict:
@@ -331,39 +325,16 @@ def _descriptor(path: Path) -> dict:
     return descriptor
 
 
-def _differing(descriptor: dict, description: dict, path: Path) -> list[str]:
-    """Return the names, as users know them, of what differs between the descriptor's run and this description."""
-    names = [
-        name for name in description if name not in MAY_DIFFER and not is_same_value(descriptor, description, name)
-    ]
-    differing = [_called(name, descriptor["made_from"].get(name), description[name]) for name in names]
-    read = [
-        file for file in descriptor["made_from"].get("inputs", []) if not is_table(file["path"])
-    ]  # not copies of tables
+def _differences(descriptor: dict, description: dict, path: Path) -> list[str]:
+    """Return phrases about what differs between the descriptor's run and this description."""
+    there = descriptor["made_from"]
+    if descriptor.get("version") != VERSION or there.get("matched_version") != description.get("matched_version"):
+        return ["another version of this program"]
+    differences = differing(there, {name: value for name, value in description.items() if name not in MAY_DIFFER})
+    read = [file for file in there.get("inputs", []) if not is_table(file["path"])]  # not copies of tables
     if lacking := _paths(read, path) - _paths(description["inputs"], path):
-        differing.append(f"inputs: it read {min(lacking)}")
-    if not differing and descriptor.get("version") != VERSION:
-        differing.append("version of this program")
-    return differing
-
-
-def _called(name: str, there: object, here: object) -> str:
-    """Return what users call the value `name` of a description; for columns, also both values of each that differs.
-
-    `there` is the value in the descriptor, `here` the value of this run.
-    """
-    if name != "columns" or not isinstance(there, dict) or not isinstance(here, dict):
-        return CALLED.get(name, name)
-    fields = [field for field in here if there.get(field) != here[field]]
-    said = (f"{flag(field)} {_given(there.get(field))} there, {_given(here[field])} here" for field in fields)
-    return f"{name}: {'; '.join(said)}"
-
-
-def _given(column: object) -> str:
-    """Return the value of a column's flag as users type it; `not given` for None."""
-    if column is None:
-        return "not given"
-    return " ".join(map(str, column)) if isinstance(column, list | tuple) else str(column)
+        differences.append(f"it read {min(lacking)}")
+    return differences
 
 
 def _paths(inputs: list[dict], output: Path) -> set[str]:
@@ -372,7 +343,8 @@ def _paths(inputs: list[dict], output: Path) -> set[str]:
 
 
 def _claim(path: Path) -> dict | None:
-    return read_json(path / WORK / CLAIM)
+    content = claim_in(path) or {}
+    return content if content.get("kind") == RUN_FOLDER.name else None
 
 
 def _has_no_pairs(path: Path) -> bool:

@@ -23,6 +23,7 @@ from filelock import UnixFileLock
 from runtime.errors import InputError
 from runtime.folders.parts import Parts
 from runtime.storage.json_files import read_json, write_json
+from runtime.storage.listing import CLAIM
 from runtime.storage.locks import MOMENT, Held, take
 from runtime.storage.paths import as_path, is_of_plugin, is_url, make_folder, names, reachable, remove
 from runtime.storage.scratch import remove_left_scratch
@@ -30,7 +31,6 @@ from runtime.storage.whole import WORK, finished
 
 _FOREVER = -1.0  # as filelock says it
 LOCK, TOKEN = "lock", "owner.json"
-CLAIM = "claim.json"  # in the folder WORK: what the folder is made from
 MAX_NAMED = 3  # names of a user's files in a message
 TRIES = 100
 _RUN = re.compile(r"[0-9a-f]{32}")
@@ -130,9 +130,14 @@ def clear_work(work: Path, *kept: str) -> None:
 
 
 def is_free(folder: Path) -> bool:
-    """Return whether a folder is new or empty, apart from unfinished files of a run that has begun or was killed."""
-    left = finished(names(folder / WORK)) - {LOCK, TOKEN}
+    """Return whether a folder is new or empty, apart from a claim and unfinished files of a run that was killed."""
+    left = finished(names(folder / WORK)) - {LOCK, TOKEN, CLAIM}
     return finished(names(folder)) <= {WORK} and all(map(_RUN.fullmatch, left))
+
+
+def claim_in(folder: Path) -> dict | None:
+    """Return the claim in a folder that a command has begun to make (`Kind.claim`); None if there is none."""
+    return read_json(folder / WORK / CLAIM)
 
 
 def _require_own(work: Path) -> None:

@@ -98,9 +98,9 @@ class Stamps:
         Tasks that a descriptor lists count as stamps. Some stamps may cover inputs of other runs.
         """
         present = files(self.folder)
-        described = [path for path in present if path.name in (DESCRIPTOR, EARLIER)]
         paths = [path for path in present if is_stamp(path.name)]
         names = {*files_below(self.root)} if self.root else {path.name for path in present}
+        described = [(self.root or self.folder) / name for name in (DESCRIPTOR, EARLIER) if name in names]
         for stamp in chain(self._described(described), map(stamp_of, in_threads(read_json, paths))):
             if stamp and stamp.made_from == self.made_from and names >= stamp.files.keys():
                 yield stamp

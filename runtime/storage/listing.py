@@ -62,6 +62,7 @@ OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "a
 
 RUN, METADATA = "run.json", "metadata.json"
 DESCRIPTOR = "_folder.json"  # of other folders; readers of Parquet pass over names that begin with _
+CLAIM = "claim.json"  # in the hidden folder WORK of a folder that a command has begun to make
 FOLDERS = {  # a file that only one kind of folder has → that kind
     RUN: "a run of clip-curate or clip-remove",
     METADATA: "metadata of clip-metadata",
@@ -429,7 +430,7 @@ def described(path: Path) -> str:
     for name, kind in FOLDERS.items():
         if name in content:
             return f"holds {kind} ({name})"
-    if content == {WORK} or RUN in names(path / WORK):
+    if content == {WORK} or CLAIM in names(path / WORK):
         return "holds what a command has begun and not finished (run that command again)"
     if "matched" in content:
         return f"holds a run of clip-curate that is not finished: {RUN} is missing (run the same command again)"

@@ -70,7 +70,9 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
     require_right(tmp_path / "a", vectors)
 
     other = replace(CONFIG, texts="pool")
-    assert "holds clusters" in refusal_of(ClusterRequest(str(run.path), a, other, [one]))
+    assert "holds clusters made otherwise (config texts curated, not pool)" in refusal_of(
+        ClusterRequest(str(run.path), a, other, [one])
+    )
     before = all_bytes(tmp_path / "a")
     assert cluster(None, ClusterRequest(str(run.path), a, CONFIG, [one]))["images"] == len(run.kept)
     assert all_bytes(tmp_path / "a") == before
@@ -103,7 +105,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
     embeddings = write_embeddings(tmp_path / "one", embeddings_of(uids_of(run)), 1, pa.list_(pa.float32()))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
-    assert "holds files that are no clusters" in refusal_of(
+    assert "holds files that clip-cluster did not write (notes.txt)" in refusal_of(
         ClusterRequest(str(run.path), str(tmp_path / "other"), CONFIG, [embeddings])
     )
     out = str(tmp_path / "out")
@@ -151,8 +153,7 @@ def test_texts_are_embedded_once_and_again_where_a_file_is_damaged(run, tmp_path
     damaged.write_bytes(damaged.read_bytes()[:-9] + b"x" * 9)
     assert cluster_again() == pq.ParquetFile(run.path / "matched" / "00001.parquet").metadata.num_rows - 50
     assert {path.name: path.read_bytes() for path in (tmp_path / "embeddings").iterdir()} == files
-    (tmp_path / "clusters.json").unlink()
     other = replace(request, encoder="other")
-    with pytest.raises(InputError, match=r"holds embeddings of texts made otherwise \(encoder all-MiniLM-L6-v2,"):
+    with pytest.raises(InputError, match=r"holds clusters made otherwise \(encoder name all-MiniLM-L6-v2, not other"):
         cluster(Local(1), other)
     assert cluster_again(encoder="other") == 240

@@ -13,9 +13,8 @@ from curation.plugins.hashing import clip_hash as module
 from curation.plugins.hashing.clip_hash import hash_images, hash_picture, hashed_rows, main, tasks
 from curation.plugins.tars.samples import find, read
 from runtime.errors import InputError
-from runtime.folders.derived import Derivation, WorkItem, deriving
 from runtime.folders.descriptor import DESCRIPTOR, Kind
-from runtime.folders.filled import Filling, filling
+from runtime.folders.folder import Wanted, WorkItem, making
 from runtime.folders.stamps import Input
 from runtime.storage.json_files import write_json
 from runtime.storage.own_files import part_files
@@ -84,7 +83,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(tmp_path, capsys, mo
     for inputs, output, sentence in (
         ("none", "out", "none does not exist; expected tars"),
         ("full", "out", "holds neither tars nor pictures"),
-        ("images", "full", "holds files that are no hashes of pictures"),
+        ("images", "full", "holds files that clip-hash did not write (notes.txt)"),
         ("images", "full/notes.txt", "is a file; give a folder"),
         ("images", "images/hashes", "is in the input"),
         ("images/a.jpg", "images", "is in the output folder"),
@@ -120,7 +119,7 @@ def test_hashes_that_were_killed_while_earlier_ones_were_removed_are_made_anew(t
         (tmp_path / "out" / DESCRIPTOR).unlink()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("runtime.folders.filled.remove", killed)
+    monkeypatch.setattr("runtime.folders.folder.remove_file", killed)
     with pytest.raises(KeyboardInterrupt):
         hash_images(None, [tmp_path / "images"], tmp_path / "out", overwrite=True)
     monkeypatch.undo()
@@ -131,25 +130,23 @@ def test_hashes_that_were_killed_while_earlier_ones_were_removed_are_made_anew(t
 
 def test_what_an_export_began_is_no_place_for_hashes_nor_the_other_way_round(tmp_path):
     downloaded_tar(tmp_path / "images" / "0.tar", range(3))
-    wanted = Derivation(Kind("an export", "clip-export"), {"run": "a"}, overwrite=True)
-    with suppress(KeyboardInterrupt), deriving(None, tmp_path / "export", wanted) as folder:
-        folder.part([WorkItem(Input("a", "own", 1), 1)], "data").task(lambda *_: None)(
-            WorkItem(Input("a", "own", 1), 1)
-        )
+    wanted = Wanted(Kind("an export", "clip-export"), {"run": "a"}, overwrite=True)
+    with suppress(KeyboardInterrupt), making(None, tmp_path / "export", wanted) as folder:
+        item = WorkItem([Input("a", "own", 1)], 1)
+        folder.part([item], "data").task(lambda *_: None)(item)
         raise KeyboardInterrupt
-    with pytest.raises(InputError, match="holds what another command began; give an empty or new folder"):
+    with pytest.raises(InputError, match="holds an export that another command has begun to make; give an empty"):
         hash_images(None, [tmp_path / "images"], tmp_path / "export")
     hash_images(None, [tmp_path / "images"], tmp_path / "hashes")
     before = stamped(tmp_path / "hashes")
     downloaded_tar(tmp_path / "images" / "1.tar", range(3, 6))
-    with (
-        suppress(KeyboardInterrupt),
-        filling(tmp_path / "hashes", Filling(module.HASHES, {"pdq": False}), find([str(tmp_path / "images")])),
-    ):
+    hashes = Wanted(module.HASHES, {"pdq": False}, grows=True)
+    with suppress(KeyboardInterrupt), making(None, tmp_path / "hashes", hashes) as folder:
+        folder.part([WorkItem([source], source) for source in find([str(tmp_path / "images")])])
         raise KeyboardInterrupt
     with (
-        pytest.raises(InputError, match=r"holds files that clip-export did not write|is not empty"),
-        deriving(None, tmp_path / "hashes", wanted),
+        pytest.raises(InputError, match="holds hashes of pictures that another command has begun to make"),
+        making(None, tmp_path / "hashes", wanted),
     ):
         pytest.fail("not reached")
     assert stamped(tmp_path / "hashes") == before
@@ -187,7 +184,7 @@ def test_the_job_hashes_tar_by_tar_and_goes_on_with_what_was_added(tmp_path):
     assert (output / DESCRIPTOR).stat().st_mtime_ns == before.st_mtime_ns
     (output / "notes.txt").write_text("dear to someone")
     for overwrite in (False, True):
-        with pytest.raises(InputError, match=r"holds files that are no hashes of pictures \(notes\.txt\)"):
+        with pytest.raises(InputError, match=r"holds files that clip-hash did not write \(notes\.txt\)"):
             hash_images(lambda: None, [str(images / "*.tar")], output, overwrite=overwrite)
     (output / "notes.txt").unlink()
     with pytest.raises(InputError, match=r"made otherwise|pdqhash is not installed"):

@@ -217,7 +217,7 @@ def test_an_output_into_which_another_run_is_writing(refused, words, pairs, tmp_
             sentence
             == f"clip-curate: another run is writing to {other.path}; wait until it has ended, or give another folder"
         )
-        assert (other.path / ".work" / "run.json").exists()
+        assert (other.path / ".work" / "claim.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_an_output_at_a_url_for_which_there_are_no_credentials(refused, words, p
 def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
     with_inputs_done(tmp_path / "out", A)
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
-    assert "holds another run (other " in sentence
+    assert "holds a run made otherwise (" in sentence
     assert sentence.endswith("; give another folder, or replace it by --overwrite")
 
 

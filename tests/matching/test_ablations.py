@@ -111,7 +111,7 @@ def test_images_matched_against_other_lists_are_refused(tmp_path):
     output.parts.begin("matched")
     output.finish_matched(TALLIES)
     output.release()
-    with pytest.raises(InputError, match="other metadata, metadata_of"):
+    with pytest.raises(InputError, match=r"made otherwise \(other metadata, metadata_of none, not en\)"):
         Output.claim(tmp_path / "out", only)
 
 

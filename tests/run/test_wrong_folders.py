@@ -36,7 +36,7 @@ def folders(tmp_path_factory) -> Path:
         (top / "tars" / name).touch()
     (top / "begun" / ".work").mkdir(parents=True)
     (top / "begun" / "pairs").mkdir()
-    (top / "begun" / ".work" / "run.json").write_text("{}")
+    (top / "begun" / ".work" / "claim.json").write_text("{}")
     (top / "unfinished" / "matched").mkdir(parents=True)
     (top / "empty").mkdir()
     (top / "notes").mkdir()

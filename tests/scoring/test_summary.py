@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curation.plugins.scoring.clip_score import SHARES, Histogram, score_lines
-from runtime.folders.filled import Filled
+from runtime.folders.folder import FinishedFolder
 
 
 @pytest.mark.parametrize("number", [1, 2, 7, 1000])
@@ -39,10 +39,10 @@ def test_the_table_has_a_line_for_each_language_and_says_why_scores_are_missing(
         "scores": histogram.facts(),
         "languages": {"ja": histogram.facts()},
     }
-    lines = score_lines(Filled(tmp_path, facts)).splitlines()
+    lines = score_lines(FinishedFolder(tmp_path, facts)).splitlines()
     assert lines[0] == "3 images scored; without a score: 1,200 no_text"
     assert lines[1].split()[:3] == ["clip_score", "images", "mean"]
     assert [line.split()[0] for line in lines[2:]] == ["all", "Japanese", "scores:"]
     assert "0.2000" in lines[3]
     empty = facts | {"statuses": {"no_text": 1}, "scores": Histogram().facts(), "languages": {}}
-    assert score_lines(Filled(tmp_path, empty)).splitlines()[0] == "0 images scored; without a score: 1 no_text"
+    assert score_lines(FinishedFolder(tmp_path, empty)).splitlines()[0] == "0 images scored; without a score: 1 no_text"

@@ -1,5 +1,6 @@
 """Tables of images that our own commands write, with what they record of them, and what is read of them again."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from curation.plugins.scoring.clip_score import ScoreRequest, score_images
 from curation.plugins.tars.samples import find
 from curation.run.finished_run import matched_files
 from curation.run.results import Results
-from runtime.folders.filled import Filling, filling
+from runtime.folders.folder import Wanted, WorkItem, making
 from runtime.shipping import Shipped
 from tests.support.pictures import downloaded_tar
 from tests.support.plain_scorer import PlainScorer
@@ -23,10 +24,11 @@ from tests.support.plain_scorer import PlainScorer
 def write_hashes(tars: Path, folder: Path) -> None:
     """Write the hashes of the pictures in tars, as clip-hash does, without Spark."""
     sources = find([str(tars)])
-    with filling(folder, Filling(hashing.HASHES, {"pdq": False}), sources) as hashed:
-        for task in hashing.tasks(hashed.missing):
-            hashing._hash(task, hashed.stamps, pdq=False)
-        hashed.commit(hashed.completed(), {})
+    with making(None, folder, Wanted(hashing.HASHES, {"pdq": False}, grows=True)) as hashed:
+        part = hashed.part([WorkItem([source], source) for source in sources])
+        for task in hashing.tasks(item.content for item in part.missing):
+            part.task(partial(hashing._hash, pdq=False))(WorkItem(task, task))
+        part.commit()
 
 
 def write_scores(tars: Path, folder: Path) -> None:
@@ -54,12 +56,12 @@ def write_embeddings(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     """Write the embeddings of a run's texts, as clip-cluster does, without Spark and without a model."""
     monkeypatch.setattr(embedding, "Encoder", lambda path: PlainEncoder())
     monkeypatch.setattr(embedding, "SPAN", 50)
-    spans = {span.known_as: span for span in embedding.spans_of(matched_files(Results.open(run)))}
-    wanted = Filling(embedding.EMBEDDINGS, {"texts": "pool"}, stamps=embedding.SpanStamps)
-    with filling(folder, wanted, [*spans]) as embedded:
-        for each in embedded.missing:
-            embedding.embed(spans[each], embedding.Embedding(Shipped(run), "pool", 0, embedded.stamps))
-        embedded.commit(embedded.completed(), {})
+    how = embedding.Embedding(Shipped(run), "pool", 0)
+    with making(None, folder, Wanted(embedding.EMBEDDINGS, {"texts": "pool"}, grows=True)) as embedded:
+        part = embedded.part(embedding.spans_of(matched_files(Results.open(run))))
+        for item in part.missing:
+            part.task(partial(embedding.embed, how=how))(item)
+        part.commit()
 
 
 def rows_of(folder: Path) -> object:

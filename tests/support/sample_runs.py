@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.run.output_folder import VERSION
+from curation.run.output_folder import RUN_FOLDER
 from runtime.folders.descriptor import DESCRIPTOR
 from runtime.folders.stamps import Input, Stamps, digest_of
 from runtime.storage.json_files import read_json, write_json
@@ -50,7 +50,7 @@ def break_off(output: Path) -> list[Path]:
     Return the files of its tasks in pairs/; the first is that of the task that is lost.
     """
     made_from = facts(output)["made_from"]
-    write_json(make_folder(output / ".work") / "run.json", {"version": VERSION, "made_from": made_from})
+    write_json(make_folder(output / ".work") / "claim.json", RUN_FOLDER.claim(made_from))
     stated_by_digest = {digest_of(stated): stated for stated in made_from["inputs"]}
     pairs = output / "pairs"
     content = read_json(pairs / DESCRIPTOR) or {}

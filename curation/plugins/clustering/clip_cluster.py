@@ -7,7 +7,7 @@ nearest texts in the style of a run's report. `clusters.json` is written last: a
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,25 +31,19 @@ from metadata.languages import language
 from runtime.arguments import Parser, absolute_path, add_fields, add_flags, helps, made
 from runtime.cogroup import Places
 from runtime.console import command
-from runtime.engine import Engine, EngineLike, engine_for, started
+from runtime.engine import Engine, EngineLike, engine_for
 from runtime.errors import AGAIN, InputError
-from runtime.folders.apart import require_apart
-from runtime.folders.derived import DIGEST
 from runtime.folders.descriptor import Kind
-from runtime.folders.filled import Filling, filling
-from runtime.folders.ownership import claimed
-from runtime.folders.parts import Parts
-from runtime.folders.stamps import digest_of
+from runtime.folders.folder import AlreadyComplete, Folder, Wanted, making
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress
 from runtime.redaction import hidden
 from runtime.storage.arrays import save_array
-from runtime.storage.json_files import write_json
 from runtime.storage.own_files import OwnFile, own_files, written_files
 from runtime.storage.parquet import read_table, row_count, write_tables
-from runtime.storage.paths import files_below, names, remove
+from runtime.storage.paths import as_path
 from runtime.storage.scratch import scratch
-from runtime.storage.whole import WORK, finished, write_text
+from runtime.storage.whole import write_text
 from runtime.tallies import Tallies, TaskResult
 from runtime.terminal import aligned, print_result
 from runtime.wording import counted, number, percent
@@ -60,7 +54,6 @@ LANGUAGES = 30  # rows of the page's table; other languages are summed in a last
 FEW = 3  # languages named beside a coarse cluster
 
 CLUSTERS, COPIES, EMBEDDINGS = "clusters", "copies", "embeddings"  # folders in the output
-OWN = {CLUSTERS, COPIES, EMBEDDINGS, FACTS, PAGE, CENTRES, COARSE_CENTRES, WORK}
 
 
 @dataclass(frozen=True)
@@ -74,15 +67,6 @@ class ClusterRequest:
     embedding_column: str = "embedding"  # of these tables
     encoder: str = embedded.DEFAULT
     overwrite: bool = False
-
-    def require_free(self, folder: Path, made_from: Mapping[str, Any]) -> None:
-        """Raise InputError if `folder` holds other files, or holds other clusters and `overwrite` is False."""
-        present = finished(names(folder))
-        is_same = (KIND.read(folder) or {}).get(DIGEST) == digest_of(made_from)
-        if FACTS in present and not self.overwrite and not is_same:
-            raise InputError(f"output {folder} holds clusters; give another folder, or replace it by --overwrite")
-        if not present <= OWN:
-            raise InputError(f"output {folder} holds files that are no clusters; give an empty or new folder")
 
     def made_from(self, run: Results, embedded_by: Embeddings | Path) -> dict[str, Any]:
         """Return what the clusters depend on: the run, tables of embeddings or an encoder, parameters, versions.
@@ -110,25 +94,18 @@ def cluster(engine: EngineLike, request: ClusterRequest, progress: Progress | No
     source = Results.open(request.run)
     tables = Embeddings.find(request.embeddings, request.embedding_column) if request.embeddings else None
     embedded_by = tables or embedded.find_encoder(request.encoder)
-    require_apart(request.output, [source.path, *request.embeddings])
     made_from = request.made_from(source, embedded_by)
-    with claimed(request.output, partial(request.require_free, made_from=made_from)) as parts:
-        done = KIND.read(parts.folder)
-        if done and not request.overwrite and _is_complete(done, made_from, parts.folder):
-            progress.note(f"output {request.output} is complete already: the same command made it")
-            return done
-        workers = started(engine, progress, parts.folder)
-        with scratch() as local:
-            steps = ClusterSteps(workers, request, source, parts, local, progress)
+    wanted = Wanted(KIND, made_from, [str(source.path), *request.embeddings], request.overwrite, kept=[EMBEDDINGS])
+    try:
+        with making(engine, request.output, wanted, progress) as folder, scratch() as local:
+            steps = ClusterSteps(folder.engine, request, source, folder, local, progress)
             embeddings = embedded_by if isinstance(embedded_by, Embeddings) else steps.embed(embedded_by, made_from)
             sample = steps.sample(embeddings)
             clusters = steps.train(sample)
             return steps.finish(clusters, steps.assign(embeddings, clusters, sample), made_from)
-
-
-def _is_complete(done: Mapping[str, Any], made_from: Mapping[str, Any], folder: Path) -> bool:
-    """Say whether clusters were made from the same things, and all of their files are there."""
-    return done.get(DIGEST) == digest_of(made_from) and done["checksums"].keys() <= {*files_below(folder)}
+    except AlreadyComplete as done:
+        progress.note(str(done))
+        return KIND.read(as_path(request.output)) or {}
 
 
 @dataclass(frozen=True)
@@ -138,7 +115,7 @@ class ClusterSteps:
     engine: Engine
     request: ClusterRequest
     run: Results
-    parts: Parts
+    folder: Folder
     local: Path  # artefacts for workers
     progress: Progress
 
@@ -149,17 +126,18 @@ class ClusterSteps:
         """
         texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
         description = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": embedded.SPAN}
-        folder = self.parts.folder / EMBEDDINGS
-        spans = {span.known_as: span for span in embedded.spans_of(embedded.files_of(self.run, texts))}
-        wanted = Filling(embedded.EMBEDDINGS, description, stamps=embedded.SpanStamps)
-        replaces = self.request.overwrite and not wanted.is_of(folder)
-        with filling(folder, replace(wanted, overwrite=replaces), [*spans], self.progress) as to_fill:
-            missing = [spans[name] for name in to_fill.missing]
-            if missing:
-                with self.progress.stage(f"embed the texts of {len(missing)} of {len(spans)} parts", unit="parts"):
-                    how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed, to_fill.stamps)
-                    self.engine.run(missing, partial(embedded.embed, how=how))
-            to_fill.commit(to_fill.completed(), {})
+        folder = self.folder.path / EMBEDDINGS
+        spans = embedded.spans_of(embedded.files_of(self.run, texts))
+        wanted = Wanted(embedded.EMBEDDINGS, description, overwrite=False, grows=True)
+        replaces = self.request.overwrite and not wanted.is_begun(folder)
+        with making(None, folder, replace(wanted, overwrite=replaces), self.progress) as embeddings:
+            part = embeddings.part(spans)
+            if part.missing:
+                title = f"embed the texts of {len(part.missing)} of {len(spans)} parts"
+                with self.progress.stage(title, unit="parts"):
+                    how = embedded.Embedding(self.engine.ship(encoder), texts, self._run_seed)
+                    self.engine.run(part.missing, part.task(partial(embedded.embed, how=how)))
+            part.commit()
         return Embeddings.find([str(folder)], "embedding")
 
     def sample(self, embeddings: Embeddings) -> np.ndarray:
@@ -170,9 +148,9 @@ class ClusterSteps:
         config, files = self.request.config, curated_files(self.run)
         share = config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
         with self.progress.stage(f"read the embeddings to train on, of {share:.0%} of the manifest"):
-            keys = embedded.drawn_keys(self.engine, files, share, config.seed, self.parts.begin("drawn"))
+            keys = embedded.drawn_keys(self.engine, files, share, config.seed, self.folder.parts.begin("drawn"))
             shipped = self.engine.ship(save_array(self.local / "keys.npy", keys))
-            folder = self.parts.begin("sample")
+            folder = self.folder.parts.begin("sample")
             write = partial(embedded.write_vectors, embeddings=embeddings, keys=shipped, folder=folder)
             tallies = self.engine.run(list(enumerate(embeddings.table.files)), write)
             vectors = embedded.read_vectors(written_files(folder, tallies.files), keys.shape[1], embeddings.dimension)
@@ -197,14 +175,14 @@ class ClusterSteps:
         `sample` are the training vectors.
         """
         files = embedded.files_of(self.run, self.request.config.texts)
-        folder, texts = self.parts.begin("assigned"), self.parts.begin("nearest")
+        folder, texts = self.folder.parts.begin("assigned"), self.folder.parts.begin("nearest")
         is_asked = self.request.config.same_meaning is not None
         with self.progress.stage("assign embeddings to clusters"):
             shipped = self.engine.ship(clusters.save(self.local / "clusters"))
             write = partial(joining.write_assigned, embeddings=embeddings, clusters=shipped, folder=folder)
             assigned = self.engine.run(list(enumerate(embeddings.table.files)), write)
         with self.progress.stage("join clusters with images"):
-            to, chosen = self.parts.begin(CLUSTERS), self.parts.begin("chosen") if is_asked else None
+            to, chosen = self.folder.parts.begin(CLUSTERS), self.folder.parts.begin("chosen") if is_asked else None
             rows = written_files(folder, assigned.files)
             how = joining.JoinedOutput(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
             written = joining.write_clusters(self.engine, files, rows, how)
@@ -230,7 +208,7 @@ class ClusterSteps:
         """
         last = self.request.config.looks or 1
         for look in range(1, last + 1):
-            folder = self.parts.begin(COPIES if look == last else f"look-{look}")
+            folder = self.folder.parts.begin(COPIES if look == last else f"look-{look}")
             with self.progress.stage(f"find copies, with a cosine of {how.cosine} or more"):
                 result = write_copies(self.engine, chosen, replace(how, is_last=look == last), folder)
             if look < last:
@@ -240,22 +218,17 @@ class ClusterSteps:
 
     def finish(self, clusters: TrainedClusters, counted: ClusterCounts, made_from: dict[str, Any]) -> dict[str, Any]:
         """Give clusters and copies their final names, write all other files, clusters.json last; return its content."""
-        folder = self.parts.folder
-        sums = {f"{CLUSTERS}/{name}": checksum for name, checksum in counted.checksums.items()}
+        path, sums = self.folder.path, self.folder.checksums
+        sums |= {f"{CLUSTERS}/{name}": checksum for name, checksum in counted.checksums.items()}
         sums |= {f"{COPIES}/{name}": checksum for name, checksum in sorted(counted.copies.files.items())}
         facts = cluster_facts(self.request.config, clusters, counted)
         page = {**made_from, **facts}
-        remove(folder / FACTS)
-        self.parts.finish(CLUSTERS)
+        self.folder.finish(CLUSTERS)
         if "copies" in facts:
-            self.parts.finish(COPIES)
-        else:
-            remove(folder / COPIES)
-        sums |= write_centres(folder, clusters, facts)
-        sums |= {PAGE: write_text(folder / PAGE, cluster_page(page))}
-        content = KIND.content(made_from, sums, {DIGEST: digest_of(made_from), **facts})
-        write_json(folder / FACTS, content)
-        return content
+            self.folder.finish(COPIES)
+        sums |= write_centres(path, clusters, facts)
+        sums |= {PAGE: write_text(path / PAGE, cluster_page(page))}
+        return self.folder.complete(facts)
 
     @property
     def _run_seed(self) -> int:

@@ -37,7 +37,8 @@ from runtime.draws import draws
 from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.folders.descriptor import Kind
-from runtime.folders.stamps import Input, Stamps
+from runtime.folders.folder import Made, WorkItem
+from runtime.folders.stamps import Input
 from runtime.messages import quoted_names
 from runtime.packages import require_packages
 from runtime.progress import advance
@@ -241,41 +242,29 @@ class EmbeddingSpan:
     end: int
     name: str
 
-    @property
-    def known_as(self) -> Input:
-        """The Input that stands for the span in the stamp of its embeddings."""
-        return Input(self.name, "texts", self.end - self.begin)
-
-
-class SpanStamps(Stamps):
-    """Stamps of files of embeddings; each stamp is named after the span that its file has."""
-
-    def name_of(self, inputs: Sequence[Input]) -> str:
-        """Return the name of a span."""
-        return inputs[0].path
-
 
 @dataclass(frozen=True)
 class Embedding:
-    """How texts are embedded: the encoder, the images (`texts`: curated or pool), the run's seed, stamps to write."""
+    """How texts are embedded: the encoder, the images (`texts`: curated or pool), the run's seed."""
 
     encoder: Shipped
     texts: str
     seed: int
-    stamps: Stamps
 
 
-def spans_of(files: Sequence[OwnFile]) -> list[EmbeddingSpan]:
-    """Return the spans of all rows of the files."""
-    return [
-        EmbeddingSpan(file, begin, min(begin + SPAN, end), f"{number:05d}-{begin // SPAN:05d}")
-        for number, (file, end) in enumerate(zip(files, map(row_count, files), strict=True))
-        for begin in range(0, end, SPAN)
-    ]
+def spans_of(files: Sequence[OwnFile]) -> list[WorkItem[EmbeddingSpan]]:
+    """Return an item of work for each span of the rows of the files."""
+    items: list[WorkItem[EmbeddingSpan]] = []
+    for number, file in enumerate(files):
+        rows = row_count(file)
+        for begin in range(0, rows, SPAN):
+            span = EmbeddingSpan(file, begin, min(begin + SPAN, rows), f"{number:05d}-{begin // SPAN:05d}")
+            items.append(WorkItem([Input(span.name, "texts", span.end - span.begin)], span))
+    return items
 
 
-def embed(span: EmbeddingSpan, how: Embedding) -> TaskResult:
-    """Write the embeddings of a span as a Parquet file of float16, and then the stamp that marks it as finished."""
+def embed(span: EmbeddingSpan, made: Made, how: Embedding) -> None:
+    """Write the embeddings of a span as a Parquet file of float16."""
     encoder = how.encoder.opened(Encoder)
     # Half precision changes a distance of 1 by 0.0005 at most.
     embedding = pa.field("embedding", pa.list_(pa.float16(), encoder.dimension))
@@ -287,9 +276,7 @@ def embed(span: EmbeddingSpan, how: Embedding) -> TaskResult:
             yield pa.RecordBatch.from_arrays([rows["uid"], lists_of(vectors)], schema=schema)
             advance(rows=rows.num_rows)
 
-    name = f"{span.name}.parquet"
-    how.stamps.write([span.known_as], write_rows(how.stamps.folder / name, schema, _ROW_GROUP, embedded()))
-    return TaskResult()
+    made.result.merge(write_rows(made.path("", f"{span.name}.parquet"), schema, _ROW_GROUP, embedded()))
 
 
 def files_of(run: Results, texts: str) -> list[OwnFile]:

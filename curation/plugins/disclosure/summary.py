@@ -24,7 +24,7 @@ from curation.run.finished_run import MATCHED_PART, curated_files
 from curation.run.results import Results
 from metadata.languages import language
 from runtime.errors import InputError
-from runtime.folders.derived import Derived
+from runtime.folders.folder import Folder
 from runtime.messages import did_you_mean
 from runtime.packages import table_rows, versions
 from runtime.progress import advancing
@@ -67,7 +67,7 @@ class Summary:
     def add_flags(cls, parser: ArgumentParser) -> None:
         """Add nothing: the answers are a flag of all forms."""
 
-    def write(self, run: Results, folder: Derived) -> str:
+    def write(self, run: Results, folder: Folder) -> str:
         """Write the lists of domains, summary.md, answers.json for a person to fill in, and summary.json."""
         kept = curated_files(run)
         with folder.progress.stage(f"count the texts of {counted(len(kept), 'file')}"):
@@ -84,7 +84,7 @@ class Summary:
         still_open = counted(answers.count(None), "open question")
         return f"summary.md, summary.json, {counted(len(numbers.domains), 'list')} of domains and {still_open}"
 
-    def _ranked(self, run: Results, folder: Derived, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
+    def _ranked(self, run: Results, folder: Folder, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
         """Yield counts of images by domain: of kept or matched images, or of their pages; list the largest in files."""
         parts = {"kept": kept} if run.facts.get("removals") else {"kept": kept, "matched": _matched(run)}
         lists = folder.parts.reopen("domains")

@@ -28,7 +28,7 @@ from curation.report.warnings import starter
 from curation.run.results import Results
 from metadata.languages import language, named
 from runtime.errors import InputError
-from runtime.folders.derived import Derived
+from runtime.folders.folder import Folder
 from runtime.messages import did_you_mean
 from runtime.packages import table_rows, versions
 from runtime.storage.paths import is_url
@@ -280,7 +280,7 @@ class Card(formats.Form):
         if (said := self.answers.get("hasSyntheticData", "true")) not in IS_SYNTHETIC:
             raise InputError(f"the answer hasSyntheticData is {said!r}; give true or false (--answers)")
 
-    def write(self, run: Results, folder: Derived) -> str:
+    def write(self, run: Results, folder: Folder) -> str:
         """Write README.md and its figure."""
         self.warn_of_license()
         write_text(folder.path / FUNNEL, funnel_figure(run.facts))

@@ -17,7 +17,7 @@ from runtime.arrow import hex_numbers
 from runtime.buckets import group_buckets
 from runtime.cogroup import Grouping, Rows, RowStream, Side, cogroup
 from runtime.engine import Engine
-from runtime.folders.derived import Derived
+from runtime.folders.folder import Folder
 from runtime.progress import advancing
 from runtime.storage.checksums import checksum_of
 from runtime.storage.own_files import OwnFile, intact, written_files
@@ -44,7 +44,7 @@ class DataComp(Form):
     def __post_init__(self) -> None:
         self.clusters.require_choice("datacomp")
 
-    def write(self, run: FinishedRun, folder: Derived) -> str:
+    def write(self, run: FinishedRun, folder: Folder) -> str:
         """Write uids.npy for a run's manifest; return a description of the result."""
         files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
         if beside.choice:
@@ -101,7 +101,7 @@ def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
     return rows
 
 
-def _chosen(files: Sequence[OwnFile], folder: Derived, beside: Beside) -> list[OwnFile]:
+def _chosen(files: Sequence[OwnFile], folder: Folder, beside: Beside) -> list[OwnFile]:
     """Write the uids of the images that `beside.choice` takes; return one file of uids for each of `files`."""
     to = folder.parts.begin("chosen")
     with folder.progress.stage(f"choose images of {counted(len(files), 'file')}"):

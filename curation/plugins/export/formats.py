@@ -1,6 +1,6 @@
 """Export a finished run in one of the formats that other programs read.
 
-An export is a folder made of a run's files (`runtime.folders.derived`), local or at a URL.
+An export is a folder made of a run's files (`runtime.folders.folder`), local or at a URL.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from curation.run.finished_run import FinishedRun, curated_files, pool_files
 from runtime.arguments import add_fields
 from runtime.engine import Engine, EngineLike
 from runtime.errors import InputError
-from runtime.folders.derived import AlreadyComplete, Derivation, Derived, deriving
 from runtime.folders.descriptor import Kind
+from runtime.folders.folder import AlreadyComplete, Folder, Wanted, making
+from runtime.folders.stamps import digest_of
 from runtime.messages import did_you_mean
 from runtime.packages import has, hooks, usable_hooks, versions
 from runtime.progress import Progress
@@ -49,7 +50,7 @@ from runtime.wording import counted, percent
 if TYPE_CHECKING:
     from curation.run.results import Results
 
-EXPORT = Kind("an export", "clip-export", version=2)
+EXPORT = Kind("an export", "clip-export", version=3)
 COARSE = CLUSTER[0].name
 MOST_BYTES = 1 << 20  # of a file of answers
 KEPT_OF, _CAPTIONED = "kept.", "captioned"  # tallies: kept images of a coarse cluster, whose number follows; captioned
@@ -79,7 +80,7 @@ class Form(Protocol):
         if helps:
             add_fields(parser.add_argument_group(title), cls, helps)
 
-    def write(self, run: Results, folder: Derived) -> str:
+    def write(self, run: Results, folder: Folder) -> str:
         """Write a run in this format to the folder; return a description of the result for a person."""
         ...
 
@@ -222,9 +223,9 @@ def export(
     run = Results.open(absolute(source))
     paths = [path for name in ("tars", "captions", "status") for path in getattr(form, name, ())]
     paths += getattr(form, "clusters", ALL).tables
-    wanted = Derivation(EXPORT, _description(run, form, paths), [run.path, *paths], overwrite, then)
+    wanted = Wanted(EXPORT, _description(run, form, paths), [run.path, *paths], overwrite, then=then)
     try:
-        with deriving(engine, to, wanted, progress) as folder:
+        with making(engine, to, wanted, progress) as folder:
             written = form.write(run, folder)
     except AlreadyComplete as done:
         return str(done)
@@ -232,9 +233,12 @@ def export(
 
 
 def _description(run: FinishedRun, form: Form, paths: Iterable[str | PathLike[str]]) -> dict[str, Any]:
-    """Return all that an export depends on: the run, the form with its options, and the versions of files read."""
-    options = {name: repr(getattr(form, name)) for name in form.__dataclass_fields__}
-    read = listed_versions(paths)
+    """Return all that an export depends on: the run, the form with its options, and the versions of files read.
+
+    Options are stated as digests, because the descriptor is published with the export.
+    """
+    options = {name: digest_of({name: repr(getattr(form, name))}) for name in form.__dataclass_fields__}
+    read = digest_of({"files": listed_versions(paths)})
     name = f"{type(form).__module__}.{type(form).__qualname__}"
     return {"run": run.digest, "form": name, "options": options, "read": read, "versions": versions()}
 

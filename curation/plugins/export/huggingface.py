@@ -26,7 +26,7 @@ from curation.schemas import CURATED
 from runtime.arrow import require
 from runtime.cogroup import RowStream
 from runtime.errors import AGAIN, InputError
-from runtime.folders.derived import Derived, Made
+from runtime.folders.folder import Folder, Made, items_of
 from runtime.progress import advancing
 from runtime.storage.checksums import content_digest
 from runtime.storage.own_files import OwnFile, copied
@@ -57,7 +57,7 @@ class HuggingFace(Card):
         if any(formats.source_shares(self.caption_sources).values()):
             raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
 
-    def write(self, run: Results, folder: Derived) -> str:
+    def write(self, run: Results, folder: Folder) -> str:
         """Write the data, the entries, README.md and croissant.json; return a description of the result.
 
         Files of the run are hard-linked, or copied if the folder is on another disk. Files with additional columns, or
@@ -75,7 +75,7 @@ class HuggingFace(Card):
             write = partial(_write_rows, schema=run.schema, fields=beside.fields, choice=beside.choice)
             result = each_joined(folder, "write the rows", files, beside.tables, write, DATA)
         else:
-            result = folder.each_file("copy the rows", files, _copy, DATA)
+            result = folder.make("copy the rows", items_of(files), _copy, DATA)
         facts = run.facts
         if beside.choice:  # only chosen pairs count as kept
             kept = Counter({code: int(rows) for code, rows in result.by_language(KEPT).items()})
@@ -87,7 +87,7 @@ class HuggingFace(Card):
         return f"README.md, croissant.json, the entries and {counted(len(files), 'file')} of data{captions}{beside}"
 
     def _describe(
-        self, run: Results, facts: dict[str, Any], folder: Derived, digests: dict[str, str], columns: Sequence[pa.Field]
+        self, run: Results, facts: dict[str, Any], folder: Folder, digests: dict[str, str], columns: Sequence[pa.Field]
     ) -> None:
         """Write the entries, croissant.json and README.md, given the content of run.json, and digests of the data."""
         path, name = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet", self.name_of(run)

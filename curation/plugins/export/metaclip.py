@@ -36,7 +36,7 @@ from curation.run.results import Results
 from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import parts
 from runtime.errors import InputError
-from runtime.folders.derived import Derived, Made, WorkItem
+from runtime.folders.folder import Folder, Made, WorkItem, items_of
 from runtime.folders.stamps import Input
 from runtime.progress import advancing
 from runtime.shipping import Shipped
@@ -78,7 +78,7 @@ class MetaClip(Form):
             raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars (--tars)")
         self.clusters.require_choice("metaclip")
 
-    def write(self, run: Results, folder: Derived) -> str:
+    def write(self, run: Results, folder: Folder) -> str:
         """Write the files for a balancing loader or, with tars, for Meta CLIP's two loaders; return a description."""
         if self.tars:
             tars = distinct_tars(self.tars)
@@ -92,7 +92,7 @@ class MetaClip(Form):
         with scratch() as local:
             shipped = folder.engine.ship(save_array(local / "listed.npy", listed))
             make = partial(write_shard, listed=shipped, languages=languages, one_list=run.one_list)
-            result = folder.each_file("write texts", files, make, SHARDS)
+            result = folder.make("write texts", items_of(files), make, SHARDS)
         noted = dict(result.noted(SHARDS))
         shards = {file.path.stem: noted[file.path.stem] for file in files}
         sizes = {code: indices.stop - indices.start for code, indices in languages.items()}
@@ -163,7 +163,7 @@ class Lists:
     one_list: str | None
 
 
-def write_loaders(run: Results, tars: list[Input], beside: Beside, folder: Derived) -> int:
+def write_loaders(run: Results, tars: list[Input], beside: Beside, folder: Folder) -> int:
     """Write the JSON of each tar for both loaders, the arrays, keys.parquet and names.csv.
 
     Return the number of samples; InputError if there are none.
@@ -178,7 +178,7 @@ def write_loaders(run: Results, tars: list[Input], beside: Beside, folder: Deriv
         tallies = each_tar(folder, "write the texts", tars, tables, make)
     samples = int(tallies[SAMPLES])
     require_samples(folder, samples, tars, f"among the images of {run.path}{beside}")
-    keys = WorkItem(Input(KEYS, "own", 1), files)
+    keys = WorkItem([Input(KEYS, "own", 1)], files)
     folder.make("write the keys of images", [keys], _write_keys)
     arrays = make_folder(folder.path / ARRAYS)
     t = threshold_of(run)

@@ -26,8 +26,8 @@ from runtime.arguments import Parser, add_flags, helps
 from runtime.arrow import require
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for
-from runtime.folders.derived import AlreadyComplete, Derivation, Derived, Made, deriving
 from runtime.folders.descriptor import OF_EVERY_KIND, Kind
+from runtime.folders.folder import AlreadyComplete, Folder, Made, Wanted, items_of, making
 from runtime.messages import listed
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress, advancing
@@ -46,7 +46,7 @@ LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 REMOVED_GROUP = 1 << 16  # rows per row group
 PARTS = ("curated", "removed")
 RUN = "run.json"
-REMOVAL = Kind("a manifest without some images", "clip-remove", version=2, descriptor=RUN)
+REMOVAL = Kind("a manifest without some images", "clip-remove", version=3, descriptor=RUN)
 REASON = "removed."  # prefix of a tally of rows by language, followed by a reason
 
 
@@ -63,9 +63,9 @@ def remove_from_manifest(
     session. After an interruption, the same call continues; if the folder is complete, nothing is written anew.
     """
     run = Results.open(absolute(source))
-    description = {"run": run.digest, "exclusion": exclusion.lists_digest, "versions": versions()}
+    removal = {"run": run.digest, "exclusion": exclusion.lists_digest, "versions": versions()}
     try:
-        with deriving(engine, to, Derivation(REMOVAL, description, [run.path]), progress) as folder:
+        with making(engine, to, Wanted(REMOVAL, {"removal": removal}, [run.path]), progress) as folder:
             tallies = _write_rows(run, exclusion, folder)
             for name in sorted({*LEFT_AS_THEY_ARE} & names(run.path)):
                 folder.checksums[name] = copied(run.file(name), folder.path / name)
@@ -79,7 +79,7 @@ def remove_from_manifest(
     return _summary(run.facts["rows"]["kept"], facts["removals"][-1], as_path(to))
 
 
-def _write_rows(run: Results, exclusion: Exclusion, folder: Derived) -> TaskResult:
+def _write_rows(run: Results, exclusion: Exclusion, folder: Folder) -> TaskResult:
     """Write the kept rows to curated/ and the removed rows to removed/, in files of the same names; return the result.
 
     If a gate wrote a sample of the images that it removed, copy it, too, without excluded rows.
@@ -88,10 +88,10 @@ def _write_rows(run: Results, exclusion: Exclusion, folder: Derived) -> TaskResu
     with scratch() as local:
         shipped = folder.engine.ship(Path(exclusion.save(local / "exclusion")))
         write = partial(_write_file, exclusion=shipped, schema=run.schema)
-        tallies = folder.each_file("remove images", files, write, *PARTS)
+        tallies = folder.make("remove images", items_of(files), write, *PARTS)
         if sample:
             write = partial(_write_sample, exclusion=shipped)
-            tallies += folder.each_file("remove from the gate's sample", sample, write, REMOVED_PART)
+            tallies += folder.make("remove from the gate's sample", items_of(sample), write, REMOVED_PART)
         return tallies
 
 

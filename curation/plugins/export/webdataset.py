@@ -32,7 +32,7 @@ from curation.plugins.tars.joined import TEXT, Numbered, Scan, curated_images, e
 from curation.plugins.tars.samples import by_key, distinct_tars, image_of, opened_tar, tar_name
 from curation.run.results import Results
 from runtime.errors import InputError
-from runtime.folders.derived import Derived, Made
+from runtime.folders.folder import Folder, Made
 from runtime.storage.whole import write_text
 from runtime.tallies import Tallies
 from runtime.wording import counted
@@ -78,7 +78,7 @@ class WebDataset(Form):
         _ = self._draw  # checks the numbers of the options
         self.clusters.require_choice("webdataset")
 
-    def write(self, run: Results, folder: Derived) -> str:
+    def write(self, run: Results, folder: Folder) -> str:
         """Write the samples; return a description. InputError if no sample is in the manifest."""
         tars = distinct_tars(self.tars)
         beside = Beside.of(folder.engine, run, self.captions, self.clusters, single_sources(self.caption_sources))

@@ -77,27 +77,27 @@ class FinishedStep:
             descriptor["step"],
         )
 
-    def descriptor(self, made_from: str) -> dict[str, Any]:
-        """Return the descriptor of the step's folder; `made_from` is the digest of the gate."""
+    def descriptor(self, gate: str) -> dict[str, Any]:
+        """Return the descriptor of the step's folder; `gate` is the digest of the gate."""
         counted = {"tallies": self.result.rows(), "facts": self.result.facts}
-        return STEP.content(made_from, self.result.files, {**counted, "sample": self.sample, "step": self.facts})
+        return STEP.content({"gate": gate}, self.result.files, {**counted, "sample": self.sample, "step": self.facts})
 
 
 @dataclass(frozen=True)
 class GateFolder:
     """The folder in which the finished steps of a gate outlive a killed run, and the gate's finished parts.
 
-    `made_from` is the digest of all that the gate is made from. `steps` has the name of the folder of each step.
+    `digest` is that of all that the gate is made from. `steps` has the name of the folder of each step.
     """
 
-    made_from: str
+    digest: str
     steps: Mapping[str, str]
     context: Context
 
     @cached_property
     def parts(self) -> Parts:
         """The parts of the gate: steps in `.work/gate/DIGEST`, finished ones in the output folder."""
-        return self.context.output.gate_parts(self.made_from)
+        return self.context.output.gate_parts(self.digest)
 
     @property
     def sample(self) -> Path:
@@ -145,7 +145,7 @@ class GateFolder:
         done: dict[str, FinishedStep] = {}
         for name, part in self.steps.items():
             descriptor = STEP.read(self.path(name)) if part in self._left else None
-            if descriptor is None or descriptor["made_from"] != self.made_from:
+            if descriptor is None or descriptor["made_from"] != {"gate": self.digest}:
                 continue
             finished = FinishedStep.read(descriptor)
             _remove_others(self.path(name), finished.result.files)
@@ -163,7 +163,7 @@ class GateFolder:
     def finish(self, step: str, finished: FinishedStep) -> None:
         """Write the descriptor of a step, which makes its folder complete."""
         self.context.output.owner.require()
-        write_json(self.path(step) / DESCRIPTOR, finished.descriptor(self.made_from))
+        write_json(self.path(step) / DESCRIPTOR, finished.descriptor(self.digest))
 
     def finish_gate(self, last: str, done: Mapping[str, FinishedStep], facts: dict[str, Any]) -> dict[str, Any]:
         """Give gated/ and gate_removed/ their names, as all steps are finished; return the descriptor of gated/.
@@ -174,7 +174,7 @@ class GateFolder:
         for step in done.values():
             sample |= step.sample
         require_rows(self.images(last, finished), int(finished.result["passed"]))
-        descriptor = finished.descriptor(self.made_from) | {"gate": facts, REMOVED_PART: sample}
+        descriptor = finished.descriptor(self.digest) | {"gate": facts, REMOVED_PART: sample}
         output.retract_results()
         output.finish(LAST, finished.result.files, descriptor, self.parts)
         if sample:
@@ -190,7 +190,7 @@ class GateFolder:
     @cached_property
     def _descriptor_of_gated(self) -> dict[str, Any] | None:
         descriptor = STEP.read(self.parts.folder / LAST) or {}
-        return descriptor if descriptor.get("made_from") == self.made_from and "gate" in descriptor else None
+        return descriptor if descriptor.get("made_from") == {"gate": self.digest} and "gate" in descriptor else None
 
     def _are_sound(self, written: list[OwnFile]) -> bool:
         return not written or not self.context.engine.run(written, _damaged, MIN_TASKS_PER_CORE)[DAMAGED]
@@ -239,7 +239,7 @@ class Gate:
         Return the files of gated/, the result of the last step, and the facts for run.json.
         """
         *others, last = self.steps
-        folder = GateFolder(self.made_from(images, context), {name: name for name in others} | {last: LAST}, context)
+        folder = GateFolder(self.digest(images, context), {name: name for name in others} | {last: LAST}, context)
         with folder.comparing():
             descriptor = folder.reusable()
             done = folder.finished_steps() if descriptor is None else {}
@@ -250,7 +250,7 @@ class Gate:
         gated = own_files(context.output.path / LAST, descriptor["checksums"], AGAIN)
         return gated, FinishedStep.read(descriptor).result, descriptor["gate"]
 
-    def made_from(self, images: Sequence[OwnFile], context: Context) -> str:
+    def digest(self, images: Sequence[OwnFile], context: Context) -> str:
         """Return a digest of all on which gated/ and gate_removed/ depend, and what run.json says of the gate.
 
         Inputs and exclusion lists are left out, as they decide on the files of `images` only, whose checksums are in.

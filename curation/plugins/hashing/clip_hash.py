@@ -27,12 +27,11 @@ from runtime.argument_types import typed
 from runtime.arguments import Parser, absolute_path, add_flags, helps
 from runtime.arrow import gather
 from runtime.console import command
-from runtime.engine import EngineLike, engine_for, started
+from runtime.engine import EngineLike, engine_for
 from runtime.errors import InputError
-from runtime.folders.apart import require_apart
 from runtime.folders.descriptor import Kind
-from runtime.folders.filled import STATUS, Filled, Filling, filling, statuses, write_part
-from runtime.folders.stamps import Input, Stamps
+from runtime.folders.folder import FinishedFolder, Made, Wanted, WorkItem, making
+from runtime.folders.stamps import Input
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress
 from runtime.tallies import TaskResult
@@ -69,7 +68,7 @@ _BATCH = 1000  # rows
 
 
 @dataclass(frozen=True)
-class Hashes(Filled):
+class Hashes(FinishedFolder):
     """The folder of hashes, Parquet files with rows of HASHED, and the facts of its descriptor."""
 
     tars: int
@@ -97,18 +96,20 @@ def hash_images(
     progress = progress or Progress()
     require_packages(("PIL", "pdqhash") if pdq else ("PIL",))
     sources = samples.find(inputs)
-    require_apart(output, [*inputs, *(source.path for source in sources)])
-
-    with filling(output, Filling(HASHES, {"pdq": pdq}, overwrite), sources, progress) as folder:
-        if folder.missing:
-            workers = started(engine, progress, folder.path)
-            with progress.stage(f"hash the pictures of {len(folder.missing)} of {len(sources)} files"):
-                workers.run(tasks(folder.missing), partial(_hash, stamps=folder.stamps, pdq=pdq))
-        ledger = folder.completed()
+    apart = [*inputs, *(source.path for source in sources)]
+    with making(engine, output, Wanted(HASHES, {"pdq": pdq}, apart, overwrite, grows=True), progress) as folder:
+        part = folder.part([WorkItem([source], source) for source in sources])
+        if part.missing:
+            work = tasks(item.content for item in part.missing)
+            workers = folder.engine
+            with progress.stage(f"hash the pictures of {len(part.missing)} of {len(sources)} files"):
+                workers.run([WorkItem(task, task) for task in work], part.task(partial(_hash, pdq=pdq)))
+        result = part.commit()
         tars = sum(source.format == samples.TAR for source in sources)
-        damaged = dict(sorted(ledger.sums.noted(DAMAGED)))
-        filled = folder.commit(ledger, {"tars": tars, "damaged": damaged, "statuses": statuses(ledger)})
-    hashes = Hashes(filled.path, filled.facts, **filled.facts)
+        damaged = dict(sorted(result.noted(DAMAGED)))
+        facts: dict[str, Any] = {"tars": tars, "damaged": damaged, "statuses": samples.statuses(result)}
+        folder.complete(facts)
+    hashes = Hashes(folder.path, facts, **facts)
     require_sound(hashes.damaged, hashes.tars, MOST)
     _require_pictures(hashes.statuses)
     return hashes
@@ -145,17 +146,15 @@ def hashed_rows(pictures: Iterable[samples.Picture], pdq: bool) -> Iterator[pa.R
         yield pa.RecordBatch.from_pylist(rows, schema=HASHED)
 
 
-def _hash(task: list[samples.Source], stamps: Stamps, pdq: bool) -> TaskResult:
-    result = TaskResult()
-    write_part(stamps, task, hashed_rows(_pictures(task, result), pdq), HASHED, result)
-    return TaskResult()
+def _hash(task: list[samples.Source], made: Made, pdq: bool) -> None:
+    samples.write_rows_of(made, hashed_rows(_pictures(task, made.result), pdq), HASHED)
 
 
 def _pictures(task: list[samples.Source], result: TaskResult) -> Iterator[samples.Picture]:
     """Yield the pictures of all sources of a task; of a damaged tar, those before the damage, and note the fault."""
     for source in task:
         try:
-            yield from samples.read(source, lambda _: result.add(f"{STATUS}{NO_PICTURE}"))
+            yield from samples.read(source, lambda _: result.add(f"{samples.STATUS}{NO_PICTURE}"))
         except DamagedTar as damage:
             result.note(DAMAGED, [source.path, str(damage)])
 

@@ -19,7 +19,7 @@ from runtime.arrow import differs, gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, MIN_TASKS_PER_CORE, MOST_BUCKETS, group_buckets
 from runtime.cogroup import PLACE, SIDE, Grouping, Places, Rows, RowStream, Side, Write, cogroup, place_columns
 from runtime.engine import Engine
-from runtime.folders.derived import Derived, Task, WorkItem, items_of
+from runtime.folders.folder import Folder, Task, WorkItem, items_of
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies, TaskResult
@@ -220,7 +220,7 @@ def _count_joined(
 
 
 def each_joined(
-    folder: Derived,
+    folder: Folder,
     title: str,
     files: Sequence[OwnFile],
     tables: Sequence[Table],

@@ -29,9 +29,8 @@ from curation.schemas import TRAINED_TEXTS
 from runtime.arrow import gather_rows
 from runtime.engine import EngineLike
 from runtime.errors import InputError
-from runtime.folders.derived import AlreadyComplete, Derivation, Made, deriving, is_begun
 from runtime.folders.descriptor import Kind
-from runtime.folders.ownership import is_free
+from runtime.folders.folder import AlreadyComplete, Made, Wanted, making
 from runtime.progress import Progress
 from runtime.storage.arrays import MappedBatches, sums_of, write_batches
 from runtime.storage.checksums import checksum_of
@@ -169,36 +168,16 @@ def build(
     base = Path(commonpath([Path(tar.path).parent for tar in tar_inputs]))
     shards = [Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0) for tar in tar_inputs]
     files = matched_files(run)
-    wanted = _Wanted(INDEX, _made_from(base, shards, run.facts["made_from"], files, block_rows))
+    wanted = Wanted(INDEX, _made_from(base, shards, run.facts["made_from"], files, block_rows))
     if wanted.is_complete(folder) and WORK not in names(folder):  # also in a folder that cannot be written
         return Index.open(folder)
-    wanted.require_usable(folder)  # before anything starts
     # One process of a training builds the index; the others wait until it is there.
-    with suppress(AlreadyComplete), deriving(engine, folder, wanted, progress, wait=True) as made:
+    with suppress(AlreadyComplete), making(engine, folder, wanted, progress, wait=True) as made:
         write, tables = partial(_write, block_rows=block_rows), [matched_images(files, run.counted[1])]
         result = each_tar(made, "write the rows", tar_inputs, tables, write)
         require_samples(made, int(result["matched"]), tar_inputs, f"among the images of {run.path}")
-        made.complete({"made_from": wanted.description, "shards": _described(shards, result)})
+        made.complete({"shards": _described(shards, result)})
     return Index.open(folder)
-
-
-@dataclass(frozen=True)
-class _Wanted(Derivation):
-    """The description of the index to build."""
-
-    def require_usable(self, folder: Path) -> None:
-        """Refuse a folder that holds anything but this index, whole or in part."""
-        content = read_json(folder / NAME)
-        if content is None:
-            if not (is_free(folder) or is_begun(folder)):
-                raise InputError(f"{folder} holds files that are no index; give an empty or new folder")
-            super().require_usable(folder)
-            return
-        made_from = content.get("made_from", {})
-        differing = [key for key, value in self.description.items() if made_from.get(key) != value]
-        if differing or content.get("version") != VERSION:
-            what = ", ".join(differing) or "version of this program"
-            raise InputError(f"{folder} holds another index (other {what}); give another folder, or remove this one")
 
 
 def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile], block_rows: int) -> dict:

@@ -33,8 +33,8 @@ from runtime.arrow import parts
 from runtime.console import command
 from runtime.engine import Engine, EngineLike, engine_for, engine_of
 from runtime.errors import InputError
-from runtime.folders.derived import AlreadyComplete, Derivation, deriving
 from runtime.folders.descriptor import Kind
+from runtime.folders.folder import AlreadyComplete, Wanted, making
 from runtime.folders.stamps import digest_of
 from runtime.messages import did_you_mean, quoted
 from runtime.packages import versions
@@ -58,7 +58,7 @@ Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languag
 FilesOfParts = dict[str, list[OwnFile]]  # the files of POOL and of MANIFEST
 
 JSON, PLOT = "alignment.json", "alignment.svg"
-ALIGNMENT = Kind("an alignment", "clip-align")
+ALIGNMENT = Kind("an alignment", "clip-align", version=2)
 Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
 HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
 
@@ -346,9 +346,13 @@ def run(args: Namespace) -> Figures:
     if args.output is None:
         engine.start(progress)
         return align(engine, source, classes, progress)
-    description = {"run": digest_of(source.facts), "classes": repr(classes), "versions": versions()}
+    description = {
+        "run": digest_of(source.facts),
+        "classes": digest_of({"classes": repr(classes)}),
+        "versions": versions(),
+    }
     try:
-        with deriving(engine, args.output, Derivation(ALIGNMENT, description, [source.path]), progress) as folder:
+        with making(engine, args.output, Wanted(ALIGNMENT, description, [source.path]), progress) as folder:
             figures = align(folder.engine, source, classes, progress)
             write(figures, folder.path)
     except AlreadyComplete as done:

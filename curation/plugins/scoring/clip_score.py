@@ -15,6 +15,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, groupby
 from os import PathLike
 from pathlib import Path
@@ -36,9 +37,11 @@ from curation.plugins.tars.samples import (
     fault_of,
     flattened,
     local_tars_at,
+    statuses,
     strict_about_size,
     tar_rows,
     texts,
+    write_rows_of,
 )
 from curation.run.finished_run import MATCHED_PART
 from curation.run.results import Results
@@ -49,10 +52,9 @@ from runtime.arrow import one_batch
 from runtime.cogroup import RowStream, filled
 from runtime.console import command
 from runtime.engine import EngineLike, engine_of
-from runtime.folders.apart import require_apart
 from runtime.folders.descriptor import Kind
-from runtime.folders.filled import Filled, Filling, filling, statuses, write_part
-from runtime.folders.stamps import Input, Ledger, Stamps
+from runtime.folders.folder import FinishedFolder, Made, Task, Wanted, WorkItem, making
+from runtime.folders.stamps import Input
 from runtime.packages import require_packages
 from runtime.progress import ConsoleProgress, Progress, advance
 from runtime.storage.own_files import OwnFile, written_files
@@ -104,7 +106,7 @@ class ScoreRequest:
 
 def score_images(
     request: ScoreRequest, scorer: Scorer, progress: Progress | None = None, engine: EngineLike = None
-) -> Filled:
+) -> FinishedFolder:
     """Write the scores of all images to the output folder, a file for each tar, and return the folder.
 
     `engine` joins the texts of a run to the tars: a Spark session, or None for processes of this machine.
@@ -115,21 +117,25 @@ def score_images(
     progress = progress or Progress()
     tars, run = local_tars_at(request.inputs), None if request.texts is None else Results.open(request.texts)
     sources = [*request.inputs, *(tar.path for tar in tars), *([] if run is None else [str(run.path)])]
-    require_apart(request.output, sources)
     texts = "those of the tars" if run is None else f"those that a run matched ({_digest(run)})"
     description = {**scorer.made_by, "texts": texts}
-    with filling(request.output, Filling(SCORES, description, request.overwrite), tars, progress) as folder:
-        missing = folder.missing
-        if missing:
+    wanted = Wanted(SCORES, description, sources, request.overwrite, grows=True)
+    with making(engine, request.output, wanted, progress) as folder:
+        part = folder.part([WorkItem([tar], tar) for tar in tars])
+        if part.missing:
+            missing = [item.content for item in part.missing]
             with progress.stage(f"score the images of {len(missing)} of {len(tars)} tars", "tars"):
                 advance(total=len(missing))
-                inputs = with_own_texts(missing) if run is None else with_texts_of(run, missing, folder.work, engine)
-                _score(inputs, scorer, folder.stamps)
-        ledger = folder.completed()
-        damaged = {"tars": len(tars), "damaged": dict(sorted(ledger.sums.noted(DAMAGED)))}
-        scores = folder.commit(ledger, description | scorer.ran_on | damaged | score_facts(ledger))
-    require_sound(scores.facts["damaged"], len(tars), MOST)
-    return scores
+                work = folder.parts.work
+                inputs = with_own_texts(missing) if run is None else with_texts_of(run, missing, work, engine)
+                _score(inputs, scorer, part.task(partial(_write, scorer=scorer)))
+        result = part.commit()
+        damaged = dict(sorted(result.noted(DAMAGED)))
+        tallied = {"tars": len(tars), "damaged": damaged} | score_facts(folder.path, result)
+        facts = description | scorer.ran_on | tallied
+        folder.complete(facts)
+    require_sound(damaged, len(tars), MOST)
+    return FinishedFolder(folder.path, facts)
 
 
 def _digest(run: Results) -> str:
@@ -138,25 +144,25 @@ def _digest(run: Results) -> str:
     return f"{zlib.crc32(repr(files).encode()):08x}"
 
 
-def _score(tars: Iterable[Tar], scorer: Scorer, stamps: Stamps) -> None:
+def _score(tars: Iterable[Tar], scorer: Scorer, write: Task[Iterator[Batch]]) -> None:
     """Write a table of scores for each tar, and after each table its stamp."""
     with strict_about_size():
         pool = ThreadPoolExecutor(scorer.config.workers)
         try:
             batches_of_tars = decoded_batches(tars, scorer.config.batch_size, scorer.prepare, pool)
-            for _, of_tar in groupby(batches_of_tars, key=lambda batch: batch.tar.source.path):
-                _write(of_tar, scorer, stamps)
+            for source, of_tar in groupby(batches_of_tars, key=lambda batch: batch.tar.source):
+                write(WorkItem([source], of_tar))
                 advance(done=1)
         finally:
             pool.shutdown(cancel_futures=True)  # work that has not begun is cancelled
 
 
-def _write(of_tar: Iterator[Batch], scorer: Scorer, stamps: Stamps) -> None:
-    first, result = next(of_tar), TaskResult()
+def _write(of_tar: Iterator[Batch], made: Made, scorer: Scorer) -> None:
+    first = next(of_tar)
     if fault := fault_of(first.tar.samples):
-        result.note(DAMAGED, [first.tar.source.path, fault])
+        made.result.note(DAMAGED, [first.tar.source.path, fault])
     rows = (scored_rows(batch, _scores(batch, scorer)) for batch in chain([first], of_tar))
-    write_part(stamps, [first.tar.source], rows, first.tar.schema, result)
+    write_rows_of(made, rows, first.tar.schema)
 
 
 def _scores(batch: Batch, scorer: Scorer) -> list:
@@ -311,24 +317,23 @@ class Histogram:
         return {"images": images, "mean": mean, "quantiles": dict(zip(map(str, SHARES), quantiles, strict=True))}
 
 
-def score_facts(ledger: Ledger) -> dict[str, Any]:
+def score_facts(folder: Path, result: TaskResult) -> dict[str, Any]:
     """Return the number of images by status, and the facts of their scores: of all, and by language if known.
 
-    Languages are sorted by their number of images, the largest first.
+    `result` is the sum of the results of the tasks that wrote the files in `folder`. Languages are sorted by their
+    number of images, the largest first.
     """
     whole, by_language = Histogram(), defaultdict[str, Histogram](Histogram)
-    checksums = ledger.sums.files
-    files = (OwnFile(file, checksums.get(file.name), "delete it and score again") for file in sorted(ledger.files))
-    for rows in (rows for file in files for rows in batches(file)):
+    for rows in (rows for file in written_files(folder, result.files) for rows in batches(file)):
         whole.add(_scored(rows))
         for code in rows["language"].unique().drop_null().to_pylist() if "language" in rows.schema.names else ():
             by_language[code].add(_scored(rows.filter(pc.equal(rows["language"], code))))
     facts = {code: by_language[code].facts() for code in sorted(by_language)}
     languages = dict(sorted(facts.items(), key=lambda item: -item[1]["images"]))
-    return {"statuses": statuses(ledger), "scores": whole.facts(), "languages": languages}
+    return {"statuses": statuses(result), "scores": whole.facts(), "languages": languages}
 
 
-def score_lines(scores: Filled) -> str:
+def score_lines(scores: FinishedFolder) -> str:
     """Return the lines that the command prints at the end: counts, quantiles, damaged tars and the output folder."""
     facts = scores.facts
     reasons = ", ".join(f"{number(count)} {status}" for status, count in facts["statuses"].items() if status != OK)
@@ -360,7 +365,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_result(score_lines(run(args)))
 
 
-def run(args: Namespace) -> Filled:
+def run(args: Namespace) -> FinishedFolder:
     """Score images by the values of a command line, and return the folder of scores."""
     require_packages(PACKAGES, "score")
     config = made(ScoringConfig, args)

@@ -22,7 +22,7 @@ from curation.schemas import CURATED, TRAINED_TEXTS
 from runtime.cogroup import PLACE, Rows, RowStream, place_columns
 from runtime.engine import Engine
 from runtime.errors import InputError
-from runtime.folders.derived import Derived, Made, Task, WorkItem
+from runtime.folders.folder import Folder, Made, Task, WorkItem
 from runtime.folders.stamps import Input
 from runtime.storage.own_files import OwnFile, written_files
 from runtime.storage.parquet import batches, write_rows
@@ -68,12 +68,12 @@ class Scan:
 Make = Callable[[Numbered, Made, Scan], object]
 
 
-def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> TaskResult:
+def each_tar(folder: Folder, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> TaskResult:
     """Call `make`, with the tar's Scan, to write the output of each tar that has none; return the sum of all results.
 
     `tables` are joined to the samples; `title` names the step in progress messages.
     """
-    part = folder.part([WorkItem(tar, (number, tar)) for number, tar in enumerate(tars)])
+    part = folder.part([WorkItem([tar], (number, tar)) for number, tar in enumerate(tars)])
     missing = part.missing
     if missing:
         number = f"{len(missing)} of {len(tars)} tars"
@@ -87,7 +87,7 @@ def each_tar(folder: Derived, title: str, tars: Sequence[Input], tables: Sequenc
     return part.commit()
 
 
-def require_samples(folder: Derived, number: int, tars: Sequence[Input], where: str) -> None:
+def require_samples(folder: Folder, number: int, tars: Sequence[Input], where: str) -> None:
     """Refuse tars that have no samples of a run: those of another download.
 
     `number` is the number of samples found, and `where` says where they were looked for. The finished tasks of the

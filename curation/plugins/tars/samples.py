@@ -34,17 +34,23 @@ import pyarrow as pa
 from curation.plugins.tars.headers import DamagedTar, Member, regular_files
 from runtime.argument_types import require_inputs
 from runtime.errors import InputError
+from runtime.folders.folder import Made
 from runtime.folders.stamps import Input
 from runtime.kernel_caches import scratch_folder
+from runtime.progress import advance
 from runtime.redaction import hidden
 from runtime.storage import listing
 from runtime.storage.listing import ListedFile, Version, each_once, name_of
+from runtime.storage.parquet import part_writer
+from runtime.tallies import TaskResult
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
 TAR, PICTURE = "tar", "picture"
+STATUS = "status."  # prefix of a tally's name; the status of rows follows
+ROW_GROUP = 50_000  # rows of a group in tables of hashes and scores
 
 # One row per image of a tar, in the order of the tar. The image's bytes are tar[offset:offset + size].
 SAMPLES = pa.schema(
@@ -449,3 +455,20 @@ def distinct_tars(locations: Sequence[str | Path]) -> list[Input]:
     if number > 1:
         raise InputError(f"{number} tars are called {stem}.tar; give tars of one download")
     return tars
+
+
+def write_rows_of(made: Made, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+    """Write the rows that a task makes of images as one Parquet file; tally their values in the column `status`."""
+    path = made.path("", f"{made.name}.parquet")
+    with part_writer(path, schema, ROW_GROUP) as writer:
+        for batch in rows:
+            for status, number in Counter(batch["status"].to_pylist()).items():
+                made.result.add(f"{STATUS}{status}", number)
+            writer.write(batch)
+            advance(rows=batch.num_rows)
+    made.wrote("", path.name, writer.checksum)
+
+
+def statuses(result: TaskResult) -> dict[str, int]:
+    """Return the number of rows with each value of the column `status`, given the sum of the results of all tasks."""
+    return {status: int(number) for status, number in result.beginning(STATUS).items()}
