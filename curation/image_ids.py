@@ -65,7 +65,8 @@ def _digests(values: pa.Array) -> pa.StringArray:
     if rows * _DIGITS > np.iinfo(np.int32).max:
         raise InputError(f"{rows:,} rows in one batch are too many for one Arrow array: pass smaller batches")
     offsets, data = string_buffers(values)
-    words, digits = np.empty((rows, 4), np.uint32), np.empty(rows * 4, np.uint64)
+    words = np.empty((rows, 4), np.uint32)
+    digits = np.empty(rows * 4, np.uint64)
     md5(data, offsets, words)
     hex_digits(words.reshape(-1), digits)
     ends = np.arange(rows + 1, dtype=np.int32) * np.int32(_DIGITS)

@@ -8,7 +8,8 @@ from typing import Any
 import http_sf
 
 _TRAINING_CATEGORIES = ("train-ai", "train-genai")  # the second is in earlier drafts only
-_REFUSED, _ALLOWED = http_sf.Token("n"), http_sf.Token("y")
+_REFUSED = http_sf.Token("n")
+_ALLOWED = http_sf.Token("y")
 
 
 def refuses_training(content_usage: str) -> bool | None:

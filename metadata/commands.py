@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> None:
     """Fetch the sources that the flags name, build all entries, and print the number of entries from each source."""
     original = followed_recipe(args) if args.recipe else None
-    config, uploads = made(MetadataConfig, args), load_own(UPLOADS).values()
+    config = made(MetadataConfig, args)
+    uploads = load_own(UPLOADS).values()
     output = output_of(local_folder(args.output))
     for module in uploads:
         module.require(args)
@@ -179,7 +180,8 @@ def _add_main(parser: Parser) -> None:
 
 
 def _add_downloads(group: FlagGroup) -> None:
-    names, usual = tuple(WORDNETS), list(Snapshot.wordnets)
+    names = tuple(WORDNETS)
+    usual = list(Snapshot.wordnets)
     add_flags(group, helps(__package__, "places"))
     add_flags(group, helps(__package__, "day"), default="latest")
     add_flags(group, helps(__package__, "current"), action="store_true")
@@ -220,7 +222,8 @@ def metadata_card(facts: dict) -> str:
 
 def listing(results: Iterable[FetchResult]) -> list[str]:
     """Return a line for each download, with size, outcome and path or reason, and a last line with the total size."""
-    results, lines = [*results], []
+    results = [*results]
+    lines = []
     for result in results:
         about = result.reason or f"{result.download.path}  {redacted(result.download.url)}"
         lines.append(f"{readable(result.size):>9}  {result.outcome:7}  {about}")

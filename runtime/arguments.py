@@ -346,7 +346,8 @@ def add_fields(group: argparse._ActionsContainer, config: type, helps: Mapping[s
     The field of `config` with the name of the flag gives type and default: a bool makes a switch, a Literal a choice of
     words, and a sequence a flag of several values.
     """
-    hints, defaults = get_type_hints(config), _defaults(config)
+    hints = get_type_hints(config)
+    defaults = _defaults(config)
     for spelled, help in helps.items():
         flag, _, metavar = spelled.partition(" ")
         name = flag[2:].replace("-", "_")

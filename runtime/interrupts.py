@@ -56,7 +56,8 @@ def interruptible(sentence: str) -> Iterator[threading.Event]:
 @contextmanager
 def postponed() -> Iterator[None]:
     """Let the KeyboardInterrupt of Ctrl-C wait until the block ends; what the handler writes is written at once."""
-    handler, came = signal.getsignal(signal.SIGINT), list[KeyboardInterrupt]()
+    handler = signal.getsignal(signal.SIGINT)
+    came = list[KeyboardInterrupt]()
     if not callable(handler) or threading.current_thread() is not threading.main_thread():
         yield
         return

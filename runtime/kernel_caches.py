@@ -86,7 +86,8 @@ def scratch_folder() -> Path:
     # For workers, Spark names a folder of their executor, which is below the folder that all executors here share.
     while _OF_SPARK.fullmatch(disk.name) and not disk.is_mount():
         disk = disk.parent
-    folder, remedy = disk / f"{_NAME}-{os.getuid()}", "name another disk in SPARK_LOCAL_DIRS or TMPDIR"
+    folder = disk / f"{_NAME}-{os.getuid()}"
+    remedy = "name another disk in SPARK_LOCAL_DIRS or TMPDIR"
     try:
         return private_folder(folder, remedy)
     except (FileExistsError, NotADirectoryError) as error:
@@ -237,7 +238,8 @@ def _beside(source: Path) -> Path | None:
     compiled = compiled if compiled.exists() else source
     if not os.access(compiled, os.W_OK | os.X_OK):
         return None
-    cache, code = compiled.stat(), source.stat()
+    cache = compiled.stat()
+    code = source.stat()
     of_others = (
         cache.st_mode & OTHERS & ~(code.st_mode if cache.st_gid == code.st_gid else code.st_mode & ~stat.S_IWGRP)
     )

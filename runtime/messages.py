@@ -19,7 +19,8 @@ def nearest_names(spelled: str, candidates: Iterable[str], most: int = 1) -> lis
     >>> nearest_names("Colum", ["row", "column"]), nearest_names("x", ["row", "column"])
     (['column'], [])
     """
-    names, name = {candidate.lower(): candidate for candidate in candidates}, spelled.lower()
+    names = {candidate.lower(): candidate for candidate in candidates}
+    name = spelled.lower()
     return [names[lowered] for lowered in ([name] if name in names else get_close_matches(name, names, most, _NEAR))]
 
 

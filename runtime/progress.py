@@ -103,11 +103,13 @@ class StageProgress:
 
     def end(self) -> None:
         """Fix the counts and the duration at their present values."""
-        figures, self.seconds = self.figures(), time.monotonic() - self.begin
+        figures = self.figures()
+        self.seconds = time.monotonic() - self.begin
         self._sources = [lambda: figures]
 
     def __str__(self) -> str:
-        figures, passed = self.figures(), self.passed
+        figures = self.figures()
+        passed = self.passed
         parts = [f"{passed:.0f} s" if self.seconds is None else f"{passed:.1f} s"]
         if figures["rows"]:
             speed = f", {figures['rows'] / max(passed, 1e-9):,.0f} rows/s" if passed >= 1 else ""
@@ -134,7 +136,8 @@ class Progress:
     @contextmanager
     def stage(self, title: str, unit: str = "files") -> Iterator[StageProgress]:
         """Track the block as a stage, and yield the stage; `unit` is the plural of the items that `advance` counts."""
-        stage, before = StageProgress(title, unit), advanced()
+        stage = StageProgress(title, unit)
+        before = advanced()
         stage.follow(lambda: advanced() - before)
         token = _current.set(stage)
         try:

@@ -97,7 +97,8 @@ def _in_escapes(text: str) -> str:
 
 
 def _of_escapes(url: str) -> str:
-    shown, is_changed = url, False
+    shown = url
+    is_changed = False
     for _ in range(_ROUNDS):
         if (plain := _unquoted(shown)) == shown:
             break
@@ -257,7 +258,8 @@ def _pattern(value: str) -> re.Pattern:
     The first group of a match is text before the secret, not a part of it.
     """
     spelled = "".join(map(_spelled, value))
-    end, before = "(?![a-z0-9])", f"({_ESCAPE}[0-9a-f]{{2}})"
+    end = "(?![a-z0-9])"
+    before = f"({_ESCAPE}[0-9a-f]{{2}})"
     if _WORD.fullmatch(value):
         pattern = f"(?:(?<=[:=@'\"`])|{before}|(?<![a-z0-9])(?={spelled}(?:@|{_ESCAPE}40))){spelled}{end}"
     elif len(value) >= _MANY:

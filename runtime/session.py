@@ -143,7 +143,8 @@ def _configure_logging_of_new_jvm() -> None:
 
     If nobody configured Spark, this project's spark-env.sh is read, too, which makes the JVM start faster.
     """
-    options, named = os.environ.get("SPARK_SUBMIT_OPTS", ""), os.environ.get("SPARK_CONF_DIR")
+    options = os.environ.get("SPARK_SUBMIT_OPTS", "")
+    named = os.environ.get("SPARK_CONF_DIR")
     folder = Path(named or Path(_find_spark_home(), "conf"))
     quotable = str(_LOGGING) == shlex.quote(str(_LOGGING))  # Spark's scripts quote no path
     if quotable and not named and not folder.exists():

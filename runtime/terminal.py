@@ -60,7 +60,8 @@ def attach() -> None:
 def write_as(format: MessageFormat, quiet: bool = False) -> None:
     """Set the format of later output: text, or one JSON object a line; if `quiet`, write only warnings and errors."""
     global _format, _is_quiet
-    _format, _is_quiet = format, quiet
+    _format = format
+    _is_quiet = quiet
 
 
 def is_live() -> bool:

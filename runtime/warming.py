@@ -53,7 +53,8 @@ def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None)
     missing = _missing(calls)
     if not missing:
         return
-    folder, total = next(iter(missing.values())).parent, sum(calls[call] for call in missing)
+    folder = next(iter(missing.values())).parent
+    total = sum(calls[call] for call in missing)
     with (progress or Progress()).stage(f"compile {total} kernels, once on this machine", "kernels") as stage:
         stage.follow(lambda: _compiled(folder / _COUNT, total))
         with alone(folder / "compiling"):

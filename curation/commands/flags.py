@@ -17,7 +17,8 @@ def add_exclude(group: _ActionsContainer, **options: Any) -> None:
 def add_language_rules(group: _ActionsContainer) -> None:
     """Add the flags that decide when a text counts as written in the language of its label."""
     add_flags(group, helps(__package__, "scores"), action=_Scores, nargs="+")
-    choices, usual = (*WITNESSES, NOBODY), CurationConfig.witnesses
+    choices = (*WITNESSES, NOBODY)
+    usual = CurationConfig.witnesses
     told = {flag: help.format(usual=" ".join(usual)) for flag, help in helps(__package__, "witnesses").items()}
     add_flags(group, told, action=_Witnesses, nargs="+", choices=choices, default=usual)
 

@@ -104,7 +104,9 @@ def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) ->
                 writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
         if not writer.rows:
             return
-        digest, checksum, size = content_digest(path), checksum_of(path), path.stat().st_size
+        digest = content_digest(path)
+        checksum = checksum_of(path)
+        size = path.stat().st_size
         task = TaskContext.get()
         name = f"{task.partitionId() if task else 0:05d}-{digest}.parquet"
         if not (folder / name).exists() or content_digest(folder / name) != digest:

@@ -55,7 +55,8 @@ class FinishedRun:
             raise InputError(f"{path} {what}; {EXPECTED}") from None
 
     def __repr__(self) -> str:
-        rows, of = self.facts["rows"], f"{type(self).__name__} of {redacted(str(self.path))}"
+        rows = self.facts["rows"]
+        of = f"{type(self).__name__} of {redacted(str(self.path))}"
         return f"<{of}: {rows['kept']:,} of {rows['matched']:,} matched images kept>"
 
     @property
@@ -123,7 +124,8 @@ def pool_files(run: FinishedRun) -> list[OwnFile]:
 
 
 def _whole_files(run: FinishedRun, part: str, rows: int) -> list[OwnFile]:
-    files, folder = run.files(part), run.path / part
+    files = run.files(part)
+    folder = run.path / part
     if not files:
         raise InputError(f"{folder} holds no Parquet files, the run wrote {rows:,} rows; curate again with --overwrite")
     require_rows(files, rows)

@@ -101,7 +101,8 @@ def copy_tables(engine: Engine, request: Request, output: Output, progress: Prog
 def run(steps: Steps) -> None:
     """Run all steps: match, count, balance and sample, with a gate after matching if the request has one."""
     matched = steps.match()
-    images, gated = steps.matched_images(matched), dict[str, Any]()
+    images = steps.matched_images(matched)
+    gated = dict[str, Any]()
     if steps.request.gate:
         images, gated = steps.gate(images, steps.request.gate)
     counts = steps.count(images)

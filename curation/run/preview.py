@@ -102,7 +102,8 @@ class Preview:
 
         None if, with no target size set, a row of a sample stands for more pairs than the threshold.
         """
-        config, weights = self.request.config, [group.weight for group in self.sampled]
+        config = self.request.config
+        weights = [group.weight for group in self.sampled]
         if config.target_size is not None:
             least = self._kept_at(1, [min(1.0, weight) for weight in weights])  # more pairs have more entries
             return min(self.matched, max(config.target_size, least))
@@ -130,7 +131,8 @@ class Preview:
         total: dict[str, np.ndarray] = {}
         for group in self.sampled:
             codes = group.texts["language"].dictionary_encode()
-            number, indices = len(codes.dictionary), codes.indices.to_numpy()
+            number = len(codes.dictionary)
+            indices = codes.indices.to_numpy()
             counts = np.bincount(indices, minlength=number), np.bincount(indices, group.is_matched, number)
             for code, sums in zip(codes.dictionary.to_pylist(), np.transpose(counts) * group.weight, strict=True):
                 total[code] = total.get(code, np.zeros(2)) + sums
@@ -256,17 +258,20 @@ def _languages(preview: Preview) -> list[tuple[str, ...]]:
 
 def _expected(preview: Preview) -> Iterator[str]:
     """Yield the lines about all inputs together: pairs, kept pairs, disk, time and cost."""
-    config, parts = preview.request.config, preview.disk()
+    config = preview.request.config
+    parts = preview.disk()
     share = percent(preview.matched, preview.pairs)
     yield f"expected: {short(preview.pairs)} pairs, {short(preview.matched)} with a match ({share})"
     yield from _wrapped(_kept(preview.kept, config))
     sizes = ", ".join(f"{name} {readable(round(size))}" for name, size in parts.items())
-    need, free = sum(parts.values()), free_bytes(preview.output)
+    need = sum(parts.values())
+    free = free_bytes(preview.output)
     yield from _wrapped(f"disk: {readable(round(need))}: {sizes}")
     if free is not None and need > free:
         yield from _wrapped(f"it will not fit: {lacking_space(preview.output, need, free)}")
     cores = usable_cores()
-    seconds, hours = preview.core_seconds, preview.core_seconds / 3600
+    seconds = preview.core_seconds
+    hours = seconds / 3600
     yield f"  time: {_plainly(hours)} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"
     kernels = sum(preview.request.kernels.values())
     yield f"    beside it 10 to 20 s to start; on another machine, {_lasting(preview.compile_seconds)} of one core"

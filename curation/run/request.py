@@ -296,6 +296,7 @@ Observer = Callable[[Observation], Observed]
 
 def observers(options: Options) -> dict[str, Observer]:
     """Return the observers that the options of a run ask for, by name; a hook is a function of the options."""
-    available, expected = hooks(OBSERVERS), "a function of what a run has seen"
+    available = hooks(OBSERVERS)
+    expected = "a function of what a run has seen"
     asked = {name: hook.find(options, callable, expected) for name, hook in available.items()}
     return {name: observer for name, observer in asked.items() if observer is not None}

@@ -147,7 +147,8 @@ class Results(FinishedRun):
         for position, each in enumerate(thresholds):
             require_kind(f"thresholds[{position}]", each, Thresholds, "Thresholds, such as run.thresholds(20)")
         none = np.zeros(len(thresholds))
-        sums, read = dict.fromkeys(self.languages, none), 0
+        sums = dict.fromkeys(self.languages, none)
+        read = 0
         for batch in self.matched(images):
             read += batch.num_rows
             for code, sizes in expected_sizes(batch, self.counts, self.languages, thresholds).items():
@@ -224,7 +225,8 @@ def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
     left = one.kept(share).select(["uid", "language"]).rename_columns(["uid", "left"])
     right = other.kept(share).select(["uid", "language"]).rename_columns(["uid", "right"])
     joined = left.join(right, "uid", join_type="full outer")
-    in_one, in_other = pc.is_valid(joined["left"]), pc.is_valid(joined["right"])
+    in_one = pc.is_valid(joined["left"])
+    in_other = pc.is_valid(joined["right"])
     columns = {
         "language": pc.coalesce(joined["left"], joined["right"]),
         "only_one": pc.and_not(in_one, in_other),

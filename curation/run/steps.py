@@ -184,7 +184,8 @@ class Steps:
         """Return, for each entry, the number of kept texts that contain it."""
         output, entries = self.output, self.request.entries
         with self.progress.stage("count entries of the kept texts"):
-            files, folder = output.files("curated"), output.parts.begin("kept")
+            files = output.files("curated")
+            folder = output.parts.begin("kept")
             return tasks.count_texts(self.engine, files, entries, folder, tasks.OF_CURATED)
 
     def _match_inputs(self) -> TaskResult:
@@ -228,8 +229,10 @@ class Steps:
     def _artefacts(self) -> tasks.Artefacts:
         """Build and ship the files that workers match with: entries, model, exclusion, mask of entries with letters."""
         request, folder = self.request, self.output.artefacts
-        matched, exclusion, on_disk = folder / "strings", folder / "exclusion", None
+        matched = folder / "strings"
+        exclusion = folder / "exclusion"
         excluded = self._exclusion(folder)
+        on_disk = None
         if request.config.matcher == "trie":
             with self.progress.stage("build matchers", "languages"):
                 on_disk = request.entries.on_disk(matched) if self.engine.is_local else None
@@ -259,7 +262,8 @@ class Steps:
 
     def _lettered_of(self, counts: EntryCounts) -> np.ndarray:
         """Return a mask, bool[entry]: which of the counted entries have letters."""
-        entries, lettered = self.request.entries, np.zeros(len(counts), bool)
+        entries = self.request.entries
+        lettered = np.zeros(len(counts), bool)
         for code, ids in entries.languages.items():
             counted = np.flatnonzero(counts.values[ids])
             if len(counted):
@@ -270,7 +274,9 @@ class Steps:
         self, images: MatchedImages, counts: EntryCounts, distributions: dict[str, Distribution], target_size: int
     ) -> SizedThreshold:
         """Return the smallest English threshold that is expected to keep `target_size` images."""
-        languages, passes, config = self.request.entries.languages, count(), self.request.config
+        languages = self.request.entries.languages
+        passes = count()
+        config = self.request.config
 
         def sizes_at(candidates: list[int]) -> list[float]:
             thresholds = [thresholds_at(t, distributions, config) for t in candidates]

@@ -41,7 +41,8 @@ def warm_matching() -> None:
 
 def read_crawl() -> None:
     """Warm the kernels that WAT and WARC files share, which find the heads of records and licences."""
-    data, none = np.frombuffer(b" ", np.uint8), np.zeros(0, np.int64)
+    data = np.frombuffer(b" ", np.uint8)
+    none = np.zeros(0, np.int64)
     read_heads(data, none, none, np.zeros((0, HEAD_COLUMNS), np.int64))
     find_license(data, 0, len(data))
 

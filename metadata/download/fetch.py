@@ -58,7 +58,8 @@ class Again(Exception):
 
     def __init__(self, reason: str, after: float = 0.0, no_network: bool = False):
         super().__init__(reason)
-        self.after, self.no_network = after, no_network
+        self.after = after
+        self.no_network = no_network
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class Client:
         A try after which `size()` has grown is not a failure. Refused after the last failure, or if the server asks for
         too long a wait; InputError if there seems to be no network.
         """
-        failures, most = 0, size()
+        failures = 0
+        most = size()
 
         def seconds_after(error: Exception, _: int) -> float:
             nonlocal failures, most
@@ -232,7 +234,8 @@ def fetch(
     A file gets its name only when it is whole and checked. A file that was fetched and checked before is kept. A dry
     run writes nothing and requests sizes only. InputError for an obstacle to all files (no network, no room).
     """
-    downloads, folder = list(downloads), Path(directory)
+    downloads = list(downloads)
+    folder = Path(directory)
     with nullcontext() if dry_run else _claimed(folder), closing(Client(manners)) as client:
         return _parallel(lambda download: Transfer(download, folder, client).run(dry_run), downloads, client)
 
@@ -308,7 +311,8 @@ class Transfer:
     """
 
     def __init__(self, download: Download, folder: Path, client: Client):
-        self.download, self._client = download, client
+        self.download = download
+        self._client = client
         self.target = folder / download.path
         self._partial = self.target.with_name(f"{self.target.name}{PARTIAL}")
         self._record = self.target.with_name(f".{self.target.name}.record")
@@ -335,10 +339,12 @@ class Transfer:
     def _fetched(self) -> FetchResult:
         self._digest = self._read_digest()
         if self.target.is_file() and not self._fault(self.target):
-            outcome, path = "kept", self.target
+            outcome = "kept"
+            path = self.target
         else:
             self._persist()
-            outcome, path = "fetched", self._partial
+            outcome = "fetched"
+            path = self._partial
         check = f"{kind(self._digest)} {self._digest}" if self._digest else "its own"
         write_json(self._record, (read_json(self._record) or {}) | self._proof(path) | {"check": check})
         os.replace(path, self.target)
@@ -362,7 +368,8 @@ class Transfer:
 
         Again if the response is not the part that was requested.
         """
-        have, version = self._size(), (read_json(self._record) or {}).get("validator", "")
+        have = self._size()
+        version = (read_json(self._record) or {}).get("validator", "")
         if have and not version:
             self._partial.unlink()
             have = 0

@@ -131,7 +131,8 @@ def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
         return plain
     streams = _parts(rf"{start}-multistream(\d+)\.xml-p(\d+)p(\d+)\.bz2", names)
     indexes = _parts(rf"{start}-multistream-index(\d+)\.txt-p(\d+)p(\d+)\.bz2", names)
-    whole, index = f"{start}-multistream.xml.bz2", f"{start}-multistream-index.txt.bz2"
+    whole = f"{start}-multistream.xml.bz2"
+    index = f"{start}-multistream-index.txt.bz2"
     if streams and len(streams) == len(indexes) and whole in names:
         return [name for pair in zip(streams, indexes, strict=True) for name in pair]
     return [name for name in (whole, index) if name in names]
@@ -211,7 +212,8 @@ def _dumps(languages: list[Language], base: str, seed: int, snapshot: Snapshot) 
         if snapshot.content_current:
             day = f"{snapshot.dump[:4]}-{snapshot.dump[4:6]}-{snapshot.dump[6:]}"
             folder = f"{base}/{CONTENT_CURRENT.format(wiki=wiki, day=day)}"
-            sums, marker = f"{folder}/{CONTENT_CHECKSUMS}", f"{folder}/{CONTENT_MARKER}"
+            sums = f"{folder}/{CONTENT_CHECKSUMS}"
+            marker = f"{folder}/{CONTENT_MARKER}"
             yield Listing(sums, folder, "wikipedia", partial(content_current, wiki, day), marker)
         else:
             names = {"wiki": wiki, "dump": snapshot.dump}

@@ -90,7 +90,9 @@ class Local:
     def exchange(self, items: list[Any], send: RunTask, stages: Sequence[Stage]) -> TaskResult:
         """Send the blocks of all items through the stages, in files; return the sum of all results."""
         tasks = [*(stage.partitions for stage in stages), 0]
-        sums, first, inputs = Sums(len(items) + sum(tasks)), 0, cast("Sequence[Any]", items)
+        sums = Sums(len(items) + sum(tasks))
+        first = 0
+        inputs = cast("Sequence[Any]", items)
         with scratch() as folder:
             for number, run in enumerate((send, *(stage.run for stage in stages))):
                 sending = _Sending(run, first, make_folder(folder / str(number)), tasks[number])
@@ -130,7 +132,8 @@ class Local:
         return (_here(call, *numbered) for numbered in enumerate(items))
 
     def _in_processes(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
-        done, waiting = engine.to_do(items), deque(_Task(*numbered) for numbered in enumerate(items))
+        done = engine.to_do(items)
+        waiting = deque(_Task(*numbered) for numbered in enumerate(items))
         with scratch() as folder:
             current().follow(lambda: done + running(folder))
             path = folder / "call"
@@ -167,12 +170,11 @@ class Local:
         if self._pool is None or self._pid != os.getpid():
             _start_server()
             try:
-                self._pool, self._pid = (
-                    ProcessPoolExecutor(self.cores, _Context(), _begin, (dict(os.environ),)),
-                    os.getpid(),
-                )
+                self._pool = ProcessPoolExecutor(self.cores, _Context(), _begin, (dict(os.environ),))
+                self._pid = os.getpid()
             except OSError as error:
-                kind, fault = FullDisk if is_full(error) else InputError, error.strerror
+                kind = FullDisk if is_full(error) else InputError
+                fault = error.strerror
                 raise kind(f"/dev/shm cannot be written ({fault}); processes need it, --cores 1 does not") from error
         return self._pool
 
@@ -293,7 +295,8 @@ class _Sending:
 
 def _written(blocks: Iterable[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:
     """Append blocks to this process's file; return its path and int64[block, 3]: partition, offset and size."""
-    path, places = folder / str(os.getpid()), list[tuple[int, int, int]]()
+    path = folder / str(os.getpid())
+    places = list[tuple[int, int, int]]()
     with room(folder), path.open("ab") as file:
         for block in blocks:
             places.append((block.scaled(partitions), file.tell(), len(block.data)))

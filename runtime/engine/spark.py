@@ -97,7 +97,8 @@ class Spark:
         """Send the blocks of all items through the stages; return the sum of all results."""
         runs = (send, *(stage.run for stage in stages))
         shared = self.session.sparkContext.broadcast((runs, secret_addresses()))
-        tasks, first = [*(stage.partitions for stage in stages), 1], len(items)
+        tasks = [*(stage.partitions for stage in stages), 1]
+        first = len(items)
         sending = _SparkTask(shared, follow(self.session, items), tasks[0])
         sent = self._numbered(items, len(items)).flatMap(sending.send)
         for number, stage in enumerate(stages, 1):
@@ -187,7 +188,8 @@ class _SparkTask:
 
     def call(self, numbered: tuple[int, Any]) -> Numbered:
         """Call the function with an item, and return the result."""
-        (number, item), (function, addresses) = numbered, self.shared.value
+        number, item = numbered
+        function, addresses = self.shared.value
         with counting(item, self.counter, addresses):
             return number, function(item)
 
@@ -201,7 +203,8 @@ class _SparkTask:
 
     def send(self, numbered: tuple[int, Any]) -> Iterator[Sent]:
         """Yield the blocks of an item, and its result."""
-        (number, item), (runs, addresses) = numbered, self.shared.value
+        number, item = numbered
+        runs, addresses = self.shared.value
         with counting(item, self.counter, addresses):
             result = TaskResult()
             for block in runs[0](number, item, result) or ():
@@ -213,7 +216,8 @@ class _SparkTask:
         runs, addresses = self.shared.value
         results: list[Numbered] = []
         with counting(partition, self.counter, addresses):
-            result, blocks = TaskResult(), _blocks(sent, results)
+            result = TaskResult()
+            blocks = _blocks(sent, results)
             for block in runs[self.number](partition, blocks, result) or ():
                 yield block.scaled(self.partitions), block.data
             deque(blocks, maxlen=0)  # those that the task left unread: there are results among them

@@ -183,7 +183,8 @@ def mapped_batch(batches: Iterable[pa.RecordBatch], schema: pa.Schema, work: Pat
     Columns must be numbers or large strings, without nulls.
     """
     paths = [[work / f"{number}.{part}" for part in _parts(field.type)] for number, field in enumerate(schema)]
-    rows, ends = 0, np.zeros(len(schema), np.int64)
+    rows = 0
+    ends = np.zeros(len(schema), np.int64)
     with ExitStack() as stack:
         files = [[stack.enter_context(path.open("wb")) for path in column_paths] for column_paths in paths]
         for column_files, field in zip(files, schema, strict=True):

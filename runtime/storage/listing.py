@@ -92,7 +92,8 @@ class ListedFile:
     """A listed file, which is refused if its version is no longer `version`; `retries` counts tries that failed."""
 
     def __init__(self, path: str, version: Version | None = None):
-        self.path, self.retries = path, 0
+        self.path = path
+        self.retries = 0
         self._version = version or Version()
         self._system, self._inner = system_of(path)
 

@@ -140,7 +140,8 @@ def own_files(folder: Path, checksums: Mapping[str, str] | None, remedy: str) ->
     path_by_name = {path.name: path for path in part_files(folder)}
     if checksums is None:
         return [OwnFile(path, None, remedy) for path in path_by_name.values()]
-    missing, more = sorted(checksums.keys() - path_by_name.keys()), sorted(path_by_name.keys() - checksums.keys())
+    missing = sorted(checksums.keys() - path_by_name.keys())
+    more = sorted(path_by_name.keys() - checksums.keys())
     if missing:
         raise OwnFile(folder / missing[0], None, remedy).damaged(FileNotFoundError())
     if more:

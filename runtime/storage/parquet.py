@@ -33,7 +33,11 @@ _HEAD = 16  # bytes of a page's header, which hold its kind and size
 _DICTIONARY = 2
 _LONGEST_HEAD = 16 << 10  # bytes of a page's header with statistics
 _UNPACKED, _PACKED = 2, 3  # fields of a page's header: sizes of the page
-_BOOLEANS, _INTEGERS, _BINARY, _STRUCTURE = (1, 2), (4, 5, 6), 8, 12  # kinds of fields in Thrift's compact protocol
+# Thrift's compact protocol gives kinds of fields these numbers.
+_BOOLEANS = (1, 2)
+_INTEGERS = (4, 5, 6)
+_BINARY = 8
+_STRUCTURE = 12
 
 MOST_PARTS = 256  # files that are open at a time
 
@@ -42,7 +46,8 @@ class PartWriter:
     """Writes batches to one Parquet file, in row groups of one size."""
 
     def __init__(self, writer: pq.ParquetWriter, row_group_rows: int):
-        self._writer, self._row_group_rows = writer, row_group_rows
+        self._writer = writer
+        self._row_group_rows = row_group_rows
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self.rows = 0
@@ -66,7 +71,8 @@ class PartWriter:
         # One chunk per column, as the limits of pages would otherwise depend on the batches.
         self._writer.write_table(table.slice(0, rows).combine_chunks(), row_group_size=rows)
         rest = table.slice(rows)
-        self._pending, self._pending_rows = rest.to_batches(), len(rest)
+        self._pending = rest.to_batches()
+        self._pending_rows = len(rest)
 
 
 @contextmanager
@@ -191,7 +197,8 @@ class _Gate:
     """A wrapper of an open file; while it is shut, each read raises `_Shut` instead of reading."""
 
     def __init__(self, file: BinaryIO):
-        self._file, self._is_shut = file, False
+        self._file = file
+        self._is_shut = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

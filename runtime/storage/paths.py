@@ -270,7 +270,8 @@ def move_files(paths: list[Path], folder: Path) -> None:
 
     OSError if the server did not make a copy; nothing is removed then.
     """
-    urls, target = cast("list[Url]", paths), cast("Url", folder)
+    urls = cast("list[Url]", paths)
+    target = cast("Url", folder)
     list(in_threads(lambda file: file.fs.cp_file(file.path, (target / file.name).path), urls))
     missing = sorted({file.name for file in urls} - names(target))
     if missing:  # Ceph's dbstore, for one, answers 200 to copies that it does not make

@@ -59,8 +59,8 @@ class Reading:
 AHEAD = Reading(8 << 20, ahead=True)
 A_GLANCE = Reading(256 << 10)  # for the first lines of a file
 AS_ASKED = Reading(1)  # for Parquet, whose readers ask for pieces of a good size
-# Bytes between two ranges that are fetched rather than asked around, as a request takes as long; and of one request.
-NEAR, MOST_MERGED = 256 << 10, 8 << 20
+NEAR = 256 << 10  # bytes between two ranges that are fetched rather than asked around, as a request takes as long
+MOST_MERGED = 8 << 20  # bytes of one request for several ranges
 
 
 class RemoteFile(io.RawIOBase):
@@ -72,7 +72,11 @@ class RemoteFile(io.RawIOBase):
     def __init__(
         self, path: str, begin: Callable[[], BinaryIO], size: int | None, failed: Callable[[], None], reading: Reading
     ):
-        self._path, self._begin, self._size, self._failed, self._reading = path, begin, size, failed, reading
+        self._path = path
+        self._begin = begin
+        self._size = size
+        self._failed = failed
+        self._reading = reading
         self._position = 0
         self._block, self._block_begin = b"", 0
         self._next: tuple[int, Future] | None = None
@@ -130,7 +134,9 @@ class RemoteFile(io.RawIOBase):
     def _piece(self, size: int) -> bytes:
         begin = self._position - self._block_begin
         if not 0 <= begin < len(self._block):
-            self._block, self._block_begin, begin = self._fetched(size), self._position, 0
+            self._block = self._fetched(size)
+            self._block_begin = self._position
+            begin = 0
         return self._block[begin : begin + size]
 
     def _fetched(self, size: int) -> bytes:

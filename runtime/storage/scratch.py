@@ -37,7 +37,8 @@ def scratch() -> Iterator[Path]:
     with room(parent := scratch_folder()), alone(parent / f"{_SCRATCH}{_LOCK}"):
         _remove_unused(parent)
         folder = make_folder(parent / f"{_SCRATCH}{os.getpid()}-{os.urandom(4).hex()}")
-        lock, files = take(folder / _LOCK), make_folder(folder / "files")
+        lock = take(folder / _LOCK)
+        files = make_folder(folder / "files")
     owner = os.getpid()
     try:
         yield files

@@ -174,10 +174,12 @@ def caption_table(table: ImageTable, source: str | None = None) -> Table:
 
     With a source, only its captions are used, and neither score nor source is joined.
     """
-    fields, order = [*JOINED_CAPTION], [_ORDER[1]]
+    fields = [*JOINED_CAPTION]
+    order = [_ORDER[1]]
     if source is not None:
         text = field_of(source)
-        fields, order = [pa.field(text, pa.string())], [field.with_name(f"{text} {field.name}") for field in _ORDER]
+        fields = [pa.field(text, pa.string())]
+        order = [field.with_name(f"{text} {field.name}") for field in _ORDER]
     read = partial(_joined, table=table, schema=pa.schema([*KEY, *fields, *order]), source=source)
     best = partial(_best_joined, names=[field.name for field in (order if source else _ORDER)])
     return Table([*enumerate(table.files)], table.rows, read, best, fields, order)
@@ -253,7 +255,8 @@ class CaptionDraw:
     def _cut(self, captions: pa.Array, sentence: np.ndarray, uids: pa.Array, numbers: np.ndarray | None) -> pa.Array:
         """Return each caption whole, or cut to one sentence, as its value in `sentence` (one of SENTENCES) says."""
         is_cut = pa.array((sentence != WHOLE) & captions.is_valid().to_numpy(zero_copy_only=False))
-        cut_uids, cut_numbers = uids.filter(is_cut), None if numbers is None else numbers[np.asarray(is_cut)]
+        cut_uids = uids.filter(is_cut)
+        cut_numbers = None if numbers is None else numbers[np.asarray(is_cut)]
         drawn = draws(self.seed, purpose("sentence", self.epoch), cut_uids, cut_numbers)
         drawn[sentence[np.asarray(is_cut)] != RANDOM] = 0
         cut = sentences(captions.filter(is_cut).to_pylist(), drawn)

@@ -82,7 +82,9 @@ def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Cluster
     Memory holds about a million rows at a time, or a 256th of all. InputError if no row is of an image of the run, or
     if a table gives an image no valid cluster or two different clusters.
     """
-    names, counted, table = paths_of(tables), _Counted(), find_clusters(tables)
+    names = paths_of(tables)
+    counted = _Counted()
+    table = find_clusters(tables)
     number = min(MOST_PARTS, 1 + max(table.rows, run.counted[1]) // PART_ROWS)  # of parts, in turn
     with work_beside(path) as folder:
         work = Path(folder)
@@ -195,7 +197,8 @@ def _require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: s
     coarse, fine = (rows[name].to_numpy() for name in ("coarse", "fine"))
     wrong = np.flatnonzero(is_repeated[1:] & ((coarse[1:] != coarse[:-1]) | (fine[1:] != fine[:-1])))
     if len(wrong):
-        one, other = wrong[0], wrong[0] + 1
+        one = wrong[0]
+        other = wrong[0] + 1
         raise InputError(
             f"{names} put the image {spelled_key(rows, one)} into two clusters, {coarse[one]} and {coarse[other]} "
             f"(fine {fine[one]} and {fine[other]}); give tables of one clustering"

@@ -60,7 +60,8 @@ class MappedRows:
         if not isinstance(facts.get(CHECKSUM), str):
             why = f"{facts_path(file).name} beside it is {'damaged' if facts_path(file).exists() else 'missing'}"
             raise InputError(f"{file} holds no {cls.what} that can be checked: {why}; copy both files, or {remedy}")
-        reader, version = open_arrow(OwnFile(file, facts[CHECKSUM], remedy)), cls.schema.metadata[b"version"]
+        reader = open_arrow(OwnFile(file, facts[CHECKSUM], remedy))
+        version = cls.schema.metadata[b"version"]
         meta = reader.schema.metadata or {}
         if reader.num_record_batches != 1 or not reader.schema.equals(cls.schema) or meta.get(b"version") != version:
             raise InputError(f"{file} holds no {cls.what} of version {version.decode()}; {remedy}")
@@ -159,7 +160,8 @@ def rows_at(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
     """
     high, low = (rows[half].to_numpy() for half in HALVES)
     at = np.searchsorted(high, keys[:, 0])
-    indices, sought = np.full(len(at), -1), np.arange(len(at))
+    indices = np.full(len(at), -1)
+    sought = np.arange(len(at))
     while len(sought):  # repeats only if first halves of keys are equal
         sought = sought[at[sought] < len(high)]
         sought = sought[high[at[sought]] == keys[sought, 0]]
@@ -189,7 +191,8 @@ def _known(values: pa.Array) -> pa.Array:
     if pa.types.is_floating(values.type):
         is_known = pc.invert(pc.is_nan(values))
     elif pa.types.is_large_string(values.type):
-        is_known, values = pc.not_equal(values, ""), values.cast(pa.string())
+        is_known = pc.not_equal(values, "")
+        values = values.cast(pa.string())
     else:
         is_known = pc.greater_equal(values, 0)
     return pc.if_else(is_known, values, pa.scalar(None, values.type))

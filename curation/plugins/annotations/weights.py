@@ -68,7 +68,8 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
     table = ImageTable.find(tables, EXPECTED, WEIGHT)
     rows = (batch for file in table.files for batch in _rows(table, file))
     with work_beside(path) as work:
-        once, parts = partial(_once, name=table.name), 1 + table.rows // PART_ROWS
+        once = partial(_once, name=table.name)
+        parts = 1 + table.rows // PART_ROWS
         rows_by_key = sorted_rows(rows, Weights.schema, parts, once, work, Weights.schema)
         counts = save_rows_of(path, rows_by_key, pool_files(run), f"weights in {table.name}")
     return Weighted(Weights.open(path), *counts)
@@ -180,7 +181,8 @@ def _means(batch: pa.RecordBatch, of_entries: np.ndarray) -> np.ndarray:
 
 def _reduced(by: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Return an array: `by` over values[offsets[i]:offsets[i + 1]] for each i, or 0 where this range is empty."""
-    out, is_any = np.zeros(len(offsets) - 1), np.diff(offsets) > 0
+    out = np.zeros(len(offsets) - 1)
+    is_any = np.diff(offsets) > 0
     if is_any.any():
         out[is_any] = by.reduceat(values, offsets[:-1][is_any])
     return out

@@ -124,7 +124,8 @@ class ClusterSteps:
 
         `encoder` is the encoder's folder, and `made_from` is the result of the method `made_from`.
         """
-        texts, digest = self.request.config.texts, made_from["encoder"]["digest"]
+        texts = self.request.config.texts
+        digest = made_from["encoder"]["digest"]
         description = {"run": made_from["run"], "texts": texts, "encoder": digest, "images_per_file": embedded.SPAN}
         folder = self.folder.path / EMBEDDINGS
         spans = embedded.spans_of(embedded.files_of(self.run, texts))
@@ -145,7 +146,8 @@ class ClusterSteps:
 
         InputError if too few images have an embedding.
         """
-        config, files = self.request.config, curated_files(self.run)
+        config = self.request.config
+        files = curated_files(self.run)
         share = config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
         with self.progress.stage(f"read the embeddings to train on, of {share:.0%} of the manifest"):
             keys = embedded.drawn_keys(self.engine, files, share, config.seed, self.folder.parts.begin("drawn"))
@@ -175,14 +177,16 @@ class ClusterSteps:
         `sample` are the training vectors.
         """
         files = embedded.files_of(self.run, self.request.config.texts)
-        folder, texts = self.folder.parts.begin("assigned"), self.folder.parts.begin("nearest")
+        folder = self.folder.parts.begin("assigned")
+        texts = self.folder.parts.begin("nearest")
         is_asked = self.request.config.same_meaning is not None
         with self.progress.stage("assign embeddings to clusters"):
             shipped = self.engine.ship(clusters.save(self.local / "clusters"))
             write = partial(joining.write_assigned, embeddings=embeddings, clusters=shipped, folder=folder)
             assigned = self.engine.run(list(enumerate(embeddings.table.files)), write)
         with self.progress.stage("join clusters with images"):
-            to, chosen = self.folder.parts.begin(CLUSTERS), self.folder.parts.begin("chosen") if is_asked else None
+            to = self.folder.parts.begin(CLUSTERS)
+            chosen = self.folder.parts.begin("chosen") if is_asked else None
             rows = written_files(folder, assigned.files)
             how = joining.JoinedOutput(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
             written = joining.write_clusters(self.engine, files, rows, how)
@@ -191,12 +195,21 @@ class ClusterSteps:
             {name: sums.pop(name) for name in [*sums] if name.startswith(kind)}
             for kind in (joining.NEAREST_OF, joining.CHOSEN_OF)
         )
-        nearest, images, copies = Nearest(), [*map(row_count, files)], TaskResult()
+        nearest = Nearest()
+        images = [*map(row_count, files)]
+        copies = TaskResult()
         for file in own_files(texts, of_texts, AGAIN):
             nearest.add(read_table(file))
         if chosen:
-            places, config = (Places.of([*map(row_count, rows)]), Places.of(images)), self.request.config
-            first = MeaningComparison(embeddings, *places, config.fine, config.same_meaning or 1.0, config.seed)
+            config = self.request.config
+            first = MeaningComparison(
+                embeddings=embeddings,
+                rows=Places.of([*map(row_count, rows)]),
+                images=Places.of(images),
+                fine=config.fine,
+                cosine=config.same_meaning or 1.0,
+                seed=config.seed,
+            )
             copies = self.copies(first, own_files(chosen, of_chosen, AGAIN), sample)
         return ClusterCounts(sum(images), len(sample), assigned, written, nearest, copies, sums)
 
@@ -250,9 +263,12 @@ class ClusterCounts:
 
 def cluster_facts(config: ClusterConfig, clusters: TrainedClusters, counted: ClusterCounts) -> dict[str, Any]:
     """Return the facts of clusters.json."""
-    fine, coarse = len(clusters.fine), len(clusters.coarse)
-    written, embeddings = counted.written, int(counted.assigned["embeddings"])
-    images, more = int(written["images"]), int(written[REPEATED])
+    fine = len(clusters.fine)
+    coarse = len(clusters.coarse)
+    written = counted.written
+    embeddings = int(counted.assigned["embeddings"])
+    images = int(written["images"])
+    more = int(written[REPEATED])
     sizes = {kind: _sizes(written, kind, length) for kind, length in ((FINE, fine), (COARSE, coarse))}
     facts = {
         "parameters": {name: value for name, value in asdict(config).items() if value is not None},
@@ -373,8 +389,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> dict[str, Any]:
     """Cluster images by the values of a command line, and return the content of clusters.json."""
     config = made(ClusterConfig, args)
-    tables = args.embeddings, args.embedding_column
-    request = ClusterRequest(args.run, args.output, config, *tables, args.encoder, args.overwrite)
+    request = ClusterRequest(
+        run=args.run,
+        output=args.output,
+        config=config,
+        embeddings=args.embeddings,
+        embedding_column=args.embedding_column,
+        encoder=args.encoder,
+        overwrite=args.overwrite,
+    )
     return cluster(engine_for(args, "cluster"), request, ConsoleProgress())
 
 

@@ -150,7 +150,8 @@ def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
 
     `high` and `low` are the halves of each image's key, `draw` is its draw. The smallest draw has rank 0.
     """
-    mixed, place = _mixed(high, low), np.empty(len(high), np.int64)
+    mixed = _mixed(high, low)
+    place = np.empty(len(high), np.int64)
     place[np.lexsort((low, high, draw))] = np.arange(len(high))
     order = np.lexsort((low, high, mixed))
     return np.stack([values[order] for values in (mixed.view(np.int64), high, low, place)])
@@ -162,7 +163,8 @@ def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Ship
     `numbered` is the number of the file, and its path and version; `keys` is the shipped result of `drawn_keys`. Return
     the tally of the written file's checksum.
     """
-    (number, file), drawn = numbered, keys.array()
+    number, file = numbered
+    drawn = keys.array()
     vector = pa.field("vector", pa.list_(pa.float32(), embeddings.dimension))
     schema = pa.schema([pa.field("place", pa.int64()), vector])
 
@@ -198,7 +200,8 @@ def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.nd
 
     Images that the files lack, or have more than once, are left out.
     """
-    vectors, times = np.zeros((number, dimension), np.float32), np.zeros(number, np.int64)
+    vectors = np.zeros((number, dimension), np.float32)
+    times = np.zeros(number, np.int64)
     for file in files:
         for batch in batches(file):
             places = batch["place"].to_numpy()

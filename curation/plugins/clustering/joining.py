@@ -86,10 +86,12 @@ class Nearest:
         texts = held["text"].combine_chunks().dictionary_encode().indices.to_numpy()
         clusters = held["cluster"].to_numpy()
         _, first = np.unique(clusters.astype(np.int64) * (len(held) + 1) + texts, return_index=True)
-        held, clusters = held.take(pa.array(np.sort(first))), clusters[np.sort(first)]
-        place = np.arange(len(held)) - np.searchsorted(clusters, clusters)
+        distinct = np.sort(first)
+        held = held.take(pa.array(distinct))
+        clusters = clusters[distinct]
+        rank = np.arange(len(held)) - np.searchsorted(clusters, clusters)
         most = np.where(clusters < 0, SHOWN[COARSE], SHOWN[FINE])
-        self.rows = held.filter(pa.array(place < most)).combine_chunks()
+        self.rows = held.filter(pa.array(rank < most)).combine_chunks()
 
     def of(self, kind: str, clusters: int) -> list[list[dict]]:
         """Return a list of texts for each of `clusters` clusters of a kind (fine or coarse), the nearest text first.
@@ -124,7 +126,9 @@ def write_assigned(numbered: tuple[int, File], embeddings: Embeddings, clusters:
 
     `numbered` is the number of the file, and its path and version.
     """
-    (number, file), result, opened = numbered, TaskResult(), clusters.opened(TrainedClusters.open)
+    number, file = numbered
+    result = TaskResult()
+    opened = clusters.opened(TrainedClusters.open)
 
     def assigned() -> Iterator[pa.RecordBatch]:
         begin = number << ROW_BITS
@@ -161,7 +165,10 @@ def _write_file(number: int, stream: RowStream, files: Sequence[OwnFile], output
     """
     if not stream.has(number):
         return TaskResult()
-    result, nearest, path, inertia = TaskResult(), Nearest(), output.clusters / f"{number:05d}.parquet", 0.0
+    result = TaskResult()
+    nearest = Nearest()
+    path = output.clusters / f"{number:05d}.parquet"
+    inertia = 0.0
     choosing: AbstractContextManager[PartWriter | None] = nullcontext()
     if output.chosen:
         choosing = part_writer(output.chosen / f"{CHOSEN_OF}{path.name}", CHOSEN, _ROW_GROUP)

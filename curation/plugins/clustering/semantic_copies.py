@@ -103,7 +103,8 @@ class MeaningComparison:
 
     def with_vectors(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         """Yield the images of a task with their embeddings."""
-        stream, size = rows_by_place(buckets), max(1, SENT_BYTES // (4 * self.embeddings.dimension))
+        stream = rows_by_place(buckets)
+        size = max(1, SENT_BYTES // (4 * self.embeddings.dimension))
         for number in stream.files():
             begin = 0
             for numbers in self.embeddings.numbers(self.embeddings.table.files[number]):
@@ -122,7 +123,8 @@ class MeaningComparison:
 
     def _with_numbers(self, rows: pa.RecordBatch, numbers: np.ndarray) -> pa.RecordBatch:
         vectors = lists_of(numbers.astype(self.embeddings.kind.value_type.to_pandas_dtype()))
-        drawn, leads = draws(self.seed, PURPOSE, rows["uid"]), rows["leads"].to_numpy(zero_copy_only=False)
+        drawn = draws(self.seed, PURPOSE, rows["uid"])
+        leads = rows["leads"].to_numpy(zero_copy_only=False)
         again = self.clusters and self.clusters.opened(TrainedClusters.open).fine.assign(units(numbers))[0]
         fine = rows["fine"] if again is None else pa.array(again)
         columns = [rows["uid"], rows["image_file"], rows["image_row"], fine, pa.array((drawn + ~leads) / 2), vectors]
@@ -162,9 +164,11 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
 
     The images of the cluster come in batches, sorted by draw.
     """
-    images, copied = list[pa.RecordBatch](), np.zeros(0, np.int64)  # of leaders; numbers of those that have copies
+    images = list[pa.RecordBatch]()  # the leaders
+    copied = np.zeros(0, np.int64)  # the numbers of the leaders that have copies
     for rows in cluster:
-        values, last = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1), leaders.number - 1
+        values = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1)
+        last = leaders.number - 1
         numbers, cosines = leaders.of(scaled(values.astype(np.float32)))
         leads = numbers > np.maximum.accumulate(np.append(last, numbers[:-1]))
         identity = rows.select(_FOUND.names[:3])
@@ -183,10 +187,11 @@ def _write_file(number: int, rows: RowStream, how: MeaningComparison, folder: Pa
 
     In the last look, tally `copies` and `copied`.
     """
-    result, schema = TaskResult(), _FOUND
+    result = TaskResult()
     images = pa.concat_tables([how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
     images = images.sort_by("row")
     images = images.filter(pa.array(differs(images["row"].to_numpy())))  # a leader may get copies in several looks
+    schema = _FOUND
     if how.is_last:
         schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(how.cosine)})
         copies = images.filter(pc.not_equal(images["uid"], images["copy_of"]))

@@ -122,7 +122,8 @@ class Centres:
 
         The best centre has the least sum of the squared distance and its own price.
         """
-        lists, squares = np.zeros((len(vectors), number), np.int32), np.zeros((len(vectors), number))
+        lists = np.zeros((len(vectors), number), np.int32)
+        squares = np.zeros((len(vectors), number))
         room = np.empty((min(BLOCK, len(vectors)), len(self)), np.float32)
         for begin in range(0, len(vectors), BLOCK):
             some = slice(begin, begin + BLOCK)
@@ -187,20 +188,28 @@ def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: 
     price moves by up to the centre's step, which grows while its size stays too large or too small, and shrinks once
     that reverses.
     """
-    sizes, out = np.empty(len(start)), np.empty(len(lists), np.int32)
-    mean, gap, reach = weights.sum() / len(start), _gap(squares), _reach(lists, squares, start)
-    prices, best, least = start, start, np.inf
-    step, before = np.full(len(start), gap), np.zeros(len(start))
+    sizes = np.empty(len(start))
+    out = np.empty(len(lists), np.int32)
+    mean = weights.sum() / len(start)
+    gap = _gap(squares)
+    reach = _reach(lists, squares, start)
+    prices = start
+    best = start
+    least = np.inf
+    step = np.full(len(start), gap)
+    before = np.zeros(len(start))
     for _ in range(STEPS):
         kernels.choose_centres(lists, squares, prices, weights, sizes, out)
         off = sizes / mean - 1
         spread = float(np.sqrt(np.square(off).mean()))
         if spread < least:
-            best, least = prices, spread
+            best = prices
+            least = spread
         if least < NEARLY:
             break
         off[np.abs(sizes - mean) < 1] = 0  # a difference below one vector cannot be balanced
-        turn, before = np.sign(off) * before, np.sign(off)
+        turn = np.sign(off) * before
+        before = np.sign(off)
         step = np.where(turn > 0, step * FASTER, np.where(turn < 0, step * SLOWER, step)).clip(max=LARGEST * gap)
         prices = (prices + step * off.clip(-1, 1)).clip(start - reach, start + reach)
     return start if best is start else best - best.min()
@@ -265,7 +274,8 @@ def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean
 
     Means are computed from the first `mean_rows` vectors per centre, prices from all. InputError if too few differ.
     """
-    some, some_weights = vectors[: number * mean_rows], weights[: number * mean_rows]
+    some = vectors[: number * mean_rows]
+    some_weights = weights[: number * mean_rows]
     rows = far_rows(some[: number * START_ROWS], number, seed)
     if len(rows) < number:
         raise InputError(f"there are {len(rows):,} embeddings that differ, too few for {number:,} clusters")

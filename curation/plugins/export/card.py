@@ -60,7 +60,8 @@ def card(
     `columns` are the columns of the data besides those of the manifest; `has_data` says whether the card comes with
     data.
     """
-    codes, rows = _kept_languages(facts), facts["rows"]
+    codes = _kept_languages(facts)
+    rows = facts["rows"]
     return _rendered(
         "card.md",
         facts={"part": None} | facts,
@@ -116,7 +117,8 @@ def funnel_figure(facts: dict[str, Any]) -> str:
 
 def removed_by_language(facts: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     """Return each rule of a gate with the number of texts that it removed, and the languages that lost most."""
-    gate, rules = facts.get("gate", {}), []
+    gate = facts.get("gate", {})
+    rules = []
     for row in [*gate.get("conditions", []), *gate.get("texts", [])]:
         texts = sorted(row.get("removed_texts", {}).items(), key=lambda item: (-item[1], item[0]))
         if texts:
@@ -128,7 +130,8 @@ def removed_by_language(facts: Mapping[str, Any]) -> list[tuple[str, int, str]]:
 
 def description(facts: dict[str, Any]) -> str:
     """Return one sentence about the kept pairs, given the content of run.json."""
-    rows, codes = facts["rows"], _kept_languages(facts)
+    rows = facts["rows"]
+    codes = _kept_languages(facts)
     how = "balanced over" if is_balanced(facts) else "matched with"
     return (
         f"{counted(rows['kept'], 'image-text pair')} in {counted(len(codes), 'language')}, {how} metadata entries "
@@ -176,7 +179,8 @@ def is_filtered(facts: Mapping[str, Any]) -> bool:
 
 def card_sentences(facts: Mapping[str, Any]) -> list[str]:
     """Return the card's sentences on metadata, options and removals, given the content of run.json."""
-    about, made_from = facts.get("metadata", {}), facts["made_from"]
+    about = facts.get("metadata", {})
+    made_from = facts["made_from"]
     usual = json.loads(json.dumps(asdict(CurationConfig())))  # JSON has lists
     values = {name: facts["parameters"].get(name, default) for name, default in usual.items()}
     lines = _rendered(
@@ -218,7 +222,8 @@ def responsible(
 
     `columns` are the names of the data's additional columns.
     """
-    sources, languages = origins(facts), facts["languages"]
+    sources = origins(facts)
+    languages = facts["languages"]
     days = period(sources) if all(source.begin for source in sources) else None  # of all inputs, or it would mislead
     has_captions = "captions" in facts.get("gate", {}) or any(name.startswith("caption") for name in columns)
     rendered = _rendered(

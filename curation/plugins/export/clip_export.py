@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         args = parse(argv, usable, unusable)
         if args.format in unusable:
             raise InputError(unusable[args.format])
-        form, engine, uploads = form_of(args, usable), engine_for(args, "export"), load_own(UPLOADS).values()
+        form = form_of(args, usable)
+        engine = engine_for(args, "export")
+        uploads = load_own(UPLOADS).values()
         for module in uploads:
             module.require(args)
 

@@ -46,7 +46,8 @@ class DataComp(Form):
 
     def write(self, run: FinishedRun, folder: Folder) -> str:
         """Write uids.npy for a run's manifest; return a description of the result."""
-        files, beside = curated_files(run), Beside.of(folder.engine, run, (), self.clusters)
+        files = curated_files(run)
+        beside = Beside.of(folder.engine, run, (), self.clusters)
         if beside.choice:
             files = _chosen(files, folder, beside)
         with folder.progress.stage(f"sort the uids of {counted(len(files), 'file')}"):
@@ -113,7 +114,8 @@ def _write_chosen(
     number: int, stream: RowStream, files: Sequence[OwnFile], folder: Path, choice: Choice | None
 ) -> TaskResult:
     """Write the uids of the file `number` that `choice` takes; `stream` has the cluster of each image."""
-    file, joined = files[number], pa.schema([*CHOSEN, *CLUSTER])
+    file = files[number]
+    joined = pa.schema([*CHOSEN, *CLUSTER])
     rows = (
         chosen(pa.RecordBatch.from_arrays([batch["uid"], *columns], schema=joined), batch["uid"], choice)
         for batch, columns in stream.beside(number, batches(file, BATCH_ROWS, CHOSEN.names), CLUSTER)

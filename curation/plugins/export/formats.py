@@ -277,7 +277,8 @@ class Beside:
         if not (tables := [*of_source, *clusters]):
             return cls()
         kept = [Table(curated_files(run), run.facts["rows"]["kept"], _kept, first, [_KEPT])] if clusters else []
-        pool, texts = images_in(pool_files(run)), [table.fields[0].name for table in of_source]
+        pool = images_in(pool_files(run))
+        texts = [table.fields[0].name for table in of_source]
         tallies = Join(pool, [*kept, *tables]).count(engine, partial(_counted, captions=texts))
         for text, source in zip(texts, wanted, strict=False):
             if not tallies[text]:

@@ -90,7 +90,8 @@ class HuggingFace(Card):
         self, run: Results, facts: dict[str, Any], folder: Folder, digests: dict[str, str], columns: Sequence[pa.Field]
     ) -> None:
         """Write the entries, croissant.json and README.md, given the content of run.json, and digests of the data."""
-        path, name = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet", self.name_of(run)
+        path = folder.parts.reopen(ENTRIES) / f"{ENTRIES}.parquet"
+        name = self.name_of(run)
         sums: dict[str, str] = {}
         copied(
             run.file("counts.parquet"),
@@ -127,7 +128,8 @@ def _write_rows(
 
     `schema` is that of the file. With a `choice`, only the rows that it takes are written.
     """
-    name, joined = file.path.name, pa.schema([*schema, *fields])
+    name = file.path.name
+    joined = pa.schema([*schema, *fields])
     with part_writer(made.path(DATA, name), joined, GROUP_ROWS, _digest_notes(made, name)) as writer:
         for batch, more in stream.beside(number, advancing(batches(file, GROUP_ROWS)), fields):
             rows = pa.RecordBatch.from_arrays([*require(batch, schema).columns, *more], schema=joined)

@@ -116,7 +116,8 @@ def write_shard(
         for batch in advancing(batches(file, columns=["uid", "candidates"])):
             for uid, of_image in _images(batch, listed.array(), languages, one_list):
                 out.write(member(images, uid, of_image))
-                images, texts = images + 1, texts + len(of_image)
+                images += 1
+                texts += len(of_image)
         out.write(b"\n}\n" if images else b"{\n}\n")
     made.result.note(SHARDS, [file.path.stem, {"images": images, "texts": texts}])
     made.result.add(TEXTS, texts)

@@ -84,7 +84,8 @@ def _write_rows(run: Results, exclusion: Exclusion, folder: Folder) -> TaskResul
 
     If a gate wrote a sample of the images that it removed, copy it, too, without excluded rows.
     """
-    files, sample = curated_files(run), run.files(REMOVED_PART)
+    files = curated_files(run)
+    sample = run.files(REMOVED_PART)
     with scratch() as local:
         shipped = folder.engine.ship(Path(exclusion.save(local / "exclusion")))
         write = partial(_write_file, exclusion=shipped, schema=run.schema)
@@ -97,7 +98,9 @@ def _write_rows(run: Results, exclusion: Exclusion, folder: Folder) -> TaskResul
 
 def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema) -> None:
     """Write the kept and the removed rows of a file to two files; tally the removed rows by reason and language."""
-    lists, rows_of_group, name = exclusion.opened(Exclusion.open), row_group_rows([file]), file.path.name
+    lists = exclusion.opened(Exclusion.open)
+    rows_of_group = row_group_rows([file])
+    name = file.path.name
     kept_path, removed_path = (made.path(part, name) for part in PARTS)
     with (
         part_writer(kept_path, schema, rows_of_group) as kept,
@@ -109,7 +112,8 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema
             left = rows.filter(reasons.is_null())
             kept.write(left)
             tally_licenses(left, made.result)
-            gone, reasons = rows.filter(reasons.is_valid()), reasons.drop_null()
+            gone = rows.filter(reasons.is_valid())
+            reasons = reasons.drop_null()
             lists.tally_lists(gone, made.result)
             removed.write(pa.RecordBatch.from_arrays([gone["uid"], gone["url"], reasons], schema=REMOVED))
             pairs = zip(reasons.to_pylist(), gone["language"].to_pylist(), strict=True)
@@ -121,7 +125,8 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema
 
 def _write_sample(file: OwnFile, made: Made, exclusion: Shipped) -> None:
     """Write the rows of a file of the gate's sample that are not excluded."""
-    lists, name = exclusion.opened(Exclusion.open), file.path.name
+    lists = exclusion.opened(Exclusion.open)
+    name = file.path.name
     with part_writer(made.path(REMOVED_PART, name), GATE_REMOVED, REMOVED_GROUP) as writer:
         for rows in advancing(batches(file)):
             writer.write(rows.filter(lists.excluded(rows).is_null()))
@@ -135,7 +140,8 @@ def _reasons(tallies: Tallies) -> dict[str, int]:
 
 def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
     """Return the content of the new run.json: the run's own, with new numbers of kept pairs and a removal record."""
-    facts, reasons = run.facts, _reasons(tallies)
+    facts = run.facts
+    reasons = _reasons(tallies)
     kept = Counter({code: row["kept"] for code, row in facts["languages"].items()})
     for reason in reasons:
         kept.subtract(tallies.by_language(f"{REASON}{reason}"))

@@ -112,7 +112,8 @@ class CuratedTars:
     def __call__(self, numbered: Numbered, made: Made, scan: Scan) -> None:
         """Write the tar that has the samples of the tar `numbered`, under the same name."""
         _, tar = numbered
-        name, number = tar_name(tar), 0
+        name = tar_name(tar)
+        number = 0
         with (
             opened_tar(tar) as data,
             closing(_texts(scan, self.choice, self.draw, made.result)) as texts_of_samples,

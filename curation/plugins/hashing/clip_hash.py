@@ -62,7 +62,9 @@ HASHED = pa.schema(
     ]
 )
 HASHES = Kind("hashes of pictures", "clip-hash", version=2)
-TASK_PICTURES, TASK_BYTES = 10_000, 1 << 30  # limits of the pictures of folders that one task hashes into one file
+# One task hashes pictures of folders into one file, up to these limits.
+TASK_PICTURES = 10_000
+TASK_BYTES = 1 << 30
 NO_PICTURE = "no_picture"
 _BATCH = 1000  # rows
 

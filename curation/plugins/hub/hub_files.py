@@ -170,7 +170,8 @@ def _at_commit(name: str) -> re.Match | None:
 
 def _looked_up(name: str, parts: re.Match) -> Info | None:
     """Ask the Hub for a file or folder at a commit; return None if there is none."""
-    address, path = f"hf://{name}", parts["path"]
+    address = f"hf://{name}"
+    path = parts["path"]
 
     def entries() -> list[RepoFile | RepoFolder]:
         kind = parts["kind"].removesuffix("s")

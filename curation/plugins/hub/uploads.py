@@ -80,7 +80,8 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
     from curation.plugins.hub.answers import answer, api
     from runtime.folders.verify import verify  # here, as it takes long to import
 
-    folder, address = Path(args.output), f"hf://datasets/{args.upload}"
+    folder = Path(args.output)
+    address = f"hf://datasets/{args.upload}"
     verify(folder)
     if not sys.stderr.isatty():
         disable_progress_bars()
@@ -105,9 +106,12 @@ class Sending:
     """
 
     def __init__(self, api: HfApi, name: str, folder: Path, is_public: bool, overwrite: bool):
-        self.api, self.name, self.folder = api, name, folder
+        self.api = api
+        self.name = name
+        self.folder = folder
         self.address = f"hf://datasets/{name}"
-        self.is_public, self.overwrite = is_public, overwrite
+        self.is_public = is_public
+        self.overwrite = overwrite
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         self.digests = {path.relative_to(folder).as_posix(): _digests(path) for path in files}
         record = json.dumps({"files": self.digests}, indent=1)

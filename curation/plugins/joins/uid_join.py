@@ -74,7 +74,8 @@ def read_images(number: int, file: OwnFile, tallies: Tallies, *more: str) -> Row
     """Yield KEY and PLACE of the images in a file of a run, and the columns `more`."""
     row = 0
     for batch in batches(file, MATCHED_ROW_GROUP, [*dict.fromkeys(["uid", *more])]):
-        places = place_columns(number, row, row := row + batch.num_rows)
+        places = place_columns(number, row, row + batch.num_rows)
+        row += batch.num_rows
         columns = [*key_columns(batch["uid"]), *places, *(batch[name] for name in more)]
         yield pa.RecordBatch.from_arrays(columns, [*(field.name for field in ROWS), *more])
 
@@ -153,7 +154,8 @@ class Join:
         REPEATED is the number of rows that are not joined, as another row of their table is about the same image.
         """
         wanted = max(self.images.rows // FILE_ROWS, MIN_TASKS_PER_CORE * engine.cores)
-        places, (buckets, tasks) = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS)), self._cut
+        places = Places.of(self.images.sizes, min(wanted, MOST_BUCKETS))
+        buckets, tasks = self._cut
         joining = Grouping(self.schema, spread_keys, self._alone.joined, buckets, places.tasks_before(tasks))
         return cogroup(engine, self._sides, joining, places.stage(pa.schema([*PLACE, *self.fields]), write, *more))
 
@@ -184,7 +186,8 @@ class Join:
 
     def _joined(self, rows: pa.RecordBatch, tallies: Tallies) -> Iterator[pa.RecordBatch]:
         """Yield the joined row of each image in one bucket's rows; images without a row in any table are left out."""
-        side, image = rows["side"].to_numpy(), Groups.of(rows).numbers
+        side = rows["side"].to_numpy()
+        image = Groups.of(rows).numbers
         places = np.flatnonzero(side == 0)
         joined = np.zeros((len(self.tables), len(places)), np.int64)
         for number, table in enumerate(self.tables):
@@ -197,7 +200,8 @@ class Join:
             row_of[image[indices]] = indices
             joined[number] = row_of[image[places]]
         is_joined = (joined >= 0).any(axis=0)
-        places, joined = places[is_joined], joined[:, is_joined]
+        places = places[is_joined]
+        joined = joined[:, is_joined]
         for begin in range(0, len(places), FOUND_ROWS):
             some = slice(begin, begin + FOUND_ROWS)
             columns = [rows[field.name].take(pa.array(places[some])) for field in PLACE]

@@ -127,7 +127,8 @@ def chosen_rows(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.nda
     """
     if targets is None:
         return np.argsort(-np.diff(offsets), kind="stable")[:size]
-    masses, gains = np.zeros(len(targets)), np.empty(len(offsets) - 1)
+    masses = np.zeros(len(targets))
+    gains = np.empty(len(offsets) - 1)
     kernels.all_gains(ids, offsets, targets, masses, gains)
     chosen = np.empty(size, np.int64)
     kernels.choose_batch(ids, offsets, targets, masses, gains, np.argsort(-gains, kind="stable"), chosen)

@@ -164,7 +164,9 @@ def build(
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
     if "://" in str(folder):
         raise InputError(f"the index is to be at {folder}; give a local folder: training maps its files into memory")
-    folder, tar_inputs, run = absolute(folder), local_tars_at(tars), Results.open(absolute(curated))
+    folder = absolute(folder)
+    tar_inputs = local_tars_at(tars)
+    run = Results.open(absolute(curated))
     base = Path(commonpath([Path(tar.path).parent for tar in tar_inputs]))
     shards = [Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0) for tar in tar_inputs]
     files = matched_files(run)
@@ -173,7 +175,8 @@ def build(
         return Index.open(folder)
     # One process of a training builds the index; the others wait until it is there.
     with suppress(AlreadyComplete), making(engine, folder, wanted, progress, wait=True) as made:
-        write, tables = partial(_write, block_rows=block_rows), [matched_images(files, run.counted[1])]
+        write = partial(_write, block_rows=block_rows)
+        tables = [matched_images(files, run.counted[1])]
         result = each_tar(made, "write the rows", tar_inputs, tables, write)
         require_samples(made, int(result["matched"]), tar_inputs, f"among the images of {run.path}")
         made.complete({"shards": _described(shards, result)})

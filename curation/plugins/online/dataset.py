@@ -27,7 +27,8 @@ else:
         import torch
         from torch.utils.data import IterableDataset, get_worker_info
     except ImportError:  # BalancedDataset.__init__ says what to install
-        torch, IterableDataset = None, object
+        torch = None
+        IterableDataset = object
 
 File = Captions | str | PathLike[str]
 
@@ -71,7 +72,8 @@ class BalancedDataset(IterableDataset):
         self.index = index if isinstance(index, Index) else Index.open(index)
         self.rates = read_rates(rates, self.index.metadata) if isinstance(rates, str | PathLike) else _checked(rates)
         self._rates_digest = zlib.crc32(np.ascontiguousarray(self.rates).data)
-        self.config, self.transform = OnlineConfig() if config is None else config, transform
+        self.config = OnlineConfig() if config is None else config
+        self.transform = transform
         self.world = World.here() if world is None else world
         require_kind("config", self.config, OnlineConfig, "an OnlineConfig")
         require_kind("world", self.world, World, "a World(rank, size)")
@@ -96,7 +98,8 @@ class BalancedDataset(IterableDataset):
         consumers = max(workers, 1) * self.world.size
         if self.config.batches is not None:
             self.config.batches.require_size(batch_size)
-        order, sizes = self._order(self.epoch), self._sizes(self.epoch)
+        order = self._order(self.epoch)
+        sizes = self._sizes(self.epoch)
         dealt = (block_groups(order, self.config, consumer, consumers) for consumer in range(consumers))
         return [sum(number_taken(int(sizes[group].sum()), self.config) for group in of_reader) for of_reader in dealt]
 
@@ -104,10 +107,12 @@ class BalancedDataset(IterableDataset):
         """Yield the samples of this worker that come after a position, each with the position after it."""
         worker, workers = this_worker()
         # Ranks take turns before workers do: few blocks are shared evenly by ranks, however many workers these have.
-        consumer, consumers = worker * self.world.size + self.world.rank, workers * self.world.size
+        consumer = worker * self.world.size + self.world.rank
+        consumers = workers * self.world.size
         dealt = block_groups(self._order(position.epoch), self.config, consumer, consumers)
         epoch = self._drawn(position.epoch)
-        done, any_came = position.taken, False
+        done = position.taken
+        any_came = False
         for group, blocks in islice(enumerate(dealt), position.group, None):
             for sample in read(self.index, epoch.kept(blocks).slice(done)):
                 done += 1
@@ -151,12 +156,14 @@ class BalancedDataset(IterableDataset):
         If a later epoch is set, before or after this call, that epoch begins instead. InputError for a state of another
         layout.
         """
-        layout, taken = self.layout(), state.get("layout", {})
+        layout = self.layout()
+        taken = state.get("layout", {})
         differing = [name for name in layout | taken if taken.get(name) != layout.get(name)]
         if differing:
             was, now = ({name: values.get(name) for name in differing} for values in (taken, layout))
             raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
-        self._resumed, self._loaded_in = Position(**state["position"]), os.getpid()
+        self._resumed = Position(**state["position"])
+        self._loaded_in = os.getpid()
         self._epoch.fill_(max(self.epoch, self._resumed.epoch))
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -176,7 +183,8 @@ class BalancedDataset(IterableDataset):
 
     def layout(self) -> dict:
         """Return, as JSON can represent it, all that must be unchanged for a saved position to be valid."""
-        (worker, workers), config = this_worker(), self.config
+        worker, workers = this_worker()
+        config = self.config
         reader = {"rank": self.world.rank, "ranks": self.world.size, "worker": worker, "workers": workers}
         settings: dict[str, Any] = {
             "index": self.index.digest,

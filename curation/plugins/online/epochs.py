@@ -101,7 +101,9 @@ class Epoch:
         table = pa.Table.from_batches([of_block.samples() for of_block in drawn], DRAWN)
         numbers = _numbers(drawn)
         order = self._shuffled(table["uid"], numbers)
-        table, numbers, config = table.take(order), None if numbers is None else numbers[order], self.config
+        table = table.take(order)
+        numbers = None if numbers is None else numbers[order]
+        config = self.config
         draw = CaptionDraw(config.caption_ratio, config.seed, self.number, config.caption_sentence)
         captions = draw.of(self.captions, table["uid"].combine_chunks(), numbers)
         return table.append_column(KEPT.field("caption"), captions)
@@ -119,7 +121,8 @@ class Epoch:
         """
         order = self._shuffled(pa.chunked_array([of_block.uids for of_block in drawn], pa.string()), _numbers(drawn))
         entries = lists_at(order, [of_block.entries for of_block in drawn])
-        size, targets = number_taken(len(order), self.config), batches.targets(len(self.rates))
+        size = number_taken(len(order), self.config)
+        targets = batches.targets(len(self.rates))
         chosen = np.sort(order[chosen_rows(*entries, size, targets)])
         begins = np.cumsum([0, *(len(of_block.rows) for of_block in drawn)])
         cuts = np.searchsorted(chosen, begins)
@@ -142,7 +145,8 @@ def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: 
     if config.weights is not None:
         drawn = _weighted(batch, image_offsets, config.weights.weight(uids), config.seed, epoch)
         return drawn if config.expert is None else drawn.take(np.flatnonzero(config.expert.takes(drawn.uids)))
-    chosen, probability = np.zeros(batch.num_rows, np.int64), np.zeros(batch.num_rows)
+    chosen = np.zeros(batch.num_rows, np.int64)
+    probability = np.zeros(batch.num_rows)
     text_draws = draws(config.seed, purpose("text", epoch), uids)
     kernels.choose_texts(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
     kept = np.flatnonzero(draws(config.seed, purpose("keep", epoch), uids) < probability)
@@ -156,7 +160,8 @@ def _weighted(batch: pa.RecordBatch, offsets: np.ndarray, weights: np.ndarray, s
 
     `offsets` has where each image's texts begin in all texts of the batch.
     """
-    uids, texts = batch["uid"], np.diff(offsets)
+    uids = batch["uid"]
+    texts = np.diff(offsets)
     times = np.floor(weights) + (draws(seed, purpose("weight", epoch), uids) < weights % 1)
     times = np.where(texts > 0, times, 0).astype(np.int64)
     rows = np.repeat(np.arange(len(times)), times)
@@ -256,7 +261,8 @@ def _open(index: Index, shard: int, stack: ExitStack) -> tuple[int, str]:
         remedy = "say where the tars are: Index.open(…, tars=)"
         raise InputError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
     stack.callback(os.close, file)
-    size, recorded = os.fstat(file).st_size, index.shards[shard].bytes
+    size = os.fstat(file).st_size
+    recorded = index.shards[shard].bytes
     if size != recorded:
         raise InputError(f"{path} has {size:,} bytes, the index knows it with {recorded:,}: build the index again")
     return file, str(path)

@@ -212,7 +212,8 @@ def observe(seen: Observation, classes: dict[str, Classes]) -> Observed:
 
     Return the figures of each language and the section of the report.
     """
-    parts, context = {POOL: seen.images, MANIFEST: seen.manifest}, seen.context
+    parts = {POOL: seen.images, MANIFEST: seen.manifest}
+    context = seen.context
     figures = _counted(context.engine, parts, classes, context.config.rules, context.progress)
     return Observed(figures, section(figures))
 
@@ -232,7 +233,8 @@ def align(engine: EngineLike, run: Results, classes: dict[str, Classes], progres
     if strange := [code for code in classes if code not in languages]:
         near = did_you_mean(strange[0], languages, f"it has {', '.join(sorted(languages)[:20])}")
         raise InputError(f"the run has no language {strange[0]}, of which classes are given; {near}")
-    parts, rules = {POOL: matched_files(run), MANIFEST: curated_files(run)}, run.facts["made_from"].get("rules")
+    parts = {POOL: matched_files(run), MANIFEST: curated_files(run)}
+    rules = run.facts["made_from"].get("rules")
     return _counted(engine_of(engine), parts, classes, rules or "unicode", progress or Progress())
 
 
@@ -341,7 +343,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: Namespace) -> Figures:
     """Return the figures of each language for a parsed command line; write the figures if --output is given."""
-    source, classes, progress = Results.open(args.run), read_classes(args.classes, args.templates), ConsoleProgress()
+    source = Results.open(args.run)
+    classes = read_classes(args.classes, args.templates)
+    progress = ConsoleProgress()
     engine = engine_for(args, "align")
     if args.output is None:
         engine.start(progress)

@@ -84,7 +84,8 @@ def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, lis
     """
     counts = run.curated.by_language("language.kept_doubtful")
     most = sorted(counts, key=lambda code: -counts[code])[:LANGUAGES]
-    missing, rows_by_language = {code: min(ROWS, int(counts[code])) for code in most}, defaultdict(list)
+    missing = {code: min(ROWS, int(counts[code])) for code in most}
+    rows_by_language = defaultdict(list)
     for batch in batches if missing else ():
         low = pc.and_(pc.less(batch["lid_score"], DOUBTFUL_SCORE), pc.is_in(batch["language"], pa.array([*missing])))
         for row in batch.filter(low).to_pylist():
@@ -102,7 +103,8 @@ def shape_of_run(run: Run) -> dict[str, Any]:
 
     {} without a match.
     """
-    code, texts = run.config.one_list or ENGLISH, run.curated.by_language("language.texts")
+    code = run.config.one_list or ENGLISH
+    texts = run.curated.by_language("language.texts")
     counts = run.counts.values[run.entries.ids(code)]
     if not counts.any():
         return {}
@@ -117,7 +119,8 @@ def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None
     `t` is the threshold of balancing: entries with that many texts or more are above it. `texts` is the number of texts
     with a match. Quotients by 0 are None.
     """
-    above, matches = counts >= t, int(counts.sum())
+    above = counts >= t
+    matches = int(counts.sum())
     return {
         "never_matched": quotient(int((counts == 0).sum()), len(counts)),
         "entries_above_t": quotient(int(above.sum()), len(counts)),
@@ -140,7 +143,8 @@ def observe_removed(seen: Observation, share: float) -> Observed:
     """
     engine, output = seen.context.engine, seen.context.output
     with seen.context.progress.stage("see what the gate removed"):
-        sample, shown = output.files(REMOVED_PART), output.parts.begin("shown")
+        sample = output.files(REMOVED_PART)
+        shown = output.parts.begin("shown")
         rows = some_of_each(engine, sample, seen.context.config.seed, shown)
         before = tasks.count_texts(engine, output.files("matched"), seen.run.entries, output.parts.begin("before"))
     entries = thinned(before.values, seen.run)
@@ -195,7 +199,8 @@ def thinned(before: np.ndarray, run: Run) -> dict[str, dict[str, Any]]:
     """
     by_language: dict[str, dict[str, Any]] = {}
     for code, ids in run.entries.languages.items():
-        counts, left = before[ids], run.counts.values[ids]
+        counts = before[ids]
+        left = run.counts.values[ids]
         few = np.flatnonzero((counts > 0) & (left < FEW * counts))
         if len(few):
             top = few[np.argsort(-counts[few], kind="stable")][:TOP].tolist()

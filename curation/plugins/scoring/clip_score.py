@@ -89,7 +89,8 @@ SCORED_OF_RUN = pa.schema(
 )
 
 NO_TEXT, NO_UID = "no_text", "no_uid"
-TEXTS, TEXTS_ROWS = pa.schema([TRAINED_TEXTS]), 1 << 16  # a row per sample of a tar; rows of a row group
+TEXTS = pa.schema([TRAINED_TEXTS])  # a row per sample of a tar
+TEXTS_ROWS = 1 << 16  # rows of a row group
 AHEAD = 2  # batches that are decoded while the model works
 Prepare = Callable[["Image.Image"], Any]
 
@@ -115,7 +116,8 @@ def score_images(
     damage. InputError for unusable inputs or output, or if most tars are damaged.
     """
     progress = progress or Progress()
-    tars, run = local_tars_at(request.inputs), None if request.texts is None else Results.open(request.texts)
+    tars = local_tars_at(request.inputs)
+    run = None if request.texts is None else Results.open(request.texts)
     sources = [*request.inputs, *(tar.path for tar in tars), *([] if run is None else [str(run.path)])]
     texts = "those of the tars" if run is None else f"those that a run matched ({_digest(run)})"
     description = {**scorer.made_by, "texts": texts}
@@ -177,7 +179,8 @@ def scored_rows(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:
     `scores` has for each decoded image, in order, an array with the scores of its texts.
     """
     samples = batch.tar.samples.slice(batch.begin, len(batch.images))
-    seen, rows = iter(scores), samples.select(["uid", "key"]).to_pylist()
+    seen = iter(scores)
+    rows = samples.select(["uid", "key"]).to_pylist()
     for place, (row, image) in enumerate(zip(rows, batch.images, strict=True), batch.begin):
         row["status"] = image.status
         if image.status == OK:
@@ -235,7 +238,8 @@ def with_texts_of(run: Results, tars: Sequence[Input], work: Path, session: Engi
     """
     engine = engine_of(session)
     files, sizes = scan(engine, tars, work / "scans", most_damaged=1.0)
-    images, folder = matched_images(run.files(MATCHED_PART), run.facts["rows"]["matched"]), make_folder(work / "texts")
+    images = matched_images(run.files(MATCHED_PART), run.facts["rows"]["matched"])
+    folder = make_folder(work / "texts")
     texts = join_samples(files, sizes, [images]).write(engine, _write_texts, files, folder)
     return (_tar(*of_tar) for of_tar in zip(tars, files, written_files(folder, texts.files), strict=True))
 
@@ -298,7 +302,8 @@ class Histogram:
     """The number of images by score, in steps of 0.0001 from -1 to 1, and the sum of all scores."""
 
     def __init__(self) -> None:
-        self._counts, self._sum = np.zeros(2 * _STEPS + 1, np.int64), 0.0
+        self._counts = np.zeros(2 * _STEPS + 1, np.int64)
+        self._sum = 0.0
 
     def add(self, scores: np.ndarray) -> None:
         """Count an array of scores, each from -1 to 1."""
@@ -323,7 +328,8 @@ def score_facts(folder: Path, result: TaskResult) -> dict[str, Any]:
     `result` is the sum of the results of the tasks that wrote the files in `folder`. Languages are sorted by their
     number of images, the largest first.
     """
-    whole, by_language = Histogram(), defaultdict[str, Histogram](Histogram)
+    whole = Histogram()
+    by_language = defaultdict[str, Histogram](Histogram)
     for rows in (rows for file in written_files(folder, result.files) for rows in batches(file)):
         whole.add(_scored(rows))
         for code in rows["language"].unique().drop_null().to_pylist() if "language" in rows.schema.names else ():

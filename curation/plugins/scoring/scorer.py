@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 AUTO, CPU = "auto", "cpu"
 Precision = Literal["fp32", "bf16", "fp16"]
-MOST_BATCH, MOST_WORKERS = 1 << 16, 1 << 12  # more images would not fit a GPU, and more threads no machine
+MOST_BATCH = 1 << 16  # images: more would not fit a GPU
+MOST_WORKERS = 1 << 12  # threads: no machine has more
 _DEVICE = re.compile(rf"{AUTO}|{CPU}|cuda(:[0-9]+)?")
 
 OPEN_CLIP, TRANSFORMERS = "open_clip", "transformers"
@@ -245,7 +246,9 @@ class Scorer:
         import PIL
         import torch
 
-        self.config, self._model, self._torch = config, model, torch
+        self.config = config
+        self._model = model
+        self._torch = torch
         self.made_by = {
             "library": checkpoint.library,
             "model": checkpoint.name,

@@ -36,7 +36,10 @@ _RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # the first part of a record in
 _FILE = (b"0", b"\0")
 _GNU_NAME, _PAX = b"L", b"x"
 
-NAME, SIZE, CHECKSUM = slice(0, 100), slice(124, 136), slice(148, 156)  # in a header
+# The fields of a header are at these bytes.
+NAME = slice(0, 100)
+SIZE = slice(124, 136)
+CHECKSUM = slice(148, 156)
 LARGE = 1 << 33  # bytes: the first size that eleven octal digits cannot state
 ENCODING = ("utf-8", "surrogateescape")
 
@@ -62,10 +65,12 @@ class _Stated(NamedTuple):
 
 def regular_files(data: bytes | mmap.mmap) -> Iterator[Member]:
     """Yield the regular files of a tar, given as its bytes; raise DamagedTar at the first damage."""
-    position, stated = 0, _Stated()
+    position = 0
+    stated = _Stated()
     while (header := data[position : position + TAR_BLOCK]).lstrip(b"\0"):  # a block of zeros ends a tar
         _require_whole(header, position)
-        kind, offset = header[156:157], position + TAR_BLOCK
+        kind = header[156:157]
+        offset = position + TAR_BLOCK
         size = _size(header[SIZE]) if stated.size is None else stated.size
         position = offset + -(-size // TAR_BLOCK) * TAR_BLOCK
         if position > len(data):
@@ -135,7 +140,8 @@ def _stated(kind: bytes, data: bytes | mmap.mmap, offset: int, size: int) -> _St
 
 def _records(content: bytes) -> dict[bytes, bytes]:
     """Return the values of a pax header by keyword; DamagedTar for a malformed record."""
-    values, begin = {}, 0
+    values = {}
+    begin = 0
     while content[begin : begin + 1] not in (b"", b"\0"):
         record = _RECORD.match(content, begin)
         end = begin + int(record[1]) if record else 0

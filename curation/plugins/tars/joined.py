@@ -178,7 +178,9 @@ def _images(number: int, scan: OwnFile, tallies: Tallies) -> Rows:
     """Yield KEY and PLACE of each sample that states a uid."""
     row = 0
     for batch in batches(scan, READ_ROWS, ["uid"]):
-        places, has_uid = place_columns(number, row, row := row + batch.num_rows), pc.is_valid(batch["uid"])
+        places = place_columns(number, row, row + batch.num_rows)
+        row += batch.num_rows
+        has_uid = pc.is_valid(batch["uid"])
         columns = [*key_columns(batch["uid"].filter(has_uid)), *(column.filter(has_uid) for column in places)]
         yield pa.RecordBatch.from_arrays(columns, schema=pa.schema(ROWS))
 

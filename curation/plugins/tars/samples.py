@@ -65,7 +65,8 @@ SAMPLES = pa.schema(
 # Names in the schema metadata of SAMPLES: the fault of a damaged tar; the number of keys without a picture; the first.
 FAULT, WITHOUT, FIRST = b"fault", b"without", b"first"
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # the first in a sample counts
-MOST_JSON, MOST_TEXT = 16 << 20, 1 << 16  # the most bytes of a json that is read, and the bytes read of a text
+MOST_JSON = 16 << 20  # bytes: a larger json is not read
+MOST_TEXT = 1 << 16  # bytes that are read of a text
 Identity = tuple[str | None, str | None]
 
 
@@ -184,7 +185,8 @@ def _sources(path: str) -> list[Source]:
 
 
 def _source(name: str, version: Version, listed: listing.ListedFiles) -> Source:
-    kind, size = _kind(name), version.size or 0
+    kind = _kind(name)
+    size = version.size or 0
     uid = _below(name, listed) if kind == PICTURE else None
     return Source(name, kind, size, version.modified, etag=version.etag, file_size=version.size, uid=uid)
 
@@ -393,7 +395,8 @@ def decoded(data: bytes, see: Callable[[Image.Image], Seen]) -> Decoded[Seen]:
 
 
 def _can_be_decoded(image: Image.Image, data: bytes) -> bool:
-    pixels, most = image.width * image.height, MOST_PIXELS_OF.get(image.format or "", MOST_PIXELS)
+    pixels = image.width * image.height
+    most = MOST_PIXELS_OF.get(image.format or "", MOST_PIXELS)
     if pixels > most or max(image.size) > LONGEST * min(image.size):
         return False
     return image.format not in JPEGS or pixels * sum(1 for _ in _SCAN.finditer(data)) <= MOST_SCANNED
