@@ -146,20 +146,13 @@ class Output:
     def matched_result(self) -> TaskResult | None:
         """Return the result of matching if matched/ was made of the same inputs and exclusion lists, else None.
 
-        It is also None if a file is missing, there or in pairs/, so that its task runs again; in pairs/, which may be
-        gone as a whole, the descriptor counts as a file.
+        It is also None if a file is missing, there or in pairs/, so that its task runs again.
         """
-        descriptor = MATCHED.read(self.path / "matched") or {}
-        if not descriptor or not all(is_same_value(descriptor, self.description, name) for name in MAY_DIFFER):
+        result = self._result_of_same_inputs()
+        if result is None or not result.files.keys() <= names(self.path / "matched") or self._lacks_pairs():
             return None
-        pairs = PAIRS.read(self.path / "pairs")
-        if pairs is None and names(self.path / "pairs"):
-            return None
-        for part, checksums in (("matched", descriptor["checksums"]), ("pairs", (pairs or {}).get("checksums", {}))):
-            if checksums and not checksums.keys() <= names(self.path / part):
-                return None
-        self.record("matched", descriptor["checksums"])
-        return TaskResult(descriptor["tallies"], descriptor["checksums"], descriptor["facts"])
+        self.record("matched", result.files)
+        return result
 
     def lineage(self) -> list[dict]:
         """Return one dict for each run that added inputs: their number as `inputs`, the `first` and the `last` path."""
@@ -237,6 +230,20 @@ class Output:
         self.owner.require()  # the sample may belong to a run that has taken over
         for name in DESCRIPTIONS:
             remove_file(self.path / name)
+
+    def _result_of_same_inputs(self) -> TaskResult | None:
+        descriptor = MATCHED.read(self.path / "matched") or {}
+        if not all(is_same_value(descriptor, self.description, name) for name in MAY_DIFFER):
+            return None
+        return TaskResult(descriptor["tallies"], descriptor["checksums"], descriptor["facts"])
+
+    def _lacks_pairs(self) -> bool:
+        """Say whether a file of pairs/ is missing, or its descriptor; pairs/ may be missing as a whole."""
+        present = names(self.path / "pairs")
+        if not present:
+            return False
+        descriptor = PAIRS.read(self.path / "pairs")
+        return descriptor is None or not descriptor["checksums"].keys() <= present
 
     def _earlier(self) -> dict:
         """Return the descriptor that matched/ has or had of an earlier run, else that of the run, or {}."""
