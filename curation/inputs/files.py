@@ -41,10 +41,10 @@ from runtime.storage.listing import ListedFile, Version, each_once
 from runtime.storage.paths import in_threads
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
 
-# A ReadFile yields the candidates of an opened file. It is called with the file, its path, the options, and an empty
-# Counter, to which it adds the numbers of records that it reads and drops. If the format is split, the argument
-# `pieces` has the numbers of the pieces to read.
-ReadFile = Callable[..., Iterator[pa.RecordBatch]]
+# A ReadFile yields the candidates of an opened file. It is called with the file, its path, the options, an empty
+# Counter, to which it adds the numbers of records that it reads and drops, and the numbers of the pieces to read, or
+# None for all. Only files of a format that is split are read by pieces.
+ReadFile = Callable[[BinaryIO, str, TableOptions, Counter[str], range | None], Iterator[pa.RecordBatch]]
 # A LookInto returns the facts that the beginning of a file shows; it raises InputError if needed columns are missing.
 LookInto = Callable[[BinaryIO, str, TableOptions], Glance]
 
@@ -79,8 +79,7 @@ class Format:
         self, file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], pieces: range | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Yield the candidates of an opened file (of all pieces, or of `pieces`); add to `tally` what is read."""
-        part = {} if pieces is None else {"pieces": pieces}
-        return self.reader(self._unpacked(file, path), path, options, tally, **part)
+        return self.reader(self._unpacked(file, path), path, options, tally, pieces)
 
     def glance(self, file: BinaryIO, path: str, options: TableOptions) -> Glance:
         """Return the facts that the beginning of an opened file shows; InputError if needed columns are missing."""
@@ -90,15 +89,10 @@ class Format:
         return unpack(file, path) if self.is_packed else file
 
 
-def _of_crawl(read: ReadFile) -> ReadFile:
-    """Return the reader of a format without columns, given its reader, which takes no options."""
-    return lambda file, path, options, tally: read(file, tally, path)
-
-
 OWN_FORMATS = (
     # The typical sizes are about those of Common Crawl's files.
-    Format("wat", (".wat.gz",), _of_crawl(wat.read), pair_bytes=500, seconds_a_gb=13, typical_bytes=200 << 20),
-    Format("warc", (".warc.gz",), _of_crawl(warc.read), pair_bytes=2000, seconds_a_gb=23, typical_bytes=1 << 30),
+    Format("wat", (".wat.gz",), wat.read, pair_bytes=500, seconds_a_gb=13, typical_bytes=200 << 20),
+    Format("warc", (".warc.gz",), warc.read, pair_bytes=2000, seconds_a_gb=23, typical_bytes=1 << 30),
     Format("parquet", (".parquet",), parquet.read, parquet.check, reading=AS_ASKED, checking=AS_ASKED, is_split=True),
     Format("json", (".jsonl", ".ndjson", ".json"), text.read_json_pairs, text.check_json, is_packed=True),
     Format("csv", (".csv", ".tsv"), text.read_delimited, text.check_delimited, is_packed=True),

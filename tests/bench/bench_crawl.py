@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 from curation.inputs.crawl import html_pages, warc, wat
 from curation.inputs.crawl import warc as warc_records
 from curation.inputs.crawl.warc import gzip_members
+from curation.inputs.tables.columns import TableOptions
 
 RUNS = 9
 DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -83,7 +84,7 @@ def compare(name: str, size: int, ways: dict, first: str) -> None:
 def bench_wat() -> None:
     data = packed("wat", ".wat.gz") or made_up_wat()
     start = time.perf_counter()
-    rows = sum(batch.num_rows for batch in wat.read(io.BytesIO(data), Counter()))
+    rows = sum(batch.num_rows for batch in wat.read(io.BytesIO(data), "", TableOptions(), Counter()))
     print(f"wat   ready after {time.perf_counter() - start:.1f} s (compiled now, or read from Numba's cache)")
     parts = cut(data)
     groups = warc_records.metadata(gzip_members(io.BytesIO(data), Counter()), Counter())
@@ -95,7 +96,7 @@ def bench_wat() -> None:
         "isal": lambda: (isal_zlib.decompressobj(31).decompress(part) for part in parts),
         "members": lambda: gzip_members(io.BytesIO(data), Counter()),
         "orjson of these records": lambda: (orjson.loads(block) for block in blocks),
-        "read_wat": lambda: wat.read(io.BytesIO(data), Counter()),
+        "read_wat": lambda: wat.read(io.BytesIO(data), "", TableOptions(), Counter()),
     }
     compare("wat", size, ways, "zlib")
 
@@ -109,14 +110,14 @@ def bench_warc() -> None:
         return read(html)
 
     html_pages.elements = keeping
-    for _ in warc.read(io.BytesIO(data), Counter()):
+    for _ in warc.read(io.BytesIO(data), "", TableOptions(), Counter()):
         pass
     html_pages.elements = read
     ways = {
         "selectolax": lambda: (LexborHTMLParser(html) for html in htmls),
         "elements": lambda: (read(html) for html in htmls),
         "members": lambda: gzip_members(io.BytesIO(data), Counter()),
-        "read_warc": lambda: warc.read(io.BytesIO(data), Counter()),
+        "read_warc": lambda: warc.read(io.BytesIO(data), "", TableOptions(), Counter()),
     }
     compare("warc", sum(map(len, htmls)), ways, "selectolax")
 

@@ -47,7 +47,7 @@ def pages_of(argument: str) -> Iterator[tuple[bytes, dict[str, str]]]:
         yield Path(argument).read_bytes(), {}
     else:
         file = io.BytesIO(Path(argument).read_bytes())
-        for _, block in warc.responses(gzip_members(file, Counter()), Counter()):
+        for _, block, _ in warc.responses(gzip_members(file, Counter()), Counter()):
             stated, body = html_pages.headers(block)
             fields = dict(reversed(stated))
             if block.startswith(b"HTTP/") and html_pages.is_html(fields):

@@ -7,6 +7,7 @@ from collections import Counter
 
 from curation.inputs.crawl.warc import read as read_warc
 from curation.inputs.crawl.wat import read as read_wat
+from curation.inputs.tables.columns import TableOptions
 from curation.schemas import CANDIDATES
 
 PAGE = "https://example.org/news/today.html"
@@ -43,7 +44,7 @@ def warc(html, headers="Content-Type: text/html; charset=utf-8", url=PAGE):
 def result(read, packed):
     """The pairs (url, text, kind, page_url) and the tally of a reader of a file."""
     tally = Counter()
-    batches = list(read(io.BytesIO(packed), tally))
+    batches = list(read(io.BytesIO(packed), "", TableOptions(), tally))
     assert all(batch.schema == CANDIDATES for batch in batches)
     for batch in batches:
         batch.validate(full=True)
@@ -55,7 +56,7 @@ def result(read, packed):
 
 def read_back(packed, read=read_warc):
     """The pairs of a file as rows with all columns."""
-    return [row for batch in read(io.BytesIO(packed), Counter()) for row in batch.to_pylist()]
+    return [row for batch in read(io.BytesIO(packed), "", TableOptions(), Counter()) for row in batch.to_pylist()]
 
 
 def of_wat(packed):

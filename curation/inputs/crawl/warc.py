@@ -27,6 +27,7 @@ from curation.inputs.crawl.page_candidates import (
     page_signals,
     pairs_of_page,
 )
+from curation.inputs.tables.columns import TableOptions
 from curation.kernels.html import OF_LINK
 from curation.kernels.warc_heads import BEGIN, HEAD_COLUMNS, KIND, METADATA, RESPONSE, UNUSUAL, read_heads
 from curation.licences import links_in
@@ -49,26 +50,23 @@ MAX_RECORD_BYTES = 64 << 20  # bytes; larger ones are films and archives
 GROUP_BYTES = 2 << 20  # bytes of the records that are read at once; more leave the second cache
 
 
-def read(file: BinaryIO, tally: Counter[str], path: str = "") -> Iterator[pa.RecordBatch]:
+def read(
+    file: BinaryIO, path: str, _options: TableOptions, tally: Counter[str], _pieces: range | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WARC file, and count in `tally`; unreadable records are skipped and counted."""
-    offsets = [0]
-    records = responses(gzip_members(file, tally, offsets), tally)
-    rows = (pairs_of_page(page, tally) for page in _pages(records, tally, offsets))
+    pages = _pages(responses(gzip_members(file, tally), tally), tally)
+    rows = (pairs_of_page(page, tally) for page in pages)
     yield from candidates_of_file(from_rows(chain.from_iterable(rows), tally), tally, path)
 
 
-def _pages(responses: Iterator[tuple[WarcRecord, bytes]], tally: Counter[str], offsets: list[int]) -> Iterator[Page]:
-    """Yield the pages with images among responses; count unreadable ones.
-
-    offsets[-1] is the position of the latest response; others are removed.
-    """
-    for record, block in responses:
+def _pages(responses: "Iterator[Response]", tally: Counter[str]) -> Iterator[Page]:
+    """Yield the pages with images among responses; count unreadable ones."""
+    for record, block, offset in responses:
         page = _page(record, block)
         if isinstance(page, str):
             tally[page] += 1
         elif page and page.images:
-            yield page._replace(offset=offsets[-1])
-        del offsets[:-1]
+            yield page._replace(offset=offset)
 
 
 def _page(record: WarcRecord, block: bytes) -> Page | str | None:
@@ -118,10 +116,9 @@ def _image(element: html_pages.Element, page_language: str) -> Image:
     )
 
 
-def gzip_members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None = None) -> Iterator["Unpacked"]:
-    """Yield the bytes of each gzip member of `file`; count what cannot be read in `tally`.
+def gzip_members(file: BinaryIO, tally: Counter[str]) -> Iterator["Member"]:
+    """Yield each gzip member of `file`; count what cannot be read in `tally`.
 
-    The position in the file at which a member begins is appended to `offsets` before the member is yielded.
     A member larger than MAX_BUFFERED_BYTES, as in a file that was compressed in one go, is yielded as a stream while it
     is read; if it is broken, its stream ends early.
     """
@@ -129,18 +126,15 @@ def gzip_members(file: BinaryIO, tally: Counter[str], offsets: list[int] | None 
     if not source.more() or not source.begins_member():
         tally["dropped.bad_file"] += 1
         return
-    offsets = [] if offsets is None else offsets
     while source.more():
         offset = source.offset
-        member = source.at_once()
-        if member is not None:
-            offsets.append(offset)
-            yield member
+        content = source.at_once()
+        if content is not None:
+            yield Member(content, offset)
             continue
         try:
-            for stream in _by_pieces(source):
-                offsets.append(offset)
-                yield stream
+            for unpacked in _by_pieces(source):
+                yield Member(unpacked, offset)
         except (_BROKEN, EOFError) as error:
             has_next = source.skip()
             cut = isinstance(error, EOFError) and not has_next
@@ -313,6 +307,21 @@ class Stream:
 Unpacked: TypeAlias = bytes | bytearray | Stream  # Large members are streams.
 
 
+class Member(NamedTuple):
+    """The unpacked content of a gzip member, and the position in the file at which the member begins."""
+
+    content: Unpacked
+    offset: int
+
+
+class Response(NamedTuple):
+    """A response record, its block (content), and the position in the file at which its member begins."""
+
+    record: WarcRecord
+    block: bytes
+    offset: int
+
+
 class MemberBlocks(NamedTuple):
     """The blocks (contents) of several records, as ranges of the same bytes."""
 
@@ -322,39 +331,27 @@ class MemberBlocks(NamedTuple):
     offsets: np.ndarray  # where the member of each block begins in the file
 
 
-def metadata(
-    members: Iterable[Unpacked], tally: Counter[str], offsets: list[int] | None = None
-) -> Iterator[MemberBlocks]:
-    """Yield the blocks of all metadata records, about GROUP_BYTES bytes at a time.
-
-    The positions of their members are taken out of `offsets`, or are 0 if `offsets` is None.
-    """
+def metadata(members: Iterable[Member], tally: Counter[str]) -> Iterator[MemberBlocks]:
+    """Yield the blocks of all metadata records, about GROUP_BYTES bytes at a time."""
     for is_whole, alike in groupby(members, _is_whole):
         if is_whole:
-            for group in gather(cast(Iterator[bytes], alike), len, GROUP_BYTES):
-                yield _metadata_of(group, tally, _taken(offsets, len(group)))
+            for group in gather(alike, _size, GROUP_BYTES):
+                yield _metadata_of(group, tally)
             continue
-        for stream in alike:
-            offset = _taken(offsets, 1)
-            blocks = (block for _, block in _parsed(stream, WarcRecordType.metadata, tally))
-            yield from (joined_blocks(some, offset * len(some)) for some in gather(blocks, len, GROUP_BYTES))
+        for content, offset in alike:
+            blocks = (block for _, block in _parsed(content, WarcRecordType.metadata, tally))
+            for some in gather(blocks, len, GROUP_BYTES):
+                yield joined_blocks(some, [offset] * len(some))
 
 
-def _taken(offsets: list[int] | None, number: int) -> list[int]:
-    if offsets is None:
-        return [0] * number
-    taken = offsets[:number]
-    del offsets[:number]
-    return taken
-
-
-def responses(members: Iterable[Unpacked], tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
-    """Yield each response record with its block (content); count all records."""
-    for member in members:
-        if not isinstance(member, Stream) and _heads(member, [member])[0, KIND] not in (UNUSUAL, RESPONSE):
+def responses(members: Iterable[Member], tally: Counter[str]) -> Iterator[Response]:
+    """Yield each response record; count all records."""
+    for content, offset in members:
+        if not isinstance(content, Stream) and _heads(content, [content])[0, KIND] not in (UNUSUAL, RESPONSE):
             tally["records"] += 1
-        else:
-            yield from _parsed(member, WarcRecordType.response, tally)
+            continue
+        for record, block in _parsed(content, WarcRecordType.response, tally):
+            yield Response(record, block, offset)
 
 
 def joined_blocks(blocks: Sequence[bytes], offsets: Sequence[int] | None = None) -> MemberBlocks:
@@ -365,10 +362,12 @@ def joined_blocks(blocks: Sequence[bytes], offsets: Sequence[int] | None = None)
     )
 
 
-def _metadata_of(members: list[bytes], tally: Counter[str], offsets: list[int]) -> MemberBlocks:
+def _metadata_of(members: list[Member], tally: Counter[str]) -> MemberBlocks:
     """Return the blocks of the metadata records in members that are not streams."""
-    data = b"\0".join((*members, bytes(SLACK)))
-    heads = _heads(data, members)
+    contents = [cast(bytes, member.content) for member in members]
+    offsets = [member.offset for member in members]
+    data = b"\0".join((*contents, bytes(SLACK)))
+    heads = _heads(data, contents)
     usual = heads[:, KIND] != UNUSUAL
     tally["records"] += int(usual.sum())
     if usual.all():
@@ -376,9 +375,9 @@ def _metadata_of(members: list[bytes], tally: Counter[str], offsets: list[int]) 
         begins, ends = heads[is_metadata, BEGIN:].T
         return MemberBlocks(data, begins, ends, np.array(offsets, np.int64)[is_metadata])
     blocks: list[tuple[bytes, int]] = []
-    for member, (kind, begin, end), offset in zip(members, heads.tolist(), offsets, strict=True):
+    for content, (kind, begin, end), offset in zip(contents, heads.tolist(), offsets, strict=True):
         if kind == UNUSUAL:
-            blocks += [(block, offset) for _, block in _parsed(member, WarcRecordType.metadata, tally)]
+            blocks += [(block, offset) for _, block in _parsed(content, WarcRecordType.metadata, tally)]
         elif kind == METADATA:
             blocks.append((data[begin:end], offset))
     return joined_blocks([block for block, _ in blocks], [offset for _, offset in blocks])
@@ -399,14 +398,18 @@ def _bounds(parts: Sequence[Sized]) -> tuple[np.ndarray, np.ndarray]:
     return sizes, np.cumsum(sizes + 1) - 1
 
 
-def _is_whole(member: Unpacked) -> bool:
-    return not isinstance(member, Stream)
+def _is_whole(member: Member) -> bool:
+    return not isinstance(member.content, Stream)
 
 
-def _parsed(member: Unpacked, kind: WarcRecordType, tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
+def _size(member: Member) -> int:
+    return len(cast(bytes, member.content))
+
+
+def _parsed(content: Unpacked, kind: WarcRecordType, tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
     """Yield each complete record of the type `kind` in a member, with its block; count all records."""
     # fastwarc uses only `read` and `tell` of a stream.
-    stream = cast(BinaryIO, member) if isinstance(member, Stream) else io.BytesIO(member)
+    stream = cast(BinaryIO, content) if isinstance(content, Stream) else io.BytesIO(content)
     try:
         for record in ArchiveIterator(stream, parse_http=False):
             tally["records"] += 1

@@ -33,6 +33,7 @@ from curation.inputs.crawl.page_candidates import (
     states_signals,
 )
 from curation.inputs.crawl.warc import MemberBlocks, gzip_members
+from curation.inputs.tables.columns import TableOptions
 from curation.kernels.markup import find_statement
 from curation.kernels.wat import pages as kernels
 from curation.kernels.wat import tokens
@@ -149,10 +150,11 @@ def _at(tree: Any, *keys: str) -> Any:
     return tree
 
 
-def read(file: BinaryIO, tally: Counter[str], path: str = "") -> Iterator[pa.RecordBatch]:
+def read(
+    file: BinaryIO, path: str, _options: TableOptions, tally: Counter[str], _pieces: range | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WAT file, and count in `tally`; unreadable records are skipped and counted."""
-    offsets = list[int]()
-    blocks = warc.metadata(gzip_members(file, tally, offsets), tally, offsets)
+    blocks = warc.metadata(gzip_members(file, tally), tally)
     yield from candidates_of_file(pairs_in_blocks(blocks, tally), tally, path)
 
 

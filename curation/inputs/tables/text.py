@@ -35,7 +35,9 @@ _KEY_BYTES = 100  # memory of a key, besides its characters
 Object = dict[str, Any]
 
 
-def read_json_pairs(file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def read_json_pairs(
+    file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], _pieces: range | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in an unpacked file, and count in `tally`."""
     tally["files"] += 1
     objects = _objects(lines(file, tally), tally)
@@ -135,7 +137,9 @@ _WEB = re.compile(HTTP_URL)
 _QUOTED_OR_BACKSLASH = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\Z))|\\', re.S)  # a quoted field (group 1), or a backslash
 
 
-def read_delimited(file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def read_delimited(
+    file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], _pieces: range | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in an unpacked file, and count in `tally`."""
     tally["files"] += 1
     rows, first, columns = _opened(file, path, options, tally)

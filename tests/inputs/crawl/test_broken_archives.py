@@ -9,6 +9,7 @@ import pytest
 
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.wat import read as read_wat
+from curation.inputs.tables.columns import TableOptions
 from tests.support.crawl_records import dropped, envelope, image, of_warc, of_wat, record, wat
 
 FOUR = [wat(image(f"{i}.jpg", alt=f"text {i}")) for i in range(4)]
@@ -93,7 +94,7 @@ def test_a_disk_that_fails_is_no_broken_record(monkeypatch):
     for whole in (warc.MAX_BUFFERED_BYTES, 10):
         monkeypatch.setattr(warc, "MAX_BUFFERED_BYTES", whole)
         with pytest.raises(OSError, match="disk failed"):
-            list(read_wat(Failing(gzip.compress(random.Random(1).randbytes(1000))), Counter()))
+            list(read_wat(Failing(gzip.compress(random.Random(1).randbytes(1000))), "", TableOptions(), Counter()))
 
 
 def test_a_record_shorter_than_it_says_is_counted():

@@ -24,7 +24,7 @@ def read(packed: bytes) -> tuple[list[bytes], Counter]:
     """Return the members that are read, and what is counted."""
     tally = Counter()
     found = warc.gzip_members(io.BytesIO(packed), tally)
-    return [bytes(member if isinstance(member, bytes | bytearray) else member.read()) for member in found], tally
+    return [bytes(content if isinstance(content, bytes | bytearray) else content.read()) for content, _ in found], tally
 
 
 def read_by_pieces(packed: bytes, monkeypatch) -> tuple[list[bytes], Counter]:

@@ -121,7 +121,7 @@ def test_places_of_made_up_pages_are_those_of_the_tree():
 def test_places_of_real_pages_are_those_of_the_tree(name, images):
     number = 0
     with (SHARED / "warc" / f"{name}.warc.gz").open("rb") as file:
-        for _, block in responses(gzip_members(file, Counter()), Counter()):
+        for _, block, _ in responses(gzip_members(file, Counter()), Counter()):
             fields, body = html_pages.headers(block)
             if html_pages.is_html(dict(fields)):
                 page = html_pages.unpacked_body(body, dict(fields)).decode("utf-8", "replace")

@@ -9,6 +9,7 @@ import pytest
 
 from curation.inputs.crawl import warc, wat
 from curation.inputs.crawl import warc as warc_records
+from curation.inputs.tables.columns import TableOptions
 from curation.kernels.warc_heads import UNUSUAL
 from tests.support.wat_records import image, of_links, record
 
@@ -23,7 +24,7 @@ def by_fastwarc(read, packed, monkeypatch):
 
 def pairs_and_tally(read, packed):
     tally = Counter()
-    return [batch.to_pylist() for batch in read(io.BytesIO(packed), tally)], tally
+    return [batch.to_pylist() for batch in read(io.BytesIO(packed), "", TableOptions(), tally)], tally
 
 
 @pytest.mark.parametrize("kind", ["metadata", "request", "response", "warcinfo", "unheard"])
@@ -45,5 +46,7 @@ def test_heads_are_read_as_fastwarc_reads_them(kind, read, monkeypatch):
 
 def test_a_usual_record_needs_no_fastwarc(monkeypatch):
     monkeypatch.setattr(warc_records, "ArchiveIterator", None)
-    (pairs,) = wat.read(io.BytesIO(gzip.compress(record("metadata", of_links(image(alt="x"))))), Counter())
+    (pairs,) = wat.read(
+        io.BytesIO(gzip.compress(record("metadata", of_links(image(alt="x"))))), "", TableOptions(), Counter()
+    )
     assert pairs["text"].to_pylist() == ["x"]

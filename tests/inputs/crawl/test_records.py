@@ -13,6 +13,7 @@ import pytest
 
 from curation import CurationConfig, GateOptions, Options, Results, curate
 from curation.inputs.crawl import page_candidates, warc, wat
+from curation.inputs.tables.columns import TableOptions
 from metadata import Entries, InputError
 from tests.support.checkout import SHARED
 from tests.support.crawl_records import image, read_back, record
@@ -85,7 +86,8 @@ def test_a_member_that_is_read_as_a_stream_is_told_too(monkeypatch):
 @pytest.mark.parametrize("path", ["wat/fundus.warc.wat.gz", "warc/aut-example.warc.gz", "warc/whirlwind.warc.gz"])
 def test_real_records_have_the_pairs(path):
     data, reader = (SHARED / path).read_bytes(), wat if "wat/" in path else warc
-    batches = reader.read(io.BytesIO(data), Counter(), f"s3://commoncrawl/crawl-data/CC-MAIN-2024-10/{path}?key=1")
+    crawled = f"s3://commoncrawl/crawl-data/CC-MAIN-2024-10/{path}?key=1"
+    batches = reader.read(io.BytesIO(data), crawled, TableOptions(), Counter())
     rows = [row for batch in batches for row in batch.to_pylist() if row["url"] is not None]
     assert {row["record"]["file"] for row in rows} == {f"crawl-data/CC-MAIN-2024-10/{path}"}
     missed = [row for row in rows[:: max(1, len(rows) // 300)] if not has_pair(data, row)]

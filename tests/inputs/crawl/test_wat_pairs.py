@@ -8,6 +8,7 @@ import pytest
 
 from curation.inputs.candidates import BATCH_ROWS
 from curation.inputs.crawl.wat import read as read_wat
+from curation.inputs.tables.columns import TableOptions
 from tests.naive.inputs import naive_wat
 from tests.support.checkout import SHARED
 from tests.support.crawl_records import PAGE, dropped, envelope, image, of_warc, of_wat, record, wat
@@ -82,7 +83,7 @@ def test_bytes_that_are_no_utf8_cost_their_text_only():
 
 def test_many_pairs_come_in_batches():
     packed = wat(*(image(f"{i}.jpg", alt="x") for i in range(BATCH_ROWS + 1)))
-    assert [batch.num_rows for batch in read_wat(io.BytesIO(packed), Counter())] == [BATCH_ROWS, 1]
+    assert [batch.num_rows for batch in read_wat(io.BytesIO(packed), "", TableOptions(), Counter())] == [BATCH_ROWS, 1]
     assert len(of_wat(packed)[0]) == BATCH_ROWS + 1
 
 

@@ -11,6 +11,7 @@ import pytest
 from curation.inputs.candidates import BATCH_BYTES, BATCH_ROWS
 from curation.inputs.crawl import warc, wat
 from curation.inputs.crawl.page_candidates import LONGEST_BASE
+from curation.inputs.tables.columns import TableOptions
 from curation.kernels.wat.wat_images import MAX_DEPTH
 from runtime.arrow import gather_rows
 from tests.support.wat_records import fast, image, is_read_fast, of_links, slow
@@ -54,7 +55,7 @@ def test_a_small_file_that_unpacks_to_much_needs_little_memory():
     assert len(packed) < 1 << 20
     tracemalloc.start()
     tally = Counter()
-    assert list(wat.read(io.BytesIO(packed), tally)) == []
+    assert list(wat.read(io.BytesIO(packed), "", TableOptions(), tally)) == []
     assert tally["files"] == 1
     assert tracemalloc.get_traced_memory()[1] < 5 * warc.MAX_BUFFERED_BYTES
     tracemalloc.stop()

@@ -112,7 +112,7 @@ def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Counter[str]) -> Ite
 
 def _rows_of_warc(file: BinaryIO, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
     """Yield URL, date and content of the responses with status 200 in a WARC file; count all others by reason."""
-    for record, block in warc.responses(gzip_members(file, tally), tally):
+    for record, block, _ in warc.responses(gzip_members(file, tally), tally):
         row = _row(record, block)
         if isinstance(row, str):
             tally[row] += 1
