@@ -35,8 +35,8 @@ LICENCES = {
 NAMES = tuple(LICENCES)
 NONE, SEVERAL = "none", "several"  # of pages that say nothing, and that disagree
 MASK = sum(LICENCES.values())
-TALLY = "license."  # before the name of a licence: the name of the tally of its pairs that were read
-KEPT = "kept_license."  # before the name of a licence: the name of the tally of its rows in the manifest
+READ_LICENSES = "license"  # counts the pairs that were read, by the name of the licence
+KEPT_LICENSES = "kept_license"  # counts the rows of the manifest, by the name of the licence
 
 _ELEMENTS = ("by", "nc", "nd", "sa")
 _BY_CODE = {
@@ -191,9 +191,9 @@ def tally_licenses(rows: pa.RecordBatch, tallies: Tallies) -> None:
     """Tally the rows of a manifest by their column `license`, if they have one."""
     if "license" in rows.schema.names:
         for count in rows["license"].value_counts().to_pylist():
-            tallies.add(f"{KEPT}{count['values']}", count["counts"])
+            tallies.add(KEPT_LICENSES, count["counts"], item=count["values"])
 
 
-def licenses_in(tallies: Tallies, prefix: str = KEPT) -> dict[str, int]:
-    """Return the number of pairs of each licence, given tallies of pairs; the names of tallies begin with `prefix`."""
-    return {name: int(tallies[f"{prefix}{name}"]) for name in (*NAMES, SEVERAL, NONE)}
+def licenses_in(tallies: Tallies, count: str = KEPT_LICENSES) -> dict[str, int]:
+    """Return the number of pairs of each licence, given tallies of pairs; `count` is READ_LICENSES or KEPT_LICENSES."""
+    return {name: int(tallies[count, name]) for name in (*NAMES, SEVERAL, NONE)}

@@ -28,7 +28,6 @@ SIGNALS = {
     "noml": 64,
     CONTENT_USAGE: 512,
 }
-SIGNAL = "signal."  # before the name of a signal: the name of the tally of its pairs
 # Signals that only hosts state. `gate.hosts` adds them, and those that both pages and hosts state.
 HOST_SIGNALS = {"robots": 128, "content-signal": 256, "ai.txt": 1024}
 # The place that a page gives an image: in a link to the root of a site, in one to another site, in a figure; and in

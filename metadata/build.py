@@ -37,20 +37,21 @@ from runtime.redaction import with_secrets
 from runtime.storage.listing import version_of
 from runtime.storage.own_files import OwnFile, is_sound, own_files
 from runtime.storage.parquet import read_table
+from runtime.tallies import Tally, written_name
 
 NUMBERS = tuple(str(number) for number in range(100))  # entries of every language [1]
 
 log = logging.getLogger("metadata")
 
 COUNTED_PART = Kind("counted entries", "clip-metadata")
-PARTS_VERSION = 2  # version of the format of parts; parts of another version are counted again
+PARTS_VERSION = 3  # version of the format of parts; parts of another version are counted again
 ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
 LISTED_DROPPED = 100  # the most dropped entries per language and reason that metadata.json lists; all are counted
 NGRAMS = "ngrams"  # the folder of the parts of n-grams, one part per language
 _TITLES = "titles"
 _OTHERS = re.compile("title|zipf")  # in the names of parameters on which words and pairs do not depend
 
-Read = Mapping[str, Counter]  # by kind of source: how much was read, and how much dropped by reason
+Read = Mapping[str, Tally]  # by kind of source: how much was read, and how much dropped by reason
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class Build:
 
         Memory holds one language at a time. `check` is called just before the files get their names, and may raise.
         """
-        read: Read = {"wordnet": Counter(), "frequencies": Counter()}
+        read: Read = {"wordnet": Tally(), "frequencies": Tally()}
         owned: dict[str, dict[str, int]] = {}
         dropped: dict[str, dict] = {}
 
@@ -211,7 +212,7 @@ class Build:
             "sources": owned,
             "missing": sorted(set(sources.chosen_codes or []) - set(owned)),
             "dropped": dropped,
-            **{name: dict(sorted(tally.items())) for name, tally in read.items()},
+            **{name: _named(tally) for name, tally in read.items()},
             "wikipedia": {
                 code: articles.summed(self._tally(_ngrams(code)), self._dumps_read(code)) for code in sources.counted
             },
@@ -240,7 +241,8 @@ class Build:
 
     def _tally(self, part: str) -> dict[str, int]:
         """Return a part's tallies over all languages: the numbers read, and the numbers dropped by reason."""
-        return {row["name"]: int(row["value"]) for row in self._tallies(part) if row["language"] is None}
+        tallies = self._tallies(part)
+        return {written_name((row["name"], row["item"])): int(row["value"]) for row in tallies if not row["language"]}
 
     def _excerpts(self) -> list[str]:
         """Return the codes of the languages whose dumps were judged to be excerpts when titles were counted."""
@@ -255,6 +257,10 @@ class Build:
         if descriptor is None:
             raise OwnFile(self.parts.folder / part / DESCRIPTOR, None, AGAIN).damaged("it cannot be read")
         return descriptor
+
+
+def _named(tally: Tally) -> dict[str, int]:
+    return dict(sorted((written_name(key), number) for key, number in tally.items()))
 
 
 def _ngrams(code: str) -> str:

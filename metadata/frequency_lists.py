@@ -12,7 +12,6 @@ import lzma
 import math
 import re
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, compress, repeat
@@ -28,6 +27,7 @@ from runtime.messages import quoted
 from runtime.packages import require_packages
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand, without_query
+from runtime.tallies import Tally
 
 WORDFREQ = "wordfreq"  # the package, and the argument that names its lists
 LICENCE = "CC BY-SA 4.0"  # of wordfreq's lists, as the package states
@@ -54,7 +54,7 @@ class FrequencyList:
 
     path: str
     language: Language
-    read: Callable[[str, float, Counter], Rated]
+    read: Callable[[str, float, Tally], Rated]
 
     @property
     def source(self) -> str:
@@ -78,7 +78,7 @@ def find(arguments: Iterable[str]) -> list[FrequencyList]:
     return list(dict.fromkeys(lists))
 
 
-def words_of_list(frequency_list: FrequencyList, least: float, tally: Counter) -> Rated:
+def words_of_list(frequency_list: FrequencyList, least: float, tally: Tally) -> Rated:
     """Return the words of a list with a Zipf value of at least `least`, the most frequent first, and their Zipf values.
 
     In a list without capitals, each word is followed by itself with a capital. A ranked list gives all its words, and
@@ -119,7 +119,7 @@ def _of_package() -> Iterator[FrequencyList]:
                 yield FrequencyList(str(path), language, _read_package)
 
 
-def _read_package(path: str, least: float, tally: Counter) -> Rated:
+def _read_package(path: str, least: float, tally: Tally) -> Rated:
     from wordfreq import read_cBpack
 
     words: list[str] = []
@@ -129,7 +129,7 @@ def _read_package(path: str, least: float, tally: Counter) -> Rated:
         if value < least:
             break
         kept = [word for word in alike if not ("0" in word and _NUMERAL.search(word))]
-        tally["dropped.numeral"] += len(alike) - len(kept)
+        tally["dropped", "numeral"] += len(alike) - len(kept)
         words += kept
         zipf += [value] * len(kept)
     return words, zipf
@@ -168,7 +168,7 @@ def _language_of(path: str) -> Language:
     )
 
 
-def _read_file(path: str, least: float, tally: Counter) -> Rated:
+def _read_file(path: str, least: float, tally: Tally) -> Rated:
     try:
         with fsspec.open(with_secrets(path), "rb", compression="infer") as file:
             lines = file.read().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
@@ -186,7 +186,7 @@ def _read_file(path: str, least: float, tally: Counter) -> Rated:
     return [word for word, _ in rows], [zipf for _, zipf in rows]
 
 
-def _rows(path: str, lines: list[str], tally: Counter) -> tuple[str, list[tuple[str, float]]]:
+def _rows(path: str, lines: list[str], tally: Tally) -> tuple[str, list[tuple[str, float]]]:
     """Return the kind of a file's numbers (count, zipf or rank), and each word with its number.
 
     Lines without a word and a valid number are dropped and counted in `tally`. InputError if no line is left.
@@ -205,7 +205,7 @@ def _rows(path: str, lines: list[str], tally: Counter) -> tuple[str, list[tuple[
         if word.strip() and value is not None and (value > 0 or kind == "zipf"):
             rows.append((word, value))
         else:
-            tally["dropped.fields"] += 1
+            tally["dropped", "fields"] += 1
     if not rows:
         raise InputError(f"{path} holds no word with a number; {EXPECTED_LIST}")
     return kind, rows

@@ -7,7 +7,7 @@ happens once for each set of package versions, into this machine's cache folder,
 
 import json
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import asdict
 from functools import cached_property, partial
 from hashlib import blake2b
@@ -30,6 +30,7 @@ from runtime.kernel_caches import cache_folder
 from runtime.packages import __version__, require_packages, table_rows
 from runtime.progress import Progress
 from runtime.storage.machine_cache import kept, opened_folder, sound
+from runtime.tallies import Tally
 
 EXTRA = "starter"  # the extra that installs the packages of starter metadata
 STARTER_TABLE = "starter.csv"
@@ -128,7 +129,7 @@ class Starter(Entries):
 
     def _build(self, code: str, folder: Path) -> None:
         build = Build(MetadataConfig(), _sources(), Parts(folder, folder))
-        entries = merged_entries(code, build.sources_of(code, defaultdict(Counter))).entries
+        entries = merged_entries(code, build.sources_of(code, defaultdict(Tally))).entries
         if strings_digest(entries) != self.digests[code]:
             raise InputError(
                 f"wordfreq gave other words of {code} than {STARTER_TABLE} describes; give --metadata my-metadata "

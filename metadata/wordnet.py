@@ -13,7 +13,6 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -32,6 +31,7 @@ from runtime.errors import InputError
 from runtime.packages import table_rows
 from runtime.redaction import with_secrets
 from runtime.storage.listing import expand
+from runtime.tallies import Tally
 
 PACKAGE, MODULE = "clip-curation-wordnets", "clip_curation_wordnets"
 
@@ -76,7 +76,7 @@ def unpacked_bytes(path: str) -> OpenFile:
     return fsspec.open(with_secrets(path), "rb", compression="infer")
 
 
-def lines_in(path: str, tally: Counter) -> Iterator[str]:
+def lines_in(path: str, tally: Tally) -> Iterator[str]:
     """Yield the lines of a file without line ends; lines that are not UTF-8 are dropped and counted in `tally`."""
     with unpacked_bytes(path) as file:
         data = file.read()  # some MB: compressed files are slow to iterate over
@@ -85,7 +85,7 @@ def lines_in(path: str, tally: Counter) -> Iterator[str]:
         try:
             yield line.decode("utf-8").rstrip("\r")
         except UnicodeDecodeError:
-            tally["dropped.encoding"] += 1
+            tally["dropped", "encoding"] += 1
 
 
 def language_of(code: str) -> Language:
@@ -98,7 +98,7 @@ def language_of(code: str) -> Language:
     return of_wordnet(plain) if len(plain) == 3 or by_label is OTHER else by_label
 
 
-def princeton_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
+def princeton_lemmas(file: WordnetFile, tally: Tally, names_only: bool) -> Iterator[str]:
     """Yield the words of each synset, which is a line `offset file type count word id word id … | gloss`.
 
     The count of words is in hexadecimal. With `names_only` yield only the first word of each synset. `tally` counts
@@ -110,7 +110,7 @@ def princeton_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Ite
         fields = line.partition("|")[0].split(" ")
         count = int(fields[3], 16) if _LINE.match(line) else 0
         if not 0 < count <= (len(fields) - 4) // 2:
-            tally["dropped.fields"] += 1
+            tally["dropped", "fields"] += 1
             continue
         tally["synsets"] += 1
         for word in fields[4 : 4 + 2 * (1 if names_only else count) : 2]:
@@ -138,7 +138,7 @@ def tab_codes(path: str) -> list[str]:
     return [named[1]]
 
 
-def tab_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
+def tab_lemmas(file: WordnetFile, tally: Tally, names_only: bool) -> Iterator[str]:
     """Yield the words of each line `synset TAB key TAB lemma` whose key is `lemma` or `xxx:lemma`.
 
     `names_only` is ignored. `tally` counts dropped lines and lemmas.
@@ -148,7 +148,7 @@ def tab_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[
         if line.startswith(("#", "\ufeff#")):
             continue
         if len(fields) < 3:
-            tally["dropped.fields"] += 1
+            tally["dropped", "fields"] += 1
         elif not _KEY.fullmatch(fields[1]):
             tally["other_keys"] += 1
         else:
@@ -164,7 +164,7 @@ def lmf_codes(path: str) -> list[str]:
     return [code.decode("utf-8", "replace") for code in codes]
 
 
-def lmf_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[str]:
+def lmf_lemmas(file: WordnetFile, tally: Tally, names_only: bool) -> Iterator[str]:
     """Yield the words of each lexical entry in the language of `file`; `tally` counts entries and dropped lemmas.
 
     With `names_only`, only entries that are the first member of a synset count, if the lexicon's synsets list members.
@@ -180,7 +180,7 @@ def lmf_lemmas(file: WordnetFile, tally: Counter, names_only: bool) -> Iterator[
                     yield from kept_words(entry["lemma"]["writtenForm"], file.language.code, tally)
 
 
-def _namesakes(lexicon: Mapping[str, Any], tally: Counter) -> set[str] | None:
+def _namesakes(lexicon: Mapping[str, Any], tally: Tally) -> set[str] | None:
     """Return the ids of the entries that are the first member of a synset, and so name it; None if there are none.
 
     A synset's members are ids of entries (as in Open English WordNet) or of senses. `tally` counts synsets without
@@ -215,7 +215,7 @@ class WordnetFormat:
 
     names: re.Pattern[str]
     codes: Callable[[str], list[str]]  # path → codes of the languages in the file
-    lemmas: Callable[[WordnetFile, Counter, bool], Iterable[str]]  # file, tally, names of synsets only → lemmas
+    lemmas: Callable[[WordnetFile, Tally, bool], Iterable[str]]  # file, tally, names of synsets only → lemmas
 
 
 FORMATS = {
@@ -233,7 +233,7 @@ def find(paths: Iterable[str]) -> list[WordnetFile]:
     return list(dict.fromkeys(chain.from_iterable(map(_of_path, map(str, paths)))))
 
 
-def lemmas(file: WordnetFile, tally: Counter, names_only: bool = False) -> list[str]:
+def lemmas(file: WordnetFile, tally: Tally, names_only: bool = False) -> list[str]:
     """Return the distinct lemmas of `file`, in the file's order and with spaces instead of underscores.
 
     `names_only` keeps only the first lemma of each synset, which names the synset; dict files state it, and so do
@@ -331,7 +331,7 @@ def refusal_of_lemma(lemma: str) -> str | None:
     return "lost_letter" if odd and _LOST_LETTER.search(lemma) else None
 
 
-def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
+def kept_words(lemma: str, language: str, tally: Tally) -> list[str]:
     """Return the words in a lemma; if it has none, count the lemma in `tally` by the reason why it is dropped.
 
     `language` is a metadata code.
@@ -339,7 +339,7 @@ def kept_words(lemma: str, language: str, tally: Counter) -> list[str]:
     reason = refusal_of_lemma(lemma)
     kept = [] if reason else words_of_lemma(lemma, language)
     if not kept:
-        tally[f"dropped.{reason or 'empty'}"] += 1
+        tally["dropped", reason or "empty"] += 1
     return kept
 
 

@@ -266,9 +266,9 @@ def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], 
         score = rows["score"]
         candidate = can_be_entry(rows["entry"], longest)
         enough = pc.and_(candidate, pc.greater_equal(score, rules[code].least))
-        tally.add("rows", rows.num_rows, code)
+        tally.add("rows", rows.num_rows, language=code)
         for name, values in (("sum", score), ("candidates", candidate), ("enough", enough)):
-            tally.add(name, pc.sum(values).as_py() or 0, code)
+            tally.add(name, pc.sum(values).as_py() or 0, language=code)
     return tally
 
 

@@ -1,59 +1,80 @@
-"""The result of a task: named counts, some of them per language, the checksums of its files, and facts.
+"""The result of a task: counts by name, item and language, the checksums of its files, and facts.
+
+`result.add("dropped", 3, item="bad_json")` counts dropped rows by reason, `result.add("texts", 7, language="en")` texts
+by language. An item is what distinguishes the counts of a name, such as a reason, a licence or the number of a rule.
 
 Results are what a stage returns, not Spark accumulators: a task that runs twice is counted once.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-UNKNOWN = "unknown_"  # begins names that end in a value from the input, such as `unknown_language.` and a label
-MOST = 1000  # such names that have their own sums
+UNKNOWN = "unknown_"  # begins the names whose items are values from the input, such as `unknown_language`
+MAX_UNKNOWN_ITEMS = 1000  # So many of these items have their own sums.
 
+Item = str | int
+Key = str | tuple[str, Item]  # the name of a count, or its name and item
+Tally = Counter[Key]  # what readers of files count
 Value = TypeVar("Value")
 
 
 class Tallies:
-    """Sums by name and language (None: counted for no language); sums of whole numbers are exact up to 2^53."""
+    """Sums by name, item and language; sums of whole numbers are exact up to 2^53.
+
+    The item or the language is None for what is counted for no item or no language.
+    """
 
     def __init__(self, rows: Iterable[dict] = ()):
-        self._sums: dict[tuple[str, str | None], float] = defaultdict(float)
+        self._sums: dict[tuple[str, Item | None, str | None], float] = defaultdict(float)
         self._unknown = 0
         self.update(rows)
 
     def update(self, rows: Iterable[dict]) -> None:
-        """Add rows, dictionaries of name, language and value."""
+        """Add rows, dictionaries of name, item, language and value."""
         for row in rows:
-            self.add(row["name"], row["value"], row["language"])
+            self.add(row["name"], row["value"], row["language"], item=row["item"])
 
-    def add(self, name: str, value: float = 1, language: str | None = None) -> None:
-        """Add `value` to the sum of `name` and `language`.
+    def add(self, name: str, value: float = 1, language: str | None = None, *, item: Item | None = None) -> None:
+        """Add `value` to the sum of `name`, `item` and `language`.
 
-        Only the first MOST names that begin with UNKNOWN have their own sums. Later ones share a sum, whose name ends
-        at the first dot.
+        Only the first MAX_UNKNOWN_ITEMS items of names that begin with UNKNOWN have their own sums. Later ones are
+        counted for no item.
         """
-        if name.startswith(UNKNOWN) and (name, language) not in self._sums:
-            rest = name[: name.index(".") + 1]
-            self._unknown += name != rest
-            if self._unknown > MOST:
-                name = rest
-        self._sums[name, language] += value
+        if name.startswith(UNKNOWN) and item is not None and (name, item, language) not in self._sums:
+            self._unknown += 1
+            if self._unknown > MAX_UNKNOWN_ITEMS:
+                item = None
+        self._sums[name, item, language] += value
 
-    def count(self, sums: Mapping[str, float], language: str | None = None) -> None:
-        """Add the sums of several names, in their order."""
-        for name in sorted(sums):
-            self.add(name, sums[name], language)
+    def count(self, sums: Mapping[Key, float]) -> None:
+        """Add sums by key, sorted by name and item."""
+        for key in sorted(sums, key=_order):
+            name, item = _name_and_item(key)
+            self.add(name, sums[key], item=item)
 
-    def __getitem__(self, name: str) -> float:
-        """Return the sum of `name` over all languages; a whole number is an int."""
-        return _number(sum(value for (key, _), value in self._sums.items() if key == name))
+    def __getitem__(self, key: Key) -> float:
+        """Return the sum of a name, or of a name and an item, over all languages; a whole number is an int.
 
-    def by_language(self, name: str) -> dict[str, float]:
-        """Return the sum of `name` for each language, sorted by language."""
-        sum_by_code = {code: value for (key, code), value in self._sums.items() if key == name and code}
-        return {code: _number(sum_by_code[code]) for code in sorted(sum_by_code)}
+        The sum of a name has only what is counted for no item.
+        """
+        wanted = _name_and_item(key)
+        return _number(sum(value for (name, item, _), value in self._sums.items() if (name, item) == wanted))
+
+    def by_language(self, name: str, item: Item | None = None) -> dict[str, float]:
+        """Return the sum of `name` and `item` for each language, sorted by language."""
+        sums = {code: value for (*key, code), value in self._sums.items() if code and (*key,) == (name, item)}
+        return {code: _number(sums[code]) for code in sorted(sums)}
+
+    def by_item(self, name: str) -> dict[Any, float]:
+        """Return the sum of `name` over all languages for each item, largest first."""
+        sums: dict[Item, float] = defaultdict(float)
+        for (key, item, _), value in self._sums.items():
+            if key == name and item is not None:
+                sums[item] += value
+        return {item: _number(sums[item]) for item in sorted(sums, key=lambda item: (-sums[item], str(item)))}
 
     def beginning(self, prefix: str) -> dict[str, float]:
         """Return the sums of names that begin with `prefix`, by the rest of the name, largest first.
@@ -61,15 +82,18 @@ class Tallies:
         A sum is over all languages.
         """
         sums: dict[str, float] = defaultdict(float)
-        for (name, _), value in self._sums.items():
+        for (name, _, _), value in self._sums.items():
             if name.startswith(prefix):
                 sums[name.removeprefix(prefix)] += value
         return {name: _number(sums[name]) for name in sorted(sums, key=lambda name: (-sums[name], name))}
 
     def rows(self) -> list[dict]:
-        """Return one row per sum, dictionaries of name, language and value, sorted by name and language."""
-        keys = sorted(self._sums, key=lambda key: (key[0], key[1] or ""))
-        return [{"name": name, "language": code, "value": self._sums[name, code]} for name, code in keys]
+        """Return one row per sum, dictionaries of name, item, language and value, sorted by the first three."""
+        keys = sorted(self._sums, key=lambda key: (*_order(key[:2]), key[2] or ""))
+        return [
+            {"name": name, "item": item, "language": code, "value": self._sums[name, item, code]}
+            for name, item, code in keys
+        ]
 
 
 class TaskResult(Tallies):
@@ -109,6 +133,12 @@ class TaskResult(Tallies):
         return {"counts": self.rows(), "files": dict(sorted(self.files.items())), "facts": self.facts}
 
 
+def written_name(key: str | tuple[str, Item | None]) -> str:
+    """Return the name of a count in files for users, such as `dropped.bad_json`."""
+    name, item = _name_and_item(key)
+    return name if item is None else f"{name}.{item}"
+
+
 def values_under(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
     """Return the values whose names begin with `prefix`, in their order, by the rest of the name."""
     return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
@@ -120,6 +150,16 @@ def merged(results: Iterable[TaskResult]) -> TaskResult:
     for result in results:
         total.merge(result)
     return total
+
+
+def _name_and_item(key: str | tuple[str, Item | None]) -> tuple[str, Item | None]:
+    return (key, None) if isinstance(key, str) else key
+
+
+def _order(key: str | tuple[str, Item | None]) -> tuple[str, str]:
+    """Return the values by which keys are sorted; what is counted for no item comes first."""
+    name, item = _name_and_item(key)
+    return name, "" if item is None else str(item)
 
 
 def _number(value: float) -> float:

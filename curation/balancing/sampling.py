@@ -200,10 +200,9 @@ def sampled(
     """
     _tally_expected(batch, rates, tallies)
     kept = sample_batch(batch, rates, seed, extra)
-    tallies.add("kept", kept.num_rows)
     advance(rows=kept.num_rows)
     for row in kept_by_language(kept).to_pylist():
-        tallies.add("language.kept", row["kept"], row["language"])
+        tallies.add("kept", row["kept"], language=row["language"])
     return kept.append_column(DRAW_FIELD, pa.array(draws(seed, "order", kept["uid"])))
 
 
@@ -230,7 +229,7 @@ def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -
     without_letters = ~hold_any(kept["entries"], lettered)
     for name, doubtful in (("kept_doubtful", low), ("kept_without_letters", without_letters)):
         for count in pc.value_counts(kept["language"].filter(doubtful)).to_pylist():
-            tallies.add(f"language.{name}", count["counts"], count["values"])
+            tallies.add(name, count["counts"], language=count["values"])
 
 
 def _in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -245,8 +244,8 @@ def _in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
 def _tally_expected(batch: pa.RecordBatch, rates: np.ndarray, tallies: Tallies) -> None:
     expected = kept_probabilities(batch, rates)
     tallies.add("images", batch.num_rows)
-    tallies.add("expected", expected.sum())
+    tallies.add("expected_images", expected.sum())
     tallies.add("variance", (expected * np.maximum(1 - expected, 0)).sum())  # Rounding can put a mean of ones above 1.
     for row in texts_by_language(batch, rates).to_pylist():
         for name in ("texts", "matches", "expected"):
-            tallies.add(f"language.{name}", row[name], row["language"])
+            tallies.add(name, row[name], language=row["language"])

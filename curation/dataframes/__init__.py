@@ -152,7 +152,8 @@ def dropped(
     tallies = map_batches(
         buckets, lambda batches: partitions.all_tallies(batches, config.max_texts), partitions.TALLIES
     )
-    return tallies.groupBy("name").sum("count").withColumnRenamed("sum(count)", "count")
+    named = tallies.selectExpr("concat_ws('.', name, item) as name", "count")
+    return named.groupBy("name").sum("count").withColumnRenamed("sum(count)", "count")
 
 
 @typed

@@ -1,7 +1,6 @@
 """The functions that the DataFrame steps run in Spark workers, from batches of a partition to batches."""
 
 import gc
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
@@ -22,14 +21,14 @@ from runtime.buckets import Block, Packer, by_bucket
 from runtime.shipping import Shipped
 from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet
-from runtime.tallies import Tallies, TaskResult
+from runtime.tallies import Tallies, Tally, TaskResult
 from runtime.warming import compile_kernels
 
 Batches = Iterable[pa.RecordBatch]
 PARTITION_BUCKETS = 1 << 10  # number of ranges of keys: enough for many tasks, few enough to fill a partition's blocks
 BLOCKS = pa.schema([pa.field("bucket", pa.int32()), pa.field("block", pa.binary())])
 IMAGES_PER_BATCH = 1 << 14  # images in a batch that Spark gets
-TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("count", pa.int64())])
+TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("item", pa.string()), pa.field("count", pa.int64())])
 COUNTED = pa.schema([*BLOCKS, *TALLIES])  # rows that are each a block or a tally
 ENTRY_ROWS = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
 
@@ -97,7 +96,7 @@ def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
     def blocks() -> Iterator[pa.Buffer]:
         for batch in batches:
             for row in batch.select(TALLIES.names).filter(batch["name"].is_valid()).to_pylist():
-                tallied.add(row["name"], row["count"])
+                tallied.add(row["name"], row["count"], item=row["item"])
             yield from (block.as_buffer() for block in batch["block"].drop_null())
 
     tally_copies(by_bucket(blocks(), PARTITION_BUCKETS, KEYED, key_of), max_texts, tallied)
@@ -136,7 +135,9 @@ def _counted(block: Block) -> pa.RecordBatch:
 
 
 def _rows(tallied: Tallies) -> list[dict]:
-    return [{"name": row["name"], "count": int(row["value"])} for row in tallied.rows() if row["value"]]
+    return [
+        {"name": row["name"], "item": row["item"], "count": int(row["value"])} for row in tallied.rows() if row["value"]
+    ]
 
 
 def _candidates(batches: Batches, plan: MatchPlan, tallies: Tallies) -> Iterator[pa.RecordBatch]:
@@ -145,7 +146,7 @@ def _candidates(batches: Batches, plan: MatchPlan, tallies: Tallies) -> Iterator
 
 
 def _read(batches: Batches, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    counted: Counter[str] = Counter()
+    counted = Tally()
     for batch in batches:
         yield from from_batch(batch, {name: name for name in batch.schema.names}, counted)
     tallies.count(+counted)

@@ -35,7 +35,7 @@ _HEADER = "exclusion.json"
 _SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # set → kind of value
 _SAVED = (*_SETS, "hits")
 _EMPTY = KeySet.of([])
-LISTED_TALLY = "listed."  # The digest of a list follows in the tally of the rows that the list names.
+LISTED = "listed"  # counts the rows that a list names, by the digest of the list
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +158,7 @@ class Exclusion:
         """
         lists = [listed for listed in self.by_list if listed.name]
         return [
-            {"name": listed.name, "values": listed.values, "found": tallies[f"{LISTED_TALLY}{listed.digest}"]}
-            for listed in lists
+            {"name": listed.name, "values": listed.values, "found": tallies[LISTED, listed.digest]} for listed in lists
         ]
 
     @property
@@ -189,13 +188,13 @@ class Exclusion:
     def out_of(self, batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
         """Yield batches (schema CANDIDATES) without excluded rows.
 
-        Excluded rows are tallied as `dropped.REASON`. Their number is subtracted from `pairs`, which counted them.
+        Excluded rows are tallied as `dropped`, by reason. Their number is subtracted from `pairs`, which counted them.
         """
         for batch in batches:
             reasons = self.excluded(batch)
             if reasons.null_count < len(reasons):
                 for reason, rows in Counter(reasons.drop_null().to_pylist()).items():
-                    tallies.add(f"dropped.{reason}", rows)
+                    tallies.add("dropped", rows, item=reason)
                 tallies.add("pairs", reasons.null_count - len(reasons))
                 self.tally_lists(batch.filter(reasons.is_valid()), tallies)
                 batch = batch.filter(reasons.is_null())
@@ -203,10 +202,10 @@ class Exclusion:
                 yield batch
 
     def tally_lists(self, excluded: pa.RecordBatch, tallies: Tallies) -> None:
-        """Tally, for each list, how many of the excluded rows it names, as LISTED_TALLY and the list's digest."""
+        """Tally, for each list, how many of the excluded rows it names, as LISTED, by the list's digest."""
         for digest, listed in {listed.digest: listed for listed in self.by_list}.items():
             others = listed.excluded(excluded).null_count if self.lists else 0
-            tallies.add(f"{LISTED_TALLY}{digest}", excluded.num_rows - others)
+            tallies.add(LISTED, excluded.num_rows - others, item=digest)
 
     def save(self, directory: str | PathLike[str]) -> str:
         """Write the exclusion into a folder, for workers to open; return the folder's path."""

@@ -14,7 +14,7 @@ from runtime.arrow import differs, string_buffers
 from runtime.redaction import hidden
 from runtime.tallies import TaskResult
 
-OVER_LIMIT = "dropped.text_over_limit"
+OVER_LIMIT = "text_over_limit"
 SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; pages do not state it, and matched/ lacks it
 EXAMPLE_CHARACTERS = 200  # An example shows so many characters of a uid or URL.
 
@@ -41,7 +41,7 @@ def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.Reco
     copies = reduced(np.add, rows["copies"].to_numpy()[order].astype(np.int64), of_texts)
     shown = reduced(np.add, rows["shown"].to_numpy()[order].astype(np.int64), images)
     stays = rank < max_texts
-    result.add(OVER_LIMIT, int(copies[~stays].sum()))
+    result.add("dropped", int(copies[~stays].sum()), item=OVER_LIMIT)
 
     kept = pa.array(order[texts[stays]])
     columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in (*OF_IMAGE, *OF_TEXT)}

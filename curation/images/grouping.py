@@ -24,8 +24,8 @@ from curation.image_ids import hashes, uid_hashes, uids
 from curation.images.combining import OF_IMAGE, SEVERAL_URLS, combine, new_images, reduced, smallest_rows, with_numbers
 from curation.inputs.limits import SHARED_UIDS
 from curation.language.text_kinds import is_foreign
-from curation.licences import TALLY, license_column
-from curation.schemas import ALT, CANDIDATE, KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS, SIGNAL, SIGNALS
+from curation.licences import READ_LICENSES, license_column
+from curation.schemas import ALT, CANDIDATE, KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS, SIGNALS
 from runtime.arrow import differs, gather_reduced, gather_rows, parts
 from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of, group_buckets
 from runtime.cogroup import Grouping, Rows
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
 RUN_BYTES = 128 << 20
-DUPLICATE = "dropped.duplicate_text"
+DUPLICATE = "duplicate_text"
 _OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]
 
 
@@ -62,7 +62,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
     `batches` have the schema CANDIDATES.
     """
     images = (group_images(matching.match(run), result, unique=True) for run in _keyed_runs(batches, result))
-    result.add("matched", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
+    result.add("matched_images", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ImageGrouping:
         """Write the images of a task."""
         images = images_of(buckets, self.max_texts, result)
         path = self.folder / f"{task:05d}.parquet"
-        result.add("matched", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
+        result.add("matched_images", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
 
 
 def images_of(buckets: Iterable[Rows], max_texts: int, result: TaskResult) -> Rows:
@@ -164,9 +164,9 @@ def tally_signals(rows: pa.RecordBatch, tallies: Tallies) -> None:
     signals = rows["signals"].to_numpy()
     for name, bit in SIGNALS.items():
         if pairs := int(np.count_nonzero(signals & bit)):
-            tallies.add(f"{SIGNAL}{name}", pairs)
+            tallies.add("signal", pairs, item=name)
     for row in pc.value_counts(license_column(rows["signals"])).to_pylist():
-        tallies.add(f"{TALLY}{row['values']}", row["counts"])
+        tallies.add(READ_LICENSES, row["counts"], item=row["values"])
 
 
 def _combined(batches: Iterable[pa.RecordBatch], max_texts: int, result: TaskResult) -> pa.RecordBatch:
@@ -210,13 +210,12 @@ def group_images(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -
     if shared := int(np.count_nonzero(signals[new_image] & SEVERAL_URLS)):
         tallies.add(SHARED_UIDS, shared)
         rows = with_numbers(rows, "signals", signals & ~SEVERAL_URLS)
-    tallies.add("texts", rows.num_rows)
     tally_duplicates(rows, tallies)
     rows = _with_shown(rows, new_image)
     for row in pc.value_counts(rows["judged"].drop_null()).to_pylist():
         name = row["values"]
         kind = "witness" if name in WITNESSES else "undetermined"
-        tallies.add(f"{kind}.{name}", row["counts"])
+        tallies.add(kind, row["counts"], item=name)
     _tally_languages(rows, has_match, tallies)
     return _images(rows.filter(has_match), (np.cumsum(new_image) - 1)[has_match.to_numpy(zero_copy_only=False)])
 
@@ -230,7 +229,7 @@ def _with_shown(rows: pa.RecordBatch, new_image: np.ndarray) -> pa.RecordBatch:
 
 def tally_duplicates(rows: pa.RecordBatch, tallies: Tallies) -> None:
     """Tally the duplicates: the number of input rows that were combined into `rows`, less the number of `rows`."""
-    tallies.add(DUPLICATE, int(rows["copies"].to_numpy().sum()) - rows.num_rows)
+    tallies.add("dropped", int(rows["copies"].to_numpy().sum()) - rows.num_rows, item=DUPLICATE)
 
 
 def _tally_languages(rows: pa.RecordBatch, has_match: pa.Array, tallies: Tallies) -> None:
@@ -243,10 +242,10 @@ def _tally_languages(rows: pa.RecordBatch, has_match: pa.Array, tallies: Tallies
     groups = pa.table({"language": rows["language"], **columns}).group_by("language", use_threads=False)
     sums = groups.aggregate([("matched", "count"), ("score", "count"), *((name, "sum") for name in columns)])
     for row in sums.to_pylist():
-        tallies.add("language.texts", row["matched_count"], row["language"])
-        tallies.add("language.identified", row["score_count"], row["language"])
+        tallies.add("texts", row["matched_count"], language=row["language"])
+        tallies.add("identified", row["score_count"], language=row["language"])
         for name in columns:
-            tallies.add(f"language.{name}", row[f"{name}_sum"] or 0, row["language"])
+            tallies.add(name, row[f"{name}_sum"] or 0, language=row["language"])
 
 
 def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:

@@ -3,8 +3,8 @@
 Texts are cleaned, their character references resolved (once more if they were escaped twice), and web addresses
 recognised, by the same rules for crawls and tables. Readers add the numbers of one file to a `tally`: `files`,
 `records` (WARC records, or rows of a table), `pages` (only pages with an image), `image_links`, `pairs` (rows that
-became candidates) and `dropped.REASON`. A dropped pair counts once. FIRST_BAD is not a count: it is the number of the
-first bad line.
+became candidates) and, by reason, `dropped`. A dropped pair counts once. FIRST_BAD is not a count: it is the number of
+the first bad line.
 """
 
 import re
@@ -21,7 +21,7 @@ from curation.kernels.texts import find_odd, find_web
 from curation.schemas import CANDIDATES
 from metadata.languages import OTHER, of_stated
 from runtime.arrow import gather, string_buffers
-from runtime.tallies import UNKNOWN
+from runtime.tallies import UNKNOWN, Tally
 
 _REFERENCE = re.compile(r"&(?:#[xX]([0-9A-Fa-f]+);?|#([0-9]+);?|([A-Za-z][A-Za-z0-9]{1,31})(;|(?![A-Za-z0-9=])))")
 COMPLETE = r"&(?:#[xX]([0-9A-Fa-f]+);|#([0-9]+);|([A-Za-z][A-Za-z0-9]{1,31})(;))"  # also in RE2's spelling
@@ -38,7 +38,7 @@ BATCH_ROWS = 8192  # rows of one batch, which take a few MB
 BATCH_BYTES = 32 << 20  # A batch of so many bytes ends even if it has few rows, because a URL may have megabytes.
 
 FIRST_BAD = "first_bad_line"  # key in the tally of a file: the line of its first bad record, from 1
-UNKNOWN_LANGUAGE = f"{UNKNOWN}language."  # A label follows in the tally of its rows; none in the tally of all others.
+UNKNOWN_LANGUAGE = f"{UNKNOWN}language"  # counts rows by label, and the rows of all other labels for no item
 MAX_UNKNOWN_LABELS = 100  # So many labels of a file are counted apart; a column of texts would have millions.
 MAX_LABEL_CHARACTERS = 40  # Longer labels are cut.
 DEFAULT_KIND = "text"  # kind of a text if the table does not state it
@@ -124,10 +124,10 @@ def _is_not_swapped(batch: pa.RecordBatch) -> pa.Array:
 
 
 CHECKS: dict[str, Callable[[pa.RecordBatch], pa.Array]] = {
-    "dropped.empty_url": lambda batch: pc.is_valid(batch["url"]),
-    "dropped.url_in_text": _is_not_swapped,
-    "dropped.not_http": lambda batch: is_web(batch["url"]),
-    "dropped.empty_text": lambda batch: pc.is_valid(batch["text"]),
+    "empty_url": lambda batch: pc.is_valid(batch["url"]),
+    "url_in_text": _is_not_swapped,
+    "not_http": lambda batch: is_web(batch["url"]),
+    "empty_text": lambda batch: pc.is_valid(batch["text"]),
 }
 
 
@@ -138,14 +138,14 @@ def candidates(columns: dict[str, pa.Array]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(columns | nulls, schema=CANDIDATES)
 
 
-def candidates_in_rows(fields: Iterable[str], rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def candidates_in_rows(fields: Iterable[str], rows: Iterable[Row], tally: Tally) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in rows of a table with the columns `fields`; count the other rows in `tally`."""
     names = list(fields)
     for columns in columns_of(rows, tally):
         yield from from_columns(dict(zip(names, columns, strict=True)), tally)
 
 
-def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def from_columns(columns: dict[str, pa.Array], tally: Tally) -> Iterator[pa.RecordBatch]:
     """Yield one batch, unless empty, of the rows with a web address and a text; count other rows by their first fault.
 
     Texts are cleaned like the texts of pages; other columns are used as they are. Labels of unknown languages are also
@@ -159,7 +159,7 @@ def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[
     for reason, is_right in CHECKS.items():
         right = is_right(batch)
         if right.true_count < batch.num_rows:
-            tally[reason] += batch.num_rows - right.true_count
+            tally["dropped", reason] += batch.num_rows - right.true_count
             batch = batch.filter(right)
     tally["pairs"] += batch.num_rows
     if "language" in columns:
@@ -169,7 +169,7 @@ def from_columns(columns: dict[str, pa.Array], tally: Counter[str]) -> Iterator[
 
 
 def columns_of(
-    rows: Iterable[Row], tally: Counter[str], types: Sequence[pa.DataType] | None = None
+    rows: Iterable[Row], tally: Tally, types: Sequence[pa.DataType] | None = None
 ) -> Iterator[list[pa.Array]]:
     """Yield `rows` as lists of columns, of `types` or of strings; rows that UTF-8 cannot hold are left out and counted.
 
@@ -183,7 +183,7 @@ def columns_of(
             UnicodeEncodeError
         ):  # Lone surrogates are legal in JSON, but not in UTF-8; they also stand for bad bytes.
             kept = [row for row in gathered if all(map(_is_unicode, row))]
-            tally["dropped.bad_utf8"] += len(gathered) - len(kept)
+            tally["dropped", "bad_utf8"] += len(gathered) - len(kept)
             columns = [pa.array(map(itemgetter(i), kept), kind) for i, kind in enumerate(kinds)]
         yield columns
 
@@ -195,13 +195,15 @@ def coded(stated: pa.Array) -> pa.StringArray:
     return pa.array(codes, pa.string()).take(labels.indices)
 
 
-def count_unknown(stated: pa.Array, tally: Counter[str]) -> None:
+def count_unknown(stated: pa.Array, tally: Tally) -> None:
     """Add the rows of each unknown label of a language to `tally`; count labels after MAX_UNKNOWN_LABELS as one."""
+    known = {key[1] for key in tally if isinstance(key, tuple) and key[0] == UNKNOWN_LANGUAGE}
     for label, rows in unknown_labels(stated).items():
-        name = f"{UNKNOWN_LANGUAGE}{label}"
-        if name not in tally and sum(counted.startswith(UNKNOWN_LANGUAGE) for counted in tally) >= MAX_UNKNOWN_LABELS:
-            name = UNKNOWN_LANGUAGE
-        tally[name] += rows
+        if label in known or len(known) < MAX_UNKNOWN_LABELS:
+            known.add(label)
+            tally[UNKNOWN_LANGUAGE, label] += rows
+        else:
+            tally[UNKNOWN_LANGUAGE] += rows
 
 
 def unknown_labels(stated: pa.Array) -> Counter[str]:

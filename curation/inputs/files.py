@@ -8,7 +8,6 @@ package can add one through an entry point of FORMATS_GROUP that names its `Form
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -40,11 +39,12 @@ from runtime.storage import listing
 from runtime.storage.listing import ListedFile, Version, each_once
 from runtime.storage.paths import in_threads
 from runtime.storage.remote import A_GLANCE, AHEAD, AS_ASKED, Reading
+from runtime.tallies import Tally
 
 # A ReadFile yields the candidates of an opened file. It is called with the file, its path, the options, an empty
-# Counter, to which it adds the numbers of records that it reads and drops, and the numbers of the pieces to read, or
+# Tally, to which it adds the numbers of records that it reads and drops, and the numbers of the pieces to read, or
 # None for all. Only files of a format that is split are read by pieces.
-ReadFile = Callable[[BinaryIO, str, TableOptions, Counter[str], range | None], Iterator[pa.RecordBatch]]
+ReadFile = Callable[[BinaryIO, str, TableOptions, Tally, range | None], Iterator[pa.RecordBatch]]
 # A LookInto returns the facts that the beginning of a file shows; it raises InputError if needed columns are missing.
 LookInto = Callable[[BinaryIO, str, TableOptions], Glance]
 
@@ -76,7 +76,7 @@ class Format:
     is_split: bool = False  # A task reads some pieces of a big file.
 
     def read(
-        self, file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], pieces: range | None = None
+        self, file: BinaryIO, path: str, options: TableOptions, tally: Tally, pieces: range | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Yield the candidates of an opened file (of all pieces, or of `pieces`); add to `tally` what is read."""
         return self.reader(self._unpacked(file, path), path, options, tally, pieces)
@@ -223,16 +223,14 @@ def dialects(files: list[Input]) -> list[str]:
     ]
 
 
-def read(
-    source: Input, options: TableOptions | None = None, tally: Counter[str] | None = None
-) -> Iterator[pa.RecordBatch]:
+def read(source: Input, options: TableOptions | None = None, tally: Tally | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of one input; add the numbers of records read and dropped to `tally`, if it is given.
 
     InputError if the file has changed since it was found; OSError if the file cannot be read.
     """
     file = listed_file(source)
     format = formats()[source.format]
-    tally = Counter() if tally is None else tally
+    tally = Tally() if tally is None else tally
     options = replace(options or TableOptions(), dialect=source.dialect)
     try:
         with file.open(format.reading) as opened:
@@ -361,7 +359,7 @@ class InputSample:
     files: list[Input]
     columns: dict[str, list[str]]  # field → names of its columns in the files that were looked into
     rows: pa.Table  # CANDIDATES
-    tally: Counter[str]  # the sum for all files that were read to their ends
+    tally: Tally  # the sum for all files that were read to their ends
     pairs: float  # estimated number of pairs in all of the files
 
     @property
@@ -394,19 +392,19 @@ def _group_sample(files: list[Input], options: TableOptions) -> InputSample:
         files=files,
         columns=columns,
         rows=pa.concat_tables(rows),
-        tally=sum(tallied, Counter[str]()),
+        tally=sum(tallied, Tally()),
         pairs=sum(pairs) / max(1, sum(file.size for file in chosen)) * sum(file.size for file in files),
     )
 
 
-def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Counter[str], float]:
+def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Tally, float]:
     """Return an input's Glance, its first pairs as CANDIDATES, its tallies, and the estimated number of its pairs."""
     format = formats()[source.format]
     file = listed_file(source)
     with file.open(format.checking) as opened:
         glance = format.glance(opened, source.path, options)
     batches: list[pa.RecordBatch] = []
-    tally = Counter[str]()
+    tally = Tally()
     used = source.size
     options = replace(options, dialect=source.dialect)
     with file.open(format.reading) as opened:

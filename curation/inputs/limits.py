@@ -3,7 +3,6 @@
 Cut texts and damage are counted. Damage is also counted per input, so that a person can look at the worst inputs.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import ceil
 
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 from curation.config import CurationConfig
 from curation.inputs.candidates import FIRST_BAD
 from runtime.errors import InputError
-from runtime.tallies import Tallies, TaskResult
+from runtime.tallies import Tallies, Tally, TaskResult
 
 CUT_TEXT = "cut_text"
 BAD_FILES = ("bad_file", "corrupt_file", "truncated")  # A file has at most one of these, because reading ends there.
@@ -44,12 +43,12 @@ def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
     return pc.replace_with_mask(texts, is_long, pc.utf8_rtrim_whitespace(begins)), is_long.true_count
 
 
-def count_input(path: str, tally: Counter[str], result: TaskResult) -> None:
+def count_input(path: str, tally: Tally, result: TaskResult) -> None:
     """Add the tally of one input; if much of the input is damaged, note its path and its damage."""
     first_bad = tally.pop(FIRST_BAD, 0)  # It is not added, because lines of several inputs must not be summed.
     result.count(+tally)
-    files = sum(tally[f"dropped.{reason}"] for reason in BAD_FILES)
-    records = sum(tally[f"dropped.{reason}"] for reason in BAD_RECORDS)
+    files = sum(tally["dropped", reason] for reason in BAD_FILES)
+    records = sum(tally["dropped", reason] for reason in BAD_RECORDS)
     if files or records > WORTH_NAMING * tally["records"]:
         result.note(DAMAGED, [path, files + records, first_bad])
 
@@ -64,7 +63,7 @@ def damage(read: TaskResult) -> dict[str, tuple[int, int]]:
 
 def within_limits(read: TaskResult, config: CurationConfig) -> TaskResult:
     """Return the result of reading; InputError if damage or shared uids exceed the limits of `config`."""
-    records = read["records"] + read["dropped.corrupt_gzip"]  # The records of a broken gzip member were not counted.
+    records = read["records"] + read["dropped", "corrupt_gzip"]  # The records of a broken gzip member were not counted.
     _require("files", BAD_FILES, read["files"], read, config.max_bad_files)
     _require("records", BAD_RECORDS, records, read, config.max_bad_records)
     _require_own_uids(read, config.max_shared_uids)
@@ -72,7 +71,7 @@ def within_limits(read: TaskResult, config: CurationConfig) -> TaskResult:
 
 
 def _require(what: str, reasons: tuple[str, ...], total: float, read: TaskResult, limit: float) -> None:
-    of_reason = {reason: value for reason, value in read.beginning("dropped.").items() if reason in reasons and value}
+    of_reason = {reason: value for reason, value in read.by_item("dropped").items() if reason in reasons and value}
     bad = sum(of_reason.values())
     if bad > limit * total:
         why = ", ".join(f"{value:,} {reason}" for reason, value in list(of_reason.items())[:LISTED_IN_ERROR])

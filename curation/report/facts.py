@@ -14,9 +14,9 @@ from curation.balancing.thresholds import Distribution, EntryCounts, SizedThresh
 from curation.config import LICENSE, MAX_TEXT_LENGTH, CurationConfig
 from curation.inputs.candidates import UNKNOWN_LANGUAGE
 from curation.inputs.limits import CUT_TEXT, SHARED_UID, SHARED_UIDS, damage
-from curation.licences import NONE, TALLY, licenses_in
+from curation.licences import NONE, READ_LICENSES, licenses_in
 from curation.report.warnings import warnings
-from curation.schemas import SIGNAL, SIGNALS
+from curation.schemas import SIGNALS
 from metadata.entries import Entries
 from metadata.languages import OTHER
 from runtime.packages import versions
@@ -90,12 +90,12 @@ class Run:
             "lineage": list(self.lineage),
             "versions": versions(),
             "rows": self._rows(),
-            "dropped": self.matched.beginning("dropped."),
+            "dropped": self.matched.by_item("dropped"),
             **({"exclusion_lists": [*self.exclusion_lists]} if self.exclusion_lists else {}),
-            "undetermined": self.matched.beginning("undetermined."),
-            **({"witnesses": asked} if (asked := self.matched.beginning("witness.")) else {}),
+            "undetermined": self.matched.by_item("undetermined"),
+            **({"witnesses": asked} if (asked := self.matched.by_item("witness")) else {}),
             **({"unknown_languages": unknown} if (unknown := self._unknown_languages()) else {}),
-            "signals": {name: self.matched[f"{SIGNAL}{name}"] for name in SIGNALS},
+            "signals": {name: self.matched["signal", name] for name in SIGNALS},
             **self._licenses(),
             "damaged": {path: count for path, (count, _) in islice(damage(self.matched).items(), LISTED_ITEMS)},
             "passed_over": dict(Counter(self.passed_over.values())),
@@ -104,7 +104,10 @@ class Run:
             "retries": self.matched["retries"],
             "downloads": self.downloads,
             "gate": self.gate,
-            "expected": {"kept": self.curated["expected"], "standard_deviation": math.sqrt(self.curated["variance"])},
+            "expected": {
+                "kept": self.curated["expected_images"],
+                "standard_deviation": math.sqrt(self.curated["variance"]),
+            },
             **({} if self._least_size is None else {"least_size": self._least_size}),
             **({"sizes": self.sizes} if self.sizes else {}),
             "tail_share": self.thresholds.tail_share,
@@ -133,7 +136,7 @@ class Run:
 
     def codes(self) -> list[str]:
         """Return the codes of languages with entries or texts, sorted by number of texts, largest first."""
-        texts = self.matched.by_language("language.texts")
+        texts = self.matched.by_language("texts")
         return sorted({*self.entries.languages, *texts}, key=lambda code: (-texts.get(code, 0), code))
 
     def _rows(self) -> dict[str, int | float]:
@@ -143,11 +146,11 @@ class Run:
         }
         matched = {"matched": self.curated["images"]}
         if self.gate:
-            matched = {"matched": self.matched["matched"], "gated": self.curated["images"]}
-        identified = self.matched["language.texts"] - self.matched.by_language("language.texts").get(OTHER.code, 0)
+            matched = {"matched": self.matched["matched_images"], "gated": self.curated["images"]}
+        identified = self.matched["texts"] - self.matched.by_language("texts").get(OTHER.code, 0)
         return read | {
             "identified": identified,
-            "matched_texts": self.matched["language.matched"],
+            "matched_texts": self.matched["matched"],
             **matched,
             "matches": int(self.counts.values.sum()),
             "kept": self.curated["kept"],
@@ -166,7 +169,7 @@ class Run:
 
     def _licenses(self) -> dict[str, dict[str, int]]:
         """Return the pairs read for each licence that pages state, and, if the manifest states it, the rows kept."""
-        licenses = {"licenses": licenses_in(self.matched, TALLY)}
+        licenses = {"licenses": licenses_in(self.matched, READ_LICENSES)}
         return licenses | ({"kept_licenses": licenses_in(self.curated)} if LICENSE in self.config.extra_columns else {})
 
     @cached_property
@@ -180,7 +183,7 @@ class Run:
         return {
             "t": t,
             "tail_share": distribution.tail_share(t),
-            "texts": int(self.matched.by_language("language.texts").get(code, 0)),
+            "texts": int(self.matched.by_language("texts").get(code, 0)),
             "matches": distribution.total,
             "entries_seen": len(distribution.ascending),
         }
@@ -188,8 +191,8 @@ class Run:
     def language_row(self, code: str) -> dict[str, Any]:
         """Return the row of a language in run.json."""
         ids = self.entries.ids(code)
-        matched = {name: self.matched.by_language(f"language.{name}").get(code, 0) for name in _MATCHED_COLUMNS}
-        kept = {name: self.curated.by_language(f"language.{name}").get(code, 0) for name in _KEPT_COLUMNS}
+        matched = {name: self.matched.by_language(name).get(code, 0) for name in _MATCHED_COLUMNS}
+        kept = {name: self.curated.by_language(name).get(code, 0) for name in _KEPT_COLUMNS}
         mean = quotient(matched.pop("score"), matched["identified"])
         row = {"entries": ids.stop - ids.start, **matched, "mean_score": mean, **self._threshold_row(code), **kept}
         return row | {"top": self.top_entries(code)}
@@ -199,9 +202,9 @@ class Run:
 
         Only the LISTED_ITEMS most frequent labels are listed.
         """
-        labels = self.matched.beginning(UNKNOWN_LANGUAGE)
-        named = {label: rows for label, rows in labels.items() if label}
-        return {"rows": sum(labels.values()), "labels": dict(islice(named.items(), LISTED_ITEMS))} if labels else {}
+        labels = self.matched.by_item(UNKNOWN_LANGUAGE)
+        rows = sum(labels.values()) + self.matched[UNKNOWN_LANGUAGE]
+        return {"rows": rows, "labels": dict(islice(labels.items(), LISTED_ITEMS))} if labels else {}
 
     def _notes(self) -> list[str]:
         notes = []

@@ -106,7 +106,7 @@ def starter(about: dict[str, Any]) -> str:
     )
 
 
-def without_texts(records: int, dropped: Mapping[str, int]) -> str:
+def without_texts(records: float, dropped: Mapping[str, float]) -> str:
     """Return why inputs of `records` records give no text of an image; `dropped` has rows by reason.
 
     >>> without_texts(0, {})

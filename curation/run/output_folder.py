@@ -40,7 +40,7 @@ from runtime.storage.scratch import scratch
 from runtime.storage.whole import WORK, require_no_link
 from runtime.tallies import TaskResult, values_under
 
-VERSION = 2
+VERSION = 3
 RUN_FOLDER = Kind("a run", "clip-curate", VERSION, "run.json")
 PAIRS = Kind("matched pairs", "clip-curate", VERSION)
 MATCHED = Kind("matched images", "clip-curate", VERSION)

@@ -6,7 +6,6 @@ returns the text for the console, at most 80 columns wide. Spark is started only
 
 import unicodedata
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +36,7 @@ from metadata.languages import named
 from runtime.arrow import one_batch
 from runtime.errors import InputError
 from runtime.progress import Progress
-from runtime.tallies import Tallies, values_under
+from runtime.tallies import Tallies
 from runtime.terminal import aligned, in_one_line, readable
 from runtime.warming import compile_kernels, usable_cores
 from runtime.wording import counted, percent, short
@@ -196,8 +195,10 @@ def preview(
 def _require_texts(sampled: list[SampledInputs]) -> None:
     """Refuse inputs if no sample has a pair; for such samples, files were read to their ends."""
     if not any(group.sample.rows.num_rows for group in sampled):
-        tally = sum((group.sample.tally for group in sampled), Counter[str]())
-        raise InputError(without_texts(tally["records"], values_under(tally, "dropped.")))
+        read = Tallies()
+        for group in sampled:
+            read.count(group.sample.tally)
+        raise InputError(without_texts(read["records"], read.by_item("dropped")))
 
 
 def _matching(request: Request) -> Matching:
@@ -236,8 +237,9 @@ def _group(group: SampledInputs) -> list[str]:
     about = f"about {short(sample.pairs)} pairs"
     first = f"{sample.format}{dialect}: {counted(len(sample.files), 'file')}, {readable(sample.size)}, {about}"
     columns = ", ".join(f"{field} = {' or '.join(map(in_one_line, names))}" for field, names in sample.columns.items())
-    dropped = sorted(values_under(sample.tally, "dropped.").items(), key=lambda item: -item[1])
-    reasons = [f"{rows:,} {name}" for name, rows in dropped[:REASONS]]
+    read = Tallies()
+    read.count(sample.tally)
+    reasons = [f"{rows:,} {reason}" for reason, rows in read.by_item("dropped").items()][:REASONS]
     notes = [f"columns: {columns}" * bool(columns), f"dropped of these: {', '.join(reasons)}" * bool(reasons)]
     more = [line for note in notes for line in _wrapped(note)]
     rows = group.rows.slice(0, ROWS).select(["url", "text"]).to_pylist()

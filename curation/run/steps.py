@@ -96,7 +96,7 @@ class Steps:
 
     def matched_images(self, matched: TaskResult) -> MatchedImages:
         """Return the files of matched images; `matched` is the result of `match_inputs`. Refuse damaged folders."""
-        return self._complete(self.output.files("matched"), int(matched["matched"]))
+        return self._complete(self.output.files("matched"), int(matched["matched_images"]))
 
     def gate(self, images: MatchedImages, gate: GateHook) -> tuple[MatchedImages, dict[str, Any]]:
         """Write the matched images that pass the gate into gated/; return these images, and the facts of the gate."""
@@ -285,7 +285,7 @@ class Steps:
             title = f"try {len(thresholds)} thresholds from {candidates[0]:,} to {candidates[-1]:,}"
             with self.progress.stage(title):
                 sizes = tasks.tally_expected_sizes(self.engine, images.files, self.engine.ship(path))
-            return [sizes[f"size.{column}"] for column in range(len(thresholds))]
+            return [sizes["size", column] for column in range(len(thresholds))]
 
         limiting = counts.values if config.one_threshold else counts.values[languages.get(ENGLISH, slice(0))]
         return threshold_for_size(sizes_at, target_size, unlimited_threshold(limiting))
@@ -294,7 +294,7 @@ class Steps:
         """Return what other English thresholds would keep, with some to choose if this run removed hardly anything."""
         request = self.request
         sizes = Sizes.of(images.files, images.number, counted.counts, request.entries.languages, request.config)
-        return {} if sizes is None else sizes.facts(counted.curated["expected"] > (1 - FEW) * images.number)
+        return {} if sizes is None else sizes.facts(counted.curated["expected_images"] > (1 - FEW) * images.number)
 
     @staticmethod
     def _complete(files: list[OwnFile], number: int) -> MatchedImages:

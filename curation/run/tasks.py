@@ -3,7 +3,6 @@
 The engine starts the tasks, collects their tallies, and moves packed rows between tasks (`runtime.engine`).
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -48,7 +47,7 @@ from runtime.progress import advance, advancing
 from runtime.shipping import Shipped
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import add_file, batches, read_table, write_rows
-from runtime.tallies import Tallies, TaskResult
+from runtime.tallies import Tallies, Tally, TaskResult
 from runtime.warming import compile_kernels
 
 ROW_GROUP_ROWS = 100_000  # of a curated file; our choice, some 30 MB
@@ -171,7 +170,7 @@ def count_texts(
 def tally_expected_sizes(engine: Engine, files: list[OwnFile], rates: Shipped) -> TaskResult:
     """Step 4, run several times: tally the number of images that each candidate threshold is expected to keep.
 
-    `rates` is a saved array, [entry id, candidate]; the tally of candidate i is `size.i`.
+    `rates` is a saved array, [entry id, candidate]; the sizes are tallied by the number of the candidate.
     """
     return engine.run(files, partial(_expected_sizes, rates=rates), MIN_TASKS_PER_CORE)
 
@@ -201,7 +200,7 @@ def _read(source: Input, columns: TableOptions, plan: MatchPlan, result: TaskRes
 
     Fill in `pool_language` if `pool` is a witness and no shares are given.
     """
-    tally = Counter[str]()
+    tally = Tally()
     batches_read = read(source, columns, tally)
     if RECORD not in plan.config.extra_columns:
         batches_read = (_without(batch, "record") for batch in batches_read)
@@ -233,8 +232,10 @@ def _expected_sizes(file: OwnFile, rates: Shipped) -> TaskResult:
     total: np.ndarray | float = 0.0
     for batch in advancing(_sampled(file)):
         total = total + kept_probabilities(batch, rates.array()).sum(axis=0)
-    sums = enumerate(np.atleast_1d(total))
-    return TaskResult({"name": f"size.{column}", "language": None, "value": value} for column, value in sums)
+    result = TaskResult()
+    for column, size in enumerate(np.atleast_1d(total)):
+        result.add("size", size, item=column)
+    return result
 
 
 def _sampled(file: OwnFile, extra: Sequence[ExtraColumn] = ()) -> Iterator[pa.RecordBatch]:

@@ -265,7 +265,7 @@ class EntryChoice:
             file = self.file.replace("{language}", code)
             with part_writer(self.folder / file, CHOSEN, _GROUP_ROWS) as writer:
                 writer.write(reduce(held).select(CHOSEN.names).cast(CHOSEN))
-            result.add(self.name, writer.rows, code)
+            result.add(self.name, writer.rows, language=code)
             result.files[file] = writer.checksum
 
 

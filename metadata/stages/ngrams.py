@@ -105,7 +105,7 @@ class NgramPlan:
             texts = _texts(articles.articles(dump.file, read), titles)
             for counts in count_batches(texts, language(dump.language)):
                 yield _ngrams(dump.language, counts)
-        result.count(read.beginning(""), dump.language)
+        result.update(row | {"language": dump.language} for row in read.rows())
         result.note(dump.language, *read.noted(articles.DUMPS_FACT))
         result.files[f"{dump.language}/{path.name}"] = titles.checksum
 
@@ -128,9 +128,9 @@ def ngram_entries(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan
     pairs = choosing.percentiles(engine, plan.files("mutual"), plan.config.pmi_percentile, plan.work)
     bigrams = write_bigrams(engine, pairs, unigrams.by_language("unigrams"), plan)
     for code in files:
-        read.add("words", figures.by_language("sum").get(code, 0), code)
-        read.add("distinct_words", figures.by_language("rows").get(code, 0), code)
-        read.add("distinct_pairs", pairs[code].number if code in pairs else 0, code)
+        read.add("words", figures.by_language("sum").get(code, 0), language=code)
+        read.add("distinct_words", figures.by_language("rows").get(code, 0), language=code)
+        read.add("distinct_pairs", pairs[code].number if code in pairs else 0, language=code)
     return {code: _result_of(code, read, unigrams + bigrams) for code in files}
 
 

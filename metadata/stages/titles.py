@@ -5,7 +5,6 @@ in the dump are kept. But if these articles have less than half of the language'
 other titles are also kept.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +25,7 @@ from runtime.engine import Engine, spread
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, part_writer
 from runtime.storage.paths import make_folder
-from runtime.tallies import Tallies, TaskResult
+from runtime.tallies import Tallies, Tally, TaskResult
 
 _GROUP_ROWS = 1 << 18  # rows of a row group of titles
 
@@ -37,7 +36,7 @@ TITLES = pa.schema([*RATED, ("article", pa.bool_())])
 MIN_ARTICLE_SHARE = 0.5  # If the articles of a dump have a smaller share of the language's views, it is an excerpt.
 
 _VALUES = {"views": "sum", "article": "max"}
-_ARTICLES = "articles."  # prefix of the tallies that count only titles of articles
+_ARTICLES = "articles"  # the item of the tallies that count only titles of articles
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class TitlePlan:
 
     def read_views(self, _: int, path: str, tallies: Tallies) -> Rows:
         """Yield the titles in a page-view file with their views as rows of VIEWED."""
-        tally: Counter = Counter()
+        tally = Tally()
         for batch in views(path, tally, self.namespaces):
             codes = batch["wikipedia"].dictionary_encode()
             coded = pa.array([of_wikipedia(wiki).code for wiki in codes.dictionary.to_pylist()], pa.string())
@@ -86,14 +85,14 @@ class TitlePlan:
     def figures(self, files: list[OwnFile]) -> TaskResult:
         """Return the tallies that `words.figures` makes of all titles, and of only the titles of articles.
 
-        The names of the latter begin with _ARTICLES.
+        The latter have the item _ARTICLES.
         """
         rules = {code: words.titles(language(code), self.config) for code in self.languages}
         tally = TaskResult()
         for batch in all_rows(files):
-            for begin, rows in (("", batch), (_ARTICLES, batch.filter(batch["article"]))):
+            for item, rows in ((None, batch), (_ARTICLES, batch.filter(batch["article"]))):
                 for row in words.figures([rows], rules, self.config.longest_entry).rows():
-                    tally.add(f"{begin}{row['name']}", row["value"], row["language"])
+                    tally.add(row["name"], row["value"], item=item, language=row["language"])
         return tally
 
 
@@ -110,7 +109,7 @@ def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> TaskResu
     read = cogroup(engine, sides, choosing.by_string(VIEWED, "title", plan.size, plan.write_views))
     figures = engine.run(spread(plan.viewed, engine), plan.figures)
     views = figures.by_language("sum")
-    of_articles = figures.by_language(f"{_ARTICLES}sum")
+    of_articles = figures.by_language("sum", _ARTICLES)
     strict = [code for code in plan.articles if of_articles.get(code, 0) >= MIN_ARTICLE_SHARE * views.get(code, 0)]
     taken = {code: _taken(figures, code, code in strict, plan) for code in figures.by_language("rows")}
     chosen = EntryChoice("titles", taken, plan.config.longest_entry, plan.folder, "{language}.parquet")
@@ -119,9 +118,9 @@ def title_entries(engine: Engine, files: list[str], plan: TitlePlan) -> TaskResu
 
 
 def _taken(figures: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
-    prefix = _ARTICLES if strict else ""
-    candidates = int(figures.by_language(f"{prefix}candidates").get(code, 0))
-    enough = int(figures.by_language(f"{prefix}enough").get(code, 0))
+    item = _ARTICLES if strict else None
+    candidates = int(figures.by_language("candidates", item).get(code, 0))
+    enough = int(figures.by_language("enough", item).get(code, 0))
     return words.titles(language(code), plan.config).taken(candidates, enough)
 
 
@@ -132,13 +131,13 @@ def _judged(figures: Tallies, strict: list[str], plan: TitlePlan) -> TaskResult:
     """
     tally = TaskResult()
     rows = figures.by_language("rows")
-    articles = figures.by_language(f"{_ARTICLES}rows")
+    articles = figures.by_language("rows", _ARTICLES)
     for code in plan.articles:
         if code in strict:
-            tally.add("dropped.no_article", rows.get(code, 0) - articles.get(code, 0))
+            tally.add("dropped", rows.get(code, 0) - articles.get(code, 0), item="no_article")
         else:
             tally.add("excerpts")
-            tally.add("excerpt", 1, code)
+            tally.add("excerpt", language=code)
     return tally
 
 

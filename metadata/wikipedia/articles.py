@@ -21,7 +21,7 @@ from metadata.wikipedia.pageviews import Namespaces
 from runtime.arrow import gather
 from runtime.redaction import with_secrets
 from runtime.storage.parquet import BoundedParquet
-from runtime.tallies import TaskResult
+from runtime.tallies import Tally, TaskResult
 
 # The names of the namespaces of files and categories that work in every Wikipedia, beside the local names.
 FILES_AND_CATEGORIES = ("File", "Image", "Media", "Category")
@@ -92,7 +92,7 @@ def articles(file: WikipediaFile, result: TaskResult) -> Iterator[pa.RecordBatch
     Count pages by the reason to skip them, and note a fact of the file under DUMPS_FACT. A file or span that is cut or
     damaged yields the articles before the damage.
     """
-    tally: Counter = Counter()
+    tally = Tally()
     faults = ["conflicts.language"] if file.conflict else []
     for rows in gather(_articles(file, tally, faults), lambda row: len(row[1]), BATCH_CHARACTERS, BATCH_ROWS):
         titles, texts = zip(*rows, strict=True)
@@ -141,7 +141,7 @@ def namespaces(file: WikipediaFile) -> list[str]:
     return [name for number, name in file.namespaces if number != 0]
 
 
-def _articles(file: WikipediaFile, tally: Counter, faults: list[str]) -> Iterator[tuple[str, str]]:
+def _articles(file: WikipediaFile, tally: Tally, faults: list[str]) -> Iterator[tuple[str, str]]:
     names = Namespaces({file.wikipedia: namespaces(file)})
     hidden = (*FILES_AND_CATEGORIES, *(name for number, name in file.namespaces if number in _HIDDEN_NAMESPACES))
     try:
@@ -183,7 +183,7 @@ def _is_article(page: DumpPage, file: WikipediaFile, names: Namespaces) -> bool:
     return not (colon and names.hold(file.wikipedia, prefix))
 
 
-def _parquet_pages(file: WikipediaFile, tally: Counter) -> Iterator[DumpPage]:
+def _parquet_pages(file: WikipediaFile, tally: Tally) -> Iterator[DumpPage]:
     columns = [*PAGE_COLUMNS, *([file.column] if file.column else [])]
     try:
         with fsspec.open(with_secrets(file.path), "rb") as opened:
@@ -203,7 +203,7 @@ def _strings(column: pa.Array) -> list[str | None]:
     return [None if value is None else value.decode(errors="replace") for value in values]
 
 
-_READERS: dict[str, Callable[[WikipediaFile, Counter], Iterator[DumpPage]]] = {
+_READERS: dict[str, Callable[[WikipediaFile, Tally], Iterator[DumpPage]]] = {
     "xml": lambda file, tally: xml_pages(unpacked(file.path, file.span), tally, file.span is None or file.span.last),
     "cirrus": lambda file, tally: cirrus_pages(unpacked(file.path), tally),
     "parquet": _parquet_pages,

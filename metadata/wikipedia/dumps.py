@@ -11,7 +11,7 @@ import logging
 import lzma
 import re
 import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -25,6 +25,7 @@ from fsspec import AbstractFileSystem
 
 from runtime.messages import quoted
 from runtime.redaction import with_secrets
+from runtime.tallies import Tally
 
 log = logging.getLogger("metadata.wikipedia")
 
@@ -246,11 +247,11 @@ class DumpPage:
     redirect: bool = False
 
 
-def drop(tally: Counter, reason: str, pages: int = 1) -> None:
+def drop(tally: Tally, reason: str, pages: int = 1) -> None:
     """Count a number of pages in `tally` as dropped for `reason`."""
     if pages:
         tally["pages"] += pages
-        tally[f"dropped.{reason}"] += pages
+        tally["dropped", reason] += pages
 
 
 class CutError(Exception):
@@ -286,7 +287,7 @@ def pieces(path: str, span: Span | None = None) -> Iterator[bytes]:
             raise CutError("truncated") from None
 
 
-def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Iterator[DumpPage]:
+def xml_pages(chunks: Iterable[bytes], tally: Tally, last: bool = True) -> Iterator[DumpPage]:
     """Yield the pages of a MediaWiki dump, or of a span of a dump; count invalid pages in `tally`.
 
     With `last`, the chunks must reach the end of the dump: CutError if they end inside of a page.
@@ -298,7 +299,7 @@ def xml_pages(chunks: Iterable[bytes], tally: Counter, last: bool = True) -> Ite
             drop(tally, "bad_xml")
 
 
-def cirrus_pages(chunks: Iterable[bytes], tally: Counter) -> Iterator[DumpPage]:
+def cirrus_pages(chunks: Iterable[bytes], tally: Tally) -> Iterator[DumpPage]:
     """Yield the pages of a Cirrus search dump; skip the index line before each page, and count bad JSON in `tally`."""
     for line in _lines(chunks):
         source = _json(line)
@@ -380,7 +381,7 @@ def _declared(head: bytes) -> str:
         return "utf-8"  # Pages with invalid UTF-8 are dropped and counted.
 
 
-def _cut(chunks: Iterable[bytes], tally: Counter, last: bool) -> Iterator[bytes]:
+def _cut(chunks: Iterable[bytes], tally: Tally, last: bool) -> Iterator[bytes]:
     """Yield the bytes of each <page>…</page>; drop and count pages that never end or have more than PAGE_BYTES."""
     buffer = b""
     too_long = False

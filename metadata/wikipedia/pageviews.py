@@ -6,7 +6,7 @@ The number of fields tells which format a line has. Dropped lines are counted by
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
@@ -23,6 +23,7 @@ from runtime.errors import InputError
 from runtime.messages import listed
 from runtime.packages import table_rows
 from runtime.storage.listing import files_at
+from runtime.tallies import Tally
 
 _ESCAPE = "%[0-9A-Fa-f]{2}"
 # MediaWiki allows these in no title. An escape that is left after decoding shows that the title was escaped twice.
@@ -71,16 +72,14 @@ def find(paths: Iterable[str]) -> list[str]:
     return files
 
 
-def views(
-    path: str, tally: Counter, namespaces: Mapping[str, Collection[str]] | None = None
-) -> Iterator[pa.RecordBatch]:
+def views(path: str, tally: Tally, namespaces: Mapping[str, Collection[str]] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the titles of articles in a page-view file, in batches with the schema VIEWS.
 
     `tally` counts lines, titles and dropped lines. `namespaces` has further names of namespaces by Wikipedia code, such
     as those in a dump's siteinfo.
     """
     names = Namespaces(namespaces)
-    counts: Counter = Counter()
+    counts = Tally()
     for block in _blocks(path, counts):
         batch = _read_block(block, names, counts)
         if batch.num_rows:
@@ -100,7 +99,7 @@ def _has_pageviews(path: str) -> bool:
     """Return whether the first HEAD_BYTES bytes of a file have a line of page views, or the file is empty."""
     head = b""
     try:
-        for piece in _pieces(path, Counter()):
+        for piece in _pieces(path, Tally()):
             head += piece
             if len(head) >= HEAD_BYTES:
                 break
@@ -116,7 +115,7 @@ def _is_pageview(line: bytes) -> bool:
     return len(fields) in _VIEWS_FIELD and fields[_VIEWS_FIELD[len(fields)]].isdigit()
 
 
-def _blocks(path: str, counts: Counter) -> Iterator[bytes]:
+def _blocks(path: str, counts: Tally) -> Iterator[bytes]:
     """Yield the content of a file in blocks of whole lines; of a damaged file, the content before the damage."""
     rest = b""
     for some in gather(_pieces(path, counts), len, BLOCK_BYTES):
@@ -127,8 +126,8 @@ def _blocks(path: str, counts: Counter) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _pieces(path: str, counts: Counter) -> Iterator[bytes]:
-    """Yield the decompressed content of a file in pieces; if it breaks off, count `dropped.rest_of_file`.
+def _pieces(path: str, counts: Tally) -> Iterator[bytes]:
+    """Yield the decompressed content of a file in pieces; if it breaks off, count the rest as dropped.
 
     InputError if not even the first piece can be read, or if the disk or server fails.
     """
@@ -140,10 +139,10 @@ def _pieces(path: str, counts: Counter) -> Iterator[bytes]:
     except (CutError, OSError, ValueError, ImportError) as error:
         if not begun or getattr(error, "errno", None):  # a disk or server that fails sets errno, damaged data do not
             raise InputError(f"{path} cannot be read ({error}); expected a page-view file") from error
-        counts["dropped.rest_of_file"] += 1
+        counts["dropped", "rest_of_file"] += 1
 
 
-def _read_block(block: bytes, names: Namespaces, counts: Counter) -> pa.RecordBatch:
+def _read_block(block: bytes, names: Namespaces, counts: Tally) -> pa.RecordBatch:
     rows = _with_wikipedia(_fields(block, counts), counts)
     rows = _kept(rows, pc.match_substring_regex(rows["views"], _COUNT), "views", counts)
     rows = rows.set_column(2, "views", rows["views"].cast(pa.string()).cast(pa.int64()))
@@ -164,7 +163,7 @@ def _read_block(block: bytes, names: Namespaces, counts: Counter) -> pa.RecordBa
     return rows.cast(VIEWS)
 
 
-def _fields(block: bytes, counts: Counter) -> pa.RecordBatch:
+def _fields(block: bytes, counts: Tally) -> pa.RecordBatch:
     """Return project, title, views (binary) and number of fields of each line with 4 or 6 fields.
 
     Other lines are dropped and counted.
@@ -180,18 +179,18 @@ def _fields(block: bytes, counts: Counter) -> pa.RecordBatch:
     well_formed = pa.concat_batches(forms)
     counts["lines"] += len(lines)
     if well_formed.num_rows < len(lines):
-        counts["dropped.fields"] += len(lines) - well_formed.num_rows
+        counts["dropped", "fields"] += len(lines) - well_formed.num_rows
     return well_formed
 
 
-def _kept(rows: pa.RecordBatch, keep: pa.Array, reason: str, counts: Counter) -> pa.RecordBatch:
+def _kept(rows: pa.RecordBatch, keep: pa.Array, reason: str, counts: Tally) -> pa.RecordBatch:
     kept = rows.filter(keep)
     if kept.num_rows < rows.num_rows:
-        counts[f"dropped.{reason}"] += rows.num_rows - kept.num_rows
+        counts["dropped", reason] += rows.num_rows - kept.num_rows
     return kept
 
 
-def _with_wikipedia(rows: pa.RecordBatch, counts: Counter) -> pa.RecordBatch:
+def _with_wikipedia(rows: pa.RecordBatch, counts: Tally) -> pa.RecordBatch:
     """Return Wikipedia code, title and views (VIEWS) of the rows whose project is a Wikipedia.
 
     Rows of other projects, and rows with more or fewer fields than the project's lines have, are dropped and counted.

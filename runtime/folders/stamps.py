@@ -46,7 +46,7 @@ class Input:
         return digest_of(vars(self))
 
 
-VERSION = 3  # of stamps; 2 had all members of the inputs
+VERSION = 4  # of stamps; 3 had the items of counts in their names
 TASK_BYTES = 64 << 20  # compressed bytes of input for one task
 TASKS_PER_CORE = 3
 STAMP_NAME = re.compile(r"_.*\.json")

@@ -189,7 +189,7 @@ def test_what_goes_is_tallied_and_no_longer_counted_as_pairs():
     batches, counted = [batch([{"url": URL}, {"url": "https://a.example"}]), batch([{"url": URL}])], TaskResult()
     left = list(exclusion.out_of(batches, counted))
     assert [rows["url"].to_pylist() for rows in left] == [["https://a.example"]]
-    assert (counted["pairs"], counted["dropped.excluded_uid"]) == (-2, 2)
+    assert (counted["pairs"], counted["dropped", "excluded_uid"]) == (-2, 2)
 
 
 def test_the_rows_that_each_list_names_are_counted_even_if_another_list_names_them_too(tmp_path):

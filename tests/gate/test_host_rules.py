@@ -253,7 +253,7 @@ def test_records_are_read_by_status_and_address(tmp_path):
         ("a.example", AI_TXT, 0),
     ]
     assert [row["date"] - rows[0]["date"] for row in rows] == [0, 1, 2, 2]
-    counted = {name: number for name, number in tally.items() if name.startswith(("status", "other", "bad"))}
+    counted = {name: number for name, number in tally.items() if isinstance(name, str) and name != "records"}
     assert counted == {"status_3xx": 1, "status_4xx": 1, "status_5xx": 1, "other_path": 1, "bad_host": 1}
 
 
@@ -263,7 +263,7 @@ def test_a_damaged_archive_is_read_around_the_damage(tmp_path):
     (tmp_path / "a.warc.gz").write_bytes(data[:-20] + gzip.compress(b"WARC/1.0\r\n"))
     ((path, version),), tally = HostFiles.find([tmp_path]).files, Counter()
     assert [row["host"] for batch in read(path, version, tally) for row in batch.to_pylist()] == ["a.example"]
-    assert tally["dropped.corrupt_gzip"] + tally["dropped.truncated"] >= 1
+    assert tally["dropped", "corrupt_gzip"] + tally["dropped", "truncated"] >= 1
 
 
 def test_agents_come_by_name_and_from_files(tmp_path):

@@ -105,7 +105,7 @@ def test_a_folder_of_an_earlier_version_is_refused_so_that_it_never_holds_both_k
     write_json(output / DESCRIPTOR, earlier.content({"pdq": False}, {}, {}))
     (output / "0.parquet").touch()
     with pytest.raises(
-        InputError, match=r"hashes of pictures made otherwise \(version 1, not 2\); give another folder"
+        InputError, match=r"hashes of pictures made otherwise \(version 2, not 3\); give another folder"
     ):
         hash_images(lambda: pytest.fail("Spark is asked for"), [tmp_path / "a.jpg"], output)
 

@@ -22,7 +22,7 @@ def combined(rows: pa.RecordBatch, max_texts: int = 64) -> list[dict]:
 
 
 def sums(tallies: TaskResult) -> dict:
-    return {(row["name"], row["language"]): row["value"] for row in tallies.rows() if row["value"]}
+    return {(row["name"], row["item"], row["language"]): row["value"] for row in tallies.rows() if row["value"]}
 
 
 @pytest.mark.parametrize("max_texts", [1, 3, 64])
@@ -31,7 +31,7 @@ def test_combine_equals_its_naive_twin(size, max_texts):
     rows = random_pairs(Random(size), size, has_records=size != 60)
     tallies = TaskResult()
     found = combine(rows, max_texts, tallies)
-    assert (found.to_pylist(), tallies[OVER_LIMIT]) == naive_combine(rows.to_pylist(), max_texts)
+    assert (found.to_pylist(), tallies["dropped", OVER_LIMIT]) == naive_combine(rows.to_pylist(), max_texts)
     found.validate(full=True)
 
 
@@ -46,7 +46,7 @@ def test_combining_parts_and_then_what_is_left_of_them_is_combining_the_whole(se
     random.shuffle(parts)
     some = [combine(pa.concat_batches(parts[:3]), max_texts, of_parts), *parts[3:]]
     assert combine(pa.concat_batches(some), max_texts, of_parts).equals(whole)
-    assert of_parts[OVER_LIMIT] == of_whole[OVER_LIMIT]
+    assert of_parts["dropped", OVER_LIMIT] == of_whole["dropped", OVER_LIMIT]
     group_images(whole, of_whole)
     group_images(combine(pa.concat_batches(some), max_texts, TaskResult()), of_parts)
     assert sums(of_parts) == sums(of_whole)
@@ -63,7 +63,7 @@ def test_combining_again_changes_nothing_and_counts_nothing():
     once = combine(random_pairs(Random(1), 500), 3, TaskResult())
     tallies = TaskResult()
     assert combine(once, 3, tallies).equals(once)
-    assert tallies[OVER_LIMIT] == 0
+    assert tallies["dropped", OVER_LIMIT] == 0
 
 
 def test_a_slice_is_combined_as_its_own_rows():
@@ -177,7 +177,7 @@ def test_of_many_texts_those_with_the_smallest_hash_stay_and_all_copies_of_other
     tallies = TaskResult()
     kept = combine(pairs(*rows, *rows), 3, tallies).to_pylist()
     assert [row["text"] for row in kept] == ["x" * 9, "x" * 8, "x" * 7]
-    assert tallies[OVER_LIMIT] == 12
+    assert tallies["dropped", OVER_LIMIT] == 12
 
 
 def test_texts_with_one_hash_are_kept_apart_and_come_in_the_order_of_their_bytes():
@@ -212,7 +212,7 @@ def test_a_logo_with_very_many_alts_keeps_no_more_than_the_limit():
     tallies = TaskResult()
     kept = combine(pa.RecordBatch.from_pydict(columns, PAIRS), 64, tallies)
     assert kept["hash"].to_pylist() == sorted(hashes.to_pylist())[:64]
-    assert tallies[OVER_LIMIT] == 100_000 - 64
+    assert tallies["dropped", OVER_LIMIT] == 100_000 - 64
 
 
 def test_strings_of_a_megabyte_are_combined_like_any_other():
@@ -249,14 +249,14 @@ def test_texts_without_a_match_and_images_without_such_a_text_are_left_out_but_c
     assert [(i["uid"], i["page_url"], [c["entries"] for c in i["candidates"]]) for i in images] == [
         ("b", "http://p", [[3, 5]])
     ]
-    assert (tallies["images"], tallies["texts"], tallies["language.matched"]) == (2, 3, 1)
+    assert (tallies["images"], tallies["texts"], tallies["matched"]) == (2, 3, 1)
 
 
 def test_duplicates_are_counted_where_images_are_grouped():
     rows = pairs({"uid": "a", "text": "x"}, {"uid": "a", "text": "x"}, {"uid": "b", "text": "x", "copies": 4})
     tallies = TaskResult()
     group_images(combine(rows, 64, tallies), tallies)
-    assert tallies[DUPLICATE] == 1 + 3
+    assert tallies["dropped", DUPLICATE] == 1 + 3
 
 
 def test_no_rows_give_no_images():

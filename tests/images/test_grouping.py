@@ -60,13 +60,18 @@ def naive_images(rows: pa.RecordBatch, max_texts: int = 64) -> tuple[list[dict],
     combined, over = naive_combine(matching().match(keyed(rows)).to_pylist(), max_texts)
     images, tallies = naive_group(combined)
     said = Counter(name for row in rows.to_pylist() for name, bit in SIGNALS.items() if (row["signals"] or 0) & bit)
-    counted = {(f"signal.{name}", None): number for name, number in said.items()}
-    return images, {**tallies, **counted, (OVER_LIMIT, None): over, ("matched", None): len(images)}
+    counted = {("signal", name, None): number for name, number in said.items()}
+    return images, {
+        **tallies,
+        **counted,
+        ("dropped", OVER_LIMIT, None): over,
+        ("matched_images", None, None): len(images),
+    }
 
 
 def sums(tallies: TaskResult, without: str = "rows") -> dict:
     rows = (row for row in tallies.rows() if row["name"] != without and row["value"])
-    return {(row["name"], row["language"]): row["value"] for row in rows}
+    return {(row["name"], row["item"], row["language"]): row["value"] for row in rows}
 
 
 def test_an_image_is_known_by_the_md5_of_its_url_or_the_input_s_own_uid():
@@ -111,7 +116,7 @@ def test_images_are_those_of_the_definition_however_candidates_are_packed_and_de
     stated = Counter(
         {1 << 14: "cc-by", 3 << 14: "several"}.get(signals, "none") for signals in rows["signals"].to_pylist()
     )
-    expected_tallies |= {(f"license.{name}", None): pairs for name, pairs in stated.items()}
+    expected_tallies |= {("license", name, None): pairs for name, pairs in stated.items()}
     for order in (blocks, blocks[::-1], Random(buckets).sample(blocks, len(blocks))):
         found, more = written(tmp_path, order, number, max_texts, partitions)
         assert more.files == {path.name: checksum_of(path) for path in tmp_path.iterdir()}
@@ -240,7 +245,7 @@ def test_rows_that_state_each_image_once_give_the_same_images_without_being_grou
     assert unique.schema.equals(MATCHED)
     assert sorted(unique.to_pylist(), key=lambda row: row["uid"]) == sorted(images, key=lambda row: row["uid"])
     assert sums(tallies) == sums(of_blocks + of_images)
-    assert (tallies["matched"], tallies[DUPLICATE]) == (len(images), 0)
+    assert (tallies["matched_images"], tallies["dropped", DUPLICATE]) == (len(images), 0)
 
 
 def test_pairs_are_counted_by_signal_before_texts_come_together(tmp_path):
@@ -248,13 +253,13 @@ def test_pairs_are_counted_by_signal_before_texts_come_together(tmp_path):
     rows = candidates({**row, "signals": 3}, {**row, "signals": 2}, {**row, "signals": 0}, row)
     write_unique([rows], matching(), tmp_path / "unique.parquet", unique := TaskResult())
     for tallies in (packed(rows)[1], unique):
-        assert tallies.beginning("signal.") == {"noimageai": 2, "noai": 1}
+        assert tallies.by_item("signal") == {"noimageai": 2, "noai": 1}
 
 
 def test_unique_rows_without_any_match_give_a_file_without_images(tmp_path):
     for rows in (NOTHING, candidates({"url": "http://x", "text": "zzz"})):
         write_unique([rows], matching(), tmp_path / "unique.parquet", tallies := TaskResult())
-        assert (pq.read_table(tmp_path / "unique.parquet").num_rows, tallies["matched"]) == (0, 0)
+        assert (pq.read_table(tmp_path / "unique.parquet").num_rows, tallies["matched_images"]) == (0, 0)
 
 
 @given(KEYS, POWERS)
@@ -276,7 +281,7 @@ def test_what_is_read_again_and_again_is_counted_as_copies_and_changes_no_image(
     images, tallies = written(tmp_path, blocks)
     twice, of_twice = written(tmp_path, blocks + blocks)
     assert twice == [row | {"shown": 2 * row["shown"]} for row in images]
-    assert of_twice[DUPLICATE] == tallies[DUPLICATE] + 100
+    assert of_twice["dropped", DUPLICATE] == tallies["dropped", DUPLICATE] + 100
 
 
 def test_columns_of_candidates_may_come_in_any_order():

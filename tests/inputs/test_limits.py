@@ -41,8 +41,9 @@ def read(path, length: int = MAX_TEXT_LENGTH) -> tuple[list, TaskResult]:
 
 
 def damaged(*facts, **sums) -> TaskResult:
-    counts = ({"name": name.replace("__", "."), "language": None, "value": sums[name]} for name in sums)
-    return TaskResult(counts, facts={limits.DAMAGED: facts})
+    result = TaskResult(facts={limits.DAMAGED: facts})
+    result.count({("dropped", name.removeprefix("dropped__")) if "__" in name else name: sums[name] for name in sums})
+    return result
 
 
 # Texts
@@ -66,7 +67,7 @@ def test_paths_of_damaged_inputs_are_never_cut(tmp_path, length):
     for path in paths:
         path.write_text('{"url": "http://a/b", "text": "a dog"}\n{\n')
         told += read(path, length)[1]
-    assert [told[name] for name in ("files", "records", "pairs", "dropped.bad_json")] == [2, 4, 2, 2]
+    assert [told[name] for name in ("files", "records", "pairs", ("dropped", "bad_json"))] == [2, 4, 2, 2]
     assert limits.damage(told) == {str(path): (1, 2) for path in paths}
     assert told["cut_text"] == (2 if length < len("a dog") else 0)
 

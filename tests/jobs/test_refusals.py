@@ -154,7 +154,7 @@ def test_more_damage_than_is_allowed_in_images_matched_before(refused, words, pa
     output = tmp_path / "out"
     monkeypatch.setattr(curate, "engine_for", lambda args, name: Local(1))
     read = TaskResult(facts={DAMAGED: [["/data/ü.wat.gz", 1, 0]]})
-    read.count({"files": 4, "dropped.truncated": 1})
+    read.count({"files": 4, ("dropped", "truncated"): 1})
     monkeypatch.setattr(Output, "matched_result", lambda self: read)
     arguments = ("--input", pairs, "--entries", f"en={words}", "--output", output, "--set", "max_bad_files=0.2")
     assert "1 of 4 files are damaged (1 truncated), most in /data/ü.wat.gz (1)" in refused(*arguments)

@@ -75,12 +75,12 @@ def write(number: int, stream: RowStream, sizes: list[int], folder: Path) -> Tas
             lines.append(f"{row['row']} {row['text']} {row['flag']}")
             rows += 1
     (folder / str(number)).write_text("\n".join(lines), "utf-8")
-    return TaskResult([{"name": "rows", "language": None, "value": rows}])
+    return TaskResult([{"name": "rows", "item": None, "language": None, "value": rows}])
 
 
 def count(rows: pa.RecordBatch) -> TaskResult:
     found = {name: rows.num_rows - rows[name].null_count for name in ("text", "flag")}
-    return TaskResult({"name": name, "language": None, "value": value} for name, value in found.items())
+    return TaskResult({"name": name, "item": None, "language": None, "value": value} for name, value in found.items())
 
 
 @pytest.mark.slow

@@ -140,4 +140,4 @@ def test_texts_with_the_language_of_a_witness_are_counted_and_keep_the_score_of_
     assert found["judged"].to_pylist() == ["page", None, None, None, "page"]
     tallies = TaskResult()
     group_images(found, tallies, unique=True)
-    assert tallies["witness.page"] == 2
+    assert tallies["witness", "page"] == 2

@@ -42,27 +42,26 @@ def _preference(row: dict) -> tuple:
 
 
 def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict], dict]:
-    """Return the images of combined rows that have a text with a match, and the tallies by (name, language)."""
+    """Return the images of combined rows that have a text with a match, and the tallies by (name, item, language)."""
     images = {}
     for number, row in enumerate(combined):
         images.setdefault(number if unique else row["uid"], []).append(row)
     tallies = Counter()
-    tallies["images", None] = len(images)
-    tallies["shared_uids", None] = sum(rows[0]["signals"] >= 2**30 for rows in images.values())
+    tallies["images", None, None] = len(images)
+    tallies["shared_uids", None, None] = sum(rows[0]["signals"] >= 2**30 for rows in images.values())
     for row in combined:
-        tallies["texts", None] += 1
-        tallies["dropped.duplicate_text", None] += row["copies"] - 1
-        tallies["language.texts", row["language"]] += 1
-        tallies["language.matched", row["language"]] += bool(row["entries"])
-        tallies["language.identified", row["language"]] += row["lid_score"] is not None
-        tallies["language.score", row["language"]] += row["lid_score"] or 0
-        tallies["language.doubtful", row["language"]] += row["lid_score"] is not None and row["lid_score"] < 0.5
+        tallies["dropped", "duplicate_text", None] += row["copies"] - 1
+        tallies["texts", None, row["language"]] += 1
+        tallies["matched", None, row["language"]] += bool(row["entries"])
+        tallies["identified", None, row["language"]] += row["lid_score"] is not None
+        tallies["score", None, row["language"]] += row["lid_score"] or 0
+        tallies["doubtful", None, row["language"]] += row["lid_score"] is not None and row["lid_score"] < 0.5
         written = scripts_of(row["language"])
-        tallies["language.other_script", row["language"]] += naive_is_foreign(row["text"], written)
+        tallies["other_script", None, row["language"]] += naive_is_foreign(row["text"], written)
         if row["judged"] in ("han", "pool", "page"):
-            tallies[f"witness.{row['judged']}", None] += 1
+            tallies["witness", row["judged"], None] += 1
         elif row["judged"]:
-            tallies[f"undetermined.{row['judged']}", None] += 1
+            tallies["undetermined", row["judged"], None] += 1
     shown = [sum(row["shown"] for row in rows) for rows in images.values()]
     matched = [
         [row | {"shown": number} for row in rows if row["entries"]]

@@ -17,18 +17,18 @@ def naive_resolve(page, base, link):
         page = joined if naive_is_http(joined) else page
     link = naive_trim(link)
     if link == "":
-        return "dropped.empty_url"
+        return "empty_url"
     scheme = re.match("([a-z][a-z0-9+.-]*):", link, re.I)
     if scheme and scheme[1].lower() not in ("http", "https"):
-        return "dropped.not_http"
+        return "not_http"
     try:
         if naive_is_http(link):
             urlsplit(link)
             return link
         url = urljoin(page, link)
     except ValueError:
-        return "dropped.bad_url"
-    return url if naive_is_http(url) else "dropped.not_http"
+        return "bad_url"
+    return url if naive_is_http(url) else "not_http"
 
 
 def naive_trim(link):
@@ -93,7 +93,7 @@ def naive_wat(packed):
                 url = naive_resolve(page, html.get("Head", {}).get("Base"), link.get("url", ""))
                 for kind in ("alt", "title", "data-image-title"):
                     text = naive_clean(link.get(kind, ""))
-                    if text and not url.startswith("dropped."):
+                    if text and naive_is_http(url):
                         pairs.append((url, text, kind, page))
     return pairs
 
@@ -101,8 +101,8 @@ def naive_wat(packed):
 def naive_pair(url, text):
     """Return the (url, text) that a row of a table gives, or the reason why it gives none."""
     if url is None or url == "":
-        return "dropped.empty_url"
+        return "empty_url"
     text = naive_clean(text or "")
     if not naive_is_http(url):
-        return "dropped.url_in_text" if naive_is_http(text) else "dropped.not_http"
-    return (url, text) if text else "dropped.empty_text"
+        return "url_in_text" if naive_is_http(text) else "not_http"
+    return (url, text) if text else "empty_text"

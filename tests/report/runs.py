@@ -22,10 +22,12 @@ COUNTS = [900, 40, 12_000, 7, 3, 500, 2, 60, 0]
 
 
 def tallies(of_language=None, **sums) -> TaskResult:
-    rows = [{"name": name.replace("__", "."), "language": None, "value": value} for name, value in sums.items()]
+    result = TaskResult()
+    result.count(sums)
     for code, named in (of_language or {}).items():
-        rows += [{"name": f"language.{name}", "language": code, "value": value} for name, value in named.items()]
-    return TaskResult(rows)
+        for name, value in named.items():
+            result.add(name, value, language=code)
+    return result
 
 
 def finished(
@@ -37,13 +39,13 @@ def finished(
     of_language = {"en": {"texts": 20_000, "identified": 20_000, "matched": 12_500, "score": 18_000.0}}
     of_language["en"] |= {"doubtful": 5_000, "other_script": 40}
     of_language["he"] = {"texts": 1_000, "identified": 0, "matched": 501}
-    reasons = {f"dropped__{reason}": number for reason, number in dropped}
-    matched = tallies(of_language, files=2, pages=70, pairs=30_000, images=20_500, texts=21_000, **reasons)
+    matched = tallies(of_language, files=2, pages=70, pairs=30_000, images=20_500)
+    matched.count({("dropped", reason): number for reason, number in dropped})
     kept = {
         "en": {"kept": 300, "expected": 310.5, "kept_doubtful": 30, "kept_without_letters": 4},
         "he": {"kept": 12, "expected": 11.0},
     }
-    curated = tallies(kept, images=13_000, kept=312, expected=321.5, variance=289)
+    curated = tallies(kept, images=13_000, expected_images=321.5, variance=289)
     kept_counts = EntryCounts(counts.values // 3, entries.digest)
     made_from = {"inputs": list(inputs), "metadata": "d1"}
     run = Run(CurationConfig(), made_from, entries, counts, thresholds, matched, curated, kept_counts)
@@ -56,10 +58,10 @@ def hostile(texts: Sequence[str] = EVERY) -> tuple[Run, np.ndarray, list[dict]]:
     counts = [900 - number for number in range(len(entries))]
     run, rates = finished({"en": entries}, counts, inputs=[{"path": f"/d/{text}", "size": 5} for text in texts])
     for number, text in enumerate(texts):
-        for name in ("dropped.", "undetermined.", UNKNOWN_LANGUAGE):
-            run.matched.add(f"{name}{text}", 100_000 + number)
+        for name in ("dropped", "undetermined", UNKNOWN_LANGUAGE):
+            run.matched.add(name, 100_000 + number, item=text)
         run.matched.note(DAMAGED, [text, 100_000 + number, 0])
-    run.matched.add("matched", 20_000)
+    run.matched.add("matched_images", 20_000)
     run.made_from.update(model={"name": texts[0], "digest": texts[1]}, rules=texts[2])
     counted = {"failed": 9, "alone": 8, "removed": 9, "removed_texts": {"en": 5}}
     gate = {

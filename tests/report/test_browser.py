@@ -83,7 +83,7 @@ def all_languages():
     """Return a run with texts and entries in every language."""
     run, rates = finished({language.code: ["x", "y"] for language in LANGUAGES}, range(2 * len(LANGUAGES)))
     for i, language in enumerate(LANGUAGES):
-        run.matched.add("language.texts", 10**9 - i, language.code)
+        run.matched.add("texts", 10**9 - i, language=language.code)
     return run, rates
 
 
@@ -150,7 +150,7 @@ def test_a_click_on_a_heading_sorts_by_its_numbers_and_another_the_other_way(bro
 def test_rows_without_a_number_stay_below_either_way(browser, tmp_path):
     run, rates = finished()  # the input gave the language of Hebrew texts, so that they have no score
     for name, value in (("texts", 10), ("identified", 10), ("score", 9.5)):
-        run.matched.add(f"language.{name}", value, "ja")
+        run.matched.add(name, value, language="ja")
     show(browser, tmp_path, run, rates)
     assert codes(browser) == ["en", "he", "ja"]
     heading(browser, "mean score").click()

@@ -28,7 +28,7 @@ def test_after_a_download_summary_and_page_say_which_images_exist():
     downloaded = {"text": "status = 'success'", "failed": 7_000, "alone": 6_500, "removed": 7_000}
     tables = [{"name": "images é", "found": 18_000}]
     gate = {"tables": tables, "conditions": [downloaded | {"removed_texts": {"en": 5_000}}], "texts": []}
-    run.matched.add("matched", 20_000)
+    run.matched.add("matched_images", 20_000)
     run = replace(run, downloads={"folders": ["images é"], "images": by_status}, gate=gate)
     rows = run.run_json["rows"]
     assert (rows["matched"], rows["gated"], rows["kept"]) == (20_000, 13_000, 312)
@@ -55,7 +55,7 @@ def test_the_figures_of_a_column_end_below_each_other():
 
 def test_undetermined_texts_are_counted_by_reason():
     run, _ = finished()
-    run.matched.add("undetermined.script", 1_734)
+    run.matched.add("undetermined", 1_734, item="script")
     lines = [line.split() for line in summary(run.run_json).splitlines()]
     assert lines[lines.index(["undetermined"]) + 1] == ["script", "1,734"]
 
@@ -64,8 +64,8 @@ def test_the_summary_of_many_languages_and_reasons_stays_short():
     lists = {language.code: ["x"] for language in LANGUAGES}
     run, _ = finished(lists, range(len(LANGUAGES)), dropped=[(reason, 5) for reason in DROPPED])
     for language in LANGUAGES:
-        run.matched.add("language.texts", 3, language.code)
-    run.matched.add("dropped.bad_json", 1)
+        run.matched.add("texts", 3, language=language.code)
+    run.matched.add("dropped", item="bad_json")
     lines = summary(run.run_json).splitlines()
     warned = [line for line in lines if line.startswith("warning: ")]
     assert len(warned) == len(run.run_json["warnings"])

@@ -12,7 +12,12 @@ import pytest
 
 from curation.config import CurationConfig
 from curation.exclusion import REASONS as EXCLUDED
+from curation.images.combining import OVER_LIMIT
+from curation.images.grouping import DUPLICATE
 from curation.inputs import limits
+from curation.inputs.candidates import CHECKS
+from curation.inputs.crawl import warc, wat
+from curation.inputs.crawl.page_candidates import BAD_URL
 from curation.language.label_decisions import REASONS as JUDGED
 from curation.plugins.report_sections.alignment import Classes, alignment, section
 from curation.report.charts import DROPPED, UNDETERMINED
@@ -136,15 +141,17 @@ def test_many_inputs_are_named_by_number():
 
 def test_every_reason_to_drop_has_an_explanation():
     sources = [path.read_text("utf-8") for path in Path(str(files("curation"))).rglob("*.py")]
-    reasons = {reason for source in sources for reason in re.findall(r'"dropped\.(\w+)"', source)}
+    keys = [key for source in sources for key in re.findall(r'\["dropped", (.+?)\]', source)]
+    reasons = {reason for key in keys for reason in re.findall(r'"(\w+)"', key)}
+    reasons |= {*re.findall(r'return "(\w+)"', Path(warc.__file__).read_text("utf-8"))}
     assert len(reasons) > 10
-    assert reasons | set(EXCLUDED) == set(DROPPED)
+    assert reasons | {*CHECKS, *wat.REASONS, BAD_URL, OVER_LIMIT, DUPLICATE, *EXCLUDED} == set(DROPPED)
 
 
 def test_every_reason_for_which_a_text_is_undetermined_has_a_meaning_and_is_shown():
     assert set(UNDETERMINED) == set(JUDGED)
     run, rates = finished()
-    run.matched.add("undetermined.script", 1_734)
+    run.matched.add("undetermined", 1_734, item="script")
     text = page(run, rates).text
     assert UNDETERMINED["script"] in text
     assert "1,734" in text
@@ -157,7 +164,7 @@ def test_every_reason_that_counts_as_damage_has_an_explanation():
 
 def test_cut_texts_repeated_requests_and_damaged_inputs_are_named():
     run, rates = finished()
-    run.matched.count({"cut_text": 1_003, "retries": 7, "dropped.truncated": 1})
+    run.matched.count({"cut_text": 1_003, "retries": 7, ("dropped", "truncated"): 1})
     run.matched.note(limits.DAMAGED, ["/data/ü.wat.gz", 12, 0])
     facts = run.run_json
     assert (facts["cut_text"], facts["retries"], facts["damaged"]) == (1_003, 7, {"/data/ü.wat.gz": 12})

@@ -15,9 +15,8 @@ from tests.support.hostile_strings import ONE
 def with_counts(**doubtful):
     run, rates = finished()
     for code, more in doubtful.items():
-        run.curated.add(
-            "language.kept_doubtful", more - run.curated.by_language("language.kept_doubtful").get(code, 0), code
-        )
+        before = run.curated.by_language("kept_doubtful").get(code, 0)
+        run.curated.add("kept_doubtful", more - before, language=code)
     return run, rates
 
 

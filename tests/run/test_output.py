@@ -90,7 +90,9 @@ def test_a_run_that_was_killed_while_it_claimed_a_folder_leaves_it_to_anybody(tm
 @pytest.mark.parametrize("unique", [False, True])
 def test_a_run_that_found_no_pairs_leaves_its_folder_to_another(folder, unique):
     output = claimed(folder / "out", A)
-    output.ledger([A], unique).stamps.write([A], TaskResult([{"name": "files", "language": None, "value": 1}]))
+    output.ledger([A], unique).stamps.write(
+        [A], TaskResult([{"name": "files", "item": None, "language": None, "value": 1}])
+    )
     assert claimed(folder / "out", B, rules="meta").ledger([B], unique).missing == [B]
     with_inputs_done(folder / "out", B, unique=unique)
     with pytest.raises(InputError, match=r"holds a run made otherwise \(rules unicode, not other\)"):

@@ -99,7 +99,7 @@ def _count(dump: tuple[str, WikipediaFile], plan: NgramPlan) -> TaskResult:
     path = folder / "titles-00000.parquet"
     with part_writer(path, TITLES, 8) as writer:
         writer.write(pa.record_batch([found["title"].combine_chunks()], schema=TITLES))
-    tallies.count(read.beginning(""), code)
+    tallies.update(row | {"language": code} for row in read.rows())
     tallies.note(code, *read.noted(articles.DUMPS_FACT))
     tallies.files[f"{code}/{path.name}"] = writer.checksum
     _choose(folder / "unigrams.parquet", Counter(words), code, tallies)

@@ -103,4 +103,4 @@ class WritePlaced:
         """Write the rows of a file in the order in which they come."""
         rows = [row for batch in stream.rest_of(number) for row in batch.to_pylist()]
         (self.folder / f"{number:05d}").write_text(str([(row["row"], row["sum"]) for row in rows]), "utf-8")
-        return TaskResult([{"name": "placed", "language": None, "value": len(rows)}])
+        return TaskResult([{"name": "placed", "item": None, "language": None, "value": len(rows)}])

@@ -68,4 +68,4 @@ def of_warc(packed):
 
 
 def dropped(tally):
-    return {name.removeprefix("dropped."): count for name, count in tally.items() if name.startswith("dropped.")}
+    return {key[1]: count for key, count in tally.items() if key[0] == "dropped"}

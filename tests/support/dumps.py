@@ -5,7 +5,7 @@ from pathlib import Path
 
 from metadata.wikipedia import articles
 from metadata.wikipedia.dump_files import find
-from runtime.tallies import TaskResult
+from runtime.tallies import TaskResult, written_name
 
 SITEINFO = (
     "<siteinfo><sitename>Wikipedia</sitename><dbname>{code}wiki</dbname><namespaces>"
@@ -37,7 +37,8 @@ def read(files):
     result = TaskResult()
     rows = [row for file in files for batch in articles.articles(file, result) for row in batch.to_pylist()]
     return [(row["wikipedia"], row["title"], row["text"]) for row in rows], articles.summed(
-        result.beginning(""), result.noted(articles.DUMPS_FACT)
+        {written_name((row["name"], row["item"])): row["value"] for row in result.rows()},
+        result.noted(articles.DUMPS_FACT),
     )
 
 

@@ -97,14 +97,13 @@ def _of_matched(images: list[dict]) -> TaskResult:
     tallies.add("images", len(images))
     for text in (text for row in images for text in row["candidates"]):
         for name in ("texts", "matched", "identified"):
-            tallies.add(f"language.{name}", 1, text["language"])
+            tallies.add(name, language=text["language"])
     return tallies
 
 
 def _of_curated(images: list[dict], curated: pa.RecordBatch) -> TaskResult:
     tallies = TaskResult()
     tallies.add("images", len(images))
-    tallies.add("kept", curated.num_rows)
     for code in curated["language"].to_pylist():
-        tallies.add("language.kept", 1, code)
+        tallies.add("kept", language=code)
     return tallies

@@ -15,7 +15,7 @@ DESCRIPTION = {
     "exclusion": None,
     "row_groups": (0, 3),
 }  # a tuple: what was read is compared with what JSON gives
-TALLIES = TaskResult([{"name": "images", "language": None, "value": 7}])
+TALLIES = TaskResult([{"name": "images", "item": None, "language": None, "value": 7}])
 
 
 def description(*inputs: Input) -> dict:

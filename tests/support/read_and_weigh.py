@@ -13,7 +13,7 @@ from curation.config import MAX_TEXT_LENGTH
 from curation.images.grouping import keyed, runs
 from curation.inputs import files, limits
 from runtime.errors import InputError
-from runtime.tallies import TaskResult
+from runtime.tallies import TaskResult, written_name
 
 
 def main(paths: list[str]) -> None:
@@ -36,7 +36,7 @@ def read(path: str) -> tuple[dict, str | None]:
         limits.count_input("it", tally, result)
     except InputError as error:
         return {}, str(error)
-    return {row["name"]: row["value"] for row in result.rows()}, None
+    return {written_name((row["name"], row["item"])): row["value"] for row in result.rows()}, None
 
 
 def _status(field: str) -> int:

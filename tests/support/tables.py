@@ -26,8 +26,8 @@ def result(read, file, path="x.parquet", options=None, *pieces):
         batch.validate(full=True)
     pairs = [{k: v for k, v in row.items() if v is not None} for batch in batches for row in batch.to_pylist()]
     tally = dict(+tally)
-    drops = sum(count for name, count in tally.items() if name.startswith("dropped."))
-    is_whole = not {"dropped.truncated", "dropped.corrupt_file"} & set(tally)
+    drops = sum(count for key, count in tally.items() if key[0] == "dropped")
+    is_whole = not {("dropped", "truncated"), ("dropped", "corrupt_file")} & set(tally)
     assert tally.get("pairs", 0) == len(pairs)
     assert not is_whole or tally.get("records", 0) == len(pairs) + drops
     return pairs, tally
@@ -38,7 +38,7 @@ def texts(found):
 
 
 def dropped(found):
-    return {name.removeprefix("dropped."): count for name, count in found[1].items() if name.startswith("dropped.")}
+    return {key[1]: count for key, count in found[1].items() if key[0] == "dropped"}
 
 
 def of_parquet(table, options=None, groups=None, path="x.parquet", **writing):

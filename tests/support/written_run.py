@@ -68,19 +68,17 @@ def write_parts(folder: Path, batch: pa.RecordBatch, schema: pa.Schema, files: i
 
 def matched_counts(images) -> TaskResult:
     tally = TaskResult()
-    for name, value in (("images", len(images)), ("texts", sum(map(len, images)))):
-        tally.add(name, value)
+    tally.add("images", len(images))
     for _, language, _ in (text for texts in images for text in texts):
         for name, value in (("texts", 1), ("identified", 1), ("matched", 1), ("score", 0.9)):
-            tally.add(f"language.{name}", value, language)
+            tally.add(name, value, language=language)
     return tally
 
 
 def curated_counts(batch: pa.RecordBatch, kept: pa.RecordBatch, rates) -> TaskResult:
     tally = TaskResult()
     tally.add("images", batch.num_rows)
-    tally.add("kept", kept.num_rows)
     for rows, name in ((texts_by_language(batch, rates), "expected"), (kept_by_language(kept), "kept")):
         for row in rows.to_pylist():
-            tally.add(f"language.{name}", row[name], row["language"])
+            tally.add(name, row[name], language=row["language"])
     return tally

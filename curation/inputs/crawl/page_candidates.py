@@ -6,7 +6,6 @@ give no pair are counted.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -27,10 +26,11 @@ from curation.schemas import (
     TDM_RESERVATION,
 )
 from runtime.arrow import gather_rows
+from runtime.tallies import Tally
 
-EMPTY_URL = "dropped.empty_url"
-BAD_URL = "dropped.bad_url"
-NOT_HTTP = "dropped.not_http"
+EMPTY_URL = "empty_url"
+BAD_URL = "bad_url"
+NOT_HTTP = "not_http"
 
 LONGEST_BASE = 4096  # characters of a page's URL or base, which each of its pairs repeats; servers refuse 8,190
 
@@ -90,7 +90,7 @@ class Links:
         >>> Links("https://a.org/b/c").resolve("../d.jpg")
         ('https://a.org/d.jpg', None)
         >>> Links("https://a.org/b/c").resolve("data:image/gif;base64,R0lG")
-        (None, 'dropped.not_http')
+        (None, 'not_http')
         """
         link = _trim(link)
         if not link:
@@ -261,12 +261,12 @@ class Page(NamedTuple):
     offset: int = 0
 
 
-def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
+def pairs_of_page(page: Page, tally: Tally) -> Iterator[Row]:
     """Yield the pairs on a page as rows with the columns of PAGE_PAIRS; count dropped pairs."""
     try:
         resolve = Links(page.url, page.base).resolve
     except ValueError:
-        tally["dropped.bad_page_url"] += 1
+        tally["dropped", "bad_page_url"] += 1
         return
     tally["pages"] += 1
     tally["image_links"] += len(page.images)
@@ -278,24 +278,24 @@ def pairs_of_page(page: Page, tally: Counter[str]) -> Iterator[Row]:
         link = image.link
         url, reason = resolve(link) if type(link) is str else (None, EMPTY_URL if link is None else BAD_URL)
         if reason is not None:
-            tally[reason] += len(texts)
+            tally["dropped", reason] += len(texts)
             continue
         signals = page.signals | image.signals | (places_of_link(image.target, host) if image.target else 0)
         for kind, text in texts:
             yield url, text, kind, page.url, signals, image.width, image.height, image.language, page.offset
 
 
-def _texts(attributes: dict[str, Any], tally: Counter[str]) -> list[tuple[str, str]]:
+def _texts(attributes: dict[str, Any], tally: Tally) -> list[tuple[str, str]]:
     """Return (kind, text) of each usable text of an image; count other texts, and an image that states none."""
     stated = [(kind, attributes[kind]) for kind in PAGE_KINDS if kind in attributes]
     if not stated:
-        tally["dropped.no_text"] += 1
+        tally["dropped", "no_text"] += 1
     texts = []
     for kind, text in stated:
         if type(text) is str and (text := clean(text)):
             texts.append((kind, text))
         else:
-            tally["dropped.empty_text" if text in (None, "") else "dropped.bad_text"] += 1
+            tally["dropped", "empty_text" if text in (None, "") else "bad_text"] += 1
     return texts
 
 
@@ -317,15 +317,13 @@ def page_pairs(*columns: pa.Array, offsets: pa.Array | None = None) -> pa.Record
     return pa.RecordBatch.from_arrays([*columns, *nulls, *last], schema=PAGE_PAIRS)
 
 
-def from_rows(rows: Iterable[Row], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def from_rows(rows: Iterable[Row], tally: Tally) -> Iterator[pa.RecordBatch]:
     """Yield batches of rows with the schema PAGE_PAIRS; rows that UTF-8 cannot hold are left out and counted."""
     for columns in columns_of(rows, tally, PAGE_PAIRS.types):
         yield page_pairs(*columns)
 
 
-def candidates_of_file(
-    pairs: Iterable[pa.RecordBatch], tally: Counter[str], path: str = ""
-) -> Iterator[pa.RecordBatch]:
+def candidates_of_file(pairs: Iterable[pa.RecordBatch], tally: Tally, path: str = "") -> Iterator[pa.RecordBatch]:
     """Yield the pairs of a file, given with the schema PAGE_PAIRS, as CANDIDATES, and count them.
 
     A file without records counts as bad.
@@ -335,7 +333,7 @@ def candidates_of_file(
         tally["pairs"] += batch.num_rows
         records = pa.StructArray.from_arrays([pa.repeat(file, batch.num_rows), batch["offset"]], fields=list(RECORD))
         yield candidates({name: batch[name] for name in _NAMES} | {"record": records})
-    if not tally["records"] and not tally["dropped.truncated"] and not tally["dropped.corrupt_gzip"]:
+    if not tally["records"] and not tally["dropped", "truncated"] and not tally["dropped", "corrupt_gzip"]:
         tally.clear()
-        tally["dropped.bad_file"] += 1
+        tally["dropped", "bad_file"] += 1
     tally["files"] += 1

@@ -5,7 +5,6 @@ read by a kernel (`kernels.warc_heads`), others by fastwarc.
 """
 
 import io
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import chain, groupby
 from typing import BinaryIO, NamedTuple, TypeAlias, cast
@@ -34,6 +33,7 @@ from curation.licences import links_in
 from metadata.languages import of_tag
 from runtime.arrow import gather
 from runtime.kernels.masks import SLACK, find_bytes
+from runtime.tallies import Tally
 
 CHUNK_BYTES = 1 << 18  # bytes read at once
 PIECE_BYTES = 1 << 16  # compressed bytes inflated at once; they may become a thousand times as many
@@ -51,7 +51,7 @@ GROUP_BYTES = 2 << 20  # bytes of the records that are read at once; more leave 
 
 
 def read(
-    file: BinaryIO, path: str, _options: TableOptions, tally: Counter[str], _pieces: range | None = None
+    file: BinaryIO, path: str, _options: TableOptions, tally: Tally, _pieces: range | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WARC file, and count in `tally`; unreadable records are skipped and counted."""
     pages = _pages(responses(gzip_members(file, tally), tally), tally)
@@ -59,12 +59,12 @@ def read(
     yield from candidates_of_file(from_rows(chain.from_iterable(rows), tally), tally, path)
 
 
-def _pages(responses: "Iterator[Response]", tally: Counter[str]) -> Iterator[Page]:
+def _pages(responses: "Iterator[Response]", tally: Tally) -> Iterator[Page]:
     """Yield the pages with images among responses; count unreadable ones."""
     for record, block, offset in responses:
         page = _page(record, block)
         if isinstance(page, str):
-            tally[page] += 1
+            tally["dropped", page] += 1
         elif page and page.images:
             yield page._replace(offset=offset)
 
@@ -72,22 +72,22 @@ def _pages(responses: "Iterator[Response]", tally: Counter[str]) -> Iterator[Pag
 def _page(record: WarcRecord, block: bytes) -> Page | str | None:
     """Return the page in the block of a response, the reason why it is dropped, or None if it is not HTML."""
     if not block.startswith(b"HTTP/"):
-        return "dropped.bad_http" if record.is_http else None
+        return "bad_http" if record.is_http else None
     stated, body = html_pages.headers(block)
     fields = dict(reversed(stated))  # The first value of a repeated field is used.
     if not html_pages.is_html(fields):
         return None
     url = record.headers.get("WARC-Target-URI")
     if not url:
-        return "dropped.bad_record"
+        return "bad_record"
     try:
         html = html_pages.unpacked_body(body, fields)
         if len(html) > html_pages.MAX_PAGE_BYTES:
-            return "dropped.too_large"
+            return "too_large"
         links = links_in(value for name, value in stated if name == "link")
         parsed = html_pages.parse(html, fields, links)
     except ValueError:
-        return "dropped.bad_encoding"
+        return "bad_encoding"
     signals = page_signals([*stated, *_stated_in(parsed.metas)])
     images = [_image(element, parsed.language) for element in parsed.images]
     return Page(url.strip("<>"), parsed.base, images, signals | parsed.licences)
@@ -116,7 +116,7 @@ def _image(element: html_pages.Element, page_language: str) -> Image:
     )
 
 
-def gzip_members(file: BinaryIO, tally: Counter[str]) -> Iterator["Member"]:
+def gzip_members(file: BinaryIO, tally: Tally) -> Iterator["Member"]:
     """Yield each gzip member of `file`; count what cannot be read in `tally`.
 
     A member larger than MAX_BUFFERED_BYTES, as in a file that was compressed in one go, is yielded as a stream while it
@@ -124,7 +124,7 @@ def gzip_members(file: BinaryIO, tally: Counter[str]) -> Iterator["Member"]:
     """
     source = _Source(file)
     if not source.more() or not source.begins_member():
-        tally["dropped.bad_file"] += 1
+        tally["dropped", "bad_file"] += 1
         return
     while source.more():
         offset = source.offset
@@ -138,7 +138,7 @@ def gzip_members(file: BinaryIO, tally: Counter[str]) -> Iterator["Member"]:
         except (_BROKEN, EOFError) as error:
             has_next = source.skip()
             cut = isinstance(error, EOFError) and not has_next
-            tally["dropped.truncated" if cut else "dropped.corrupt_gzip"] += 1
+            tally["dropped", "truncated" if cut else "corrupt_gzip"] += 1
 
 
 def _by_pieces(source: "_Source") -> Iterator["Unpacked"]:
@@ -331,7 +331,7 @@ class MemberBlocks(NamedTuple):
     offsets: np.ndarray  # where the member of each block begins in the file
 
 
-def metadata(members: Iterable[Member], tally: Counter[str]) -> Iterator[MemberBlocks]:
+def metadata(members: Iterable[Member], tally: Tally) -> Iterator[MemberBlocks]:
     """Yield the blocks of all metadata records, about GROUP_BYTES bytes at a time."""
     for is_whole, alike in groupby(members, _is_whole):
         if is_whole:
@@ -344,7 +344,7 @@ def metadata(members: Iterable[Member], tally: Counter[str]) -> Iterator[MemberB
                 yield joined_blocks(some, [offset] * len(some))
 
 
-def responses(members: Iterable[Member], tally: Counter[str]) -> Iterator[Response]:
+def responses(members: Iterable[Member], tally: Tally) -> Iterator[Response]:
     """Yield each response record; count all records."""
     for content, offset in members:
         if not isinstance(content, Stream) and _heads(content, [content])[0, KIND] not in (UNUSUAL, RESPONSE):
@@ -362,7 +362,7 @@ def joined_blocks(blocks: Sequence[bytes], offsets: Sequence[int] | None = None)
     )
 
 
-def _metadata_of(members: list[Member], tally: Counter[str]) -> MemberBlocks:
+def _metadata_of(members: list[Member], tally: Tally) -> MemberBlocks:
     """Return the blocks of the metadata records in members that are not streams."""
     contents = [cast(bytes, member.content) for member in members]
     offsets = [member.offset for member in members]
@@ -406,7 +406,7 @@ def _size(member: Member) -> int:
     return len(cast(bytes, member.content))
 
 
-def _parsed(content: Unpacked, kind: WarcRecordType, tally: Counter[str]) -> Iterator[tuple[WarcRecord, bytes]]:
+def _parsed(content: Unpacked, kind: WarcRecordType, tally: Tally) -> Iterator[tuple[WarcRecord, bytes]]:
     """Yield each complete record of the type `kind` in a member, with its block; count all records."""
     # fastwarc uses only `read` and `tell` of a stream.
     stream = cast(BinaryIO, content) if isinstance(content, Stream) else io.BytesIO(content)
@@ -416,16 +416,16 @@ def _parsed(content: Unpacked, kind: WarcRecordType, tally: Counter[str]) -> Ite
             if record.record_type == kind and (block := _block(record, tally)):
                 yield record, block
     except OSError:  # fastwarc raises it for anything that is not WARC; the stream itself raises nothing.
-        tally["dropped.bad_record"] += 1
+        tally["dropped", "bad_record"] += 1
 
 
-def _block(record: WarcRecord, tally: Counter[str]) -> bytes | None:
+def _block(record: WarcRecord, tally: Tally) -> bytes | None:
     """Return the block of a record, or None if it is too large or cut off, which is counted."""
     if record.content_length > MAX_RECORD_BYTES:
-        tally["dropped.too_large"] += 1
+        tally["dropped", "too_large"] += 1
         return None
     block = record.reader.read()
     if not block or len(block) < record.content_length:  # A header without a length reads as length 0.
-        tally["dropped.bad_record"] += 1
+        tally["dropped", "bad_record"] += 1
         return None
     return block

@@ -5,7 +5,6 @@ unusual links to `page_candidates`; this slower code defines the correct result.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, BinaryIO
@@ -44,12 +43,13 @@ from curation.licences import Link, licences_of, links_in
 from curation.schemas import PAGE_KINDS
 from runtime.arrow import string_buffers
 from runtime.kernels.masks import SLACK
+from runtime.tallies import Tally
 
 # A record's tree takes thirty times as many bytes as the record. Hardly any record of a real page has 1 MB.
 MAX_RECORD_BYTES = 16 << 20
 
 MIN_IMAGE_BYTES = len('{"path":"IMG@/src","alt":""}')  # the least bytes of an image with a text
-REASON_NAMES = ("dropped.empty_text", EMPTY_URL, NOT_HTTP)  # the reasons, in the order of `kernels.wat.pages`
+REASONS = ("empty_text", EMPTY_URL, NOT_HTTP)  # the reasons, in the order of `kernels.wat.pages`
 
 _LINKING = ("A@/href", "AREA@/href", "LINK@/href")  # paths of links that may state licences
 _KINDS = pa.array(PAGE_KINDS)
@@ -57,14 +57,14 @@ _DECODER = json.JSONDecoder()
 _FIRST_PARSED_BYTES = 1 << 9  # An object is first searched for in so many bytes.
 
 
-def page_of(block: bytes, tally: Counter[str]) -> Page | None:
+def page_of(block: bytes, tally: Tally) -> Page | None:
     """Return the page that a record is about, or None if it has no image; parts that cannot be read are counted."""
     if rb"IMG@\/src" not in block and b"IMG@/src" not in block:
         return None
     try:
         tree = json_of(block)
     except (ValueError, RecursionError):
-        tally["dropped.bad_json"] += 1
+        tally["dropped", "bad_json"] += 1
         return None
     response = _at(tree, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata")
     html = _at(response, "HTML-Metadata")
@@ -72,10 +72,10 @@ def page_of(block: bytes, tally: Counter[str]) -> Page | None:
     base = _at(html, "Head", "Base")
     links = _at(html, "Links")
     if type(url) is not str or type(links) is not list:
-        tally["dropped.bad_record"] += 1
+        tally["dropped", "bad_record"] += 1
         return None
     objects = [link for link in links if type(link) is dict]
-    tally["dropped.bad_link"] += len(links) - len(objects)
+    tally["dropped", "bad_link"] += len(links) - len(objects)
     images = [
         Image(link.get("url"), link, target=url_of_link(behind))
         for link, behind in pairwise([*objects, {}])
@@ -151,18 +151,18 @@ def _at(tree: Any, *keys: str) -> Any:
 
 
 def read(
-    file: BinaryIO, path: str, _options: TableOptions, tally: Counter[str], _pieces: range | None = None
+    file: BinaryIO, path: str, _options: TableOptions, tally: Tally, _pieces: range | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WAT file, and count in `tally`; unreadable records are skipped and counted."""
     blocks = warc.metadata(gzip_members(file, tally), tally)
     yield from candidates_of_file(pairs_in_blocks(blocks, tally), tally, path)
 
 
-def pairs_in_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def pairs_in_blocks(groups: Iterable[MemberBlocks], tally: Tally) -> Iterator[pa.RecordBatch]:
     """Yield the pairs in blocks of metadata records, in order, as batches of any size with the schema PAGE_PAIRS."""
     for blocks in groups:
         small = blocks.ends - blocks.begins <= MAX_RECORD_BYTES
-        tally["dropped.too_large"] += int(np.count_nonzero(~small))
+        tally["dropped", "too_large"] += int(np.count_nonzero(~small))
         if small.any():
             yield from _Group(MemberBlocks(blocks.data, *(column[small] for column in blocks[1:])), tally).batches()
 
@@ -170,7 +170,7 @@ def pairs_in_blocks(groups: Iterable[MemberBlocks], tally: Counter[str]) -> Iter
 class _Group:
     """Reads the pairs of a group of metadata records, most of them by kernels."""
 
-    def __init__(self, blocks: MemberBlocks, tally: Counter[str]):
+    def __init__(self, blocks: MemberBlocks, tally: Tally):
         self._joined, self._begins, self._ends, self._offsets = blocks
         self._tally = tally
         self._data = np.frombuffer(self._joined, np.uint8)
@@ -219,7 +219,7 @@ class _Group:
         is_read = self._modes != kernels.LEFT_OUT
         self._tally["pages"] += int(is_read.sum())
         self._tally["image_links"] += int(pages[is_read, tokens.IMAGE_LINKS].sum())
-        self._tally["dropped.no_text"] += int(pages[is_read, tokens.NO_TEXT].sum())
+        self._tally["dropped", "no_text"] += int(pages[is_read, tokens.NO_TEXT].sum())
         urls = _changed(_strings(ends, data, len(pages)), others, odd_urls, np.ones(len(pages), bool))
         return urls, np.frombuffer(prefixes + bytes(SLACK), np.uint8)
 
@@ -231,7 +231,7 @@ class _Group:
         try:
             links = self._links[record] = Links(url, base)
         except ValueError:
-            self._tally["dropped.bad_page_url"] += 1
+            self._tally["dropped", "bad_page_url"] += 1
             return None
         self._modes[record] = kernels.PREFIXED if links.prefixes else kernels.LOOKED_AT
         for k, prefix in enumerate(links.prefixes or ()):
@@ -323,7 +323,8 @@ class _Group:
         count = kernels.append_rows(
             self._data, images, pages, link, (urls, url_ends), (written, text_ends), rows, counts
         )
-        self._tally.update(dict(zip(REASON_NAMES, counts.tolist(), strict=True)))
+        for reason, number in zip(REASONS, counts.tolist(), strict=True):
+            self._tally["dropped", reason] += number
         return _strings(url_ends, urls, count), _strings(text_ends, written, count), rows[:count]
 
     def _batch(self, urls: pa.Array, written: pa.Array, rows: np.ndarray, places: np.ndarray) -> pa.RecordBatch:
@@ -332,12 +333,12 @@ class _Group:
         odd = np.flatnonzero(rows[:, kernels.ROW_ODD_TEXT])
         cleaned = [clean(text) for text in written.take(pa.array(odd)).to_pylist()]
         kept[odd] = [text != "" for text in cleaned]
-        self._tally["dropped.empty_text"] += int(np.count_nonzero(~kept))
+        self._tally["dropped", "empty_text"] += int(np.count_nonzero(~kept))
         unresolved = np.flatnonzero(rows[:, kernels.ROW_ODD_LINK] * kept)
         records = rows[unresolved, kernels.ROW_RECORD].tolist()
         links = urls.take(pa.array(unresolved)).to_pylist()
         resolved = [self._links_of(record).resolve(link) for record, link in zip(records, links, strict=True)]
-        self._tally.update(reason for _, reason in resolved if reason)
+        self._tally.update(("dropped", reason) for _, reason in resolved if reason)
         kept[unresolved] = [url is not None for url, _ in resolved]
         urls = _changed(urls, unresolved, [url for url, _ in resolved], kept)
         rows = rows[kept]

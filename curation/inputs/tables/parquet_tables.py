@@ -30,6 +30,7 @@ from runtime.messages import QUOTED, quoted
 from runtime.storage.listing import ListedFiles, names_in, other_kind
 from runtime.storage.parquet import BoundedParquet, unreadable
 from runtime.storage.paths import names_above_root
+from runtime.tallies import Tally
 
 # Kind of table → the subfolder that marks it, and a pattern for the names of files in this subfolder.
 MARKS = {
@@ -50,7 +51,7 @@ Columns = Callable[[list[str]], list[str]]  # maps the names of all columns to t
 
 
 def read(
-    file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], pieces: range | None = None
+    file: BinaryIO, path: str, options: TableOptions, tally: Tally, pieces: range | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in the row groups `pieces` of a file (None: in all), and count in `tally`."""
     table = BoundedParquet(file)
@@ -58,7 +59,7 @@ def read(
     tally["files"] += 1
 
     def damaged() -> None:
-        tally["dropped.corrupt_file"] += 1
+        tally["dropped", "corrupt_file"] += 1
 
     for batch in table.batches(list(set(columns.values())), BATCH_ROWS, pieces, damaged):
         yield from from_batch(batch, columns, tally)
@@ -117,7 +118,7 @@ def _values(batch: pa.RecordBatch, name: str) -> pa.Array:
     return pc.struct_field(batch[column], path)
 
 
-def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Tally) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in a batch, and count in `tally` the rows that are dropped.
 
     `columns` maps each field to its column.
@@ -130,7 +131,7 @@ def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Counter[st
     except pa.ArrowInvalid:  # The strings of a table may not be UTF-8.
         rows = zip(*(array.to_pylist() for array in arrays), strict=True)
         valid = pa.array([all(map(is_utf8, row)) for row in rows], pa.bool_())
-        tally["dropped.bad_utf8"] += valid.false_count
+        tally["dropped", "bad_utf8"] += valid.false_count
         strings = [array.filter(valid).cast(pa.string()) for array in arrays]
     yield from from_columns(dict(zip(columns, strings, strict=True)), tally)
 
@@ -258,7 +259,7 @@ def _read_parquet(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Re
 def _read_csv(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.RecordBatch]:
     # Only the chosen columns are read. Arrow would guess the types of the others, and fail if it guessed wrong.
     with opened_table(path, "the file") as again:
-        begin = first_lines(lines(again, Counter()))
+        begin = first_lines(lines(again, Tally()))
     dialect = dialect_of(begin, path, lambda head: _has_columns(columns, head))
     chosen = columns(next((row for row in DelimitedRows(begin, dialect) if row), []))
     types = dict.fromkeys(chosen, pa.large_string())

@@ -12,7 +12,6 @@ import io
 import json
 import re
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from operator import itemgetter
@@ -27,6 +26,7 @@ from curation.inputs.tables.dialects import DIALECTS, ESCAPED, PLAIN, Dialect, d
 from runtime.arrow import gather
 from runtime.errors import InputError
 from runtime.messages import NAMES, listed, quoted
+from runtime.tallies import Tally
 
 LONGEST_LINE = 4 << 20  # characters; a longer line is not a pair, and might not fit into memory
 PROBED_OBJECTS = 100  # So many objects are searched for keys, because an object may omit a key whose value is null.
@@ -36,7 +36,7 @@ Object = dict[str, Any]
 
 
 def read_json_pairs(
-    file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], _pieces: range | None = None
+    file: BinaryIO, path: str, options: TableOptions, tally: Tally, _pieces: range | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in an unpacked file, and count in `tally`."""
     tally["files"] += 1
@@ -58,7 +58,7 @@ def _row(record: Object, keys: list[str]) -> tuple[str | None, ...]:
 
 def check_json(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Return the columns of an unpacked file; InputError if needed columns are missing; an empty file passes."""
-    tally: Counter[str] = Counter()
+    tally = Tally()
     text = lines(file, tally)
     first = next(text, "")
     probe = _probe(_objects(chain([first], text), tally))
@@ -68,7 +68,7 @@ def check_json(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     return Glance(_keys(probe, options, path) if probe else {})
 
 
-def _objects(text: Iterable[str], tally: Counter[str]) -> Iterator[Object]:
+def _objects(text: Iterable[str], tally: Tally) -> Iterator[Object]:
     """Yield the object of each non-blank line; count lines without an object, and note the first such line."""
     for number, line in enumerate(text, 1):
         if not line.strip():
@@ -78,8 +78,8 @@ def _objects(text: Iterable[str], tally: Counter[str]) -> Iterator[Object]:
         if type(value) is dict:
             yield value
         else:
-            tally["dropped.bad_json"] += 1
-            tally.setdefault(FIRST_BAD, number + tally["dropped.long_line"])
+            tally["dropped", "bad_json"] += 1
+            tally.setdefault(FIRST_BAD, number + tally["dropped", "long_line"])
 
 
 def _json(line: str) -> Any:
@@ -138,7 +138,7 @@ _QUOTED_OR_BACKSLASH = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\Z))|\\', re.S)  # a q
 
 
 def read_delimited(
-    file: BinaryIO, path: str, options: TableOptions, tally: Counter[str], _pieces: range | None = None
+    file: BinaryIO, path: str, options: TableOptions, tally: Tally, _pieces: range | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in an unpacked file, and count in `tally`."""
     tally["files"] += 1
@@ -153,7 +153,7 @@ def read_delimited(
 
 def check_delimited(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Return the columns and the dialect of an unpacked file; InputError if needed columns or all rows are missing."""
-    tally: Counter[str] = Counter()
+    tally = Tally()
     rows, first, columns = _opened(file, path, options, tally)
     numbers = options.numbers(path)
     if first is None and numbers is None:
@@ -165,7 +165,7 @@ def check_delimited(file: BinaryIO, path: str, options: TableOptions) -> Glance:
 
 
 def _opened(
-    file: BinaryIO, path: str, options: TableOptions, tally: Counter[str]
+    file: BinaryIO, path: str, options: TableOptions, tally: Tally
 ) -> tuple[DelimitedRows, Fields, dict[str, int]]:
     """Return the rows after the first unbroken row, this first row, and the column number of each field.
 
@@ -228,15 +228,15 @@ def _require_header(first: list[str], options: TableOptions, path: str) -> None:
     )
 
 
-def _of_width(data: Iterable[Fields], rows: DelimitedRows, tally: Counter[str]) -> Iterator[list[str]]:
+def _of_width(data: Iterable[Fields], rows: DelimitedRows, tally: Tally) -> Iterator[list[str]]:
     """Yield the rows with as many fields as the first row; count the other rows, and note the line of the first one."""
     for row in data:
         tally["records"] += 1
         if row is not None and len(row) == rows.width:
             yield row
         else:
-            tally["dropped.bad_row"] += 1
-            tally.setdefault(FIRST_BAD, rows.line + tally["dropped.long_line"])
+            tally["dropped", "bad_row"] += 1
+            tally.setdefault(FIRST_BAD, rows.line + tally["dropped", "long_line"])
 
 
 class DelimitedRows:
@@ -341,7 +341,7 @@ def _escaped(line: str, is_inside: bool) -> str:
     return _QUOTED_OR_BACKSLASH.sub(lambda match: match[1] or "\\\\", begin + line)[len(begin) :]
 
 
-def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
+def lines(file: BinaryIO, tally: Tally) -> Iterator[str]:
     """Yield the lines of a UTF-8 file with their line ends; bytes that are not UTF-8 become lone surrogates.
 
     If a packed file is truncated or corrupt, the lines end there, and `tally` counts the file. OSError if a disk or
@@ -351,25 +351,25 @@ def lines(file: BinaryIO, tally: Counter[str]) -> Iterator[str]:
         with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="\n") as text:
             yield from _short(text, tally)
     except EOFError:
-        tally["dropped.truncated"] += 1
+        tally["dropped", "truncated"] += 1
     except (zlib.error, gzip.BadGzipFile):
-        tally["dropped.corrupt_file"] += 1
+        tally["dropped", "corrupt_file"] += 1
     except OSError as error:  # Arrow raises it for a broken zstd stream, too.
         if "Truncated compressed stream" in str(error):
-            tally["dropped.truncated"] += 1
+            tally["dropped", "truncated"] += 1
         elif "ZSTD" in str(error):
-            tally["dropped.corrupt_file"] += 1
+            tally["dropped", "corrupt_file"] += 1
         else:
             raise
 
 
-def _short(text: io.TextIOBase, tally: Counter[str]) -> Iterator[str]:
+def _short(text: io.TextIOBase, tally: Tally) -> Iterator[str]:
     """Yield the lines of up to LONGEST_LINE characters; count longer lines in `tally`, and skip them."""
     while line := text.readline(LONGEST_LINE):
         if len(line) < LONGEST_LINE or line.endswith("\n"):
             yield line
         else:
             tally["records"] += 1
-            tally["dropped.long_line"] += 1
+            tally["dropped", "long_line"] += 1
             while line and not line.endswith("\n"):
                 line = text.readline(LONGEST_LINE)

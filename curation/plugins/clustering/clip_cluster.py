@@ -302,8 +302,8 @@ def cluster_facts(config: ClusterConfig, clusters: TrainedClusters, counted: Clu
 
 
 def _sizes(written: Tallies, kind: str, clusters: int) -> list[int]:
-    sizes = written.beginning(f"{kind}.")
-    return [int(sizes.get(str(number), 0)) for number in range(clusters)]
+    sizes = written.by_item(kind)
+    return [int(sizes.get(number, 0)) for number in range(clusters)]
 
 
 def _spread(sizes: list[int]) -> dict[str, float]:
@@ -316,7 +316,7 @@ def _languages(written: Tallies, coarse: int) -> dict[str, list[int]]:
     """Return for each language the number of its images in each coarse cluster, the largest language first."""
     images_by_language: dict[str, list[int]] = {}
     for cluster in range(coarse):
-        for code, images in written.by_language(f"{COARSE}.{cluster}").items():
+        for code, images in written.by_language(COARSE, cluster).items():
             images_by_language.setdefault(code, [0] * coarse)[cluster] = int(images)
     return dict(sorted(images_by_language.items(), key=lambda item: (-sum(item[1]), item[0])))
 

@@ -211,7 +211,7 @@ def _count(joined: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, ta
     tallies.add("images", joined.num_rows)
     for number, images in enumerate(np.bincount(joined["fine"].to_numpy())):
         if images:
-            tallies.add(f"{FINE}.{number}", int(images))
+            tallies.add(FINE, int(images), item=number)
     table = pa.table({COARSE: coarse, "language": texts["language"]}).group_by([COARSE, "language"])
     for row in table.aggregate([([], "count_all")]).to_pylist():
-        tallies.add(f"{COARSE}.{row[COARSE]}", row["count_all"], row["language"])
+        tallies.add(COARSE, row["count_all"], item=row[COARSE], language=row["language"])

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 EXPORT = Kind("an export", "clip-export", version=3)
 COARSE = CLUSTER[0].name
 MOST_BYTES = 1 << 20  # of a file of answers
-KEPT_OF, _CAPTIONED = "kept.", "captioned"  # tallies: kept images of a coarse cluster, whose number follows; captioned
+_KEPT_IMAGES = "kept"  # counts kept images by coarse cluster
+_CAPTIONED = "captioned"  # counts images with a caption
 _KEPT = pa.field("is_kept", pa.bool_())
 
 
@@ -296,7 +297,7 @@ class Beside:
             )
         choice = None
         if coarse := tuple(by_cluster.coarse):
-            by_number = {int(number): int(images) for number, images in tallies.beginning(KEPT_OF).items()}
+            by_number = {number: int(images) for number, images in tallies.by_item(_KEPT_IMAGES).items()}
             choice = Choice(by_number, coarse, by_cluster.outsiders, by_cluster.seed)
         return cls(tables, pool.rows, captioned, clustered if clusters else None, choice)
 
@@ -332,7 +333,7 @@ def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
         tallies.add(_CAPTIONED, rows.num_rows - pc.coalesce(*(rows[name] for name in captions)).null_count)
     if _KEPT.name in rows.schema.names:
         for count in rows[COARSE].filter(rows[_KEPT.name]).drop_null().value_counts():
-            tallies.add(f"{KEPT_OF}{count['values']}", count["counts"].as_py())
+            tallies.add(_KEPT_IMAGES, count["counts"].as_py(), item=count["values"].as_py())
     return tallies
 
 

@@ -137,7 +137,7 @@ def _write_rows(
             writer.write(rows)
             tally_licenses(rows, made.result)
             for row in kept_by_language(rows).to_pylist():
-                made.result.add(KEPT, row["kept"], row["language"])
+                made.result.add(KEPT, row["kept"], language=row["language"])
     made.wrote(DATA, name, writer.checksum)
 
 

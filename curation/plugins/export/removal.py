@@ -47,7 +47,7 @@ REMOVED_GROUP = 1 << 16  # rows per row group
 PARTS = ("curated", "removed")
 RUN = "run.json"
 REMOVAL = Kind("a manifest without some images", "clip-remove", version=3, descriptor=RUN)
-REASON = "removed."  # prefix of a tally of rows by language, followed by a reason
+REMOVED_ROWS = "removed"  # counts rows by reason and language
 
 
 def remove_from_manifest(
@@ -118,7 +118,7 @@ def _write_file(file: OwnFile, made: Made, exclusion: Shipped, schema: pa.Schema
             removed.write(pa.RecordBatch.from_arrays([gone["uid"], gone["url"], reasons], schema=REMOVED))
             pairs = zip(reasons.to_pylist(), gone["language"].to_pylist(), strict=True)
             for (reason, language), number in Counter(pairs).items():
-                made.result.add(f"{REASON}{reason}", number, language)
+                made.result.add(REMOVED_ROWS, number, item=reason, language=language)
     for part, writer in zip(PARTS, (kept, removed), strict=True):
         made.wrote(part, name, writer.checksum)
 
@@ -135,7 +135,7 @@ def _write_sample(file: OwnFile, made: Made, exclusion: Shipped) -> None:
 
 def _reasons(tallies: Tallies) -> dict[str, int]:
     """Return the number of removed rows for each reason."""
-    return {reason: int(rows) for reason, rows in sorted(tallies.beginning(REASON).items())}
+    return {reason: int(rows) for reason, rows in sorted(tallies.by_item(REMOVED_ROWS).items())}
 
 
 def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
@@ -144,7 +144,7 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
     reasons = _reasons(tallies)
     kept = Counter({code: row["kept"] for code, row in facts["languages"].items()})
     for reason in reasons:
-        kept.subtract(tallies.by_language(f"{REASON}{reason}"))
+        kept.subtract(tallies.by_language(REMOVED_ROWS, reason))
     removal = {
         "from": content_digest(run.path / RUN),
         "exclusion": exclusion.digest,

@@ -144,7 +144,7 @@ def _write_copies(task: int, buckets: Iterator[Rows], result: TaskResult, folder
     path, grouped = folder.path / f"copies-{task:05d}.parquet", TaskResult()
     images = images_of(buckets, max_texts, grouped)
     result.add("passed", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
-    for language, texts in grouped.by_language("language.matched").items():
+    for language, texts in grouped.by_language("matched").items():
         result.add("texts", -texts, language)  # kept texts are not removed
 
 

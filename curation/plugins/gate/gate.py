@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 GROUP = "clip_curation.gate_steps"
 LAST = "gated"  # the name of the folder that the last step writes
-STEP = Kind("images that passed a step of a gate", "clip-curate")  # a higher version runs all gates again
+STEP = Kind("images that passed a step of a gate", "clip-curate", version=2)  # a higher version runs all gates again
 DAMAGED = "damaged"  # the tally of damaged files
 # Numbers that only the steps after the gate read: a run with others of these reuses the gate.
 OF_BALANCING = (

@@ -61,7 +61,7 @@ HASHED = pa.schema(
         pa.field("status", pa.string()),  # ok, or the reason why there is no hash
     ]
 )
-HASHES = Kind("hashes of pictures", "clip-hash", version=2)
+HASHES = Kind("hashes of pictures", "clip-hash", version=3)
 # One task hashes pictures of folders into one file, up to these limits.
 TASK_PICTURES = 10_000
 TASK_BYTES = 1 << 30
@@ -156,7 +156,7 @@ def _pictures(task: list[samples.Source], result: TaskResult) -> Iterator[sample
     """Yield the pictures of all sources of a task; of a damaged tar, those before the damage, and note the fault."""
     for source in task:
         try:
-            yield from samples.read(source, lambda _: result.add(f"{samples.STATUS}{NO_PICTURE}"))
+            yield from samples.read(source, lambda _: result.add(samples.STATUS, item=NO_PICTURE))
         except DamagedTar as damage:
             result.note(DAMAGED, [source.path, str(damage)])
 

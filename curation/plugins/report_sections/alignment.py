@@ -250,8 +250,7 @@ def _counted(
     with progress.stage("count classes"):
         tallies = engine.run(files, partial(_count, classes=tuple(classes.items()), rules=rules))
     for row in tallies.rows():
-        part, _, place = row["name"].partition(".")
-        counts[row["language"]][part][int(place)] = row["value"]
+        counts[row["language"]][row["name"]][row["item"]] = row["value"]
     return {code: alignment(classes[code], by_part) for code, by_part in counts.items()}
 
 
@@ -269,14 +268,14 @@ def _texts(part: str, file: OwnFile) -> Iterator[tuple[pa.Array, pa.Array]]:
 
 
 def _count(of_part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> TaskResult:
-    """Return the counts of `count_classes` in a file as tallies by language, named PART.INDEX; those of 0 are left out.
+    """Return the counts of `count_classes` in a file as tallies by language; those of 0 are left out.
 
-    PART is POOL or MANIFEST; INDEX is a position in the counts.
+    Their name is POOL or MANIFEST; their item is the position in the counts.
     """
     tallies = TaskResult()
     for code, counts in count_classes(_texts(*of_part), finders_of(classes, rules)).items():
         for place in np.flatnonzero(counts):
-            tallies.add(f"{of_part[0]}.{place}", int(counts[place]), code)
+            tallies.add(of_part[0], int(counts[place]), item=int(place), language=code)
     return tallies
 
 

@@ -82,7 +82,7 @@ def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, lis
 
     `batches` are CURATED batches in the random order of the manifest; reading stops once all of these rows are found.
     """
-    counts = run.curated.by_language("language.kept_doubtful")
+    counts = run.curated.by_language("kept_doubtful")
     most = sorted(counts, key=lambda code: -counts[code])[:LANGUAGES]
     missing = {code: min(ROWS, int(counts[code])) for code in most}
     rows_by_language = defaultdict(list)
@@ -104,7 +104,7 @@ def shape_of_run(run: Run) -> dict[str, Any]:
     {} without a match.
     """
     code = run.config.one_list or ENGLISH
-    texts = run.curated.by_language("language.texts")
+    texts = run.curated.by_language("texts")
     counts = run.counts.values[run.entries.ids(code)]
     if not counts.any():
         return {}

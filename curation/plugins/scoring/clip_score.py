@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-SCORES = Kind("scores of images", "clip-score", version=2)
+SCORES = Kind("scores of images", "clip-score", version=3)
 NOT_FINITE = "not_finite"  # half precision can overflow, and Spark takes NaN as larger than any number
 # One row per image of a tar, in its order.
 SCORED = pa.schema(

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 TAR, PICTURE = "tar", "picture"
-STATUS = "status."  # prefix of a tally's name; the status of rows follows
+STATUS = "status"  # counts rows by status
 ROW_GROUP = 50_000  # rows of a group in tables of hashes and scores
 
 # One row per image of a tar, in the order of the tar. The image's bytes are tar[offset:offset + size].
@@ -466,7 +466,7 @@ def write_rows_of(made: Made, rows: Iterable[pa.RecordBatch], schema: pa.Schema)
     with part_writer(path, schema, ROW_GROUP) as writer:
         for batch in rows:
             for status, number in Counter(batch["status"].to_pylist()).items():
-                made.result.add(f"{STATUS}{status}", number)
+                made.result.add(STATUS, number, item=status)
             writer.write(batch)
             advance(rows=batch.num_rows)
     made.wrote("", path.name, writer.checksum)
@@ -474,4 +474,4 @@ def write_rows_of(made: Made, rows: Iterable[pa.RecordBatch], schema: pa.Schema)
 
 def statuses(result: TaskResult) -> dict[str, int]:
     """Return the number of rows with each value of the column `status`, given the sum of the results of all tasks."""
-    return {status: int(number) for status, number in result.beginning(STATUS).items()}
+    return {status: int(number) for status, number in result.by_item(STATUS).items()}

@@ -63,7 +63,7 @@ def test_a_cut_file_gives_all_records_before_the_cut():
 
 @pytest.mark.parametrize("content", [b"", b"\x1f", b"hello " * 99, gzip.compress(b"hello " * 99), gzip.compress(b"")])
 def test_a_file_that_is_no_warc_is_counted(content):
-    assert of_wat(content)[1] in ({"files": 1, "dropped.bad_file": 1}, {"files": 1, "dropped.truncated": 1})
+    assert of_wat(content)[1] in ({"files": 1, ("dropped", "bad_file"): 1}, {"files": 1, ("dropped", "truncated"): 1})
     assert of_warc(content)[0] == []
 
 

@@ -19,7 +19,7 @@ def read(name: str, times: int) -> tuple[int, float]:
     packed = warc(PAGES[name](times), "Content-Type: text/html")
     begin = time.process_time()
     _, tally = of_warc(packed)
-    return tally.get("image_links", 0) + tally.get("dropped.bad_page_url", 0), time.process_time() - begin
+    return tally.get("image_links", 0) + tally.get(("dropped", "bad_page_url"), 0), time.process_time() - begin
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -10,7 +10,7 @@ from curation.matching.matching import Matching
 from curation.report.warnings import unknown_languages
 from metadata.entries import Entries
 from runtime import tallies
-from runtime.tallies import TaskResult
+from runtime.tallies import Tally, TaskResult
 from tests.support.tables import URL, json_lines, of_csv, of_json, of_parquet
 
 
@@ -34,7 +34,7 @@ def test_texts_are_matched_against_the_entries_of_the_language_that_is_stated(ca
 def test_rows_of_unknown_labels_are_counted_in_every_format(labels):
     rows = [{"url": URL, "text": "x", "language": label} for label in labels]
     column = pa.array(labels, pa.string())
-    expected = {f"{UNKNOWN_LANGUAGE}{label}": rows for label, rows in Counter(labels).items() if label in ("zz", "犬")}
+    expected = {label: rows for label, rows in Counter(labels).items() if label in ("zz", "犬")}
     found = [
         of_parquet({"url": [URL] * 7, "text": ["x"] * 7, "language": column}),
         of_parquet({"url": [URL] * 7, "text": ["x"] * 7, "language": column.dictionary_encode()}),
@@ -43,15 +43,15 @@ def test_rows_of_unknown_labels_are_counted_in_every_format(labels):
     ]
     for pairs, tally in found:
         assert len(pairs) == 7
-        assert {name: value for name, value in tally.items() if name.startswith(UNKNOWN_LANGUAGE)} == expected
+        assert {key[1]: value for key, value in tally.items() if key[0] == UNKNOWN_LANGUAGE} == expected
 
 
 def test_a_row_that_is_dropped_is_not_counted():
-    assert of_csv("url,text,language\nftp://a,x,zz\n")[1] == {"files": 1, "records": 1, "dropped.not_http": 1}
+    assert of_csv("url,text,language\nftp://a,x,zz\n")[1] == {"files": 1, "records": 1, ("dropped", "not_http"): 1}
 
 
 def test_of_a_column_of_texts_few_labels_are_counted_apart():
-    tally: Counter[str] = Counter()
+    tally = Tally()
     for begin in range(0, 5000, 1000):
         count_unknown(pa.array([f"text {number}" for number in range(begin, begin + 1000)]), tally)
     assert sum(tally.values()) == 5000
@@ -63,12 +63,12 @@ def test_labels_of_many_files_stay_few():
     counted = TaskResult()
     for file in range(50):
         for number in range(MAX_UNKNOWN_LABELS):
-            counted.add(f"{UNKNOWN_LANGUAGE}{file} {number}", 2)
+            counted.add(UNKNOWN_LANGUAGE, 2, item=f"{file} {number}")
         counted.add("records", 7)
     again = TaskResult(counted.rows()) + TaskResult(counted.rows())
-    assert sum(again.beginning(UNKNOWN_LANGUAGE).values()) == 2 * 2 * 50 * MAX_UNKNOWN_LABELS
+    assert sum(again.by_item(UNKNOWN_LANGUAGE).values()) + again[UNKNOWN_LANGUAGE] == 2 * 2 * 50 * MAX_UNKNOWN_LABELS
     assert again["records"] == 2 * 7 * 50
-    assert len(again.rows()) == tallies.MOST + 2
+    assert len(again.rows()) == tallies.MAX_UNKNOWN_ITEMS + 2
 
 
 def test_a_long_label_is_cut():

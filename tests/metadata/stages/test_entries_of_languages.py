@@ -122,12 +122,12 @@ def test_only_titles_that_are_articles_stay_where_a_dump_is_given(engine, tmp_pa
     lines = ["de Groß_Haus 9", "de.m Groß__Haus_ 2", "de Umleitung 5", "de H%C3%BCtte 1", "fr Redirection 4"]
     found, tallies = titles_of(engine, tmp_path, lines, {"de": ["Groß Haus", "Hütte", "Ungesehen"]}, title_share=1.0)
     assert found == {"en": [], "de": [("Groß Haus", 11.0), ("Hütte", 1.0)], "fr": [("Redirection", 4.0)]}
-    assert (tallies["dropped.no_article"], tallies["excerpts"], tallies["titles"] - tallies["lines"]) == (1, 0, 3)
+    assert (tallies["dropped", "no_article"], tallies["excerpts"], tallies["titles"] - tallies["lines"]) == (1, 0, 3)
 
 
 def test_a_dump_with_less_than_half_of_the_views_is_an_excerpt_and_drops_no_title(engine, tmp_path):
     lines = ["de Haus 9", "de Hütte 10", "en House 80", "en Home 69", "en Shed 70"]
     found, tallies = titles_of(engine, tmp_path, lines, {"de": ["Haus"], "en": ["House", "Home"]}, title_share=0.5)
     assert found == {"en": [("House", 80.0)], "de": [("Hütte", 10.0)], "fr": []}
-    assert (tallies["dropped.no_article"], tallies["excerpts"]) == (1, 1)
+    assert (tallies["dropped", "no_article"], tallies["excerpts"]) == (1, 1)
     assert tallies.by_language("excerpt") == {"de": 1}

@@ -43,7 +43,7 @@ print(Local(2).run(list(range(4)), partial(pid_of_each, folder=Path(sys.argv[1])
 
 
 def tally(name: str, value: float = 1) -> TaskResult:
-    return TaskResult([{"name": name, "language": None, "value": value}])
+    return TaskResult([{"name": name, "item": None, "language": None, "value": value}])
 
 
 def double(item: int) -> TaskResult:

@@ -177,7 +177,7 @@ def test_a_stamp_says_in_plain_json_what_was_made_of_which_inputs(folder):
     assert stamp["inputs"] == {B.digest: B.path, C.digest: C.path}
     assert [*stamp["files"]] == files
     assert files == ["6a6431995010294b7d7fd73a-0.arrows.zst"]  # other names would make earlier runs read all again
-    assert stamp["counts"] == [{"name": "files", "language": None, "value": 2}]
+    assert stamp["counts"] == [{"name": "files", "item": None, "language": None, "value": 2}]
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from runtime.messages import quoted_names
 from runtime.redaction import hidden
 from runtime.storage.listing import ListedFile, Version, name_of
 from runtime.storage.parquet import BoundedParquet
+from runtime.tallies import Tally
 
 WARC = ".warc.gz"
 _EXPECTED = "robots.txt of hosts: WARC files (.warc.gz), or Parquet with the columns host and text"
@@ -61,7 +61,7 @@ class HostFiles:
         return sum(version.size or 0 for _, version in self.files)
 
 
-def read(path: str, version: Version, tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def read(path: str, version: Version, tally: Tally) -> Iterator[pa.RecordBatch]:
     """Yield the files of hosts in a WARC file or table; count in `tally` all records, and by reason those left out.
 
     Columns: host, an authority of `parts_of`; name, one of PATHS; date, in seconds since 1970, 0 if it is not known;
@@ -95,7 +95,7 @@ def parts_of(urls: pa.Array) -> tuple[pa.Array, pa.Array]:
     return pc.if_else(is_url, names, none), pc.if_else(is_url, paths, none)
 
 
-def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Counter[str]) -> Iterator[pa.RecordBatch]:
+def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Tally) -> Iterator[pa.RecordBatch]:
     """Yield files of hosts from rows of URL, date and content; rows of other paths or bad hosts are only counted."""
     for held in gather(rows, lambda row: len(row[2]), _BYTES, _ROWS):
         urls, dates, contents = zip(*held, strict=True)
@@ -106,11 +106,11 @@ def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Counter[str]) -> Ite
         tally["other_path"] += batch.num_rows - is_wanted.true_count
         tally["bad_host"] += pc.and_(is_wanted, pc.invert(is_host)).true_count
         batch = batch.filter(pc.and_(is_wanted, is_host))
-        tally.update(f"file.{name}" for name in batch["name"].to_pylist())
+        tally.update(("file", name) for name in batch["name"].to_pylist())
         yield batch
 
 
-def _rows_of_warc(file: BinaryIO, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
+def _rows_of_warc(file: BinaryIO, tally: Tally) -> Iterator[tuple[str, int, bytes]]:
     """Yield URL, date and content of the responses with status 200 in a WARC file; count all others by reason."""
     for record, block, _ in warc.responses(gzip_members(file, tally), tally):
         row = _row(record, block)
@@ -161,7 +161,7 @@ def _table(path: str, version: Version) -> Iterator[BoundedParquet]:
         yield table
 
 
-def _rows_of_table(path: str, version: Version, tally: Counter[str]) -> Iterator[tuple[str, int, bytes]]:
+def _rows_of_table(path: str, version: Version, tally: Tally) -> Iterator[tuple[str, int, bytes]]:
     """Yield URL, date and content of each row of a table with the columns host, text and perhaps path.
 
     The column host may have hosts or URLs of hosts. The date is 0, which stands for an unknown one.

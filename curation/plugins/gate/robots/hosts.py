@@ -10,7 +10,6 @@ the images' files.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -41,7 +40,7 @@ from runtime.storage.listing import Version
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.storage.paths import room
-from runtime.tallies import Tallies, TaskResult
+from runtime.tallies import Tallies, Tally, TaskResult, written_name
 from runtime.wording import counted
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ def find(options: GateOptions) -> Hosts | None:
 
 def read_hosts(_: int, files: Sequence[tuple[str, Version]], tallies: Tallies) -> Rows:
     """Yield the hosts' files in some WARC files or tables as rows of ASKED; tally what was read."""
-    tally: Counter[str] = Counter()
+    tally = Tally()
     for path, version in files:
         for batch in read(path, version, tally):
             pairs = zip(batch["name"].to_pylist(), batch["content"].to_pylist(), strict=True)
@@ -174,7 +173,7 @@ def read_hosts(_: int, files: Sequence[tuple[str, Version]], tallies: Tallies) -
             yield _asked(batch["host"], columns)
     for name, number in tally.items():
         if number:
-            tallies.add(f"{READ}{name}", number)
+            tallies.add(f"{READ}{written_name(name)}", number)
 
 
 def read_urls(number: int, file: OwnFile, tallies: Tallies) -> Rows:
