@@ -63,7 +63,7 @@ def write_metadata(
     wanted = asked_for(config, sources.recipe)
     output = local_folder(output)
     with claimed(output, partial(require_build_folder, wanted=wanted, overwrite=overwrite)) as parts:
-        build = Build(config, sources, Parts(output / COUNTED, parts.work))
+        build = Build(config, sources, Parts(output / COUNTED, parts.unfinished))
         counting = Counting(build, engine_of(engine), progress or Progress())
         counting.count_ngrams()
         counting.count_titles()
@@ -120,7 +120,7 @@ class Counting:
             work = build.parts.begin(_COUNTS)
             for part in parts.values():
                 build.parts.begin(part.name)
-            plan = NgramPlan(build.config, build.parts.work / NGRAMS, work, sum(map(build.bytes_of, codes)))
+            plan = NgramPlan(build.config, build.parts.unfinished / NGRAMS, work, sum(map(build.bytes_of, codes)))
             title = f"words of {len(parts)} languages" if len(parts) > 1 else parts[codes[0]].title
             with self.progress.stage(title):
                 files = {code: build.sources.wikipedias_of(code) for code in codes}
@@ -161,4 +161,4 @@ class Counting:
     @cached_property
     def _workers(self) -> Engine:
         """The engine, started, after a check that its workers see the folder for unfinished parts."""
-        return started(self.engine, self.progress, make_folder(self.build.parts.work))
+        return started(self.engine, self.progress, make_folder(self.build.parts.unfinished))

@@ -92,7 +92,7 @@ class Output:
                 raise
         # New for each run: workers of a long session cache opened artefacts by path.
         at_end = ExitStack()
-        artefacts = at_end.enter_context(scratch()) if is_url(folder) else make_folder(owner.work)
+        artefacts = at_end.enter_context(scratch()) if is_url(folder) else make_folder(owner.unfinished)
         return cls(folder, description, artefacts, owner, at_end)
 
     def __enter__(self) -> Output:
@@ -128,7 +128,7 @@ class Output:
     @property
     def parts(self) -> Parts:
         """The parts of the output, each of which gets its name only when it is complete."""
-        return Parts(self.path, self.owner.work)
+        return Parts(self.path, self.owner.unfinished)
 
     def ledger(self, inputs: list[Input], unique_images: bool = False) -> Ledger:
         """Return the ledger of the inputs that are already matched.

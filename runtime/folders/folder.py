@@ -116,7 +116,7 @@ class Task(Generic[Content]):
 
 @dataclass(frozen=True)
 class Part(Generic[Content]):
-    """The files that a folder gets from the tasks of some items; `missing` has the items that have not finished."""
+    """The files that tasks make of some items, in one or more subfolders; `missing` has the items without files."""
 
     missing: list[WorkItem[Content]]
     _folder: "Folder"
@@ -388,7 +388,7 @@ class Folder:
 
     def _clear_work(self) -> None:
         for _ in range(2):  # a listing may be late; the second one has what the first lacks
-            clear_work(self.path / WORK, CLAIM, self.parts.work.name)
+            clear_work(self.path / WORK, CLAIM, self.parts.unfinished.name)
         remove_file(self.path / WORK / CLAIM)
 
 

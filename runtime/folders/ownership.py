@@ -48,7 +48,7 @@ class Owner:
     def __init__(self, folder: Path, lock: UnixFileLock | None):
         self._folder, self._lock = folder / WORK, lock
         self._token = {"run": uuid4().hex}
-        self.work = self._folder / self._token["run"]
+        self.unfinished = self._folder / self._token["run"]
         self._locked = os.stat(self._folder / LOCK) if lock else None
         if lock is None:
             write_json(make_folder(self._folder) / TOKEN, self._token)
@@ -67,7 +67,7 @@ class Owner:
 
     def end(self) -> None:
         """Remove the unfinished files of this run, then its lock file or token; release the lock."""
-        remove(self.work)
+        remove(self.unfinished)
         with suppress(InputError, FileNotFoundError):
             self.require()
             # A folder that has been replaced holds the lock of whoever has begun to replace it again.
@@ -213,4 +213,4 @@ def claimed(output: str | PathLike[str], require: Callable[[Path], object], wait
         require(folder)  # before this run has written anything into it
         with owned(folder, wait) as owner:
             require(folder)
-            yield Claimed(folder, owner.work, owner)
+            yield Claimed(folder, owner.unfinished, owner)

@@ -20,18 +20,18 @@ from runtime.storage.whole import PARTIAL, require_no_link, sync
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of an output: complete ones in `folder`, unfinished ones in `work`, on the same disk or object store.
+    """The parts of an output: complete ones in `folder`, others in `unfinished`, on the same disk or object store.
 
-    A part is a folder of files, with a name. `work` belongs to one run. A part that files are added to (`reopen`) is in
-    the parent of `work` meanwhile, so that the next run can go on with it; at a URL it stays in `folder`.
+    A part is a subfolder with files. `unfinished` belongs to one run. A part that files are added to (`reopen`) is in
+    the parent of `unfinished` meanwhile, so that the next run can continue it; at a URL it stays in `folder`.
     """
 
     folder: Path
-    work: Path
+    unfinished: Path
 
     def begin(self, name: str) -> Path:
         """Return an empty folder for the files of a part; `finish` gives the part its name."""
-        begun = self.work / name
+        begun = self.unfinished / name
         remove(begun)
         if not is_url(begun):
             begun.mkdir(parents=True)  # fails if something could not be removed
@@ -54,12 +54,12 @@ class Parts:
         if is_url(self.folder):
             self._finish_moving(name, descriptor)
             return
-        begun = self.work / name if (self.work / name).exists() else self._reopened(name)
+        begun = self.unfinished / name if (self.unfinished / name).exists() else self._reopened(name)
         if descriptor is not None:
             write_json(begun / DESCRIPTOR, descriptor)
         for file in files(begun, PARTIAL):
             remove_file(file)  # left by a task that was killed, and done again
-        old, final = self.work / f"{name}.old", self.folder / name
+        old, final = self.unfinished / f"{name}.old", self.folder / name
         remove(old)
         make_folder(old.parent)
         make_folder(final.parent)
@@ -79,16 +79,16 @@ class Parts:
         return self.descriptor(name) or read_json(reopened)
 
     def _reopened(self, name: str) -> Path:
-        return self.work.parent / name
+        return self.unfinished.parent / name
 
     def _finish_moving(self, name: str, descriptor: dict | None) -> None:
         """Finish a part on an object store, file by file; the files of a reopened part are already in their folder."""
         final = self.folder / name
-        begun = [file for file in files(self.work / name) if file.name != DESCRIPTOR]
+        begun = [file for file in files(self.unfinished / name) if file.name != DESCRIPTOR]
         names = {file.name for file in begun or files(final)}
         missing = (descriptor or {}).get("checksums", {}).keys() - names
         if missing:  # a listing may lack new files
-            raise OwnFile(self.work / name / min(missing), None, AGAIN).damaged(FileNotFoundError())
+            raise OwnFile(self.unfinished / name / min(missing), None, AGAIN).damaged(FileNotFoundError())
         if descriptor is not None:
             set_aside(final)
         if begun:

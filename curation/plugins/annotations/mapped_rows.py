@@ -131,7 +131,7 @@ def work_beside(path: str | PathLike[str]) -> Iterator[str]:
         with owned(folder, wait=True) as owner:
             for file in (path, facts_path(path)):
                 remove_partial_of(file)
-            yield str(make_folder(owner.work))
+            yield str(make_folder(owner.unfinished))
     finally:
         with suppress(OSError):  # another process has it
             folder.rmdir()

@@ -102,11 +102,11 @@ class GateFolder:
     @property
     def sample(self) -> Path:
         """The folder of the samples of all steps, whose files begin with the name of their step."""
-        return self.parts.work / REMOVED_PART
+        return self.parts.unfinished / REMOVED_PART
 
     def path(self, step: str) -> Path:
         """Return the folder of a step."""
-        return self.parts.work / self.steps[step]
+        return self.parts.unfinished / self.steps[step]
 
     def images(self, step: str, finished: FinishedStep) -> list[OwnFile]:
         """Return the files of images that a finished step wrote."""
@@ -115,7 +115,7 @@ class GateFolder:
     @cached_property
     def _left(self) -> set[str]:
         """The names of what an earlier run left of the steps of this gate."""
-        return names(self.parts.work)
+        return names(self.parts.unfinished)
 
     @contextmanager
     def comparing(self) -> Iterator[None]:

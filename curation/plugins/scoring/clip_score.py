@@ -128,7 +128,7 @@ def score_images(
             missing = [item.content for item in part.missing]
             with progress.stage(f"score the images of {len(missing)} of {len(tars)} tars", "tars"):
                 advance(total=len(missing))
-                work = folder.parts.work
+                work = folder.parts.unfinished
                 inputs = with_own_texts(missing) if run is None else with_texts_of(run, missing, work, engine)
                 _score(inputs, scorer, part.task(partial(_write, scorer=scorer)))
         result = part.commit()

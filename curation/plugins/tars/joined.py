@@ -77,7 +77,7 @@ def each_tar(folder: Folder, title: str, tars: Sequence[Input], tables: Sequence
     missing = part.missing
     if missing:
         number = f"{len(missing)} of {len(tars)} tars"
-        scans = folder.parts.work / "scans"
+        scans = folder.parts.unfinished / "scans"
         missing_tars = [item.content[1] for item in missing]
         with folder.progress.stage(f"look for the samples of {number}"):
             files, sizes = scan(folder.engine, missing_tars, scans, done=len(tars) - len(missing))

@@ -27,8 +27,8 @@ def folder(request, tmp_path, monkeypatch) -> Path:
 def test_what_is_unfinished_goes_and_what_has_its_name_stays(folder):
     with owned(folder) as owner:
         assert is_free(folder)
-        owner.work.mkdir()
-        (owner.work / "half").touch()
+        owner.unfinished.mkdir()
+        (owner.unfinished / "half").touch()
         assert is_free(folder)
         (folder / "whole").touch()
         assert not is_free(folder)
@@ -74,13 +74,13 @@ def test_or_waits_for_its_end(tmp_path):
 
 def test_what_a_killed_process_left_is_no_content_and_goes(folder):
     killed = claim(folder)
-    killed.work.mkdir(exist_ok=True)
-    (killed.work / "half").touch()
+    killed.unfinished.mkdir(exist_ok=True)
+    (killed.unfinished / "half").touch()
     (folder / f".whole.{uuid4().hex}{PARTIAL}").touch()
     killed.release()
     assert is_free(folder)
     with owned(folder):
-        assert not killed.work.exists()
+        assert not killed.unfinished.exists()
     assert names(folder) == set()
 
 
