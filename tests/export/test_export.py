@@ -63,21 +63,6 @@ def test_files_that_no_export_wrote_are_never_deleted(run, tmp_path, name, is_ex
     assert all_bytes(output) == before
 
 
-def test_a_folder_that_is_being_emptied_is_emptied_by_the_next_command(run, tmp_path, monkeypatch):
-    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
-
-    def end(path: Path) -> None:
-        (tmp_path / "out" / DESCRIPTOR).unlink()
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(folder, "remove_file", end)
-        with pytest.raises(KeyboardInterrupt):
-            export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
-    export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
-    assert list(all_bytes(tmp_path / "out")) == ["_folder.json", "uids.npy"]
-
-
 def test_an_export_that_is_repeated_says_that_it_is_complete_and_writes_nothing(run, tmp_path):
     export(in_turn(), run.path, tmp_path / "out", DataComp())
     (tmp_path / "out" / ".work").mkdir()  # left by a command that is killed after its last step
@@ -112,21 +97,23 @@ def test_an_export_that_lacks_a_file_and_holds_one_of_a_user_is_refused(run, tmp
     assert (tmp_path / "out" / "thesis.txt").exists()
 
 
-def test_an_export_that_was_killed_while_it_cleared_a_folder_clears_the_rest(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_export_that_was_killed_while_it_cleared_a_folder_clears_the_rest(run, tmp_path, monkeypatch, overwrite):
+    wanted = DataComp() if overwrite else HuggingFace({"name": "pairs"})
+    export(in_turn(), run.path, tmp_path / "quiet", wanted)
     export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
-    before = all_bytes(tmp_path / "out")
     (tmp_path / "out" / "croissant.json").unlink()
 
     def killed(path: Path) -> None:
         (tmp_path / "out" / DESCRIPTOR).unlink()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folder, "remove_file", killed)
-    with pytest.raises(KeyboardInterrupt):
-        export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
-    monkeypatch.undo()
-    export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
-    assert all_bytes(tmp_path / "out") == before
+    with monkeypatch.context() as patched:
+        patched.setattr(folder, "remove_file", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export(in_turn(), run.path, tmp_path / "out", wanted, overwrite)
+    export(in_turn(), run.path, tmp_path / "out", wanted, overwrite)
+    assert all_bytes(tmp_path / "out") == all_bytes(tmp_path / "quiet")
 
 
 def with_columns(folder: Path, run: FinishedRun) -> HuggingFace:
