@@ -6,6 +6,7 @@ moments are drawn from those at which files appear; others are just before the d
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -130,15 +130,16 @@ def kill_at_moments(command: Command, folder: Path, moments: Sequence[str]) -> N
     """Kill a command at each of these moments, and run it again."""
     chance = random.Random(f"kills {command.kind} {command.more}")
     began = time.monotonic()
-    job = command.start(folder / "quiet")
-    _, number = killed_at(job, folder / "quiet", lambda *_: False)
+    output = folder / "out"  # which a run names where it copies a table
+    _, number = killed_at(command.start(output), output, lambda *_: False)
     seconds = time.monotonic() - began
-    whole = command.finish(folder / "quiet")
-    files = present(folder / "quiet")
+    whole = command.finish(output)
+    files = present(output)
+    top = {*os.listdir(output)}
     left = {*os.listdir(command.scratch)}
     kills = Counter[str]()
-    for moment, attempt in zip(moments, count(), strict=False):
-        output = folder / str(attempt)
+    for moment in moments:
+        shutil.rmtree(output)
         if moment == "one":
             was_killed = kill_one(command, output, chance, seconds)
         else:
@@ -147,7 +148,7 @@ def kill_at_moments(command: Command, folder: Path, moments: Sequence[str]) -> N
         kills[moment if was_killed else "none"] += 1
         assert command.finish(output) == whole, moment
         assert present(output) == files
-        assert {*os.listdir(output)} == {*os.listdir(folder / "quiet")}
+        assert {*os.listdir(output)} == top
         assert "--master" in command.more or {*os.listdir(command.scratch)} == left
     print(f"{command.kind} {' '.join(command.more)}: {dict(kills)}, {seconds:.1f} s, {number} files")
 
