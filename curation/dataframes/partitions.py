@@ -9,15 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from curation.balancing.sampling import sample_batch
-from curation.images.combining import combine
-from curation.images.grouping import group_images, images_of, key_of, keyed, pack_pairs, runs, tally_copies
+from curation.images.grouping import images_of, key_of, pack_pairs, tally_copies, unique_images
+from curation.inputs.limits import CUT_TEXT
 from curation.inputs.tables.parquet_tables import from_batch
 from curation.run import warm
 from curation.run.tasks import MatchPlan
 from curation.schemas import COUNTS, KEYED, PAIRS, SAMPLED
 from metadata.entries import entries_file
 from runtime.arrow import require
-from runtime.buckets import Block, Packer, by_bucket
+from runtime.buckets import Block, by_bucket
 from runtime.shipping import Shipped
 from runtime.storage.own_files import intact
 from runtime.storage.parquet import open_parquet
@@ -30,6 +30,7 @@ BLOCKS = pa.schema([pa.field("bucket", pa.int32()), pa.field("block", pa.binary(
 IMAGES_PER_BATCH = 1 << 14  # images in a batch that Spark gets
 TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("item", pa.string()), pa.field("count", pa.int64())])
 COUNTED = pa.schema([*BLOCKS, *TALLIES])  # rows that are each a block or a tally
+SHOWN_TALLIES = ("records", "pairs", CUT_TEXT, "dropped")
 ENTRY_ROWS = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
 
 
@@ -50,10 +51,9 @@ def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
 def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
     """Yield the images with a match of a partition in which each row is an image of its own."""
     matching = plan.open()
-    tallied = Tallies()
     gc.freeze()
-    for run in runs(map(keyed, _candidates(batches, plan, tallied))):
-        yield group_images(matching.match(run), tallied, unique=True)
+    result = TaskResult()
+    yield from unique_images(_candidates(batches, plan, result), matching, result)
 
 
 def grouped_images(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
@@ -76,12 +76,13 @@ def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.Reco
     """
     _prepare()
     tallied = TaskResult()
-    packer = Packer(PARTITION_BUCKETS)
-    for run in runs(map(keyed, _candidates(batches, plan, tallied))):
-        if not unique:
-            rows = combine(run, plan.config.max_texts, tallied)
-            yield from map(_counted, packer.deal(rows, key_of(rows)))
-    yield from map(_counted, packer.finish())
+    candidates = _candidates(batches, plan, tallied)
+    if unique:
+        for _ in candidates:
+            pass
+    else:
+        for block in pack_pairs(candidates, None, plan.config.max_texts, PARTITION_BUCKETS, tallied):
+            yield _counted(block)
     yield pa.RecordBatch.from_pylist(_rows(tallied), COUNTED)
 
 
@@ -135,9 +136,12 @@ def _counted(block: Block) -> pa.RecordBatch:
 
 
 def _rows(tallied: Tallies) -> list[dict]:
-    return [
-        {"name": row["name"], "item": row["item"], "count": int(row["value"])} for row in tallied.rows() if row["value"]
-    ]
+    """Return a row with the schema COUNTED for each number of rows that were read, cut or dropped."""
+    rows = []
+    for row in tallied.rows():
+        if row["name"] in SHOWN_TALLIES and row["value"]:
+            rows.append({"name": row["name"], "item": row["item"], "count": int(row["value"])})
+    return rows
 
 
 def _candidates(batches: Batches, plan: MatchPlan, tallies: Tallies) -> Iterator[pa.RecordBatch]:

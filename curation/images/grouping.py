@@ -27,7 +27,7 @@ from curation.language.text_kinds import is_foreign
 from curation.licences import READ_LICENSES, license_column
 from curation.schemas import ALT, CANDIDATE, KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS, SIGNALS
 from runtime.arrow import differs, gather_reduced, gather_rows, parts
-from runtime.buckets import BUCKET_BYTES, Block, Packer, bucket_of, group_buckets
+from runtime.buckets import BUCKET_BYTES, Block, Packer, group_buckets
 from runtime.cogroup import Grouping, Rows
 from runtime.storage.parquet import add_file
 from runtime.tallies import Tallies, TaskResult
@@ -42,17 +42,20 @@ _OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]
 
 
 def pack_pairs(
-    batches: Iterable[pa.RecordBatch], matching: Matching, max_texts: int, buckets: int, result: TaskResult
+    batches: Iterable[pa.RecordBatch], matching: Matching | None, max_texts: int, buckets: int, result: TaskResult
 ) -> Iterator[Block]:
     """Combine and match batches with the schema CANDIDATES; yield the pairs in blocks by bucket, of `buckets` buckets.
 
-    `result` gets the tallies of combining, the numbers of signals and licences, and the number of pairs as `rows`.
+    Without `matching`, the pairs are not matched, and have the schema KEYED. `result` gets the tallies of combining,
+    the numbers of signals and licences, and the number of pairs as `rows`.
     """
     packer = Packer(buckets)
     for run in _keyed_runs(batches, result):
-        rows = matching.match(combine(run, max_texts, result))
+        rows = combine(run, max_texts, result)
+        if matching is not None:
+            rows = matching.match(rows)
         result.add("rows", rows.num_rows)
-        yield from packer.add(rows, bucket_of(key_of(rows), buckets))
+        yield from packer.deal(rows, key_of(rows))
     yield from packer.finish()
 
 
@@ -61,8 +64,14 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
 
     `batches` have the schema CANDIDATES.
     """
-    images = (group_images(matching.match(run), result, unique=True) for run in _keyed_runs(batches, result))
+    images = unique_images(batches, matching, result)
     result.add("matched_images", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
+
+
+def unique_images(batches: Iterable[pa.RecordBatch], matching: Matching, result: TaskResult) -> Rows:
+    """Yield the images with a match of candidates that are each an image of their own."""
+    for run in _keyed_runs(batches, result):
+        yield group_images(matching.match(run), result, unique=True)
 
 
 @dataclass(frozen=True)
