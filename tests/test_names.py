@@ -89,7 +89,7 @@ def test_no_two_classes_have_one_name_and_it_is_that_of_no_other_thing():
                 if isinstance(target, ast.Name):
                     others[target.id].add(name)
     assert {name: places for name, places in classes.items() if len(places) > 1} == {}
-    assert {name for name in classes if others[name]} <= {"BatchStart", "Item"}
+    assert {name for name in classes if others[name]} <= {"Item"}
 
 
 def test_prose_names_a_class_only_as_code():

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from curation.inputs.crawl import warc, wat
+from curation.plugins.gate.filters import ImageBatch
 from curation.plugins.gate.judge.judge import OUTPUTS, Judge, features
 from curation.plugins.gate.kernels.features import BITS
 from curation.schemas import ALT, MATCHED
@@ -168,7 +169,7 @@ def matched(row: Mapping[str, str], on_page: OnPage | None, shown: int) -> dict[
 
 def featured(rows: Sequence[Mapping[str, object]]) -> list[np.ndarray]:
     batch = pa.RecordBatch.from_pylist(list(rows), MATCHED)
-    return features(batch["candidates"].flatten(), np.arange(len(rows)), batch)
+    return features(ImageBatch.of(batch))
 
 
 def learnt(table: pa.Table) -> Judge:

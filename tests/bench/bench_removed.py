@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from curation.plugins.gate.conditions.conditions import find
 from curation.plugins.gate.options import GateOptions
-from curation.plugins.gate.step import Removed, Rewriting, StepFolder
+from curation.plugins.gate.step import RemovedSample, StepFolder, StepTask
 from runtime.storage.own_files import own_files
 
 IMAGES, TURNS = 1_000_000, 2
@@ -27,19 +27,21 @@ def main() -> None:
     from bench_gate import write_inputs
 
     options = GateOptions(policy=["recommended", "min_words:4"])
-    checks, silent = find(options).checks, options.rules.silent
+    filters, silent = find(options).filters(), options.rules.silent
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_inputs(folder, IMAGES)
         for part in ("gated", "gate_removed"):
             (folder / part).mkdir()
         [file] = own_files(folder / "matched", None, "")
-        Rewriting([file], checks, StepFolder(folder / "gated")).rewrite(file)  # which compiles
+        StepTask([file], StepFolder(folder / "gated"), filters).write_file(file)  # which compiles
         for turn in range(TURNS):
             for share in SHARES:
-                sample = None if share is None else Removed(folder / "gate_removed", "conditions", share, 0, silent)
+                sample = None
+                if share is not None:
+                    sample = RemovedSample(folder / "gate_removed", "conditions", share, 0, silent)
                 begin = time.process_time()
-                Rewriting([file], checks, StepFolder(folder / "gated", sample)).rewrite(file)
+                StepTask([file], StepFolder(folder / "gated", sample), filters).write_file(file)
                 used = time.process_time() - begin
                 print(f"turn {turn}, share {share}: {1e6 * used / IMAGES:.2f} µs an image", flush=True)
 

@@ -27,9 +27,10 @@ sys.path.insert(0, str(ROOT))
 
 from curation.inputs import files
 from curation.plugins.gate.evaluation import EvaluationTexts, HashesOfSets
-from curation.plugins.gate.judge.judge import IsJudged, standard
+from curation.plugins.gate.filters import IMAGE, TEXT, ImageBatch
+from curation.plugins.gate.judge.judge import JudgedOutput, standard
 from curation.plugins.gate.judge.reasons import reasons_of
-from curation.plugins.gate.policies.policies import IMAGES, Policy
+from curation.plugins.gate.policies.policies import Policy
 
 TRIES = 3
 DISTANCE = 4
@@ -40,24 +41,22 @@ IMAGES_AT_ONCE = 65_536
 def rules(args: argparse.Namespace) -> None:
     """Print a row of the table for each rule."""
     batch = _matched(args)
-    texts, images = batch["candidates"].values, np.arange(batch.num_rows)
     total = 0.0
-    for chosen in Policy.parse(["recommended", "personal_data"]).rules:
-        given = (batch,) if chosen.rule.scope == IMAGES else (texts, images, batch)
-        seconds, fails = _timed(lambda given=given, chosen=chosen: chosen.fails(*given))
+    policy = Policy.parse(["recommended", "personal_data"])
+    for chosen in (*policy.filters(IMAGE), *policy.filters(TEXT)):
+        seconds, fails = _timed(lambda chosen=chosen: chosen.mask(ImageBatch.of(batch)))
         total += seconds
-        print(f"| {chosen} | {seconds / args.rows * 1e9:.0f} | {fails.mean():.2%} |", flush=True)
+        print(f"| {chosen.title} | {seconds / args.rows * 1e9:.0f} | {fails.mean():.2%} |", flush=True)
     print(f"| all | {total / args.rows * 1e9:.0f} | |", flush=True)
 
 
 def judge(args: argparse.Namespace) -> None:
     """Print the time per text."""
     batch = _matched(args)
-    given = batch["candidates"].values, np.arange(batch.num_rows), batch
-    few = given[0].slice(0, 1_000), given[1][:1_000], batch.slice(0, 1_000)
-    scored, shares = _timed(lambda: standard().probabilities(given[0], given[1].copy(), batch))  # scored anew
-    said, _ = _timed(lambda: reasons_of(IsJudged("junk", 70), *few))
-    print(f"{scored / args.rows * 1e6:.2f} µs a text, {said / len(few[1]) * 1e6:.0f} with reasons", flush=True)
+    few = ImageBatch.of(batch.slice(0, 1_000))
+    scored, shares = _timed(lambda: standard().probabilities(ImageBatch.of(batch)))  # scored anew
+    said, _ = _timed(lambda: reasons_of(few, JudgedOutput("junk", 70)))
+    print(f"{scored / args.rows * 1e6:.2f} µs a text, {said / len(few.texts) * 1e6:.0f} with reasons", flush=True)
     print(f"mean probabilities: {', '.join(f'{share:.1%}' for share in shares.mean(axis=0))}", flush=True)
 
 

@@ -327,7 +327,7 @@ def test_kept_texts_of_doubtful_language_are_counted(runs, papers):
 
 
 def test_rules_of_opt_outs_and_personal_data_are_those_of_the_gate():
-    signals = {name for name, rule in POLICY_RULES.items() if rule.check is image_rules.has_signal}
+    signals = {name for name, rule in POLICY_RULES.items() if rule.function is image_rules.has_signal}
     assert signals == {*OPT_OUTS}
     assert {*personal_data.KINDS} == {*PERSONAL} == {*RULES}
 

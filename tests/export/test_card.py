@@ -97,13 +97,12 @@ SERVE_OTHERS = {
     "keep_removed": "what is written down of removed texts",
 }
 STEP = """
-from curation.plugins.gate.step import Step, removed
+from curation.plugins.gate.filters import IMAGE, Filter
+from curation.plugins.gate.step import Step
 
 class Secure(Step):
-    def write(self, images, folder, context): ...
-
-    def facts(self, counted):
-        return {"conditions": [removed("an address with https", counted)]}
+    def filters(self):
+        return [Filter("an address with https", IMAGE, None)]
 
 def find(options):
     return Secure() if "secure" in options.named else None

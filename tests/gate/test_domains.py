@@ -5,7 +5,7 @@ import random
 import pyarrow as pa
 
 from curation.config import CurationConfig
-from curation.plugins.gate.image_limits import PURPOSE, Domains
+from curation.plugins.gate.image_limits import DRAW_OF_DOMAINS, Domains
 from curation.plugins.gate.step import StepFolder
 from curation.run.request import Context
 from curation.schemas import MATCHED
@@ -26,7 +26,7 @@ def capped(engine, folder, images: list[dict], most: int, seed: int, files: int)
     counted = Domains(most).write(own_files(folder / "in", None, ""), StepFolder(folder / "out"), context)
     rows = [row for file in own_files(folder / "out", None, "") for row in read_table(file).to_pylist()]
     assert counted["passed"] == len(rows)
-    assert counted["removed"] == len(images) - len(rows)
+    assert counted["removed.0"] == len(images) - len(rows)
     return rows
 
 
@@ -55,7 +55,7 @@ def test_a_domain_keeps_the_images_with_the_smallest_draws(engine, tmp_path):
     for seed in (0, 1):
 
         def draw(uid: str, seed: int = seed) -> float:
-            return draws(seed, PURPOSE, [uid])[0]
+            return draws(seed, DRAW_OF_DOMAINS, [uid])[0]
 
         ascii_hosts = [row | {"url": row["url"].replace("münchen", "xn--mnchen-3ya")} for row in images]
         expected = {row["uid"] for row in naive_capped(ascii_hosts, 7, draw)}

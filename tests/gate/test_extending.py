@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.plugins.gate.options import GateOptions
-from curation.plugins.gate.step import Rewriting, Step
+from curation.plugins.gate.step import Step, StepTask
 from runtime.errors import InputError
 from tests.support.captions import rows_of, run
 from tests.support.checkout import ROOT
@@ -55,8 +55,8 @@ def test_a_step_and_an_observer_of_another_package_take_part(engine, tmp_path, p
 def test_a_step_runs_again_for_another_version_of_its_package_or_a_changed_file(engine, tmp_path, parts, monkeypatch):
     pq.write_table(pa.table({"url": ["https://a.example/1.jpg"], "text": ["a dog"]}), tmp_path / "pairs.parquet")
     (tmp_path / "value").write_text("3")
-    write, ran = Rewriting.run, []
-    monkeypatch.setattr(Rewriting, "run", lambda *args: ran.append(1) or write(*args))
+    write, ran = StepTask.run, []
+    monkeypatch.setattr(StepTask, "run", lambda *args: ran.append(1) or write(*args))
     metadata = parts.parent / "my_parts-1.0.dist-info" / "METADATA"
 
     def another_version():

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from curation.plugins.gate.conditions.conditions import first_failed, tally_failures, tally_languages_by
+from curation.plugins.gate.filters import first_failed, tally_failures, tally_languages_by
 from runtime.tallies import TaskResult
 
 

@@ -176,7 +176,7 @@ def test_a_text_is_cut_and_a_page_that_unpacks_to_more_than_memory_should_hold_i
     [(path, version)] = HostFiles.find([tmp_path / "hosts.parquet"]).files
     [batch] = host_files.read(path, version, Counter())
     assert [*map(len, batch["content"].to_pylist())] == [(500 << 10) + 1, 13]
-    monkeypatch.setattr(host_files, "MOST_PAGE", 1 << 20)
+    monkeypatch.setattr(host_files, "MAX_TABLE_PAGE_BYTES", 1 << 20)
     with pytest.raises(
         InputError, match=r"hosts.parquet has a page of texts that takes 2 MB when unpacked; cut the te"
     ):
@@ -226,7 +226,7 @@ def asked(hosts: Sequence[int], **columns: Sequence[object]) -> pa.RecordBatch:
 def test_what_hosts_say_takes_bounded_memory_however_much_it_is():
     """Here 300 hosts have rules of 12 MB, which come 10 hosts at a time and are asked for twice."""
     numbers, tallies = range(300), TaskResult()
-    with patch.multiple(known_hosts, HELD_BYTES=1 << 18, RULES_BYTES=2 << 20), contents() as held:
+    with patch.multiple(known_hosts, MAX_HELD_BYTES=1 << 18, MAX_RULES_BYTES=2 << 20), contents() as held:
         known, answers = KnownHosts(("gptbot",), tallies, held), []
         tracemalloc.start()
         for begin in range(0, 300, 10):

@@ -5,10 +5,11 @@ from random import Random
 import pytest
 
 from curation.licences import LICENCES
+from curation.plugins.gate.filters import IMAGE, ImageBatch
 from curation.plugins.gate.policies.image_rules import url_words
 from curation.plugins.gate.policies.policies import Policy
 from curation.plugins.gate.policies.word_tables import rows_in
-from tests.support.rules import failing_images
+from tests.support.rules import failing
 from tests.support.stated_images import batch, image
 
 pytestmark = pytest.mark.kernels
@@ -74,7 +75,7 @@ pytestmark = pytest.mark.kernels
     ],
 )
 def test_words_count_where_a_file_or_folder_has_its_name_from_them(path, fails):
-    assert failing_images("url_words", batch(image("http://logo.example" + path))) == [fails]
+    assert failing("url_words", batch(image("http://logo.example" + path))) == [fails]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_words_count_where_a_file_or_folder_has_its_name_from_them(path, fails):
 )
 def test_the_smaller_stated_side_counts(width, height, fails):
     row = image(stated_width=width, stated_height=height)
-    assert failing_images("min_stated_size", batch(row)) == [fails]
+    assert failing("min_stated_size", batch(row)) == [fails]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_the_smaller_stated_side_counts(width, height, fails):
     ],
 )
 def test_hosts_of_counters_and_advertisements_count_with_all_below_them(url, fails):
-    assert failing_images("url_words", batch(image(url))) == [fails]
+    assert failing("url_words", batch(image(url))) == [fails]
 
 
 def test_words_of_urls_are_lower_case_letters_and_listed_once():
@@ -128,9 +129,9 @@ def test_an_image_stays_if_its_pages_state_licences_and_none_but_those(names):
     draw = Random(names)
     stated = [[*draw.sample([*LICENCES], draw.choice([0, 1, 1, 2, 3]))] for _ in range(300)]
     own = [sum(map(LICENCES.get, each)) | draw.choice([0, 1, 8192]) for each in stated]
-    [chosen] = Policy.parse([f"license:{names}"]).rules
+    [chosen] = Policy.parse([f"license:{names}"]).filters(IMAGE)
     stays = [bool(each) and {*each} <= {*names.split(",")} for each in stated]
     rows = batch(*(image(signals=bits) for bits in own), image())
-    assert chosen.fails(rows).tolist() == [*(not each for each in stays), True]
-    assert chosen.fails(rows.slice(7, 9)).tolist() == [not each for each in stays[7:16]]
-    assert chosen.fails(rows.slice(0, 0)).tolist() == []
+    assert chosen.mask(ImageBatch.of(rows)).tolist() == [*(not each for each in stays), True]
+    assert chosen.mask(ImageBatch.of(rows.slice(7, 9))).tolist() == [not each for each in stays[7:16]]
+    assert chosen.mask(ImageBatch.of(rows.slice(0, 0))).tolist() == []

@@ -15,14 +15,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig
-from curation.plugins.gate.judge.judge import FORMAT, OUTPUTS, IsJudged, Judge, digest, features, standard
-from curation.plugins.gate.judge.judge import judged as features_and_sums
+from curation.plugins.gate.filters import TEXT, ImageBatch
+from curation.plugins.gate.judge.judge import (
+    FORMAT,
+    OUTPUTS,
+    Judge,
+    JudgedOutput,
+    digest,
+    features,
+    score_batch,
+    standard,
+)
 from curation.plugins.gate.judge.reasons import reasons_of
 from curation.plugins.gate.kernels.features import BITS, MAX_FEATURES
 from curation.plugins.gate.options import GateOptions
 from curation.plugins.gate.policies.policies import Policy
 from curation.schemas import MATCHED, PAGE_KINDS
-from runtime.arrow import parts
 from runtime.engine.local import Local
 from runtime.errors import InputError
 from tests.naive.judge import naive_features, naive_probabilities, naive_sums, naive_why
@@ -115,15 +123,8 @@ def nasty_images(chance: random.Random, number: int) -> list[dict]:
     return [*rows, matched(number, "http://a.example/b.jpg") | {"candidates": None}]
 
 
-def judged(rows: list[dict]) -> tuple[pa.StructArray, np.ndarray, pa.RecordBatch]:
-    """Return texts, the row of each text's image, and the batch."""
-    batch = pa.RecordBatch.from_pylist(rows, MATCHED)
-    return with_texts(batch)
-
-
-def with_texts(batch: pa.RecordBatch) -> tuple[pa.StructArray, np.ndarray, pa.RecordBatch]:
-    texts, offsets = parts(batch["candidates"])
-    return texts, np.repeat(np.arange(len(batch)), np.diff(offsets)), batch
+def judged(rows: list[dict]) -> ImageBatch:
+    return ImageBatch.of(pa.RecordBatch.from_pylist(rows, MATCHED))
 
 
 def pairs_of(rows: list[dict]) -> list[tuple[dict, dict]]:
@@ -151,7 +152,7 @@ def test_features_are_those_of_the_naive_twin_on_nasty_images():
         for url in URLS
         for text in TEXTS
     ]
-    numbers = [row.tolist() for row in features(*judged(rows))]
+    numbers = [row.tolist() for row in features(judged(rows))]
     assert numbers == naive_numbers(rows)
     assert max(map(len, numbers)) <= MAX_FEATURES
 
@@ -160,21 +161,21 @@ def test_features_of_slices_and_of_nothing_are_the_same():
     rows = nasty_images(random.Random(2), 80)
     batch = pa.RecordBatch.from_pylist(rows, MATCHED)
     for begin, length in ((17, 41), (0, 1), (80, 1), (5, 0)):
-        numbers = [row.tolist() for row in features(*with_texts(batch.slice(begin, length)))]
+        numbers = [row.tolist() for row in features(ImageBatch.of(batch.slice(begin, length)))]
         assert numbers == naive_numbers(rows[begin : begin + length])
-    nothing = with_texts(batch.slice(0, 0))
-    assert standard().probabilities(*nothing).shape == (0, len(OUTPUTS))
-    assert reasons_of(IsJudged("junk", 50), *nothing) == []
+    nothing = ImageBatch.of(batch.slice(0, 0))
+    assert standard().probabilities(nothing).shape == (0, len(OUTPUTS))
+    assert reasons_of(nothing, JudgedOutput("junk", 50)) == []
     few = judged(rows)
-    chosen = np.arange(len(few[0]))[::-3]  # texts of an image may lack, and come in any order
-    numbers = [row.tolist() for row in features(few[0].take(pa.array(chosen)), few[1][chosen], few[2])]
+    chosen = np.arange(len(few.texts))[::-3]  # texts of an image may lack, and come in any order
+    numbers = [row.tolist() for row in features(few.with_some_texts(chosen))]
     assert numbers == [naive_numbers(rows)[at] for at in chosen]
 
 
 @pytest.mark.parametrize("judge", [standard(), some_judge()], ids=["standard", "drawn"])
 def test_scores_are_sums_of_weights_and_probabilities_their_softmax(judge):
     rows = nasty_images(random.Random(3), 150)
-    shares = judge.probabilities(*judged(rows))
+    shares = judge.probabilities(judged(rows))
     assert np.allclose(shares, [naive_probabilities(judge, *pair) for pair in pairs_of(rows)], rtol=1e-12, atol=0)
     sums = np.array([naive_sums(judge, naive_features(*pair)) for pair in pairs_of(rows)])
     odds = np.log(shares) - np.log1p(-shares.sum(axis=1, keepdims=True))
@@ -183,26 +184,25 @@ def test_scores_are_sums_of_weights_and_probabilities_their_softmax(judge):
 
 def test_a_rule_removes_from_its_number_on():
     given = judged(nasty_images(random.Random(6), 150))
-    shares = standard().probabilities(*given)
+    shares = standard().probabilities(given)
     for output, name in enumerate(OUTPUTS):
         for percent in (1, 50, 99):
-            assert np.array_equal(IsJudged(name, percent)(*given), shares[:, output] >= percent / 100)
-            [chosen] = Policy.parse([f"{name}:{percent}"]).rules
-            assert np.array_equal(chosen.fails(*given), shares[:, output] >= percent / 100)
+            [chosen] = Policy.parse([f"{name}:{percent}"]).filters(TEXT)
+            assert np.array_equal(chosen.mask(given), shares[:, output] >= percent / 100)
 
 
 def test_texts_are_scored_once_for_both_rules(monkeypatch):
     given, scored = judged(nasty_images(random.Random(7), 20)), []
     monkeypatch.setattr(
-        "curation.plugins.gate.judge.judge.judged", lambda *asked: scored.append(1) or features_and_sums(*asked)
+        "curation.plugins.gate.judge.judge.score_batch", lambda *asked: scored.append(1) or score_batch(*asked)
     )
-    shares = [IsJudged(name, 50).probabilities(*given) for name in OUTPUTS]
+    shares = [JudgedOutput(name, 50).probabilities(given) for name in OUTPUTS]
     assert len(scored) == 1
-    assert np.array_equal(np.transpose(shares), standard().probabilities(*given))
-    other = some_judge().probabilities(*given)
+    assert np.array_equal(np.transpose(shares), standard().probabilities(given))
+    other = some_judge().probabilities(given)
     assert not np.array_equal(other, np.transpose(shares))
-    fewer = given[0].slice(0, 3), given[1][:3], given[2]
-    assert np.array_equal(some_judge().probabilities(*fewer), other[:3])
+    fewer = given.with_some_texts(np.arange(3))
+    assert np.array_equal(some_judge().probabilities(fewer), other[:3])
 
 
 def test_the_name_of_a_site_is_looked_for_in_bounded_time():
@@ -210,7 +210,7 @@ def test_the_name_of_a_site_is_looked_for_in_bounded_time():
         one = matched(0, "http://a.example/dog.jpg") | {"page_url": f"http://{'a' * size}b.example/"}
         given = judged([one | {"candidates": [candidate("a" * size, "en") | {"kind": "alt"}]}] * 50)
         begin = time.process_time()
-        standard().probabilities(*given)
+        standard().probabilities(given)
         return time.process_time() - begin
 
     assert min(seconds(6_000) for _ in range(3)) < 8 * min(seconds(200) for _ in range(9))
@@ -219,7 +219,7 @@ def test_the_name_of_a_site_is_looked_for_in_bounded_time():
 def test_reasons_name_the_probability_and_the_features_that_weigh_most():
     rows = nasty_images(random.Random(4), 60)
     for output, name in enumerate(OUTPUTS):
-        reasons = reasons_of(IsJudged(name, 50), *judged(rows))
+        reasons = reasons_of(judged(rows), JudgedOutput(name, 50))
         assert reasons == [naive_why(standard(), output, *pair) for pair in pairs_of(rows)]
 
 
@@ -330,13 +330,13 @@ def test_weights_that_unpack_to_much_more_take_no_memory():
 def test_scoring_takes_few_bytes_a_text_and_none_for_its_features():
     one = matched(0, "http://a.example/dog.jpg") | {"candidates": [candidate("a dog in a garden", "en")]}
     batch = pa.Table.from_batches([pa.RecordBatch.from_pylist([one] * 1_000, MATCHED)] * 40).combine_chunks()
-    given = with_texts(batch.to_batches()[0])
-    standard().probabilities(*with_texts(given[2].slice(0, 9)))
+    given = ImageBatch.of(batch.to_batches()[0])
+    standard().probabilities(ImageBatch.of(given.images.slice(0, 9)))
     tracemalloc.start()
-    standard().probabilities(*given)
+    standard().probabilities(given)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 300 * len(given[0]) < MAX_FEATURES * len(given[0])
+    assert peak < 300 * len(given.texts) < MAX_FEATURES * len(given.texts)
 
 
 def test_a_judge_that_no_rule_asks_is_refused(tmp_path):

@@ -2,14 +2,14 @@
 
 from collections import Counter
 
-import numpy as np
 import pyarrow as pa
 
-from curation.plugins.gate.judge.judge import IsJudged, standard
+from curation.plugins.gate.filters import ImageBatch
+from curation.plugins.gate.judge.judge import JudgedOutput, standard
 from curation.plugins.gate.judge.report_section import (
-    PURPOSE,
-    ROWS,
-    STEPS,
+    DRAW_OF_SHOWN,
+    PROBABILITY_STEPS,
+    SHOWN_TEXTS,
     count_probabilities,
     histograms,
     nearest,
@@ -23,7 +23,7 @@ from runtime.storage.own_files import own_files
 from tests.support.checkout import ROOT
 from tests.support.finished_run import write_parts
 
-RULES = {"junk:40": IsJudged("junk", 40), "headline:30": IsJudged("headline", 30)}
+RULES = {"junk:40": JudgedOutput("junk", 40), "headline:30": JudgedOutput("headline", 30)}
 WORDS = (
     "logo",
     "icon",
@@ -45,13 +45,13 @@ def image(number: int) -> dict:
             "page_url": f"https://b.example/{number}" if number % 2 else None, "candidates": candidates}  # fmt: skip
 
 
-def naive_percents(batch: pa.RecordBatch, rule: IsJudged) -> list[tuple[int, dict, dict]]:
+def naive_percents(batch: pa.RecordBatch, rule: JudgedOutput) -> list[tuple[int, dict, dict]]:
     rows = [(batch.slice(at, 1), row) for at, row in enumerate(batch.to_pylist())]
     return [
         (int(100 * share), row, text)
         for one, row in rows
         for share, text in zip(
-            rule.probabilities(one["candidates"].flatten(), np.zeros(len(row["candidates"]), np.int64), one),
+            rule.probabilities(ImageBatch.of(one)),
             row["candidates"],
             strict=True,
         )
@@ -65,14 +65,16 @@ def test_probabilities_are_counted_by_language_and_the_nearest_texts_below_the_n
     counts, noted = count_probabilities(file, RULES), note_passed(file, RULES, 3)
     for name, rule in RULES.items():
         percents = naive_percents(batch, rule)
-        steps = Counter((text["language"], percent * STEPS // 100) for percent, _, text in percents)
-        expected = {code: [steps[code, step] for step in range(STEPS)] for code in ("en", "de")}
+        steps = Counter((text["language"], percent * PROBABILITY_STEPS // 100) for percent, _, text in percents)
+        expected = {code: [steps[code, step] for step in range(PROBABILITY_STEPS)] for code in ("en", "de")}
         assert histograms(counts, name, ["en", "fr", "de"]) == expected
-        below = [(-percent, draws(3, PURPOSE, [row["uid"]])[0], row["uid"], text["text"])
+        below = [(-percent, draws(3, DRAW_OF_SHOWN, [row["uid"]])[0], row["uid"], text["text"])
                  for percent, row, text in percents if percent < rule.percent]  # fmt: skip
-        assert len(below) > ROWS
+        assert len(below) > SHOWN_TEXTS
         shown = nearest(noted.noted(name), rule.percent)
-        assert [(row["uid"], row["percent"]) for row in shown] == [(row[2], -row[0]) for row in sorted(below)[:ROWS]]
+        assert [(row["uid"], row["percent"]) for row in shown] == [
+            (row[2], -row[0]) for row in sorted(below)[:SHOWN_TEXTS]
+        ]
         assert all(row["why"].startswith(f"{row['percent']} %: ") for row in shown)
 
 
@@ -91,7 +93,7 @@ def test_removed_texts_are_those_of_the_rule_with_the_smallest_probabilities(tmp
     write_parts(tmp_path / "gate_removed", pa.RecordBatch.from_pylist(rows, GATE_REMOVED), 1)
     (file,) = own_files(tmp_path / "gate_removed", None, "")
     shown = nearest(note_removed(file, RULES, 0).noted("junk:40"), 40)
-    assert [row["percent"] for row in shown] == [*range(51, 51 + 3 * ROWS, 3)]
+    assert [row["percent"] for row in shown] == [*range(51, 51 + 3 * SHOWN_TEXTS, 3)]
     assert {row["text"] for row in shown} == {"x" * 500}
 
 

@@ -3,13 +3,14 @@
 import pyarrow as pa
 import pytest
 
+from curation.plugins.gate.filters import ImageBatch
 from curation.plugins.gate.options import GateOptions
-from curation.plugins.gate.policies.mending import Mending, without_credits, without_tags
+from curation.plugins.gate.policies.mending import mended, without_credits, without_tags
 from curation.schemas import MATCHED
 from runtime.tallies import TaskResult
 from tests.support.finished_run import candidate, image
 from tests.support.gates import MATCHES, gated
-from tests.support.rules import failing_texts
+from tests.support.rules import failing
 from tests.support.stated_images import batch
 from tests.support.stated_images import image as stated
 
@@ -37,7 +38,7 @@ from tests.support.stated_images import image as stated
     ],
 )
 def test_a_credit_alone_is_found(text, fails):
-    assert failing_texts("credit", batch(stated(texts=[text]))) == [fails]
+    assert failing("credit", batch(stated(texts=[text]))) == [fails]
 
 
 @pytest.mark.parametrize(
@@ -89,13 +90,17 @@ def test_a_mended_text_has_its_own_entries_and_is_in_no_image_twice():
         texts_of("a cat<br>", "a dog", "a <b>dog</b>", "<p>a photo", "a<br> photo", "<br>", "x<br>y", "dog <br "),
         image(8),
     ]
-    mended = ["a cat", "a dog", "a <b>dog</b>", "a photo", "a<br> photo", "<br>", "x<br>y", "dog"]
-    tallies, mending = TaskResult(), Mending(MATCHES, ("html",))
-    found = mending(pa.RecordBatch.from_pylist(rows, MATCHED).slice(1, 2), tallies)
-    expected = [candidate(text, "en") for text in mended]
+    texts = ["a cat", "a dog", "a <b>dog</b>", "a photo", "a<br> photo", "<br>", "x<br>y", "dog"]
+    tallies = TaskResult()
+
+    def mend(images: pa.RecordBatch) -> pa.RecordBatch:
+        return mended(ImageBatch.of(images), tallies, MATCHES, "html").images
+
+    found = mend(pa.RecordBatch.from_pylist(rows, MATCHED).slice(1, 2))
+    expected = [candidate(text, "en") for text in texts]
     assert found.to_pylist() == [rows[1] | {"candidates": expected}, rows[2]]
     assert tallies["mended.html"] == 3
-    assert mending(found.slice(0, 0), tallies).num_rows == 0
+    assert mend(found.slice(0, 0)).num_rows == 0
 
 
 def test_the_gate_mends_texts_before_it_checks_them(engine, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from curation.plugins.gate.filters import ImageBatch
 from curation.plugins.gate.policies.policies import RULES, Policy
 from runtime.errors import InputError
 from tests.naive.personal_data import naive_holds
@@ -55,7 +56,7 @@ def random_texts(chance: random.Random, number: int) -> Iterator[str]:
 def holds(rule: str, texts: list[str | None] | pa.Array) -> list[bool]:
     texts = pa.array(texts, pa.large_string()) if isinstance(texts, list) else texts
     structs = pa.StructArray.from_arrays([texts], ["text"])
-    return Policy.parse([rule]).rules[0].fails(structs, np.arange(len(texts)), None).tolist()
+    return RULES[rule].filter().mask(ImageBatch(None, structs, np.arange(len(texts)))).tolist()
 
 
 @pytest.mark.slow

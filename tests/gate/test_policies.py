@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from curation.plugins.gate.filters import IMAGE, TEXT
 from curation.plugins.gate.policies.image_rules import OF_HOSTS
-from curation.plugins.gate.policies.policies import IMAGES, RULES, RUN, TEXTS, Policy
+from curation.plugins.gate.policies.policies import RULES, Policy
 from runtime.errors import InputError
 from tests.support.checkout import ROOT
 
@@ -49,9 +50,10 @@ def test_every_rule_is_of_one_scope_and_says_in_a_line_what_it_removes():
         *OF_HOSTS,
     ]
     policy = Policy.parse(["recommended", *others])
-    assert sum(len(policy.over(scope)) for scope in (IMAGES, TEXTS, RUN)) == len(policy.rules) == len(RULES)
+    assert policy.numbers.keys() == RULES.keys()
+    assert len(policy.filters(IMAGE)) + len(policy.filters(TEXT)) == len(RULES) - 2
     for rule in RULES.values():
-        assert rule.removes.startswith("texts " if rule.scope == TEXTS or rule.name.endswith("text") else "images ")
+        assert rule.removes.startswith("texts " if rule.scope == TEXT or rule.name.endswith("text") else "images ")
         assert (" N " in rule.removes) == bool(rule.numbers) or rule.name == "max_images_per_domain"
         assert ("NAMES" in rule.removes) == bool(rule.names)
 
@@ -98,15 +100,16 @@ def test_what_is_no_rule_is_refused_in_a_sentence_that_says_what_there_is(names,
 
 
 def test_names_of_a_rule_come_in_their_order_once_and_are_in_its_sentence():
-    [chosen] = Policy.parse(["license:cc0,cc-by,cc0", "license:cc-by,cc0"]).rules
-    assert str(chosen) == "license:cc-by,cc0"
+    [chosen] = Policy.parse(["license:cc0,cc-by,cc0", "license:cc-by,cc0"]).filters(IMAGE)
+    assert chosen.title == "license:cc-by,cc0"
     assert chosen.removes == (
         "images unless their pages state cc-by,cc0 and no other licence: statements of pages, not of pictures"
     )
 
 
-def test_a_rule_about_the_whole_run_has_no_check_of_a_batch():
-    [chosen] = Policy.parse(["max_images_per_text:10"]).over(RUN)
-    assert chosen.number == 10
+def test_a_rule_about_the_whole_run_has_no_filter_of_a_batch():
+    policy = Policy.parse(["max_images_per_text:10"])
+    assert policy.number_of("max_images_per_text") == 10
+    assert not policy.filters(IMAGE) + policy.filters(TEXT)
     with pytest.raises(TypeError, match="all images of a run"):
-        chosen.fails()
+        RULES["max_images_per_text"].filter(10)

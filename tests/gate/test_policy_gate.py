@@ -5,7 +5,7 @@ import random
 import pytest
 
 from curation.config import CurationConfig
-from curation.plugins.gate.image_limits import PURPOSE
+from curation.plugins.gate.image_limits import DRAW_OF_DOMAINS
 from curation.plugins.gate.options import GateOptions
 from runtime.draws import draws
 from runtime.errors import InputError
@@ -42,7 +42,9 @@ def test_a_policy_removes_what_its_rules_say_in_any_order(engine, tmp_path):
     often = {text for text in TEXTS if every.count(text) > 100}
     assert often
     left = [row | {"candidates": naive_texts(row, often)} for row in images if "logo" not in row["url"]]
-    capped = naive_capped([row for row in left if row["candidates"]], 30, lambda uid: draws(7, PURPOSE, [uid])[0])
+    capped = naive_capped(
+        [row for row in left if row["candidates"]], 30, lambda uid: draws(7, DRAW_OF_DOMAINS, [uid])[0]
+    )
     for number, files in enumerate((1, 4)):
         policy = random.Random(number).sample(POLICY, len(POLICY))
         options, config = GateOptions(policy=policy), CurationConfig(seed=7)

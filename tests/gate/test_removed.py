@@ -12,18 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.plugins.gate.conditions.conditions import Checks
-from curation.plugins.gate.image_limits import PURPOSE
+from curation.plugins.gate.filters import IMAGE, TEXT, Filter, ImageBatch, decide
+from curation.plugins.gate.image_limits import DRAW_OF_DOMAINS
 from curation.plugins.gate.options import GateOptions
 from curation.plugins.gate.policies import policies
-from curation.plugins.gate.policies.policies import IMAGES, TEXTS, Policy, Rule
-from curation.plugins.gate.step import PURPOSE as SAMPLED
-from curation.plugins.gate.step import BatchStart, Gone, Removed
+from curation.plugins.gate.policies.policies import Policy, PolicyRule
+from curation.plugins.gate.step import DRAW_OF_SAMPLE, RemovedSample
 from curation.schemas import GATE_REMOVED, MATCHED
 from runtime.draws import draws
 from runtime.engine.local import Local
 from runtime.errors import InputError
-from runtime.tallies import TaskResult
 from tests.naive.captions import naive_best
 from tests.naive.gates import naive_capped, naive_pictures
 from tests.naive.policies import naive_fails_image, naive_fails_text
@@ -71,7 +69,7 @@ def naive_gate(images: list[dict], scores: dict[str, int], pictures: dict[str, s
     known = {row["uid"]: pictures[row["uid"]] for row in left if row["uid"] in pictures}
     title = "one image of a picture, by sha256"
     left, copies = naive_copies("copies", left, title, naive_pictures(known, {}), CONFIG.max_texts)
-    stay = {row["uid"] for row in naive_capped(left, 20, lambda uid: draws(SEED, PURPOSE, [uid])[0])}
+    stay = {row["uid"] for row in naive_capped(left, 20, lambda uid: draws(SEED, DRAW_OF_DOMAINS, [uid])[0])}
     return rows + copies + naive_dropped("domains", left, "at most 20 images of a registered domain", stay)[1]
 
 
@@ -116,7 +114,7 @@ def test_of_each_rule_the_rows_of_the_naive_twin_are_written(engine, tmp_path):
     folder = tmp_path / "gates"
     for files, share in ((3, 1.0), (2, 0.3)):
         _, counted = gated(engine, folder, images, GateOptions(**asked, keep_removed=share), files, CONFIG)
-        drawn = {row["uid"]: draws(SEED, SAMPLED, [row["uid"]])[0] < share for row in images}
+        drawn = {row["uid"]: draws(SEED, DRAW_OF_SAMPLE, [row["uid"]])[0] < share for row in images}
         assert sample_in(folder) == [row for row in expected if drawn[row["uid"]]]
         facts = counted.facts()["gate"]
         for each in [*facts["conditions"], *facts["texts"]]:
@@ -140,10 +138,10 @@ def test_bytes_are_the_same_for_any_number_of_cores(tmp_path):
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.3, 1])
 def test_the_share_is_that_of_images_and_a_larger_one_has_the_same_and_more(share):
     batch = pa.record_batch({"uid": [f"{number:032x}" for number in range(100_000)]})
-    drawn = Removed(Path(), "conditions", share, SEED).drawn(batch)
+    drawn = RemovedSample(Path(), "conditions", share, SEED).drawn(batch)
     deviation = math.sqrt(len(drawn) * share * (1 - share))
     assert abs(drawn.sum() - share * len(drawn)) <= 4 * deviation
-    more = Removed(Path(), "copies", min(1, 2 * share), SEED).drawn(batch)
+    more = RemovedSample(Path(), "copies", min(1, 2 * share), SEED).drawn(batch)
     assert not (drawn & ~more).any()
 
 
@@ -170,12 +168,10 @@ def test_nothing_is_written_of_what_a_silent_rule_removes(engine, tmp_path):
     for number, row in enumerate(images):
         row["candidates"] = [candidate(text, "en") for text in ("a dog", "secret", "dog")]
         row["signals"] = int(number % 3 == 0)
-    secret = Rule("secret", TEXTS, "secrets", _is_secret, is_silent=True)
-    noai = policies.RULES["noai"]
-    silent = Rule("noai", IMAGES, "", noai.check, is_silent=True, signal=noai.signal)
+    secret = PolicyRule("secret", TEXT, "secrets", _is_secret, is_silent=True)
+    silent = replace(policies.RULES["noai"], is_silent=True)
     rows = (policies.RULES["url_words"], silent, policies.RULES["min_words"], secret)
-    rules = {row.name: row for row in rows}
-    with patch.object(policies, "RULES", rules), patch.object(policies, "_ROWS", rows):
+    with patch.object(policies, "RULES", {row.name: row for row in rows}):
         options = GateOptions(policy=["noai", "url_words", "min_words:2", "secret"], keep_removed=1)
         _, counted = gated(engine, tmp_path / "gates", images, options, 2)
     facts = counted.facts()["gate"]
@@ -203,24 +199,26 @@ def test_a_share_of_nothing_is_refused(options, sentence, tmp_path, monkeypatch)
         GateOptions(**options).find()
 
 
-def _is_secret(texts, images, batch):
-    return [text == "secret" for text in texts.field("text").to_pylist()]
+def _is_secret(batch):
+    return [text == "secret" for text in batch.texts.field("text").to_pylist()]
 
 
 def test_texts_with_personal_data_are_not_written_where_another_step_removes_them():
     texts = ["a dog", "write to jane.doe@mail.de", "a cat"]
     images = [image(number) | {"candidates": [candidate(text, "en")]} for number, text in enumerate(texts)]
     batch, written = pa.RecordBatch.from_pylist(images, MATCHED), []
-    for silent in ((), Policy.parse(["email_address"]).rules):
-        gone = Gone(batch, batch["candidates"].flatten(), np.arange(3), np.array([0, 0, 1]), ["x"])
-        written.append(Removed(Path(), "captions", 1.0, SEED, silent).of(gone))
+    first_two = Filter("x", IMAGE, lambda batch: np.array([True, True, False]))
+    for silent in ((), Policy.parse(["email_address"]).silent):
+        decision = decide(ImageBatch.of(batch), [first_two])
+        written.append(RemovedSample(Path(), "captions", 1.0, SEED, silent).rows(decision))
     assert [rows["text"].to_pylist() for rows in written] == [texts[:2], texts[:1]]
 
 
 def test_a_step_that_asks_nothing_of_single_images_writes_no_sample():
     batch = pa.RecordBatch.from_pylist([image(1) | {"candidates": [candidate("a dog", "en")]}], MATCHED)
-    stays, gone = Checks(())(batch, None, BatchStart("00000.parquet", 0), TaskResult())
-    assert (stays.num_rows, Removed(Path(), "conditions", 1.0, SEED).of(gone).num_rows) == (1, 0)
+    decision = decide(ImageBatch.of(batch), [])
+    assert decision.stays().num_rows == 1
+    assert RemovedSample(Path(), "conditions", 1.0, SEED).rows(decision).num_rows == 0
 
 
 def test_only_steps_that_are_needed_are_found():

@@ -7,32 +7,33 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from curation.plugins.gate.filters import IMAGE, TEXT
 from curation.plugins.gate.policies.image_rules import url_words
-from curation.plugins.gate.policies.policies import IMAGES, TEXTS
+from curation.plugins.gate.policies.policies import RULES
 from curation.plugins.gate.policies.word_tables import rows_in
 from curation.schemas import IMAGE_PLACES
 from tests.naive.policies import naive_fails_image, naive_fails_text
-from tests.support.rules import POLICY, failing_images, failing_texts
+from tests.support.rules import POLICY, failing
 from tests.support.stated_images import batch, image
 
 pytestmark = pytest.mark.kernels
 
 
 def expected(rows: list[dict]) -> dict[str, list[bool]]:
-    """What the naive twin says of all images, or texts, by rule."""
-    found = {
-        str(each): [naive_fails_image(each.rule.name, each.number, row) for row in rows] for each in POLICY.over(IMAGES)
-    }
-    texts = [(text, row) for row in rows for text in row["candidates"] or []]
-    return found | {
-        str(each): [naive_fails_text(each.rule.name, each.number, *pair) for pair in texts]
-        for each in POLICY.over(TEXTS)
-    }
+    """Return what the naive twins say, by the name of the rule: of each image, or of each text."""
+    result = {}
+    for name, number in POLICY.numbers.items():
+        if RULES[name].scope == IMAGE:
+            result[name] = [naive_fails_image(name, number, row) for row in rows]
+        else:
+            result[name] = [
+                naive_fails_text(name, number, text, row) for row in rows for text in row["candidates"] or []
+            ]
+    return result
 
 
 def found(rows: pa.RecordBatch) -> dict[str, list[bool]]:
-    by_image = {str(each): failing_images(each.rule.name, rows) for each in POLICY.over(IMAGES)}
-    return by_image | {str(each): failing_texts(each.rule.name, rows) for each in POLICY.over(TEXTS)}
+    return {name: failing(name, rows) for name in POLICY.numbers}
 
 
 PIECES = [
@@ -159,4 +160,4 @@ def test_rules_say_the_same_of_slices_and_of_nothing():
     assert found(part) == expected(rows[17:58])
     assert all(values == [] for values in found(batch()).values())
     nothing = found(batch(image(texts=[])))
-    assert all(nothing[str(each)] == [] for each in POLICY.over(TEXTS))
+    assert all(nothing[name] == [] for name in POLICY.numbers if RULES[name].scope == TEXT)

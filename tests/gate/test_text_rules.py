@@ -6,7 +6,7 @@ from curation.plugins.gate.kernels.phrases import MAX_PHRASE_WORDS
 from curation.plugins.gate.policies.text_rules import PARTS, WHOLES, folded
 from curation.plugins.gate.policies.word_tables import rows_in
 from metadata.languages import LANGUAGES
-from tests.support.rules import failing_texts
+from tests.support.rules import failing
 from tests.support.stated_images import batch, image
 
 pytestmark = pytest.mark.kernels
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.kernels
 )
 def test_phrases_of_templates_are_found_whole_or_at_an_edge(text, rules):
     rows = batch(image(texts=[text]))
-    assert [name for name in ("generic_text", "logo_text") if failing_texts(name, rows) == [True]] == rules
+    assert [name for name in ("generic_text", "logo_text") if failing(name, rows) == [True]] == rules
 
 
 def test_the_table_of_phrases_has_each_once_and_known_kinds():
@@ -77,4 +77,4 @@ def test_the_table_of_phrases_has_each_once_and_known_kinds():
     ],
 )
 def test_words_are_counted_by_spaces_or_by_characters(text, language, fails):
-    assert failing_texts("min_words", batch(image(texts=[(text, language)]))) == [fails]
+    assert failing("min_words", batch(image(texts=[(text, language)]))) == [fails]

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from curation.config import CurationConfig
 from curation.matching.matching import Matching
-from curation.plugins.gate.conditions.conditions import SingleChecks, find
+from curation.plugins.gate.conditions.conditions import ConditionsStep, find
 from curation.plugins.gate.options import GateOptions
 from curation.run.output_folder import Output
 from curation.run.request import Context
@@ -50,7 +50,7 @@ def gated(
     return rows, SimpleNamespace(last=last, facts=lambda: facts)
 
 
-def checked_gate(tables: list[str], keep: str) -> SingleChecks:
+def checked_gate(tables: list[str], keep: str) -> ConditionsStep:
     """Return the step of a condition over some tables."""
     return find(GateOptions(images=[[table] for table in tables], keep=keep))
 

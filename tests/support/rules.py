@@ -1,23 +1,16 @@
 """The recommended rules of a policy, and what they say of images and texts."""
 
-import numpy as np
 import pyarrow as pa
 
+from curation.plugins.gate.filters import ImageBatch
 from curation.plugins.gate.policies.personal_data import KINDS
-from curation.plugins.gate.policies.policies import Policy
-from runtime.arrow import parts
+from curation.plugins.gate.policies.policies import RULES, Policy
 
-RECOMMENDED = Policy.parse(["recommended", "min_words:4", "min_stated_size:100", "file_name", "headline:50"]).rules
-POLICY = Policy(
-    tuple(chosen for chosen in RECOMMENDED if chosen.rule.name not in (*KINDS, "credit"))
-)  # these have tests of their own
-RULES = {chosen.rule.name: chosen for chosen in RECOMMENDED}
+CHOSEN = Policy.parse(["recommended", "min_words:4", "min_stated_size:100", "file_name", "headline:50"])
+# The others have tests of their own.
+POLICY = Policy({name: number for name, number in CHOSEN.numbers.items() if name not in (*KINDS, "credit")})
 
 
-def failing_images(name: str, rows: pa.RecordBatch) -> list[bool]:
-    return RULES[name].fails(rows).tolist()
-
-
-def failing_texts(name: str, rows: pa.RecordBatch) -> list[bool]:
-    texts, offsets = parts(rows["candidates"])
-    return RULES[name].fails(texts, np.repeat(np.arange(len(rows)), np.diff(offsets)), rows).tolist()
+def failing(name: str, rows: pa.RecordBatch) -> list[bool]:
+    """Return which images or texts a rule removes."""
+    return RULES[name].filter(CHOSEN.numbers[name]).mask(ImageBatch.of(rows)).tolist()

@@ -17,14 +17,13 @@ import pyarrow.compute as pc
 from curation.config import MAX_TEXT_LENGTH, CurationConfig
 from curation.inputs.limits import shorter
 from curation.plugins.annotations.captions import JOINED_CAPTION, caption_table, find_captions
+from curation.plugins.gate.filters import IMAGE, Filter, ImageBatch, Rewrite, difference, tally_languages
 from curation.plugins.gate.options import GateOptions
-from curation.plugins.gate.policies.mending import with_texts
-from curation.plugins.gate.step import BatchStart, Gone, Rewriting, Step, StepFolder, tally_languages
+from curation.plugins.gate.step import Step, StepFolder, StepTask
 from curation.plugins.joins.image_tables import ImageTable
 from curation.plugins.joins.uid_join import Join, images_in
 from curation.run.tasks import MatchPlan
 from curation.schemas import CANDIDATE
-from runtime.arrow import parts
 from runtime.buckets import MIN_TASKS_PER_CORE
 from runtime.cogroup import filled
 from runtime.errors import InputError
@@ -49,10 +48,13 @@ class CaptionStep(Step):
     An image whose caption matches no entry is removed.
     """
 
-    title = TITLE
-
     table: ImageTable
     digest: str = ""  # of the bytes of the table's files; empty before `prepare`
+
+    def filters(self) -> list[Filter]:
+        """Return the filter of images whose caption matches no entry."""
+        columns = ["candidates.kind", "candidates.entries"]
+        return [Filter(TITLE, IMAGE, has_caption_without_entry, columns=columns)]
 
     def asks(self) -> dict[str, list[str]]:
         """Return, for users, what the step asks of images: the name of the table of captions."""
@@ -67,10 +69,10 @@ class CaptionStep(Step):
         return replace(self, digest=blake2b("".join(named).encode(), digest_size=16).hexdigest())
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
-        """Write the images with captions as texts; tally `texts` by language: replaced alt texts minus captions."""
-        change = Captioner(context.match_plan())
-        rewriting = Rewriting(list(images), change, folder)
-        return Join(images_in(images), [caption_table(self.table)]).write(context.engine, rewriting.write)
+        """Write the images with captions as texts."""
+        rewrite = Rewrite(replace_by_captions, {"plan": context.match_plan()})
+        task = StepTask(list(images), folder, self.filters(), [rewrite])
+        return Join(images_in(images), [caption_table(self.table)]).write(context.engine, task.write)
 
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if the table has a caption of none of the images, or if no image passes."""
@@ -84,15 +86,22 @@ class CaptionStep(Step):
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return facts for run.json: the table, and the numbers of captions and matched captions by language."""
-        table, captions, matched = self.table, counted.by_language("captions"), counted.by_language("matched")
-        facts = {
+        table = self.table
+        replaced = counted.by_language("replaced")
+        matched = counted.by_language("matched")
+        languages = {}
+        for code, captions in counted.by_language("captions").items():
+            languages[code] = {"captions": captions, "matched": matched.get(code, 0)}
+        facts = super().facts(counted)
+        facts["conditions"][0]["removed_texts"] = difference(replaced, matched)
+        facts["captions"] = {
             "table": {"name": table.name, "files": len(table.files), "bytes": table.bytes, "digest": self.digest},
             "images": counted["captioned"],
             "without": counted["without"],
             "cut": counted["cut"],
-            "languages": {code: {"captions": captions[code], "matched": matched.get(code, 0)} for code in captions},
+            "languages": languages,
         }
-        return super().facts(counted) | {"captions": facts}
+        return facts
 
 
 def find(options: GateOptions) -> CaptionStep | None:
@@ -100,57 +109,63 @@ def find(options: GateOptions) -> CaptionStep | None:
     return CaptionStep(find_captions(options.match_captions)) if options.match_captions else None
 
 
-@dataclass(frozen=True)
-class Captioner:
-    """A Change (a function that `rewrite` calls) that replaces the texts of images by their captions."""
+def replace_by_captions(batch: ImageBatch, tallies: Tallies, plan: MatchPlan) -> ImageBatch:
+    """Return the images with captions in place of texts: an image with a caption has it as its only text.
 
-    plan: MatchPlan
+    Tally the images with a caption as `captioned`, the others as `without`, and the replaced texts, by language, as
+    `replaced`.
+    """
+    images = batch.images
+    best = filled(batch.rows, batch.begin, batch.begin + images.num_rows, JOINED_CAPTION[0])
+    has = best.is_valid().to_numpy(zero_copy_only=False)
+    texts_of_image = np.bincount(batch.image, minlength=images.num_rows)
+    offsets = np.append(0, np.cumsum(texts_of_image))
+    records = _records(batch.texts, offsets).filter(best.is_valid())
+    candidates = match_captions(best.drop_null(), records, tallies, plan)
+    tallies.add("captioned", int(has.sum()))
+    tallies.add("without", int((~has).sum()))
+    tally_languages(batch.texts.field("language").filter(pa.array(has[batch.image])), "replaced", tallies)
+    begins = np.where(has, len(batch.texts) + np.cumsum(has) - 1, offsets[:-1])
+    lengths = np.where(has, 1, texts_of_image)
+    ends = np.cumsum(lengths)
+    taken = np.repeat(begins - ends + lengths, lengths) + np.arange(lengths.sum())
+    return batch.with_texts(pa.concat_arrays([batch.texts, candidates]).take(pa.array(taken)), lengths)
 
-    def __call__(
-        self, batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, tallies: Tallies
-    ) -> tuple[pa.RecordBatch, Gone]:
-        """Return the MATCHED images that stay; an image with a caption in `rows` has the caption as its only text.
 
-        The captions without an entry are gone.
-        """
-        best = filled(rows, begin.row, begin.row + batch.num_rows, JOINED_CAPTION[0])
-        texts, offsets = parts(batch["candidates"])
-        has = best.is_valid().to_numpy(zero_copy_only=False)
-        candidates = self.find(best.drop_null(), _records(texts, offsets).filter(best.is_valid()), tallies)
-        is_matched = pc.greater(pc.list_value_length(candidates.field("entries")), 0).to_numpy(zero_copy_only=False)
-        stays = ~has
-        stays[has] = is_matched
-        for name, images in (("captioned", has), ("without", ~has), ("removed", ~stays)):
-            tallies.add(name, int(images.sum()))
-        tally_languages(texts.field("language").filter(pa.array(np.repeat(has, np.diff(offsets)))), "texts", tallies)
-        tally_languages(candidates.field("language").filter(pa.array(is_matched)), "texts", tallies, -1)
-        gone = Gone(batch, candidates, np.flatnonzero(has), is_matched.astype(np.int64), [TITLE])
-        begins = np.where(has, len(texts) + np.cumsum(has) - 1, offsets[:-1])[stays]
-        lengths = np.where(has, 1, np.diff(offsets))[stays]
-        ends = np.cumsum(lengths)
-        taken = np.repeat(begins - ends + lengths, lengths) + np.arange(lengths.sum())
-        return with_texts(batch, stays, pa.concat_arrays([texts, candidates]).take(pa.array(taken)), lengths), gone
+def match_captions(captions: pa.Array, records: pa.Array, tallies: Tallies, plan: MatchPlan) -> pa.StructArray:
+    """Return captions as CANDIDATE structs with language and entries; `records` are those of the images' pages.
 
-    def find(self, captions: pa.Array, records: pa.Array, tallies: Tallies) -> pa.StructArray:
-        """Return captions as CANDIDATE structs with language and entries; `records` are those of the images' pages.
+    Add to `tallies`: `cut`, the number of captions shortened to the longest text allowed; and, by language,
+    `captions`, the number of all captions, and `matched`, of those that match an entry.
+    """
+    texts, cut = shorter(captions, MAX_TEXT_LENGTH)
+    matches = plan.matching.find(texts)
+    tallies.add("cut", cut)
+    languages = matches["language"]
+    is_matched = pc.greater(pc.list_value_length(matches["entries"]), 0)
+    tally_languages(languages, "captions", tallies)
+    tally_languages(languages.filter(is_matched), "matched", tallies)
+    columns = dict(zip(matches.schema.names, matches.columns, strict=True))
+    columns["text"] = texts
+    columns["kind"] = pa.repeat(KIND, len(texts))
+    columns["page_url"] = pa.nulls(len(texts), pa.string())
+    columns["record"] = records
+    return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
 
-        Add to `tallies`: `cut`, the number of captions shortened to the longest text allowed; and, by language,
-        `captions`, the number of all captions, and `matched`, of those that match an entry.
-        """
-        texts, cut = shorter(captions, MAX_TEXT_LENGTH)
-        matches = self.plan.matching.find(texts)
-        tallies.add("cut", cut)
-        languages, is_matched = matches["language"], pc.greater(pc.list_value_length(matches["entries"]), 0)
-        tally_languages(languages, "captions", tallies)
-        tally_languages(languages.filter(is_matched), "matched", tallies)
-        of_caption = {"text": texts, "kind": pa.repeat(KIND, len(texts)), "page_url": pa.nulls(len(texts), pa.string())}
-        columns = of_caption | {"record": records} | dict(zip(matches.schema.names, matches.columns, strict=True))
-        return pa.StructArray.from_arrays([columns[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
+
+def has_caption_without_entry(batch: ImageBatch) -> np.ndarray:
+    """Return bool[image]: which images have a caption that matches no entry."""
+    is_caption = pc.equal(batch.texts.field("kind"), KIND).fill_null(False)
+    is_unmatched = pc.equal(pc.list_value_length(batch.texts.field("entries")), 0).fill_null(True)
+    mask = np.zeros(batch.images.num_rows, bool)
+    mask[batch.image[pc.and_(is_caption, is_unmatched).to_numpy(zero_copy_only=False)]] = True
+    return mask
 
 
 def _digest(file: tuple[str, Version]) -> TaskResult:
     """Hash the bytes of a file, given its path and version; return the fact `digest`, in hexadecimal digits."""
-    hashed, (path, version) = blake2b(digest_size=16), file
+    path, version = file
+    hashed = blake2b(digest_size=16)
     try:
         with ListedFile(path, version).open(AS_ASKED) as opened:
             while data := opened.read(_READ):
@@ -162,6 +177,7 @@ def _digest(file: tuple[str, Version]) -> TaskResult:
 
 def _records(texts: pa.StructArray, offsets: np.ndarray) -> pa.Array:
     """Return the record of each image's page: that of its first text whose `page_url` is null, or null without one."""
-    rows, of_page = np.full(len(offsets) - 1, -1), np.flatnonzero(texts.field("page_url").is_null())
+    rows = np.full(len(offsets) - 1, -1)
+    of_page = np.flatnonzero(texts.field("page_url").is_null())
     rows[np.searchsorted(offsets, of_page[::-1], side="right") - 1] = of_page[::-1]
     return texts.field("record").take(pa.array(rows, mask=rows < 0))

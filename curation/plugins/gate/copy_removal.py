@@ -27,8 +27,9 @@ from curation.image_ids import KEY, KEY_NAMES, key_columns, spelled_key, uid_has
 from curation.images.grouping import RUN_BYTES, RUN_ROWS, images_of, key_of, pairs_of
 from curation.plugins.annotations.clusters import paths_of, table_in
 from curation.plugins.gate import given_tables
+from curation.plugins.gate.filters import IMAGE, Filter, ImageBatch, decide, difference, has_row, tally_languages
 from curation.plugins.gate.options import GateOptions
-from curation.plugins.gate.step import Gone, RemovalByRows, Rewriting, Step, StepFolder, tally_texts
+from curation.plugins.gate.step import Step, StepFolder, StepTask
 from curation.plugins.joins.image_tables import ImageTable, opened_parquet
 from curation.plugins.joins.uid_join import ROWS, grouped, read_images, spread_keys
 from curation.plugins.near_duplicates.copies import NearCopies, each_bucket, read_columns, write_buckets
@@ -63,7 +64,9 @@ _COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
 _TO_LEADER = pa.schema([*ROWS, *_COPY])
 _TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
 _PLACES = pa.schema(PLACE)
-EXPECTED = "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
+EXPECTED_COPIES = (
+    "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
+)
 
 
 @dataclass(frozen=True)
@@ -78,18 +81,28 @@ class Copies(Step):
         table = given_tables.GivenTables(images=(self.pictures.table,))
         return {"one image for each": [str(self.pictures)], "tables": table.lines if self.is_alone else []}
 
+    def filters(self) -> list[Filter]:
+        """Return the filter of the images that are copies of another."""
+        title = f"one image of a picture, by {self.pictures}"
+        return [Filter(title, IMAGE, is_copy, columns=["uid"], joined=["copy_of"])]
+
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
-        """Write one image of each picture, with texts of its copies; tally `texts`, by language: those not kept."""
+        """Write one image of each picture, with texts of its copies.
+
+        Tally texts by language: `shared` are those of all images that have copies, `kept` those that stay of them.
+        """
         marks = context.output.parts.begin("marks")
         work = context.output.artefacts / "hashes"
         marked = write_marks(context.engine, images, self.pictures, work, marks)
         mark_files = own_files(marks, marked.files, AGAIN)
-        by_file = {int(file.path.stem): file for file in mark_files}
-        items = [(file, by_file.get(number)) for number, file in enumerate(images)]
-        cut, more = group_buckets(TEXTS_OF_COPY * marked["copies"]), (folder, context.config.max_texts)
-        grouping = Grouping(PAIRS, key_of, _write_copies, *cut, more=more)
-        marked.files.clear()  # they are no files of images
-        return marked + cogroup(context.engine, [Side(items, _rewrite, more=(folder, self.title))], grouping)
+        marks_of_file = {int(file.path.stem): file for file in mark_files}
+        items = [(file, marks_of_file.get(number)) for number, file in enumerate(images)]
+        buckets, tasks = group_buckets(TEXTS_OF_COPY * marked["copies"])
+        more = (folder, context.config.max_texts)
+        grouping = Grouping(PAIRS, key_of, _write_copies, buckets, tasks, more=more)
+        marked.files.clear()  # files of marks are not files of images
+        side = Side(items, _write_others, more=(folder, self.filters()))
+        return marked + cogroup(context.engine, [side], grouping)
 
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if the table has none of the images, or different values for too many of them."""
@@ -99,12 +112,12 @@ class Copies(Step):
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return the number of removed copies and, if no other step reports the table, how many images are in it."""
-        tables = [{"name": self.pictures.table.name, **given_tables.of_table(0, counted)}] if self.is_alone else []
-        return {"tables": tables} | super().facts(counted)
-
-    @property
-    def title(self) -> str:  # type: ignore[override]
-        return f"one image of a picture, by {self.pictures}"
+        facts = super().facts(counted)
+        facts["conditions"][0]["removed_texts"] = difference(counted.by_language("shared"), counted.by_language("kept"))
+        facts["tables"] = []
+        if self.is_alone:
+            facts["tables"].append({"name": self.pictures.table.name, **given_tables.of_table(0, counted)})
+        return facts
 
 
 def find_copies(options: GateOptions) -> Copies | None:
@@ -115,37 +128,45 @@ def find_copies(options: GateOptions) -> Copies | None:
     return Copies(pictures, not options.asks_of_single)
 
 
-def _rewrite(_: int, item: tuple[OwnFile, OwnFile | None], result: TaskResult, folder: StepFolder, rule: str) -> Rows:
+def is_copy(batch: ImageBatch) -> np.ndarray:
+    """Return bool[image]: which images are copies of another one, as their joined rows say."""
+    return pc.not_equal(batch.images["uid"], batch.joined("copy_of")).to_numpy(zero_copy_only=False)
+
+
+def _write_others(
+    _: int, item: tuple[OwnFile, OwnFile | None], result: TaskResult, folder: StepFolder, filters: Sequence[Filter]
+) -> Rows:
     """Write the images of a file that have no copies; yield the PAIRS of all other images.
 
-    `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the
-    pictures, the images that go, and all texts of images that have copies.
+    `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the pictures,
+    the images that are removed, and all texts of images that have copies.
     """
-    file, marks = item
-    marked = one_batch(MARKS.empty_table() if marks is None else read_table(marks))
-    rows, copy_of, begin = marked["row"].to_numpy(), marked["copy_of"], 0
-    with folder.rewritten(file.path.name, result) as write:
-        for batch in batches(file, MATCHED_ROW_GROUP):
-            first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
-            is_copy = np.zeros(batch.num_rows, bool)
-            is_copy[rows[first:last] - begin] = True
-            copies = batch.filter(pa.array(is_copy))
-            goes = pc.not_equal(copies["uid"], copy_of[first:last]).to_numpy(zero_copy_only=False)
-            write(batch.filter(pa.array(~is_copy)), Gone.with_images(copies, goes, rule))
-            result.add("pictures", int((~goes).sum()))
-            result.add("removed", int(goes.sum()))
-            tally_texts(copies, np.ones(copies.num_rows, bool), "texts", result)
-            yield pairs_of(copies, copy_of[first:last])
-            begin += batch.num_rows
+    file, marks_file = item
+    marks = one_batch(MARKS.empty_table() if marks_file is None else read_table(marks_file))
+    marked = marks["row"].to_numpy()
+    begin = 0
+    with folder.writing(file.path.name, result) as step_file:
+        for images in batches(file, MATCHED_ROW_GROUP):
+            first, last = np.searchsorted(marked, (begin, begin + images.num_rows))
+            has_copies = np.zeros(images.num_rows, bool)
+            has_copies[marked[first:last] - begin] = True
+            own_marks = marks.slice(first, last - first)
+            decision = decide(ImageBatch.of(images.filter(pa.array(has_copies)), own_marks), filters)
+            step_file.write(images.filter(pa.array(~has_copies)), decision)
+            result.add("pictures", int(np.count_nonzero(decision.first_of_image)))
+            tally_languages(decision.batch.texts.field("language"), "shared", result)
+            yield pairs_of(decision.batch.images, own_marks["copy_of"])
+            begin += images.num_rows
 
 
 def _write_copies(task: int, buckets: Iterator[Rows], result: TaskResult, folder: StepFolder, max_texts: int) -> None:
     """Write the images that stay for copies, each with the texts of all its copies."""
-    path, grouped = folder.path / f"copies-{task:05d}.parquet", TaskResult()
+    path = folder.path / f"copies-{task:05d}.parquet"
+    grouped = TaskResult()
     images = images_of(buckets, max_texts, grouped)
     result.add("passed", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
     for language, texts in grouped.by_language("matched").items():
-        result.add("texts", -texts, language)  # kept texts are not removed
+        result.add("kept", texts, language)
 
 
 def write_marks(
@@ -157,16 +178,17 @@ def write_marks(
     rows there; the uid of one of these is noted too. `work` is a folder for intermediate files.
     """
     places = Places.of(row_counts(images))
-    cut = group_buckets(2 * places.rows)
-    rows, table = Side(images, read_images, places.rows, more=(_UID.name,)), pictures.table
-    sides = [rows, Side(table.files, pictures.read, places.rows)]
-    joining = Grouping(_JOINED, spread_keys, _with_values, *cut, more=(table.is_uid,))
+    buckets, tasks = group_buckets(2 * places.rows)
+    table = pictures.table
+    side_of_images = Side(images, read_images, places.rows, more=(_UID.name,))
+    sides = [side_of_images, Side(table.files, pictures.read, places.rows)]
+    joining = Grouping(_JOINED, spread_keys, _with_values, buckets, tasks, more=(table.is_uid,))
     marking = places.grouping(MARKS, _write_mark_files, folder)
     if pictures.bits is None or pictures.distance is None:
-        grouping = Grouping(VALUES, _value_keys, each_bucket, *cut, more=(equal_images,))
+        grouping = Grouping(VALUES, _value_keys, each_bucket, buckets, tasks, more=(equal_images,))
         return cogroup(engine, sides, joining, grouping, marking)
     values = make_folder(work / VALUES_FOLDER)
-    storing = Grouping(VALUES, _value_keys, write_buckets, *cut, more=(values, VALUES, list))
+    storing = Grouping(VALUES, _value_keys, write_buckets, buckets, tasks, more=(values, VALUES, list))
     counted = cogroup(engine, sides, joining, storing)
     stored = [OwnFile(path, None, AGAIN) for path in part_files(values)]
     names = {"file": "file", "row": "row", "uid": "uid", given_tables.VALUE.name: "key"}
@@ -180,10 +202,15 @@ def _with_values(task: int, buckets: Iterator[Rows], result: TaskResult, is_uid:
     Tally the images in the table and, if it has uids, those with different values.
     """
     for rows, groups in grouped(buckets):
-        group, number, values = groups.numbers, len(groups.starts), rows["value"]
-        is_image, has_value = (rows[name].is_valid().to_numpy(zero_copy_only=False) for name in ("file", "value"))
-        images, valued = np.flatnonzero(is_image), np.flatnonzero(has_value)
-        in_table, differs, chosen = np.zeros(number, bool), np.zeros(number, bool), np.full(number, -1)
+        group = groups.numbers
+        number = len(groups.starts)
+        values = rows["value"]
+        is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
+        images = np.flatnonzero(is_image)
+        valued = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+        in_table = np.zeros(number, bool)
+        differs = np.zeros(number, bool)
+        chosen = np.full(number, -1)
         in_table[group[~is_image]] = True
         result.add("found.0", int(in_table[group[images]].sum()))
         chosen[group[valued]] = valued
@@ -217,7 +244,8 @@ def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for data in store.take(0):
             batch = rows_of_block(data, VALUES)
             places = pc.index_in(batch["value"], value_set=shared["value"])
-            images, copy_of = batch.filter(places.is_valid()), shared["uid"].take(places.drop_null())
+            images = batch.filter(places.is_valid())
+            copy_of = shared["uid"].take(places.drop_null())
             yield pa.RecordBatch.from_arrays([images["file"], images["row"], copy_of], schema=MARKS)
 
 
@@ -254,15 +282,20 @@ class Meaning(Step):
         """Return, for users, what the step asks of images: the name of the table of copies."""
         return {"no copy in": [self.table.name]}
 
+    def filters(self) -> list[Filter]:
+        """Return the filter of images about which there is a row: the rows are about copies whose leader is there."""
+        title = "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")
+        return [Filter(title, IMAGE, has_row, joined=["row"])]
+
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
-        """Write the images that are no copies, and the copies whose leader is not among `images`."""
+        """Write the images that are not copies, and the copies whose leader is not among `images`."""
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(2 * places.rows)
         sides = [Side(images, read_images, places.rows), Side(self.table.files, self.read, places.rows)]
         to_leaders = Grouping(_TO_LEADER, spread_keys, _to_copies, buckets, tasks)
         to_copies = Grouping(_TO_COPY, spread_keys, _to_files, buckets, places.tasks_before(tasks))
-        rewriting = Rewriting([*images], RemovalByRows(self.title), folder)
-        return cogroup(context.engine, sides, to_leaders, to_copies, places.stage(_PLACES, rewriting.write))
+        task = StepTask([*images], folder, self.filters())
+        return cogroup(context.engine, sides, to_leaders, to_copies, places.stage(_PLACES, task.write))
 
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if the table has none of the images, or if a leader in it is itself a copy."""
@@ -294,17 +327,14 @@ class Meaning(Step):
                 leaders = batch["copy_of"].cast(pa.string())
             except pa.ArrowException:
                 raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
-            copies, uids = batch.filter(is_known := pc.is_valid(leaders)).columns[: len(KEY)], leaders.filter(is_known)
-            keys = key_columns(uids)
+            is_known = pc.is_valid(leaders)
+            copies = batch.filter(is_known).columns[: len(KEY)]
+            keys = key_columns(leaders.filter(is_known))
             differs = pc.or_(*map(pc.not_equal, copies, keys))
             names = [*KEY_NAMES, *(field.name for field in _COPY)]
             rows = pa.RecordBatch.from_arrays([*keys, *copies], names).filter(differs)
             tallies.add("rows", rows.num_rows)
             yield rows
-
-    @property
-    def title(self) -> str:  # type: ignore[override]
-        return "one image of a meaning" + (f", by a cosine of {self.cosine}" if self.cosine else "")
 
 
 def find_meaning(options: GateOptions) -> Meaning | None:
@@ -314,9 +344,11 @@ def find_meaning(options: GateOptions) -> Meaning | None:
     """
     if not options.same_meaning:
         return None
-    table = ImageTable.find([table_in(str(path), "copies") for path in options.same_meaning], EXPECTED, "copy_of")
+    table = ImageTable.find(
+        [table_in(str(path), "copies") for path in options.same_meaning], EXPECTED_COPIES, "copy_of"
+    )
     if not table.is_uid:
-        raise InputError(f"{paths_of(options.same_meaning)} has no column uid; expected {EXPECTED}")
+        raise InputError(f"{paths_of(options.same_meaning)} has no column uid; expected {EXPECTED_COPIES}")
     with opened_parquet(*table.files[0]) as file:
         stated = (file.schema.metadata or {}).get(COSINE)
     return Meaning(table, stated and stated.decode(errors="replace"))
@@ -330,8 +362,10 @@ def _to_copies(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
     for rows, groups in grouped(buckets):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
         images = is_image[groups.order]
-        has_image, has_rows = (groups.reduced(np.logical_or, flags)[groups.numbers] for flags in (images, ~images))
-        of_images, of_table = (rows.filter(pa.array(mask)) for mask in (is_image, ~is_image))
+        has_image = groups.reduced(np.logical_or, images)[groups.numbers]
+        has_rows = groups.reduced(np.logical_or, ~images)[groups.numbers]
+        of_images = rows.filter(pa.array(is_image))
+        of_table = rows.filter(pa.array(~is_image))
         columns = [*(of_images[field.name] for field in ROWS), pa.array(has_rows[is_image])]
         yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
         places = [pa.nulls(of_table.num_rows, field.type) for field in PLACE]
@@ -347,8 +381,9 @@ def _to_files(task: int, buckets: Iterator[Rows], result: TaskResult) -> Rows:
     for rows, groups in grouped(buckets):
         is_image = rows["file"].is_valid().to_numpy(zero_copy_only=False)
         leads = rows["leads"].to_numpy(zero_copy_only=False)
-        is_row, is_led = (groups.reduced(np.logical_or, mask[groups.order]) for mask in (~is_image, ~is_image & leads))
-        is_row, is_led = is_row[groups.numbers], is_led[groups.numbers]
+        of_table = ~is_image
+        is_row = groups.reduced(np.logical_or, of_table[groups.order])[groups.numbers]
+        is_led = groups.reduced(np.logical_or, (of_table & leads)[groups.order])[groups.numbers]
         result.add("found", int((is_image & is_row).sum()))
         goes = is_image & is_led
         chained = np.flatnonzero(goes & leads)

@@ -38,8 +38,8 @@ from runtime.storage.listing import without_query
 
 Saved = TypeVar("Saved", bound="SavedSets")
 
-VERSION = 1
-MOST_SETS = 60  # each set is a bit of a mask
+SETS_VERSION = 1
+MAX_SETS = 60  # each set is a bit of a mask
 PHASH, EMBEDDING = "phash", "embedding"
 PHASH_NEAR = 4  # of 64 bits of a pHash, our choice of those in which copies may differ (docs/how-to/near-copies.md)
 NEAR = "pdq"  # the kind of listed hashes that may differ in some bits
@@ -47,7 +47,7 @@ HASH_BYTES = HASHES | {PHASH: 8}  # by kind of hash
 _MIRRORED = "phash_mirrored"
 _HASHES = (PHASH, _MIRRORED)  # the columns of a table whose hashes an image is compared with
 _HEADER = "sets.json"
-_EXPECTED = "a table of pictures: Parquet files with a column url, sha256 or phash, as clip-hash writes them"
+_EXPECTED_PICTURES = "a table of pictures: Parquet files with a column url, sha256 or phash, as clip-hash writes them"
 _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # matches the uid of a URL, and no uid that is a path in a folder
 
 
@@ -147,7 +147,8 @@ class VectorsOfSets:
 
         `vectors` is float32[vector, dimension], as `scaled` returns it; `distance` is not used.
         """
-        near, out = LeastCosine(self.vectors.shape[1], float(self.cosine[0])), np.zeros(len(vectors), np.uint64)
+        near = LeastCosine(self.vectors.shape[1], float(self.cosine[0]))
+        out = np.zeros(len(vectors), np.uint64)
         for bit, (begin, end) in enumerate(pairwise(self.bounds.tolist())):
             out |= near.has_near(vectors, self.vectors[begin:end]).astype(np.uint64) << np.uint64(bit)
         return out
@@ -200,15 +201,21 @@ class SavedSets:
 
     def save(self, directory: str | PathLike[str]) -> Path:
         """Write the sets to a folder, for workers to open; return the path of the folder."""
-        header = {"version": VERSION, "distance": self.distance, "sets": [vars(described) for described in self.sets]}
-        arrays = {f"{kind}_{key}": array for kind, kept in self.kinds.items() for key, array in vars(kept).items()}
+        header = {
+            "version": SETS_VERSION,
+            "distance": self.distance,
+            "sets": [vars(described) for described in self.sets],
+        }
+        arrays: dict[str, np.ndarray] = {}
+        for kind, kept in self.kinds.items():
+            arrays |= {f"{kind}_{key}": array for key, array in vars(kept).items()}
         save_arrays(Path(directory), _HEADER, header, arrays)
         return Path(directory)
 
     @classmethod
     def open(cls: type[Saved], directory: str | PathLike[str]) -> Saved:
         """Map saved sets into memory, which all processes of a machine share; InputError for damaged ones."""
-        header, arrays = open_arrays(Path(directory), _HEADER, VERSION)
+        header, arrays = open_arrays(Path(directory), _HEADER, SETS_VERSION)
         by_kind: defaultdict[str, dict[str, np.ndarray]] = defaultdict(dict)
         for name, array in arrays.items():
             kind, _, key = name.partition("_")
@@ -234,7 +241,9 @@ class EvaluationSets(SavedSets):
         require_distance(distance, WORD_BITS)
         paths = sorted(_named(list(map(str, tables))).items())
         sets = [_read(name, path, cosine is not None) for name, path in paths]
-        kinds: dict[str, Kept] = {kind: KeysOfSets.of([table.of(kind) for table in sets]) for kind in ("url", "sha256")}
+        kinds: dict[str, Kept] = {}
+        for kind in ("url", "sha256"):
+            kinds[kind] = KeysOfSets.of([table.of(kind) for table in sets])
         if cosine is not None:
             kinds[EMBEDDING] = VectorsOfSets.of([table.arrays[EMBEDDING] for table in sets], cosine)
         kinds[PHASH] = HashesOfSets.of([table.of(PHASH) for table in sets], distance)
@@ -334,15 +343,15 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
     if len(named) < len(paths):
         shown = ", ".join(map(hidden, paths))
         raise InputError(f"of the evaluation sets {shown} two paths end alike; their ends name the sets: rename one")
-    if len(paths) > MOST_SETS:
-        raise InputError(f"{len(paths)} evaluation sets are given; at most {MOST_SETS} can be told apart")
+    if len(paths) > MAX_SETS:
+        raise InputError(f"{len(paths)} evaluation sets are given; at most {MAX_SETS} can be told apart")
     return named
 
 
 def _read(name: str, path: str, with_vectors: bool) -> _Table:
     """Return the keys, hashes and embeddings in a set's table; InputError for a table without any."""
     table = _Table(EvaluationSet(name))
-    for file, version in files_in(path, _EXPECTED):
+    for file, version in files_in(path, _EXPECTED_PICTURES):
         with opened_parquet(file, version) as parquet:
             kinds = _columns(parquet.schema.names, file, [EMBEDDING] if with_vectors else [])
             for batch in parquet.batches([*kinds], ROWS):
@@ -352,7 +361,9 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
                     raise InputError(f"{file}: {error}") from None
     if not any(map(len, chain.from_iterable(table.arrays.values()))) and not table.described.plain:
         shown = hidden(path)
-        raise InputError(f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED}")
+        raise InputError(
+            f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED_PICTURES}"
+        )
     return table
 
 
@@ -361,11 +372,11 @@ def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, 
 
     InputError if there is none besides uids; `path` names the table in the error.
     """
-    kinds = {column: kind for kind in ("url", "uid") for column in RECOGNISED[kind]}
+    kinds = dict.fromkeys(RECOGNISED["url"], "url") | dict.fromkeys(RECOGNISED["uid"], "uid")
     kinds |= {column: column for column in ("sha256", *_HASHES, *more)}
-    columns = {name: kind for name in names if (kind := kinds.get(name.lower()))}
+    columns = {name: kinds[name.lower()] for name in names if name.lower() in kinds}
     if not {*columns.values()} - {"uid"}:
-        raise InputError(f"{path} has the columns {quoted_names(names)}; expected {_EXPECTED}")
+        raise InputError(f"{path} has the columns {quoted_names(names)}; expected {_EXPECTED_PICTURES}")
     return columns
 
 

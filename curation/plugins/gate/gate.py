@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curation.plugins.gate.listed_hashes import HashTables
-from curation.plugins.gate.step import Removed, Step, StepFolder, parts_in
+from curation.plugins.gate.step import RemovedSample, Step, StepFolder, parts_in
 from curation.run.output_folder import MAY_DIFFER
 from curation.schemas import REMOVED_PART
 from runtime.buckets import MIN_TASKS_PER_CORE
@@ -128,7 +128,8 @@ class GateFolder:
 
     def reusable(self) -> dict[str, Any] | None:
         """Return the descriptor of gated/ if it is of this gate, undamaged, and has its sample; otherwise None."""
-        descriptor, output = self._descriptor_of_gated, self.context.output
+        descriptor = self._descriptor_of_gated
+        output = self.context.output
         if descriptor is None or not self._are_sound(written_files(output.path / LAST, descriptor["checksums"])):
             return None
         sample: dict[str, str] = descriptor[REMOVED_PART]
@@ -170,7 +171,9 @@ class GateFolder:
 
         `facts` are those of the gate for run.json.
         """
-        output, finished, sample = self.context.output, done[last], dict[str, str]()
+        output = self.context.output
+        finished = done[last]
+        sample: dict[str, str] = {}
         for step in done.values():
             sample |= step.sample
         require_rows(self.images(last, finished), int(finished.result["passed"]))
@@ -276,7 +279,8 @@ class Gate:
 
     def _finish_steps(self, images: Sequence[OwnFile], done: dict[str, FinishedStep], folder: GateFolder) -> None:
         """Run the steps that `done` lacks, and add them to it; a step that is done is not prepared."""
-        context, prepared = folder.context, dict[str, Step]()
+        context = folder.context
+        prepared: dict[str, Step] = {}
         for name, step in self.steps.items():
             if name not in done:
                 with named_in_errors(GROUP, name):
@@ -290,10 +294,14 @@ class Gate:
 
     def _write(self, name: str, step: Step, images: Sequence[OwnFile], folder: GateFolder) -> FinishedStep:
         """Run a step over `images`; return it once its folder has a descriptor."""
-        share, config, sample = self.options.keep_removed, folder.context.config, None
+        share = self.options.keep_removed
+        config = folder.context.config
         begun = folder.begin(name)
+        sample = None
         if share and step.removes:
-            sample = Removed(folder.sample, name, share, config.seed, self.options.rules.silent)
+            sample = RemovedSample(
+                folder=folder.sample, step=name, share=share, seed=config.seed, silent=self.options.rules.silent
+            )
         counted = step.write(images, StepFolder(begun, sample), folder.context)
         step.require(counted, config)
         finished = FinishedStep.of(counted, step.facts(counted))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -56,12 +57,11 @@ class GivenTables:
     def columns(self) -> list[pa.Schema]:
         """The columns of each table that conditions may name; those of a download hide equal names in others."""
         of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
-        return [
-            pa.schema(
-                [field for field in table.columns if table is self.results or field.name.lower() not in of_download]
-            )
-            for table in self.every
-        ]
+        schemas = []
+        for table in self.every:
+            hidden_names = set() if table is self.results else of_download
+            schemas.append(pa.schema([field for field in table.columns if field.name.lower() not in hidden_names]))
+        return schemas
 
     @property
     def column_names(self) -> dict[str, list[str]]:
@@ -87,7 +87,7 @@ class GivenTables:
             names = " and ".join(table.name for table in tables)
             raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")
         if not tables:
-            all_columns = [*dict.fromkeys(name for table in self.every for name in self.column_names[table.name])]
+            all_columns = [*dict.fromkeys(chain.from_iterable(self.column_names.values()))]
             remedy = "give one by --images: clip-hash writes sha256 and phash of downloaded pictures"
             fault = f"column {column} of {flag} is in no table of images; {did_you_mean(column, all_columns, remedy)}"
             raise InputError(fault)
@@ -162,11 +162,15 @@ class Pictures:
         """Return the column with the length of its hashes, if these may differ; InputError for too large a distance."""
         if self.distance is None:
             return self
-        column = self.column
-        read = (batch[column] for file in self.table.files for batch in self.table.read(file, [column]))
-        bits = hash_bits(read, column)
+        bits = hash_bits(self._values(), self.column)
         require_distance(self.distance, bits)
         return replace(self, bits=bits)
+
+    def _values(self) -> Iterator[pa.Array]:
+        """Yield the values of the column, batch by batch."""
+        for file in self.table.files:
+            for batch in self.table.read(file, [self.column]):
+                yield batch[self.column]
 
     def read(self, _: int, file: tuple[str, Version], tallies: Tallies) -> Rows:
         """Yield KEY and value, as bytes, of each row of a file of the table.
@@ -192,8 +196,8 @@ def value_bytes(values: pa.Array) -> pa.Array:
         numbers = values.fill_null(0).to_numpy().astype(np.int64).view(np.uint64) ^ np.uint64(1 << 63)
         return pc.if_else(values.is_valid(), binaries(numbers.astype(">u8").tobytes(), 8), None)
     if pa.types.is_nested(values.type):
-        texts = [None if value is None else repr(value) for value in values.to_pylist()]
-        return pa.array(texts, pa.string()).cast(pa.binary())
+        texts = pa.array([repr(value) for value in values.to_pylist()], pa.string())
+        return pc.if_else(values.is_valid(), texts, None).cast(pa.binary())
     if pa.types.is_floating(values.type):
         values = pc.add(values, 0.0)  # -0.0 is 0.0
     return values.cast(pa.binary() if pa.types.is_binary(values.type) else pa.string()).cast(pa.binary())
@@ -203,9 +207,8 @@ def of_table(number: int, counted: TaskResult) -> dict[str, Any]:
     """Return, for run.json, how many images the table `number` has and, if rows of some differ, how many, and a uid."""
     differing = counted[f"differing.{number}"]
     examples = counted.noted(f"differing.{number}")
-    return {"found": counted[f"found.{number}"]} | (
-        {"differing": differing, "example": min(examples)} if differing else {}
-    )
+    fact = {"found": counted[f"found.{number}"]}
+    return fact | {"differing": differing, "example": min(examples)} if differing else fact
 
 
 def require_found(table: ImageTable | UidList, number: int, counted: TaskResult) -> None:

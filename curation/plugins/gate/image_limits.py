@@ -4,7 +4,7 @@ The step `domains` keeps, of each domain, the images with the smallest draws. A 
 the choice does not depend on the order of rows. Tasks drop images over the limit before the images of a domain are
 grouped, so no task holds all images of a large domain.
 
-Texts that too many images have are removed by a check of texts. For each file of images, that check reads a file with
+Texts that too many images have are removed by a filter of texts. For each file of images, that filter reads a file with
 the hashes of its repeated texts. Texts and domains are compared by a hash of 64 bits: among ten billion texts, none is
 likely to have the hash of one of a million repeated texts, and of a billion domains hardly two share one.
 """
@@ -22,9 +22,10 @@ import numpy as np
 import pyarrow as pa
 
 from curation.image_ids import KEY_NAMES, uid_hashes
+from curation.plugins.gate.filters import IMAGE, TEXT, Filter, ImageBatch, has_no_row
 from curation.plugins.gate.options import GateOptions
-from curation.plugins.gate.policies.policies import OF_DOMAINS
-from curation.plugins.gate.step import RemovalByRows, Rewriting, Step, StepFolder
+from curation.plugins.gate.policies.policies import OF_DOMAINS, RULES
+from curation.plugins.gate.step import Step, StepFolder, StepTask
 from curation.plugins.joins.uid_join import ROWS, read_images
 from curation.plugins.near_duplicates.copies import each_bucket
 from curation.schemas import MATCHED_ROW_GROUP
@@ -41,7 +42,8 @@ from runtime.tallies import Tallies, TaskResult
 if TYPE_CHECKING:
     from curation.run.request import Context
 
-PURPOSE = "domain"  # the name of the draw
+OF_TEXTS = "max_images_per_text"  # the rule about repeated texts
+DRAW_OF_DOMAINS = "domain"  # the name of the draw
 _DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *ROWS])
 TEXTS_OF_IMAGE = 2  # estimated texts per image
 _COUNTS = pa.schema([pa.field("hash", pa.uint64()), pa.field("images", pa.int64()), PLACE[0]])
@@ -63,18 +65,19 @@ class Domains(Step):
         """Return, for users, what the step asks of images: the rule with its number."""
         return {"policy": [f"{OF_DOMAINS}:{self.most}"]}
 
+    def filters(self) -> list[Filter]:
+        """Return the filter of images about which there is no row: the rows are about the images that are drawn."""
+        return [Filter(f"at most {self.most:,} images of a registered domain", IMAGE, has_no_row, joined=["row"])]
+
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
         """Write, of each domain, the images with the smallest draws."""
-        draws, places = DomainDraws(self.most, context.config.seed), Places.of(row_counts(images))
+        draws = DomainDraws(self.most, context.config.seed)
+        places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(places.rows)
         drawn = Grouping(_DRAWN, _hash_of, draws.placed, buckets, places.tasks_before(tasks))
-        rewriting = Rewriting([*images], RemovalByRows(self.title, stay=True), folder)
+        task = StepTask([*images], folder, self.filters())
         side = Side(images, draws.read, places.rows, draws.smallest)
-        return cogroup(context.engine, [side], drawn, places.stage(pa.schema(PLACE), rewriting.write))
-
-    @property
-    def title(self) -> str:  # type: ignore[override]
-        return f"at most {self.most:,} images of a registered domain"
+        return cogroup(context.engine, [side], drawn, places.stage(pa.schema(PLACE), task.write))
 
 
 def find(options: GateOptions) -> Domains | None:
@@ -94,7 +97,7 @@ class DomainDraws:
         """Yield the images of a file as rows of _DRAWN."""
         for rows in read_images(number, file, tallies, "uid", "url"):
             domains = uid_hashes(hosts(rows["url"], registered_domain)).view(np.uint64)
-            drawn = pa.array(draws(self.seed, PURPOSE, rows["uid"]))
+            drawn = pa.array(draws(self.seed, DRAW_OF_DOMAINS, rows["uid"]))
             columns = [pa.array(domains), drawn, *rows.columns[: len(ROWS)]]
             yield pa.RecordBatch.from_arrays(columns, schema=_DRAWN)
 
@@ -117,32 +120,42 @@ class DomainDraws:
         return rows.take(pa.array(order[rank < self.most]))
 
 
-def repeated_rule(context: Context, images: Sequence[OwnFile], most: int) -> IsRepeated:
-    """Return the rule about texts that more than `most` images have, after a stage that counts the texts of all."""
-    folder, places = context.output.parts.begin("repeated"), Places.of(row_counts(images))
+def write_repeated(context: Context, images: Sequence[OwnFile], most: int) -> dict[str, OwnFile]:
+    """Write the hashes of the texts that more than `most` images have: a file for each file of images, by its name."""
+    folder = context.output.parts.begin("repeated")
+    places = Places.of(row_counts(images))
     buckets, tasks = group_buckets(TEXTS_OF_IMAGE * places.rows)
     more = repeated_in, most
     counting = Grouping(_COUNTS, _hash_of, each_bucket, buckets, places.tasks_before(tasks), more)
     writing = places.stage(_FOUND, _write_texts, folder, [file.path.name for file in images])
     counted = cogroup(context.engine, [Side(images, _read_texts, places.rows)], counting, writing)
-    files = own_files(folder, counted.files, AGAIN)
-    return IsRepeated({file.path.name: file for file in files})
+    return {file.path.name: file for file in own_files(folder, counted.files, AGAIN)}
 
 
-@dataclass(frozen=True)
-class IsRepeated:
-    """The rule that repeated texts must go; `files` has the hashes of those of each file of images, by its name."""
+def repeated_filter(most: int, files: Mapping[str, OwnFile]) -> Filter:
+    """Return the filter of texts that more than `most` images have, given what `write_repeated` returned."""
+    rule = RULES[OF_TEXTS]
+    return Filter(
+        title=rule.title(most),
+        scope=TEXT,
+        function=is_repeated,
+        arguments={"files": files},
+        columns=rule.columns,
+        removes=rule.removed(most),
+    )
 
-    files: Mapping[str, OwnFile]
 
-    def __call__(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-        """Return bool[text]: which texts, as their file states them before they are mended, are repeated ones."""
-        hashes, file = _hashes(parts(batch["stated"])[0]), batch.schema.metadata[b"file"].decode()
-        repeated = _opened(self.files[file]) if file in self.files else hashes[:0]
-        places = np.searchsorted(repeated, hashes)
-        out = places < len(repeated)
-        out[out] = repeated[places[out]] == hashes[out]
-        return out
+def is_repeated(batch: ImageBatch, files: Mapping[str, OwnFile]) -> np.ndarray:
+    """Return bool[text]: which texts, as their file states them before they are mended, are repeated ones.
+
+    `files` has the hashes of repeated texts of each file of images, by its name.
+    """
+    hashes = _hashes(batch.texts_as_stated)
+    repeated = _opened(files[batch.file]) if batch.file in files else hashes[:0]
+    places = np.searchsorted(repeated, hashes)
+    out = places < len(repeated)
+    out[out] = repeated[places[out]] == hashes[out]
+    return out
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ import numpy as np
 
 from curation.exclusion.lists import HASHES
 from curation.image_ids import KEY_NAMES
-from curation.plugins.gate.evaluation import MOST_SETS, NEAR, HashesOfSets, Kept, KeysOfSets, SavedSets
+from curation.plugins.gate.evaluation import MAX_SETS, NEAR, HashesOfSets, Kept, KeysOfSets, SavedSets
 from curation.plugins.gate.given_tables import GivenTables
 from curation.plugins.joins.image_tables import ImageTable
 from runtime.engine import Engine
@@ -38,7 +38,7 @@ class ListedHashes(SavedSets):
 
     @classmethod
     def of(cls, lists: Sequence[Mapping[str, np.ndarray]], distance: int) -> ListedHashes:
-        """Return the hashes of lists, at most MOST_SETS; each has its hashes by kind, uint64[hash, words]."""
+        """Return the hashes of lists, at most MAX_SETS; each has its hashes by kind, uint64[hash, words]."""
         kinds: dict[str, Kept] = {}
         for kind in {*chain.from_iterable(lists)}:
             nothing = np.empty((0, HASHES[kind] // 8), np.uint64)
@@ -67,8 +67,16 @@ class HashTables:
 
         The version identifies a file's content: its checksum, or else size, time of modification and ETag.
         """
-        files = {file for tables in self.of_kind.values() for table in tables for file in table.files}
+        files = set(file for _, file, _ in self._items())
         return sorted((hidden(path), at.checksum or f"{at.size} {at.modified} {at.etag}") for path, at in files)
+
+    def _items(self) -> list[tuple[ImageTable, tuple[str, Version], str]]:
+        """Return each file of the tables, with its table and the kind of hash for which it is read."""
+        items = []
+        for kind, tables in self.of_kind.items():
+            for table in tables:
+                items += [(table, file, kind) for file in table.files]
+        return items
 
     def find(
         self, engine: Engine, lists: Sequence[Mapping[str, np.ndarray]], bits: int, work: Path
@@ -79,8 +87,8 @@ class HashTables:
         which tasks get the listed hashes. InputError for a kind whose columns hold only nulls.
         """
         found = []
-        for begin in range(0, len(lists), MOST_SETS):
-            some = lists[begin : begin + MOST_SETS]
+        for begin in range(0, len(lists), MAX_SETS):
+            some = lists[begin : begin + MAX_SETS]
             hashes = engine.ship(ListedHashes.of(some, bits).save(work / f"listed_hashes_{begin}"))
             masks, keys = self._hits(engine, hashes)
             found += [keys[masks >> np.uint64(bit) & np.uint64(1) == 1] for bit in range(len(some))]
@@ -88,10 +96,7 @@ class HashTables:
 
     def _hits(self, engine: Engine, hashes: Shipped) -> tuple[np.ndarray, np.ndarray]:
         """Return the masks, uint64, of the lists that have images with a listed hash, and the keys of these images."""
-        items = [
-            (table, file, kind) for kind, tables in self.of_kind.items() for table in tables for file in table.files
-        ]
-        counted = engine.run(items, partial(_find_hashes, hashes=hashes))
+        counted = engine.run(self._items(), partial(_find_hashes, hashes=hashes))
         for kind in self.of_kind:
             if not counted[f"{_HASHES}{kind}"]:
                 raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")
@@ -102,7 +107,8 @@ class HashTables:
 
 def _find_hashes(item: tuple[ImageTable, tuple[str, Version], str], hashes: Shipped) -> TaskResult:
     table, file, kind = item
-    listed, result = hashes.opened(ListedHashes.open), TaskResult()
+    listed = hashes.opened(ListedHashes.open)
+    result = TaskResult()
     for batch in table.read(file, [kind]):
         result.add(f"{_HASHES}{kind}", len(batch) - batch[kind].null_count)
         if kind not in listed.kinds:

@@ -93,7 +93,10 @@ class GateOptions:
 
     @property
     def asks_of_single(self) -> bool:
-        """Whether single images or texts are checked; the only table does not count if just --same-image needs it."""
+        """Whether options are about single images or texts.
+
+        The only table does not count if just --same-image needs it.
+        """
         is_joined = self.status or self.only or self.keep is not None or (self.same_image and len(self.images) > 1)
         return any((is_joined, self.rules.of_single, self.decontaminate, self.decontaminate_texts))
 
@@ -145,7 +148,7 @@ class GateOptions:
 
         `hashes` are kinds of listed hashes.
         """
-        calls = warm_gate.needed(self.rules.rules)
+        calls = warm_gate.needed(self.rules.numbers)
         if ":" in (self.same_image or ""):
             calls |= COMPARISONS
         if self.decontaminate or NEAR in hashes:
@@ -162,7 +165,7 @@ class GateOptions:
         if self.images and not self.asks_of_images and not hashes:
             name = self.images[0][0]
             raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
-        if self.judge is not None and not any(rule.rule.name in OUTPUTS for rule in self.rules.rules):
+        if self.judge is not None and not any(name in OUTPUTS for name in self.rules.numbers):
             raise InputError(f"--judge {self.judge} decides on the rules junk and headline; ask for one by --policy")
         asked = {*own_hooks(GROUP), *self.named}
         read = listed_versions(self.paths)  # before a file is read: a file that changes meanwhile makes another gate
@@ -177,7 +180,7 @@ class GateOptions:
 
 
 def _is_step(hook: Any) -> bool:
-    return isinstance(hook, Step) and type(hook).write is not Step.write
+    return isinstance(hook, Step) and type(hook) is not Step
 
 
 POLICY = {

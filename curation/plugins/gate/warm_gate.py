@@ -6,31 +6,31 @@ import numpy as np
 import pyarrow as pa
 
 from curation.plugins.gate import evaluation
+from curation.plugins.gate.filters import ImageBatch
 from curation.plugins.gate.policies import image_rules
-from curation.plugins.gate.policies.policies import RULES, ChosenRule
+from curation.plugins.gate.policies.policies import RULES
 from curation.schemas import MATCHED
-from runtime.arrow import parts
 from runtime.warming import Call
 
 
 def warm_text_kinds() -> None:
     """Warm the kernels that tell kinds of texts, such as addresses."""
-    _check("address")
+    _apply("address")
 
 
 def warm_signs() -> None:
     """Warm the kernel that finds digits and an @ in texts of many scripts."""
-    _check("phone_number")
+    _apply("phone_number")
 
 
 def warm_phrases() -> None:
     """Warm the kernels that find phrases."""
-    _check("generic_text")
+    _apply("generic_text")
 
 
 def warm_word_counts() -> None:
     """Warm the kernel that counts words."""
-    _check("min_words")
+    _apply("min_words")
 
 
 def warm_urls() -> None:
@@ -40,12 +40,12 @@ def warm_urls() -> None:
 
 def warm_url_words() -> None:
     """Warm the kernel that finds words in URLs."""
-    _check("url_words")
+    _apply("url_words")
 
 
 def warm_judge() -> None:
     """Warm the kernels by which texts are judged."""
-    _check("junk")
+    _apply("junk")
 
 
 def warm_hashes() -> None:
@@ -70,7 +70,7 @@ def _make_read_only(kept: evaluation.Kept) -> None:
         array.flags.writeable = False
 
 
-# The calls of each check of a rule, each with the number of kernels that it compiles and no other.
+# The calls of each function of a rule, each with the number of kernels that it compiles and no other.
 _TEXTS: dict[Call, int] = {warm_text_kinds: 1}
 _SIGNS = _TEXTS | {warm_signs: 1}
 _PHRASES: dict[Call, int] = {warm_phrases: 2}
@@ -83,32 +83,29 @@ _CALLS: dict[str, dict[Call, int]] = {
     "is_logo_text": _PHRASES,
     "has_few_words": {warm_word_counts: 1},
     "has_url_word": {warm_urls: 1, warm_url_words: 1},
-    "is_junk": _JUDGE,
-    "is_headline": _JUDGE,
+    "is_judged": _JUDGE,
 }
 HASHES: dict[Call, int] = {warm_hashes: 2}
 EMBEDDINGS: dict[Call, int] = {warm_embeddings: 3}
 
 
-def needed(rules: Iterable[ChosenRule]) -> dict[Call, int]:
-    """Return the functions to call to warm all kernels of these rules, and how many kernels each warms."""
+def needed(names: Iterable[str]) -> dict[Call, int]:
+    """Return the functions to call to warm all kernels of rules of these names, and how many kernels each warms."""
     calls: dict[Call, int] = {}
-    for rule in rules:
-        if rule.rule.check:
-            calls |= _CALLS.get(rule.rule.check.__name__, {})
+    for name in names:
+        function = RULES[name].function
+        if function is not None:
+            calls |= _CALLS.get(function.__name__, {})
     return calls
 
 
-def _check(name: str) -> None:
+def _apply(name: str) -> None:
     """Apply a rule to two made-up images."""
     rule = RULES[name]
-    chosen = ChosenRule(rule, rule.numbers[0] if rule.numbers else None)
-    batch = _images()
-    texts, offsets = parts(batch["candidates"])
-    chosen.fails_texts(texts, np.repeat(np.arange(batch.num_rows), np.diff(offsets)), batch)
+    rule.filter(rule.numbers[0] if rule.numbers else None).mask(_images())
 
 
-def _images() -> pa.RecordBatch:
+def _images() -> ImageBatch:
     candidates = [{"text": text, "language": "en", "kind": "alt"} for text in ("Menü 0123 456 789", "a cat, a dog")]
     rows = [{"uid": "0", "url": "https://a.example/logo/0.png", "candidates": candidates}] * 2
-    return pa.RecordBatch.from_pylist(rows, MATCHED)
+    return ImageBatch.of(pa.RecordBatch.from_pylist(rows, MATCHED))

@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from curation.image_ids import KEY, KEY_NAMES
 from curation.plugins.gate.conditions.sql import COLUMN, Conditions
 from curation.plugins.gate.evaluation import EvaluationSets
+from curation.plugins.gate.filters import counts_of
 from curation.plugins.gate.given_tables import STATUS, GivenTables, UidList, value_bytes
-from curation.plugins.gate.step import Rewriting, counts_of
+from curation.plugins.gate.step import StepTask
 from curation.plugins.joins.image_tables import ImageTable, comparable
 from curation.plugins.joins.uid_join import Groups, read_images, spread_keys
 from runtime.arrow import gather_reduced, string_buffers
@@ -34,11 +35,15 @@ from runtime.tallies import Tallies, TaskResult
 
 SUCCESS = "success"  # img2dataset's word for an image that was downloaded
 FAILED = "failed"  # its statuses of other tries begin with this
-NOT_TRIED, NO_STATUS = "not_tried", "no_status"  # statuses: an image in no result; one whose status is null
+NOT_TRIED = "not_tried"  # the status of an image in no result
+NO_STATUS = "no_status"  # the status of an image whose status is null
 
 # Joined columns: the sets that have an image, as bits, and the status of its download; with a table's number, whether
 # the table has the image, and whether the rows about it differ; with a column's number in `Conditions`, its value.
-SETS, DOWNLOAD, IN, DIFFERS = "sets", "download", "in_", "differs_"
+SETS = "sets"
+DOWNLOAD = "download"
+IN = "in_"
+DIFFERS = "differs_"
 LISTED = "listed."  # begins the tallies of images that lists of a UidList name; the number of the list follows
 _ROWS = (  # of all rows; `table` is null in those of images, and the number of tables in those of evaluation sets
     *KEY,
@@ -67,48 +72,52 @@ class JoinedTables:
     ) -> JoinedTables:
         """Return the tables; `also` has pairs of a table and one of its columns that options besides --keep need."""
         names = conditions.schema.names if conditions else ()
-        named = [tuple(name for name in schema.names if name in names) for schema in tables.columns]
+        named: list[tuple[str, ...]] = []
+        for schema in tables.columns:
+            named.append(tuple(name for name in schema.names if name in names))
         if tables.results and STATUS not in named[0]:
             named[0] = (STATUS, *named[0])
-        compared = [
-            tuple(dict.fromkeys([*columns, *(name for owner, name in also if owner is table)]))
-            if isinstance(table, ImageTable) and table.is_uid
-            else ()
-            for table, columns in zip(tables.every, named, strict=True)
-        ]
+        compared: list[tuple[str, ...]] = []
+        for table, columns in zip(tables.every, named, strict=True):
+            others = [name for owner, name in also if owner is table]
+            has_uid = isinstance(table, ImageTable) and table.is_uid
+            compared.append(tuple(dict.fromkeys([*columns, *others])) if has_uid else ())
         return cls(tables.every, tables.results is not None, conditions, tuple(named), tuple(compared))
 
-    def rewrite(
+    def write(
         self,
         engine: Engine,
-        rewriting: Rewriting,
+        task: StepTask,
         hashes: Sequence[tuple[ImageTable, str]] = (),
         sets: Shipped | None = None,
     ) -> TaskResult:
-        """Rewrite all files of images by a change that takes a joined row for each image; return the tallies.
+        """Write all files of images by a task, to which a row for each image is joined; return the result.
 
         `hashes` are the columns of tables in which hashes of evaluation sets, `sets`, are looked up.
         """
-        places = Places.of(row_counts(rewriting.images))
+        places = Places.of(row_counts(task.images))
         buckets, tasks = group_buckets(2 * places.rows)
         alone = replace(self, tables=tuple(map(_without_files, self.tables)))
-        files = [(number, file) for number, table in enumerate(self.tables) for file in table.files]
-        hits = [(_without_files(table), file, name) for table, name in hashes for file in table.files]
-        sides = [Side(rewriting.images, read_images, places.rows), Side(files, alone.read, places.rows)]
+        files: list[tuple[int, Any]] = []
+        for number, table in enumerate(self.tables):
+            files += [(number, file) for file in table.files]
+        sides = [Side(task.images, read_images, places.rows), Side(files, alone.read, places.rows)]
         if sets:
+            hits: list[tuple[Any, Any, str]] = []
+            for image_table, column in hashes:
+                hits += [(_without_files(image_table), file, column) for file in image_table.files]
             sides.append(Side(hits, read_hits, places.rows, more=(sets, len(self.tables))))
         joining = Grouping(self.schema, spread_keys, alone.joined, buckets, places.tasks_before(tasks))
-        return cogroup(engine, sides, joining, places.stage(self.joined_schema, rewriting.write))
+        return cogroup(engine, sides, joining, places.stage(self.joined_schema, task.write))
 
     @property
     def columns(self) -> list[tuple[int, pa.Field]]:
         """The columns of `conditions`, each with the number of its table."""
-        fields = self.conditions.schema if self.conditions else ()
-        owners = (next(n for n, names in enumerate(self.named) if field.name in names) for field in fields)
-        return [
-            (number, field.with_name(f"{COLUMN}{k}"))
-            for k, (number, field) in enumerate(zip(owners, fields, strict=True))
-        ]
+        columns = []
+        for number, field in enumerate(self.conditions.schema if self.conditions else ()):
+            owner = next(table for table, names in enumerate(self.named) if field.name in names)
+            columns.append((owner, field.with_name(f"{COLUMN}{number}")))
+        return columns
 
     @property
     def schema(self) -> pa.Schema:
@@ -118,9 +127,9 @@ class JoinedTables:
     @property
     def joined_schema(self) -> pa.Schema:
         """The schema of the joined rows, one an image."""
-        flags = [
-            pa.field(f"{name}{number}", pa.bool_()) for number in range(len(self.tables)) for name in (IN, DIFFERS)
-        ]
+        flags = []
+        for number in range(len(self.tables)):
+            flags += [pa.field(f"{IN}{number}", pa.bool_()), pa.field(f"{DIFFERS}{number}", pa.bool_())]
         fixed = [pa.field(SETS, pa.int64()), pa.field(DOWNLOAD, pa.string())]
         return pa.schema([*PLACE, *fixed, *flags, *(field for _, field in self.columns)])
 
@@ -154,9 +163,11 @@ class JoinedTables:
             yield self._of_images(rows, Groups.of(rows).numbers, tallies)
 
     def _of_images(self, rows: pa.RecordBatch, group: np.ndarray, tallies: Tallies) -> pa.RecordBatch:
-        table, groups = rows["table"].fill_null(-1).to_numpy(), int(group.max(initial=-1)) + 1
+        table = rows["table"].fill_null(-1).to_numpy()
+        groups = int(group.max(initial=-1)) + 1
         images = np.flatnonzero(table < 0)
-        sets, hits = np.zeros(groups, np.int64), np.flatnonzero(table == len(self.tables))
+        sets = np.zeros(groups, np.int64)
+        hits = np.flatnonzero(table == len(self.tables))
         np.bitwise_or.at(sets, group[hits], rows[SETS].take(pa.array(hits)).to_numpy())
         columns = {name: rows[name].take(pa.array(images)) for name in ("file", "row")}
         columns |= {SETS: pa.array(sets[group[images]]), DOWNLOAD: pa.nulls(len(images), pa.string())}
@@ -204,7 +215,8 @@ def _without_files(table: Any) -> Any:
 
 def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
     """Return rows without those that say the same as others: one key may have millions of rows."""
-    rows, names = pa.concat_batches(held), [field.name for field in _ROWS]
+    rows = pa.concat_batches(held)
+    names = [field.name for field in _ROWS]
     numbered = pa.Table.from_batches([rows.select(names)]).append_column("at", pa.array(np.arange(len(rows))))
     first = numbered.group_by(names, use_threads=False).aggregate([("at", "min")])["at_min"]
     return rows.take(first.combine_chunks())
@@ -230,8 +242,10 @@ def _ranks(values: pa.Array) -> np.ndarray:
 def _differing(rows: pa.RecordBatch, image: np.ndarray, images: int) -> np.ndarray:
     """Return whether compared rows of each image differ: bool[image]."""
     compared = rows["is_compared"].fill_null(False).to_numpy(zero_copy_only=False)
-    hashes, image = rows["hash"].to_numpy()[compared], image[compared]
-    last, differs = np.zeros(images, np.int64), np.zeros(images, bool)
+    hashes = rows["hash"].to_numpy()[compared]
+    image = image[compared]
+    last = np.zeros(images, np.int64)
+    differs = np.zeros(images, bool)
     last[image] = hashes
     differs[image[hashes != last[image]]] = True
     return differs
@@ -239,7 +253,8 @@ def _differing(rows: pa.RecordBatch, image: np.ndarray, images: int) -> np.ndarr
 
 def _hashes(columns: dict[str, pa.Array], rows: int) -> tuple[pa.Array, np.ndarray]:
     """Return a hash of each row, and whether the row says anything: not if all is null, or the download failed."""
-    hashes, is_said = np.zeros(rows, np.uint64), np.zeros(rows, bool)
+    hashes = np.zeros(rows, np.uint64)
+    is_said = np.zeros(rows, bool)
     for column in columns.values():
         is_null = column.is_null().to_numpy(zero_copy_only=False)
         is_said |= ~is_null

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any
@@ -32,17 +33,19 @@ from runtime.packages import require_packages
 if TYPE_CHECKING:
     import duckdb  # elsewhere only in functions, as it takes a tenth of a second
 
-MOST_CHARACTERS = 20_000  # a list of 3,000 numbers
-MOST_DEPTH = 1000  # of parts and brackets, as DuckDB has it; its JSON may end earlier, and so may the stack of Python
-MOST_BYTES = 1 << 30  # that a batch may take, besides what the process has
-MOST_SECONDS = 60  # that a batch may take
+MAX_EXPRESSION_CHARACTERS = 20_000  # a list of 3,000 numbers
+MAX_EXPRESSION_DEPTH = (
+    1000  # of parts and brackets, as DuckDB has it; its JSON may end earlier, and so may the stack of Python
+)
+MAX_BATCH_BYTES = 1 << 30  # that a batch may take, besides what the process has
+MAX_BATCH_SECONDS = 60  # that a batch may take
 TRIAL_SECONDS = 20  # of a processor, that a few rows may take
 _TRIAL_PATIENCE = 300.0  # seconds for the process of a trial to end, on a slow disk or a busy machine
 _TRIAL_TRIES = 2  # as the system may kill a process, and DuckDB has aborted once in 450 trials of a sound condition
-_TRIED = 4  # rows
+_TRIAL_ROWS = 4  # rows
 _TRIAL = "import pickle, sys; sys.path[:] = sys.argv[1].splitlines(); "
 _TRIAL += f"from {__name__} import condition_fault; print(condition_fault(pickle.load(sys.stdin.buffer)), end='')"
-_SAID = 300  # characters that a message repeats of what the process of a trial wrote
+_SHOWN_CHARACTERS = 300  # characters that a message repeats of what the process of a trial wrote
 COLUMN = "column_"  # names of columns of joined rows begin with this
 _ROWS = "rows_of_images"  # the table of the rows, and a column of it, so that it has one
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -52,10 +55,10 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "autoinstall_known_extensions": False,
     "ieee_floating_point_ops": False,  # x / 0 is null
-    "max_expression_depth": MOST_DEPTH,
+    "max_expression_depth": MAX_EXPRESSION_DEPTH,
     "python_enable_replacements": False,  # else a name may be that of a variable
 }
-_KINDS = frozenset(  # classes of nodes that depend on nothing but a row
+_NODE_CLASSES = frozenset(  # classes of nodes that depend on nothing but a row
     "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA OPERATOR TYPE".split()
 )
 _FAIL = ("BETWEEN", "COMPARISON", "FUNCTION")  # nodes that may end in an error
@@ -104,10 +107,10 @@ class Conditions:
         InputError without DuckDB, or for an expression that it cannot evaluate for one image alone.
         """
         require_packages(["duckdb"])
-        if len(expression) > MOST_CHARACTERS:
+        if len(expression) > MAX_EXPRESSION_CHARACTERS:
             raise InputError(
-                f"--keep {expression[:40]!r}… has {len(expression):,} characters; at most {MOST_CHARACTERS:,} are "
-                "read. Give lists of images by --only"
+                f"--keep {expression[:40]!r}… has {len(expression):,} characters; at most "
+                f"{MAX_EXPRESSION_CHARACTERS:,} are read. Give lists of images by --only"
             )
         try:
             with _bounded(f"--keep {expression[:80]!r}"):
@@ -194,9 +197,9 @@ def _tried(conditions: bytes) -> tuple[str, bool]:
     except subprocess.TimeoutExpired:
         return f"the process that tries it has not ended after {_TRIAL_PATIENCE:.0f} seconds", False
     if tried.returncode == -signal.SIGXCPU:
-        return f"it takes more than {TRIAL_SECONDS} seconds for {_TRIED} images", True
+        return f"it takes more than {TRIAL_SECONDS} seconds for {_TRIAL_ROWS} images", True
     if tried.returncode:
-        said = " ".join(tried.stderr.decode(errors="replace").split())[-_SAID:]
+        said = " ".join(tried.stderr.decode(errors="replace").split())[-_SHOWN_CHARACTERS:]
         last_words = f", which wrote: {said}" if said else ""
         return f"it ends the process that tries it (status {tried.returncode}){last_words}", False
     return tried.stdout.decode(), True
@@ -206,7 +209,7 @@ def condition_fault(conditions: Conditions) -> str:
     """Return what is wrong with conditions over a few rows, or "", in a process of its own."""
     resource.setrlimit(resource.RLIMIT_CPU, (TRIAL_SECONDS, TRIAL_SECONDS + 1))
     values = {f"{COLUMN}{k}": _few_values(field.type) for k, field in enumerate(conditions.schema)}
-    rows = pa.RecordBatch.from_pydict(values | {"any": pa.nulls(_TRIED)})
+    rows = pa.RecordBatch.from_pydict(values | {"any": pa.nulls(_TRIAL_ROWS)})
     try:
         if never := conditions.never_computed(rows):
             return f"{_NEVER}{never}"
@@ -217,7 +220,7 @@ def condition_fault(conditions: Conditions) -> str:
 
 
 def _few_values(kind: pa.DataType) -> pa.Array:
-    """Return _TRIED values of a type: numbers or texts that can be converted to it, and nulls for the others."""
+    """Return _TRIAL_ROWS values of a type: numbers or texts that can be converted to it, and nulls for the others."""
     choices = [_converted(values, kind) for values in (["2026-01-31", "1", "ab" * 100, None], [0, 1, 100, None])]
     return min(choices, key=lambda values: values.null_count)
 
@@ -260,9 +263,10 @@ def _bounded(what: str, connection: duckdb.DuckDBPyConnection | None = None) -> 
     import duckdb
 
     limits = resource.getrlimit(resource.RLIMIT_AS)
-    used, timer = Path("/proc/self/statm"), Timer(MOST_SECONDS, connection.interrupt if connection else int)
+    used = Path("/proc/self/statm")
+    timer = Timer(MAX_BATCH_SECONDS, connection.interrupt if connection else int)
     if used.exists():
-        most = int(used.read_text().split()[0]) * resource.getpagesize() + MOST_BYTES
+        most = int(used.read_text().split()[0]) * resource.getpagesize() + MAX_BATCH_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (most, limits[1]))
     timer.daemon = True
     timer.start()
@@ -300,7 +304,8 @@ def _parsed(expression: str) -> Node:
         if "&&" in _QUOTED.sub(" ", expression):
             raise InputError(f"--keep {expression[:80]!r} has &&; write AND between conditions") from None
         raise InputError(f"--keep {expression[:80]!r} is no expression of DuckDB's SQL: {error}") from None
-    parts, plain = node.get("select_list", ()), _statement("NULL")
+    parts = node.get("select_list", ())
+    plain = _statement("NULL")
     if len(parts) != 1 or parts[0]["alias"] or node | {"select_list": 0} != plain | {"select_list": 0}:
         raise InputError(f"--keep {expression[:80]!r} is no single condition: leave out what follows it")
     return parts[0]
@@ -329,7 +334,7 @@ def _checked(tree: Node) -> Iterator[str]:
     """Yield the names of the columns in a tree; InputError for a part that does not depend on one row alone."""
     for node, bound in _nodes(tree):
         name = node.get("function_name", "").lower()
-        if node["class"] not in _KINDS or node["type"] == "GROUPING_FUNCTION" or name in _refused():
+        if node["class"] not in _NODE_CLASSES or node["type"] == "GROUPING_FUNCTION" or name in _refused():
             what = name or node["class"].lower().replace("_", " ")
             raise InputError(f"--keep has {what}, which {_NOT_OF_ONE}")
         if node["class"] == "COLUMN_REF" and node["column_names"][0] not in bound:
@@ -343,7 +348,9 @@ def _refused() -> frozenset[str]:
         "SELECT function_name, list(function_type), list(stability), any_value(macro_definition), "
         "any_value(list_transform(parameters, lambda each: lower(each))) FROM duckdb_functions() GROUP BY function_name"
     )
-    plain, macros, names = set[str](), dict[str, tuple[str, list[str]]](), set[str]()
+    plain: set[str] = set()
+    macros: dict[str, tuple[str, list[str]]] = {}
+    names: set[str] = set()
     for name, kinds, stability, definition, parameters in variants.fetchall():
         names.add(name)
         if "CONSISTENT" in stability and {*kinds} <= {"scalar", "table"}:
@@ -359,7 +366,7 @@ def _refused() -> frozenset[str]:
 def _depends(definition: str, parameters: Sequence[str], refused: set[str]) -> bool:
     """Say whether a macro has a refused function, a subquery, or a name that is none of its parameters."""
     return any(
-        node["class"] not in _KINDS
+        node["class"] not in _NODE_CLASSES
         or node.get("function_name", "").lower() in refused
         or (node["class"] == "COLUMN_REF" and node["column_names"][0].lower() not in {*parameters} | bound)
         for node, bound in _nodes(_statement(definition)["select_list"][0])
@@ -373,9 +380,9 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
     """
     fields: dict[str, tuple[str, pa.Field]] = {}
     for column in names:
-        owners = [
-            (name, field) for name, schema in tables.items() for field in schema if field.name.lower() == column.lower()
-        ]
+        owners: list[tuple[str, pa.Field]] = []
+        for name, schema in tables.items():
+            owners += [(name, field) for field in schema if field.name.lower() == column.lower()]
         if len({name for name, _ in owners}) > 1:
             several = " and ".join(dict.fromkeys(name for name, _ in owners))
             raise InputError(f"column {column} of --keep is in several tables ({several}); rename one")
@@ -388,7 +395,7 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
             raise InputError(f"{column} of --keep {_NOT_OF_ONE}")
         if not owners:
             listed = "; ".join(f"{name} has {', '.join(schema.names)}" for name, schema in tables.items())
-            columns = [name for schema in tables.values() for name in schema.names]
+            columns = [*chain.from_iterable(schema.names for schema in tables.values())]
             advice = did_you_mean(column, columns, f"if it is a text, put it into single quotes: '{column}'")
             raise InputError(f"column {column} of --keep is in no table of images: {listed}; {advice}")
         fields[owners[0][1].name] = owners[0]
@@ -405,7 +412,7 @@ def _to_quote(expression: str, tables: Mapping[str, pa.Schema]) -> str:
         "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category != 'unreserved'"
     )
     words = {word for (word,) in keywords.fetchall()}
-    for name in (name for schema in tables.values() for name in schema.names):
+    for name in chain.from_iterable(schema.names for schema in tables.values()):
         is_odd = name.lower() in words or not name.isidentifier()
         if is_odd and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", unquoted, re.IGNORECASE):
             return f'SQL reads {name} as more than a name: put the name of that column into double quotes, as "{name}"'

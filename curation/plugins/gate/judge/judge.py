@@ -23,11 +23,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.plugins.gate.filters import ImageBatch, shared
 from curation.plugins.gate.kernels import features as kernels
 from curation.plugins.gate.kernels.url_paths import find_names
 from curation.plugins.gate.policies.image_rules import urls_of
 from curation.plugins.gate.policies.text_rules import letters
-from curation.plugins.gate.policies.word_tables import shared
 from curation.schemas import IMAGE_PLACES, JUDGEMENT, PAGE_KINDS
 from runtime.arrow import string_buffers
 from runtime.errors import InputError
@@ -77,7 +77,8 @@ class Judge:
                 raise ValueError(stated["format"])
             if tuple(stated["outputs"]) != OUTPUTS:
                 raise ValueError(stated["outputs"])
-            step, bias = float(stated["step"]), tuple(map(float, stated["bias"]))
+            step = float(stated["step"])
+            bias = tuple(map(float, stated["bias"]))
             unpacked = zlib.decompressobj().decompress(base64.b64decode(stated["weights"]), _SHAPE[0] * _SHAPE[1] + 1)
             weights = np.frombuffer(unpacked, np.int8).reshape(_SHAPE)
             facts = dict(stated["learnt_from"])
@@ -114,12 +115,12 @@ class Judge:
         """The SHA-256 of what decides on scores."""
         return digest(self.weights, self.step, self.bias)
 
-    def probabilities(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-        """Return float64[text, output]: how probably each text of a MATCHED batch is junk, and a headline.
+    def probabilities(self, batch: ImageBatch) -> np.ndarray:
+        """Return float64[text, output]: how probably each text is junk, and a headline.
 
-        `texts` are candidates of images, and `images` has the row of each text's image. Rules share the last result.
+        Filters share the last result.
         """
-        return _probabilities(texts, images, batch, self)
+        return _probabilities(batch, self)
 
 
 def _beginning(path: Path) -> bytes:
@@ -139,8 +140,8 @@ def standard() -> Judge:
 
 
 @dataclass(frozen=True)
-class IsJudged:
-    """The rule that a text must go if an output is as probable as `percent` %, or more; `weights` None: `standard`."""
+class JudgedOutput:
+    """An output, and the percentage from which texts are removed by it; `weights` None: those of `standard`."""
 
     output: str
     percent: int
@@ -151,67 +152,79 @@ class IsJudged:
         """The judge, in a worker."""
         return self.weights.opened(Judge.read) if self.weights else standard()
 
-    def __call__(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-        """Return bool[text]: which texts of a batch must go."""
-        return self.probabilities(texts, images, batch) >= self.percent / 100
-
-    def probabilities(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+    def probabilities(self, batch: ImageBatch) -> np.ndarray:
         """Return float64[text]: how probable the output is."""
-        return self.judge.probabilities(texts, images, batch)[:, OUTPUTS.index(self.output)]
+        return self.judge.probabilities(batch)[:, OUTPUTS.index(self.output)]
 
 
-def is_junk(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, percent: int) -> np.ndarray:
-    """Return bool[text]: which texts are junk with a probability of `percent` % or more."""
-    return IsJudged("junk", percent)(texts, images, batch)
-
-
-def is_headline(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, percent: int) -> np.ndarray:
-    """Return bool[text]: which texts are headlines, likewise."""
-    return IsJudged("headline", percent)(texts, images, batch)
+def is_judged(batch: ImageBatch, judged: JudgedOutput) -> np.ndarray:
+    """Return bool[text]: for which texts the output is as probable as its percentage, or more."""
+    return judged.probabilities(batch) >= judged.percent / 100
 
 
 def judgement(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> pa.StructArray:
-    """Return, for the manifest, the probabilities that the judge of this package gives to texts."""
-    probable = standard().probabilities(texts, images, batch).astype(np.float32)
+    """Return, for the manifest, the probabilities that the judge of this package gives to texts.
+
+    `texts` are candidates of images of a MATCHED batch, and `images` has the row of each text's image.
+    """
+    probable = standard().probabilities(ImageBatch(batch, texts, images)).astype(np.float32)
     return pa.StructArray.from_arrays([*map(pa.array, probable.T.copy())], fields=list(JUDGEMENT))
 
 
 @shared
-def _probabilities(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, judge: Judge) -> np.ndarray:
-    _, _, sums = judged(texts, images, batch, judge.packed, 1)
+def _probabilities(batch: ImageBatch, judge: Judge) -> np.ndarray:
+    _, _, sums = score_batch(batch, judge.packed, 1)
     odds = np.exp(np.clip(judge.step * sums + np.array(judge.bias)[:, None], -50, 50))
     return (odds / (1 + odds.sum(axis=0))).T
 
 
-def judged(
-    texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, weights: np.ndarray, rows: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def score_batch(batch: ImageBatch, weights: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return numbers of features, `rows` rows of features, and sums of weights of texts, as `score_texts` sets them."""
+    images = batch.images
     offsets, data, paths = urls_of(batch)
-    names = np.empty((batch.num_rows, 3), np.int64)
+    names = np.empty((images.num_rows, 3), np.int64)
     find_names(data, paths, names)
-    text_offsets, text_data = string_buffers(texts.field("text"))
-    numbers_of_kinds = pc.index_in(texts.field("kind"), pa.array(PAGE_KINDS))
+    text_offsets, text_data = string_buffers(batch.texts.field("text"))
+    numbers_of_kinds = pc.index_in(batch.texts.field("kind"), pa.array(PAGE_KINDS))
     kinds = numbers_of_kinds.fill_null(len(PAGE_KINDS)).cast(pa.int64()).to_numpy()
-    stated_offsets, stated = string_buffers(texts.field("page_url"))
-    page_offsets, pages = string_buffers(batch["page_url"])
-    of_pages = (stated, stated_offsets, pages, page_offsets, facts_of(batch), classes())
-    counts, sums = np.empty(len(texts), np.int64), np.empty((len(OUTPUTS), len(texts)), np.int64)
+    stated_offsets, stated = string_buffers(batch.texts.field("page_url"))
+    page_offsets, pages = string_buffers(images["page_url"])
+    counts = np.empty(len(batch.texts), np.int64)
     numbers = np.empty((rows, kernels.MAX_FEATURES), np.uint16)
-    of_texts = (text_data, text_offsets, kinds, images, data, paths, names)
-    kernels.score_texts(*of_texts, *of_pages, weights, *np.empty((2, 32), np.uint64), counts, numbers, sums)
+    sums = np.empty((len(OUTPUTS), len(batch.texts)), np.int64)
+    kernels.score_texts(
+        text_data,
+        text_offsets,
+        kinds,
+        batch.image,
+        data,
+        paths,
+        names,
+        stated,
+        stated_offsets,
+        pages,
+        page_offsets,
+        facts_of(images),
+        classes(),
+        weights,
+        np.empty(32, np.uint64),
+        np.empty(32, np.uint64),
+        counts,
+        numbers,
+        sums,
+    )
     return counts, numbers, sums
 
 
-def facts_of(batch: pa.RecordBatch) -> np.ndarray:
+def facts_of(images: pa.RecordBatch) -> np.ndarray:
     """Return what the pages of images state, int64[4, image], as `add_facts` reads it."""
-    facts = np.zeros((4, batch.num_rows), np.int64)
-    signals = batch["signals"].fill_null(0).to_numpy()
+    facts = np.zeros((4, images.num_rows), np.int64)
+    signals = images["signals"].fill_null(0).to_numpy()
     for shift, bits in _SHIFTS.items():
         facts[kernels.PLACES_OF] |= (signals & bits) >> shift
-    facts[kernels.WIDTH_OF] = batch["stated_width"].fill_null(-1).to_numpy()
-    facts[kernels.HEIGHT_OF] = batch["stated_height"].fill_null(-1).to_numpy()
-    shown = batch["shown"].fill_null(0).to_numpy()
+    facts[kernels.WIDTH_OF] = images["stated_width"].fill_null(-1).to_numpy()
+    facts[kernels.HEIGHT_OF] = images["stated_height"].fill_null(-1).to_numpy()
+    shown = images["shown"].fill_null(0).to_numpy()
     facts[kernels.SHOWN_OF] = np.where(shown > 0, shown, -1)
     return facts
 
@@ -224,7 +237,7 @@ def classes() -> np.ndarray:
     return (letters() + kernels.UPPER * (is_capital & is_letter)).astype(np.int32)
 
 
-def features(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> list[np.ndarray]:
-    """Return the features of each text of a MATCHED batch, as sorted numbers, uint16; one may be there twice."""
-    counts, numbers, _ = judged(texts, images, batch, np.zeros(_SHAPE[0], np.int32), len(texts))
+def features(batch: ImageBatch) -> list[np.ndarray]:
+    """Return the features of each text, as sorted numbers, uint16; one may be there twice."""
+    counts, numbers, _ = score_batch(batch, np.zeros(_SHAPE[0], np.int32), len(batch.texts))
     return [np.sort(row[:count]) for row, count in zip(numbers, counts, strict=True)]

@@ -3,15 +3,15 @@
 It says which features weighed most in a judgement, and is the naive twin to which tests compare the kernel.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
-from curation.plugins.gate.judge.judge import OUTPUTS, IsJudged, classes, facts_of
+from curation.plugins.gate.filters import ImageBatch
+from curation.plugins.gate.judge.judge import OUTPUTS, JudgedOutput, classes, facts_of
 from curation.plugins.gate.kernels import features as kernels
 from curation.plugins.gate.kernels.phrases import ALONE, APART, LETTERS, MARK
 from curation.plugins.gate.policies.word_tables import word_key
@@ -20,7 +20,7 @@ from curation.schemas import IMAGE_PLACES, PAGE_KINDS
 _ALL = (1 << 64) - 1
 _SLASH = ord("/")
 _PLACES = tuple(IMAGE_PLACES)
-MOST = 3  # features of a reason
+MAX_REASONS = 3  # features that a reason names
 
 
 class Judged(NamedTuple):
@@ -58,35 +58,40 @@ class _Text(NamedTuple):
     signs: set[str]
 
 
-@dataclass(frozen=True)
-class Reasons:
-    """Says why a rule removes texts."""
-
-    judged: IsJudged
-
-    def __call__(self, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> list[str]:
-        """Return a sentence for each text of a MATCHED batch."""
-        return reasons_of(self.judged, texts, images, batch)
-
-
-def reasons_of(judged: IsJudged, texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> list[str]:
-    """Return, for each text, the probability that a rule found, and the MOST features that weighed most for it."""
-    if not len(texts):
+def reasons_of(batch: ImageBatch, judged: JudgedOutput) -> list[str]:
+    """Return, for each text, how probable an output is, and the MAX_REASONS features that weighed most for it."""
+    if not len(batch.texts):
         return []
-    column, facts = OUTPUTS.index(judged.output), facts_of(batch)
-    weights, reasons = judged.judge.weights[:, column].astype(np.int64), []
-    probable = judged.probabilities(texts, images, batch)
-    for text, image, share in zip(texts.to_pylist(), images.tolist(), probable.tolist(), strict=True):
-        kind = PAGE_KINDS.index(text["kind"]) if text["kind"] in PAGE_KINDS else len(PAGE_KINDS)
-        page = text["page_url"] or batch["page_url"][image].as_py() or ""
-        url = batch["url"][image].as_py() or ""
-        read = Judged(text["text"] or "", kind, url, page, *facts[:, image].tolist())
+    weights = judged.judge.weights[:, OUTPUTS.index(judged.output)].astype(np.int64)
+    probable = judged.probabilities(batch)
+    reasons = []
+    for read, share in zip(_all_judged(batch), probable.tolist(), strict=True):
         weight_of: Counter[tuple[str, str]] = Counter()
         for feature in features_of(read):
             weight_of[feature.kind, feature.value] += int(weights[feature.number])
-        said = ", ".join(f"{name} {value}" for (name, value), weight in weight_of.most_common(MOST) if weight > 0)
+        heaviest = weight_of.most_common(MAX_REASONS)
+        said = ", ".join(f"{name} {value}" for (name, value), weight in heaviest if weight > 0)
         reasons.append(f"{min(int(100 * share), 99)} %" + f": {said}" * bool(said))
     return reasons
+
+
+def _all_judged(batch: ImageBatch) -> Iterator[Judged]:
+    """Yield what the judge reads of each text."""
+    facts = facts_of(batch.images)
+    urls = batch.images["url"]
+    pages = batch.images["page_url"]
+    for text, image in zip(batch.texts.to_pylist(), batch.image.tolist(), strict=True):
+        places, width, height, shown = facts[:, image].tolist()
+        yield Judged(
+            text=text["text"] or "",
+            kind=PAGE_KINDS.index(text["kind"]) if text["kind"] in PAGE_KINDS else len(PAGE_KINDS),
+            url=urls[image].as_py() or "",
+            page_url=text["page_url"] or pages[image].as_py() or "",
+            places=places,
+            width=width,
+            height=height,
+            shown=shown,
+        )
 
 
 def features_of(judged: Judged) -> list[Feature]:
@@ -119,7 +124,7 @@ def _values(judged: Judged) -> Iterator[tuple[int, int, str]]:
     yield kernels.ENDING, word_key(ending[:6].lower()), ending[:6].decode(errors="replace")
     name = b"/" + (stem.lower() + b"/")[: kernels.MOST_NAME + 1]
     for end in range(4, len(name) + 1):
-        gram = bytes(ord("0") if ord("0") <= byte <= ord("9") else byte for byte in name[end - 4 : end])
+        gram = re.sub(b"[0-9]", b"0", name[end - 4 : end])
         yield kernels.FILE_GRAM, int.from_bytes(gram, "big"), gram.decode(errors="replace")
     listed = [[*word] for word in in_name]
     common = sum(word in listed for word in read.words)
@@ -133,28 +138,26 @@ def _values(judged: Judged) -> Iterator[tuple[int, int, str]]:
 def _read(text: str) -> _Text:
     read = _Text([], [], 0, [], 0, 0, 0, 0, set())
     word: list[int] = []
-    spelled = ""
     gram: list[tuple[int, str]] = [(APART, " ")]
     for character in [*text, ""]:
         if len(read.words) >= kernels.MOST_WORDS or read.letters >= kernels.MOST_LETTERS:
             break
-        code = ord(character) if character else 0
-        letter = int(classes()[code]) if character and code < LETTERS else APART
+        letter = _class_of(character)
         if character.isascii() and character:
             read = read._replace(digits=read.digits + character.isdigit())
             read.signs.update(alike for alike in kernels.SIGNS if character in alike)
         if letter == MARK:
             continue
-        is_upper, letter = letter >= kernels.UPPER, letter % kernels.UPPER
+        is_upper = letter >= kernels.UPPER
+        letter %= kernels.UPPER
         if word and (letter == APART or letter >= ALONE):
             read.words.append(word)
-            read.spelled.append(spelled)
-            word, spelled = [], ""
+            read.spelled.append("".join(map(chr, word)))
+            word = []
         if letter != APART or gram[-1][0] != APART:
             gram.append((letter, chr(letter % ALONE) if letter else " "))
             if len(gram) >= 4:
-                value = sum((unit & 0xFFFF) << (16 * k) for k, (unit, _) in enumerate(reversed(gram[-4:])))
-                read.grams.append((value, "".join(sign for _, sign in gram[-4:])))
+                read.grams.append(_joined(gram[-4:]))
         if letter >= ALONE and len(read.words) < kernels.MOST_WORDS:
             read.words.append([letter])
             read.spelled.append(chr(letter - ALONE))
@@ -166,29 +169,44 @@ def _read(text: str) -> _Text:
                 capital_words=read.capital_words + (is_upper and not word),
             )
             word.append(letter)
-            spelled += chr(letter)
     read = read._replace(ended=len(read.words))
     if word and len(read.words) < kernels.MOST_WORDS:
         read.words.append(word)
-        read.spelled.append(spelled)
+        read.spelled.append("".join(map(chr, word)))
     return read
+
+
+def _class_of(character: str) -> int:
+    """Return the class of a character; an empty text, and a character that has none, are like a space."""
+    is_known = character and ord(character) < LETTERS
+    return int(classes()[ord(character)]) if is_known else APART
+
+
+def _joined(gram: list[tuple[int, str]]) -> tuple[int, str]:
+    """Return the number of an n-gram, given the number of each of its characters, and its characters as one text."""
+    value = 0
+    for unit, _ in gram:
+        value = value << 16 | unit & 0xFFFF
+    return value, "".join(spelled for _, spelled in gram)
 
 
 def _of_text(text: str, read: _Text) -> Iterator[tuple[int, int, str]]:
     keys = [word_key(word) for word in read.words]
-    few, number = min(len(keys), kernels.MAX_COUNTED_WORDS), len(keys)
-    before, before_spelled, whole = 0, "", []
+    number = len(keys)
+    few = min(number, kernels.MAX_COUNTED_WORDS)
+    before = 0
+    before_spelled = ""
     for key, spelled in zip(keys[: read.ended], read.spelled, strict=False):
         yield kernels.WORD, key, f"“{spelled}”"
         yield kernels.PAIR, (before + key * int(kernels.SPREAD)) & _ALL, f"“{before_spelled} {spelled}”"
-        before, before_spelled = key, spelled
-        whole.append(key)
+        before = key
+        before_spelled = spelled
     for value, said in read.grams:
         yield kernels.GRAM, value, f"“{said}”"
     if keys:
         yield kernels.FIRST, keys[0], f"“{read.spelled[0]}”"
         yield kernels.LAST, keys[-1], f"“{read.spelled[-1]}”"
-        yield kernels.WHOLE, word_key(whole), f"“{' '.join(read.spelled)}”"
+        yield kernels.WHOLE, word_key(keys[: read.ended]), f"“{' '.join(read.spelled)}”"
     for number_of_sign, alike in enumerate(kernels.SIGNS, 1):
         if alike in read.signs:
             yield kernels.SIGN, number_of_sign, alike
@@ -229,7 +247,8 @@ def _stated(number: int) -> str:
 
 
 def _of_page(judged: Judged, few: int, behind_host: bytes) -> Iterator[tuple[int, int, str]]:
-    site, same_host = 0, 0
+    site = 0
+    same_host = 0
     if judged.page_url and judged.kind != kernels.OF_TABLE:
         host = _host(judged.page_url.encode())
         site = 1 + _holds(judged.text.encode(), _label(host))
@@ -243,7 +262,8 @@ def _parts(url: bytes) -> tuple[int, bytes, bytes, bytes]:
     """Return where the host of a URL begins, and the folders, the name of the file and its ending in its path."""
     colon = url.find(b":")
     host = min((colon if colon >= 0 else len(url)) + 3, len(url))
-    end = min((place for sign in b"?#" if (place := url.find(sign, host)) >= 0), default=len(url))
+    stops = [url.find(sign, host) for sign in b"?#"]
+    end = min((stop for stop in stops if stop >= 0), default=len(url))
     begin = url.find(b"/", host, end)
     if begin < 0:
         return host, b"", b"", b""
@@ -254,7 +274,10 @@ def _parts(url: bytes) -> tuple[int, bytes, bytes, bytes]:
 
 
 def _path_words(path: bytes) -> list[bytes]:
-    words, word, before, i = [], b"", 0, 0
+    words: list[bytes] = []
+    word = b""
+    before = False  # whether the byte before is a small letter
+    i = 0
     while i < len(path):
         byte = path[i : i + 1]
         if word and (not byte.isalpha() or (byte.isupper() and before)):
@@ -284,7 +307,8 @@ def _label(host: bytes) -> bytes:
 
 def _holds(text: bytes, label: bytes) -> bool:
     """Return whether a text has the letters and digits of a label in order, with only signs between them."""
-    wanted, text = _named(label), text[: kernels.MOST_NAMED]
+    wanted = _named(label)
+    text = text[: kernels.MOST_NAMED]
     if len(label) < 3 or not wanted:
         return False
     return any(

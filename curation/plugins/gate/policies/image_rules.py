@@ -1,6 +1,6 @@
 """What the rules of `policies` check of single images: words of URLs, stated sizes and licences.
 
-The function of a rule takes a MATCHED batch, and returns a mask of the images that must go. Media archives are exempt
+The function of a rule takes an ImageBatch, and returns a mask of the images that are removed. Media archives are exempt
 from some rules: their pictures have a subject also where they are drawings, logos, or on many pages.
 """
 
@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.licences import MASK, bits_of
+from curation.plugins.gate.filters import ImageBatch, shared
 from curation.plugins.gate.kernels import urls as kernels
 from curation.plugins.gate.kernels.url_paths import find_paths
-from curation.plugins.gate.policies.word_tables import WordTable, rows_in, shared, word_key
+from curation.plugins.gate.policies.word_tables import WordTable, rows_in, word_key
 from curation.schemas import HOST_SIGNALS, SIGNALS
 from runtime.arrow import string_buffers
 
@@ -58,64 +59,72 @@ class Urls(NamedTuple):
 
 
 @shared
-def urls_of(batch: pa.RecordBatch) -> Urls:
-    """Return the URLs of a MATCHED batch, with the bounds of their hosts and paths."""
-    offsets, data = string_buffers(batch["url"])
-    paths = np.empty((batch.num_rows, 2), np.int64)
+def urls_of(batch: ImageBatch) -> Urls:
+    """Return the URLs of images, with the bounds of their hosts and paths."""
+    offsets, data = string_buffers(batch.images["url"])
+    paths = np.empty((batch.images.num_rows, 2), np.int64)
     find_paths(data, offsets, paths)
     return Urls(offsets, data, paths)
 
 
-def outside_archives(images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-    """Return the mask `images`, bool[image], without the images whose host is one of ARCHIVES or a subdomain of one."""
-    urls = batch["url"].filter(pa.array(images))
+def outside_archives(mask: np.ndarray, batch: ImageBatch) -> np.ndarray:
+    """Return a mask, bool[image], without the images whose host is one of ARCHIVES or a subdomain of one."""
+    urls = batch.images["url"].filter(pa.array(mask))
     archived = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
-    out = images.copy()
-    out[images] = ~archived.to_numpy(zero_copy_only=False)
+    out = mask.copy()
+    out[mask] = ~archived.to_numpy(zero_copy_only=False)
     return out
 
 
-def has_signal(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    """Return bool[image]: which images have the signal `name` of SIGNALS or HOST_SIGNALS; none if signals are null."""
-    return _signals(batch) & (SIGNALS | HOST_SIGNALS)[name] != 0
+def has_signal(batch: ImageBatch, kind: str) -> np.ndarray:
+    """Return which images have a signal, a key of SIGNALS or HOST_SIGNALS; one whose signals are null has none."""
+    return _signals(batch) & (SIGNALS | HOST_SIGNALS)[kind] != 0
 
 
-def has_other_licence(batch: pa.RecordBatch, number: str) -> np.ndarray:
-    """Return which images have no stated licence, or a stated one that is not named in `number`, as in "cc0,cc-by"."""
+def has_other_licence(batch: ImageBatch, names: str) -> np.ndarray:
+    """Return which images have no stated licence, or a stated one that is not in `names`, such as "cc0,cc-by"."""
     stated = _signals(batch) & MASK
-    return (stated == 0) | (stated & ~bits_of(number) != 0)
+    return (stated == 0) | (stated & ~bits_of(names) != 0)
 
 
-def _signals(batch: pa.RecordBatch) -> np.ndarray:
-    return batch["signals"].fill_null(0).to_numpy()
+def _signals(batch: ImageBatch) -> np.ndarray:
+    return batch.images["signals"].fill_null(0).to_numpy()
 
 
-def has_url_word(batch: pa.RecordBatch) -> np.ndarray:
+def has_url_word(batch: ImageBatch) -> np.ndarray:
     """Return which images outside ARCHIVES have a listed host, or a file or folder named by words of `url_words`."""
     _, data, paths = urls_of(batch)
-    out = np.empty(batch.num_rows, bool)
-    kernels.find_url_words(data, paths, *_url_table(), out)
+    table = _url_table()
+    out = np.empty(batch.images.num_rows, bool)
+    kernels.find_url_words(data, paths, table.keys, table.bits, out)
     return outside_archives(out, batch)
 
 
-def is_stated_small(batch: pa.RecordBatch, number: int) -> np.ndarray:
+def is_stated_small(batch: ImageBatch, number: int) -> np.ndarray:
     """Return which images have a stated width or height below `number` pixels; one without a stated size has none.
 
     Two numbers that are a ratio, such as 16 by 9, are no size.
     """
-    sides = batch["stated_width"], batch["stated_height"]
-    is_small = pc.less(pc.min_element_wise(*sides), number).fill_null(False)
-    is_ratio = pc.is_in(pc.add(pc.multiply(sides[0].fill_null(0), 1000), sides[1].fill_null(0)), _RATIOS)
+    width = batch.images["stated_width"]
+    height = batch.images["stated_height"]
+    is_small = pc.less(pc.min_element_wise(width, height), number).fill_null(False)
+    is_ratio = pc.is_in(pc.add(pc.multiply(width.fill_null(0), 1000), height.fill_null(0)), _RATIOS)
     return pc.and_not(is_small, is_ratio).to_numpy(zero_copy_only=False)
 
 
 def url_words() -> dict[str, int]:
     """Return the words and hosts of url_words.csv, each with the bits of the PLACES where it counts."""
-    return {row["word"]: sum(int(PLACES[place]) for place in row["places"].split()) for row in rows_in("url_words.csv")}
+    words = {}
+    for row in rows_in("url_words.csv"):
+        words[row["word"]] = sum(int(PLACES[place]) for place in row["places"].split())
+    return words
 
 
 @lru_cache(maxsize=1)
 def _url_table() -> WordTable:
-    return WordTable.of(
-        {word_key(word.encode()[:: -1 if "." in word else 1]): flags for word, flags in url_words().items()}
-    )
+    bits = {}
+    for word, flags in url_words().items():
+        spelled = word.encode()
+        is_host = "." in word
+        bits[word_key(reversed(spelled) if is_host else spelled)] = flags
+    return WordTable.of(bits)

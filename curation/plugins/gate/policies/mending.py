@@ -1,13 +1,13 @@
 """Mend texts before they are checked; recognise texts that are credits, and credits at the end of captions.
 
-Tags are taken out for the rule `html`, credits cut for `cut_credits`. A mended text stays in its language; its entries
-are found anew. If the mended text has no entry, or the image has the same text already, the text stays as it was.
+Tags are taken out for the rule `html`, credits are cut for `cut_credits`. A mended text stays in its language; its
+entries are found anew. If the mended text has no entry, or the image has the same text already, the text stays as it
+was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.language.text_kinds import ELEMENTS, WORD_ELEMENTS, MarkedTexts
-from curation.schemas import MATCHED
-from runtime.arrow import parts, string_buffers
+from curation.plugins.gate.filters import ImageBatch
+from runtime.arrow import string_buffers
 from runtime.tallies import Tallies
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ MENDED = "mended."  # before the name of a rule: the tally of the texts that are
 
 _IN_LINE = "a abbr b cite code em font i s small span strike strong sub sup u".split()  # these part no words
 _TAG = r"(?is)</?(?:{})(?:[ \t\n/][^<>]*)?(?:>|\z)"
-_IN_WORDS, _BETWEEN = _TAG.format("|".join(_IN_LINE)), _TAG.format("|".join(ELEMENTS + WORD_ELEMENTS))
+_IN_WORDS = _TAG.format("|".join(_IN_LINE))
+_BETWEEN = _TAG.format("|".join(ELEMENTS + WORD_ELEMENTS))
 _COMMENT = r"(?s)<!--.*?-->"
 
 _AGENCIES = (
@@ -66,8 +67,9 @@ def without_tags(texts: pa.Array) -> pa.Array:
     ['a dog on grass', '1 < 2', 'a &nbsp; b']
     """
     offsets, data = string_buffers(texts)
-    signs = np.flatnonzero(data[offsets[0] : offsets[-1]] == ord("<")) + offsets[0]  # a fifth of Arrow's time
-    rows = np.unique(np.searchsorted(offsets, signs, side="right") - 1)  # few, which RE2 sees
+    # This search takes a fifth of the time of Arrow's. RE2 sees the few texts that have the sign.
+    signs = np.flatnonzero(data[offsets[0] : offsets[-1]] == ord("<")) + offsets[0]
+    rows = np.unique(np.searchsorted(offsets, signs, side="right") - 1)
     mask = np.zeros(len(texts), bool)
     mask[rows] = MarkedTexts.of(texts.take(pa.array(rows))).are("html")
     mask = pa.array(mask)
@@ -89,60 +91,44 @@ def without_credits(texts: pa.Array) -> pa.Array:
     return pc.replace_with_mask(texts, mask, pc.if_else(pc.match_substring_regex(cut, _CAPTION), cut, credited))
 
 
-def is_credit(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+def is_credit(batch: ImageBatch) -> np.ndarray:
     """Return bool[text]: which texts say who made or owns the picture, and nothing else."""
-    return pc.match_substring_regex(texts.field("text"), _CREDIT).fill_null(False).to_numpy(zero_copy_only=False)
+    mask = pc.match_substring_regex(batch.texts.field("text"), _CREDIT).fill_null(False)
+    return mask.to_numpy(zero_copy_only=False)
 
 
-def removes_none(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
-    """Return that no text goes, bool[text]: the rule mends."""
-    return np.zeros(len(texts), bool)
+def removes_none(batch: ImageBatch) -> np.ndarray:
+    """Return that no text is removed, bool[text]: the rule mends."""
+    return np.zeros(len(batch.texts), bool)
 
 
 MENDS: dict[str, Callable[[pa.Array], pa.Array]] = {"html": without_tags, "cut_credits": without_credits}
 
 
-@dataclass(frozen=True)
-class Mending:
-    """Mends the texts of images in a task; `rules` names those rules of MENDS by which it does so."""
+def mended(batch: ImageBatch, tallies: Tallies, plan: MatchPlan, rule: str) -> ImageBatch:
+    """Return the images of a batch with their texts mended by a rule of MENDS; tally the mended texts.
 
-    plan: MatchPlan
-    rules: tuple[str, ...]
-
-    def __call__(self, batch: pa.RecordBatch, tallies: Tallies) -> pa.RecordBatch:
-        """Return the images of a MATCHED batch with their texts mended; tally the mended texts by rule."""
-        for rule in self.rules:
-            batch = self._mended(batch, rule, tallies)
-        return batch
-
-    def _mended(self, batch: pa.RecordBatch, rule: str, tallies: Tallies) -> pa.RecordBatch:
-        texts, offsets = parts(batch["candidates"])
-        mended = MENDS[rule](texts.field("text"))
-        rows = np.flatnonzero(pc.not_equal(mended, texts.field("text")).fill_null(False))
-        rows = rows[_are_new(mended, offsets, rows)]
-        if not len(rows):
-            return batch
-        matches = self.plan.matching.find(mended.take(pa.array(rows)), texts.field("language").take(pa.array(rows)))
-        has_entry = pc.greater(pc.list_value_length(matches["entries"]), 0)
-        rows = rows[has_entry.to_numpy(zero_copy_only=False)]
-        tallies.add(f"{MENDED}{rule}", len(rows))
-        new = {"text": mended.take(pa.array(rows)), "entries": matches["entries"].filter(has_entry)}
-        old = texts.take(pa.array(rows))
-        columns = [new.get(field.name, old.field(field.name)).cast(field.type) for field in texts.type]
-        order = np.arange(len(texts))
-        order[rows] = len(texts) + np.arange(len(rows))
-        every = pa.concat_arrays([texts, pa.StructArray.from_arrays(columns, fields=list(texts.type))])
-        return with_texts(batch, np.ones(batch.num_rows, bool), every.take(pa.array(order)), np.diff(offsets))
-
-
-def with_texts(batch: pa.RecordBatch, stays: np.ndarray, texts: pa.StructArray, lengths: np.ndarray) -> pa.RecordBatch:
-    """Return the images of a MATCHED batch for which `stays` is true, with `texts` as new candidates.
-
-    The i-th of them gets the next lengths[i].
+    `plan` finds the entries of mended texts.
     """
-    lists = pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(lengths)), pa.int32()), texts)
-    place = batch.schema.get_field_index("candidates")
-    return batch.remove_column(place).filter(pa.array(stays)).add_column(place, MATCHED.field("candidates"), lists)
+    texts = batch.texts
+    offsets = np.append(0, np.cumsum(np.bincount(batch.image, minlength=batch.images.num_rows)))
+    new_texts = MENDS[rule](texts.field("text"))
+    rows = np.flatnonzero(pc.not_equal(new_texts, texts.field("text")).fill_null(False))
+    rows = rows[_are_new(new_texts, offsets, rows)]
+    if not len(rows):
+        return batch
+    languages = texts.field("language").take(pa.array(rows))
+    matches = plan.matching.find(new_texts.take(pa.array(rows)), languages)
+    has_entry = pc.greater(pc.list_value_length(matches["entries"]), 0)
+    rows = rows[has_entry.to_numpy(zero_copy_only=False)]
+    tallies.add(f"{MENDED}{rule}", len(rows))
+    new = {"text": new_texts.take(pa.array(rows)), "entries": matches["entries"].filter(has_entry)}
+    old = texts.take(pa.array(rows))
+    columns = [new.get(field.name, old.field(field.name)).cast(field.type) for field in texts.type]
+    order = np.arange(len(texts))
+    order[rows] = len(texts) + np.arange(len(rows))
+    every = pa.concat_arrays([texts, pa.StructArray.from_arrays(columns, fields=list(texts.type))])
+    return batch.with_texts(every.take(pa.array(order)), np.diff(offsets))
 
 
 def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -150,12 +136,13 @@ def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarr
 
     A text is new if it is not empty, and equals neither a text of the image outside `rows` nor one of an earlier row.
     """
-    mended, new = set(rows.tolist()), np.zeros(len(rows), bool)
+    changed = set(rows.tolist())
+    new = np.zeros(len(rows), bool)
     image_of = np.searchsorted(offsets, rows, side="right") - 1
     for image in np.unique(image_of).tolist():
         begin = int(offsets[image])
         values = texts.slice(begin, int(offsets[image + 1]) - begin).to_pylist()
-        seen = {text for row, text in enumerate(values, begin) if row not in mended} | {""}
+        seen = {text for row, text in enumerate(values, begin) if row not in changed} | {""}
         for k in np.flatnonzero(image_of == image).tolist():
             text = values[int(rows[k]) - begin]
             new[k] = text not in seen

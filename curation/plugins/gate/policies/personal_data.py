@@ -24,18 +24,18 @@ import pyarrow.compute as pc
 from stdnum import iban, luhn
 
 from curation.language.text_kinds import AT, FOREIGN, MarkedTexts
+from curation.plugins.gate.filters import ImageBatch, shared
 from curation.plugins.gate.kernels.phrases import find_signs
 from curation.plugins.gate.policies.text_rules import marked_texts
-from curation.plugins.gate.policies.word_tables import rows_in, shared
+from curation.plugins.gate.policies.word_tables import rows_in
 from curation.url_hosts import is_top_level
 from metadata.rules import paged
 from runtime.arrow import Strings, string_buffers
 
 # Words before a phone or card number, in lower case. Card numbers without groups are mostly ids, and one in ten of any
 # has the check digit.
-PHONE_WORDS, CARD_WORDS = (
-    [row["word"] for row in rows_in("number_words.csv") if row["before"] == kind] for kind in ("phone", "card")
-)
+PHONE_WORDS = [row["word"] for row in rows_in("number_words.csv") if row["before"] == "phone"]
+CARD_WORDS = [row["word"] for row in rows_in("number_words.csv") if row["before"] == "card"]
 
 # Country codes of the ITU's E.164, except 1, whose numbers have a form of their own.
 _CODE = (
@@ -48,18 +48,20 @@ PHONES = [re.sub("|".join(_PARTS), lambda name: _PARTS[name[0]], row["form"]) fo
 _NUMBER = r"[+(]{0,2}[0-9](?:[ ./()-]{0,3}[0-9])"
 
 # What may stand before and behind a number, so that it is no part of a code, a decimal, a date, a time or a name.
-_BEFORE, _BEHIND = "(?:^|[^0-9a-z_+./#-])", "(?:$|[^0-9a-z_./:-]|-(?:$|[^0-9a-z])|[./:](?:$|[^0-9]))"
+_BEFORE = "(?:^|[^0-9a-z_+./#-])"
+_BEHIND = "(?:$|[^0-9a-z_./:-]|-(?:$|[^0-9a-z])|[./:](?:$|[^0-9]))"
 
 # By the first digits of the issuers: 16 digits in fours, 15 of American Express, 14 of Diners Club.
 _SIXTEEN = "(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|35[2-8][0-9]|6(?:011|2[0-9]{2}|4[4-9][0-9]|5[0-9]{2}))"
 _OTHERS = "(?:3[47][0-9]{2}%s[0-9]{6}%s[0-9]{5}|3(?:0[0-5]|[689][0-9])[0-9]%s[0-9]{6}%s[0-9]{4})"
 
-LEAST_DIGITS = 10  # of an IBAN; all IBANs in use have more
+MIN_IBAN_DIGITS = 10  # of an IBAN; all IBANs in use have more
 IBAN = r"(?:^|[^0-9a-z])([a-z]{2}[0-9]{2}(?:[ -]?[0-9a-z]){11,30})"
 _LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
 EMAIL = rf"(?:^|[^0-9a-z._%+-])[0-9a-z._%+-]*[0-9a-z_%+-]@({_LABEL}(?:\.{_LABEL})+)"
 
-_BETWEEN, _GONE = "\ud800", 0x110000  # a separator of texts, and the code of a sign to remove: no text has them
+_BETWEEN = "\ud800"  # separates texts: no text has it
+_GONE = 0x110000  # the code of a character that is removed: no character has it
 _HIDDEN = (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFE0F, 0xFEFF)
 
 
@@ -120,7 +122,8 @@ def _is_in_use(host: str) -> bool:
     Text may go on behind a host without a space, as in `example.com写真`.
     """
     labels = host.split(".")[1:]
-    return any(is_top_level(name) for label in labels for name in (label, re.split("[^a-z]", label)[0]))
+    beginnings = [re.split("[^a-z]", label)[0] for label in labels]
+    return any(map(is_top_level, labels + beginnings))
 
 
 def _is_iban(begin: str) -> bool:
@@ -131,7 +134,7 @@ def _is_iban(begin: str) -> bool:
     if not "02" <= begin[2:4] <= "98":
         return False
     ends = (match.end() for match in re.finditer("[0-9a-z](?![0-9a-z])", begin))
-    numbers = (begin[:end] for end in ends if sum(map(str.isdigit, begin[:end])) >= LEAST_DIGITS)
+    numbers = (begin[:end] for end in ends if sum(map(str.isdigit, begin[:end])) >= MIN_IBAN_DIGITS)
     return any(iban.is_valid(number, check_country=False) for number in numbers)
 
 
@@ -152,7 +155,7 @@ KINDS = {
     "email_address": _Kind(EMAIL, has_at=True, is_right=_is_in_use),
     "phone_number": _Kind(PHONE, 7),
     "card_number": _Kind(CARD, 14, is_right=is_card),
-    "iban": _Kind(IBAN, LEAST_DIGITS, is_right=_is_iban),
+    "iban": _Kind(IBAN, MIN_IBAN_DIGITS, is_right=_is_iban),
 }
 _DIGITS = [kind.digits for kind in KINDS.values() if kind.digits]
 
@@ -172,11 +175,16 @@ class _Read:
     @classmethod
     def of(cls, marked: MarkedTexts) -> _Read:
         """Return what is read from `marked` texts, before any kind is searched for; a null text may hold no kind."""
-        digits, may_have_at, foreign = marked.digits.copy(), marked.have(AT), marked.have(FOREIGN)
+        digits = marked.digits.copy()
+        may_have_at = marked.have(AT)
+        foreign = marked.have(FOREIGN)
         offsets, data = string_buffers(marked.texts.filter(pa.array(foreign)))
-        of_foreign = np.empty(len(offsets) - 1, np.int32), np.empty(len(offsets) - 1, bool)
-        find_signs(data, offsets, *_digit_table(), max(_DIGITS), *of_foreign)
-        digits[foreign], may_have_at[foreign] = of_foreign
+        digits_of_foreign = np.empty(len(offsets) - 1, np.int32)
+        foreign_with_at = np.empty(len(offsets) - 1, bool)
+        pages, is_digit = _digit_table()
+        find_signs(data, offsets, pages, is_digit, max(_DIGITS), digits_of_foreign, foreign_with_at)
+        digits[foreign] = digits_of_foreign
+        may_have_at[foreign] = foreign_with_at
         may_hold = (digits >= min(_DIGITS)) | may_have_at
         some = marked.texts.filter(pa.array(may_hold))
         foreign = pc.invert(pc.string_is_ascii(some))
@@ -210,7 +218,8 @@ def _ascii() -> np.ndarray:
         if kind in ("Nd", "Pd", "Zs"):
             read[code] = ord({"Pd": "-", "Zs": " "}.get(kind) or str(unicodedata.decimal(chr(code))))
     read[0xFF01:0xFF5F] = np.arange(0x21, 0x7F)
-    read[ord("−")], read[[*_HIDDEN]] = ord("-"), _GONE
+    read[ord("−")] = ord("-")
+    read[[*_HIDDEN]] = _GONE
     return read
 
 
@@ -223,10 +232,10 @@ def _digit_table() -> tuple[np.ndarray, np.ndarray]:
 
 
 @shared
-def _read(texts: pa.StructArray) -> _Read:
-    return _Read.of(marked_texts(texts))
+def _read(batch: ImageBatch) -> _Read:
+    return _Read.of(marked_texts(batch))
 
 
-def has_personal_data(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
+def has_personal_data(batch: ImageBatch, kind: str) -> np.ndarray:
     """Return which texts hold data of a kind of KINDS, bool[text]."""
-    return _read(texts).hold(KINDS[kind])
+    return _read(batch).hold(KINDS[kind])

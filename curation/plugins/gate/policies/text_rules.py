@@ -1,7 +1,7 @@
 """What the rules of `policies` check of single texts: phrases of templates, numbers of words, and kinds of texts.
 
-The function of a rule takes `texts`, the candidates of all images of a batch, `images`, the row of each text's image,
-and the batch; it returns a mask of the texts that must go. Words and phrases are looked up by hash.
+The function of a rule takes an ImageBatch, and returns a mask of the texts that are removed. Words and phrases are
+looked up by hash.
 """
 
 import unicodedata
@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.language.text_kinds import MarkedTexts
+from curation.plugins.gate.filters import ImageBatch, shared
 from curation.plugins.gate.kernels import phrases as words
 from curation.plugins.gate.policies.image_rules import outside_archives
-from curation.plugins.gate.policies.word_tables import WordTable, phrase_key, rows_in, shared, word_key
+from curation.plugins.gate.policies.word_tables import WordTable, phrase_key, rows_in, word_key
 from metadata.languages import LANGUAGES
 from runtime.arrow import string_buffers
 
@@ -54,10 +55,11 @@ def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
     offsets, data = string_buffers(texts)
     out = np.empty(len(texts), bool)
     may_end = any((WHOLES | PARTS)[kind] & words.LAST for kind in kinds)
-    words.find_candidates(data, offsets, letters(), *_table(kinds), may_end, out)
+    table = _table(kinds)
+    words.find_candidates(data, offsets, letters(), table.keys, table.bits, may_end, out)
     rows = np.flatnonzero(out)
     is_phrase = np.empty(len(rows), bool)
-    words.find_phrases(data, offsets, letters(), *_table(kinds), may_end, rows, is_phrase)
+    words.find_phrases(data, offsets, letters(), table.keys, table.bits, may_end, rows, is_phrase)
     out[rows] = is_phrase
     return out
 
@@ -68,7 +70,9 @@ def folded(text: str) -> list[str]:
     >>> folded("Logo: l’Équipe (2012)"), folded("東京のロゴ")
     (['logo', 'l', 'equipe'], ['東', '京', 'の', 'ロ', 'コ'])
     """
-    codes, out, is_inside = letters(), [], False
+    codes = letters()
+    out: list[str] = []
+    is_inside = False
     for character in text:
         letter = int(codes[ord(character)]) if ord(character) < words.LETTERS else words.APART
         if letter >= words.ALONE:
@@ -88,7 +92,9 @@ def letters() -> np.ndarray:
 def _letter(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me"):
         return words.MARK
-    base, marks = (whole := unicodedata.normalize("NFKD", character))[0], whole[1:]
+    whole = unicodedata.normalize("NFKD", character)
+    base = whole[0]
+    marks = whole[1:]
     if ord(base) >= words.LETTERS or any(unicodedata.category(mark) != "Mn" for mark in marks):
         base = character
     if unicodedata.category(base)[0] not in "LM":
@@ -102,12 +108,16 @@ def _table(kinds: tuple[str, ...]) -> WordTable:
     bits: defaultdict[int, int] = defaultdict(int)
     places = WHOLES | PARTS
     for row in rows_in("template_phrases.csv"):
-        if row["kind"] in kinds:
-            place, keys = int(places[row["kind"]]), [word_key(_units(word)) for word in folded(row["phrase"])]
-            bits[phrase_key(keys)] |= place
-            for number in range(1, len(keys) + 1) if place & ~int(words.LAST) else ():
+        if row["kind"] not in kinds:
+            continue
+        place = int(places[row["kind"]])
+        keys = [word_key(_units(word)) for word in folded(row["phrase"])]
+        bits[phrase_key(keys)] |= place
+        if place & ~int(words.LAST):
+            for number in range(1, len(keys) + 1):
                 bits[phrase_key(keys[:number])] |= int(words.BEGINS)
-            bits[keys[-1]] |= int(words.ENDS) if place & int(words.LAST) else 0
+        if place & int(words.LAST):
+            bits[keys[-1]] |= int(words.ENDS)
     return WordTable.of(bits)
 
 
@@ -116,38 +126,39 @@ def _units(word: str) -> list[int]:
     return [int(letters()[ord(character)]) for character in word]
 
 
-def has_few_words(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, number: int) -> np.ndarray:
+def has_few_words(batch: ImageBatch, number: int) -> np.ndarray:
     """Return which texts have fewer than `number` words.
 
     Words are separated by white space. In languages that write no spaces, and in Korean, whose words are long, n
     characters outside ASCII are 1 + n/2 words, rounded down: words of Chinese and Japanese have about two characters. A
     name in Latin letters stays one word.
     """
-    spaced = pc.invert(pc.is_in(texts.field("language"), _HALVES))
-    offsets, data = string_buffers(texts.field("text"))
-    out = np.empty(len(texts), bool)
+    spaced = pc.invert(pc.is_in(batch.texts.field("language"), _HALVES))
+    offsets, data = string_buffers(batch.texts.field("text"))
+    out = np.empty(len(batch.texts), bool)
     words.find_few_words(data, offsets, spaced.to_numpy(zero_copy_only=False), number, out)
     return out
 
 
-def is_of_kind(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch, kind: str) -> np.ndarray:
+def is_of_kind(batch: ImageBatch, kind: str) -> np.ndarray:
     """Return which texts are of a kind of `language.text_kinds`, such as html."""
-    return marked_texts(texts).are(kind)
+    return marked_texts(batch).are(kind)
 
 
 @shared
-def marked_texts(texts: pa.StructArray) -> MarkedTexts:
-    return MarkedTexts.of(texts.field("text"))
+def marked_texts(batch: ImageBatch) -> MarkedTexts:
+    """Return the texts of a batch, with what tells their kinds."""
+    return MarkedTexts.of(batch.texts.field("text"))
 
 
-def is_generic(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+def is_generic(batch: ImageBatch) -> np.ndarray:
     """Return which texts are phrases that say nothing of a picture."""
-    return has_phrase(texts.field("text"), tuple(WHOLES))
+    return has_phrase(batch.texts.field("text"), tuple(WHOLES))
 
 
-def is_logo_text(texts: pa.StructArray, images: np.ndarray, batch: pa.RecordBatch) -> np.ndarray:
+def is_logo_text(batch: ImageBatch) -> np.ndarray:
     """Return which texts of images outside archives are, begin or end with a phrase of logos, icons or avatars."""
-    out = has_phrase(texts.field("text"), tuple(PARTS))
-    may_go = np.zeros(batch.num_rows, bool)
-    may_go[images[out]] = True
-    return out & outside_archives(may_go, batch)[images]
+    out = has_phrase(batch.texts.field("text"), tuple(PARTS))
+    may_go = np.zeros(batch.images.num_rows, bool)
+    may_go[batch.image[out]] = True
+    return out & outside_archives(may_go, batch)[batch.image]

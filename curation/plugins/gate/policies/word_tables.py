@@ -1,12 +1,9 @@
-"""Hash tables of words and phrases, as the kernels of the gate read them; and a cache of a function's last result."""
+"""Hash tables of words and phrases, as the kernels of the gate read them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
-from operator import is_not
-from typing import Any, NamedTuple, TypeVar
-from weakref import ref
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +11,6 @@ from curation.plugins.gate.kernels.phrases import BASIS, MAX_SLOTS, PRIME, SPREA
 from runtime.packages import table_rows
 
 _ALL = (1 << 64) - 1
-Result = TypeVar("Result")
 
 
 class WordTable(NamedTuple):
@@ -34,7 +30,8 @@ class WordTable(NamedTuple):
             place = (key * int(SPREAD) & _ALL) >> 48 & (places - 1)
             while table.keys[place] != 0:
                 place = (place + 1) & (places - 1)
-            table.keys[place], table.bits[place] = key, flags
+            table.keys[place] = key
+            table.bits[place] = flags
         return table
 
 
@@ -57,19 +54,3 @@ def phrase_key(words: Iterable[int]) -> int:
 def rows_in(name: str) -> list[dict[str, str]]:
     """Return the rows of a CSV file of this package, each as a dict by column."""
     return table_rows("curation.plugins.gate.policies", name)
-
-
-def shared(make: Callable[..., Result]) -> Callable[..., Result]:
-    """Return `make` with a cache of its last result, which is dropped when the first argument of that call is deleted.
-
-    Arguments are compared by identity.
-    """
-    last: list[tuple[ref[Any], tuple[Any, ...], Result]] = []
-
-    @wraps(make)
-    def made(first: Any, *others: Any) -> Result:
-        if not last or last[0][0]() is not first or any(map(is_not, last[0][1], others)):
-            last[:] = [(ref(first, lambda _: last.clear()), others, make(first, *others))]
-        return last[0][2]
-
-    return made

@@ -15,7 +15,7 @@ from fastwarc.warc import WarcRecord
 from curation.inputs.crawl import warc
 from curation.inputs.crawl.html_pages import headers, unpacked_body
 from curation.inputs.crawl.warc import gzip_members
-from curation.plugins.gate.robots.robots_text import MOST_BYTES, PATHS, ROBOTS_TXT
+from curation.plugins.gate.robots.robots_text import MAX_HOST_FILE_BYTES, PATHS, ROBOTS_TXT
 from curation.plugins.joins.image_tables import PARQUET, Paths, files_in, opened_parquet
 from curation.url_hosts import HOST, is_domain, spelled_hosts
 from runtime.arrow import gather
@@ -27,9 +27,10 @@ from runtime.storage.parquet import BoundedParquet
 from runtime.tallies import Tally
 
 WARC = ".warc.gz"
-_EXPECTED = "robots.txt of hosts: WARC files (.warc.gz), or Parquet with the columns host and text"
-_BYTES, _ROWS = 16 << 20, 4096  # the most bytes and rows of a batch
-MOST_PAGE = 256 << 20  # bytes of an unpacked page; writers make pages of 1 to 100 MB
+_EXPECTED_HOST_FILES = "robots.txt of hosts: WARC files (.warc.gz), or Parquet with the columns host and text"
+BATCH_BYTES = 16 << 20
+BATCH_ROWS = 4096
+MAX_TABLE_PAGE_BYTES = 256 << 20  # bytes of an unpacked page; writers make pages of 1 to 100 MB
 _PARTS = HOST + r"(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"  # with the query
 _DEFAULT_PORTS = ("", "80", "443")
 
@@ -48,7 +49,9 @@ class HostFiles:
         InputError if there are none, or if a table has no column host or text.
         """
         names = [*map(str, paths)]
-        versions = {name: version for path in names for name, version in files_in(path, _EXPECTED, (WARC, PARQUET))}
+        versions: dict[str, Version] = {}
+        for path in names:
+            versions |= files_in(path, _EXPECTED_HOST_FILES, (WARC, PARQUET))
         for name, version in versions.items():
             if name_of(name).endswith(PARQUET):
                 with _table(name, version):
@@ -87,17 +90,20 @@ def parts_of(urls: pa.Array) -> tuple[pa.Array, pa.Array]:
     ['xn--bcher-kva.example', '/?x']
     """
     fields = pc.extract_regex(urls, _PARTS)
-    names, ports, paths = spelled_hosts(fields.field("host")), fields.field("port"), fields.field("path")
+    names = spelled_hosts(fields.field("host"))
+    ports = fields.field("port")
+    paths = fields.field("path")
     is_default = pc.is_in(ports, pa.array(_DEFAULT_PORTS))
     names = pc.if_else(is_default, names, pc.binary_join_element_wise(names, ports, ":"))
     paths = pc.if_else(pc.starts_with(paths, "/"), paths, pc.binary_join_element_wise("/", paths, ""))
-    is_url, none = fields.is_valid(), pa.scalar(None, pa.string())
-    return pc.if_else(is_url, names, none), pc.if_else(is_url, paths, none)
+    is_url = fields.is_valid()
+    null = pa.scalar(None, pa.string())
+    return pc.if_else(is_url, names, null), pc.if_else(is_url, paths, null)
 
 
 def _batches(rows: Iterator[tuple[str, int, bytes]], tally: Tally) -> Iterator[pa.RecordBatch]:
     """Yield files of hosts from rows of URL, date and content; rows of other paths or bad hosts are only counted."""
-    for held in gather(rows, lambda row: len(row[2]), _BYTES, _ROWS):
+    for held in gather(rows, lambda row: len(row[2]), BATCH_BYTES, BATCH_ROWS):
         urls, dates, contents = zip(*held, strict=True)
         hosts, names = parts_of(pa.array(urls, pa.string()))
         batch = pa.RecordBatch.from_pydict({"host": hosts, "name": names, "date": dates, "content": contents})
@@ -133,7 +139,7 @@ def _row(record: WarcRecord, block: bytes) -> tuple[str, int, bytes] | str:
     except ValueError:
         return "bad_encoding"
     url, date = (record.headers.get(name) or "" for name in ("WARC-Target-URI", "WARC-Date"))
-    return url.strip("<>"), _seconds(date), bytes(content[: MOST_BYTES + 1])
+    return url.strip("<>"), _seconds(date), bytes(content[: MAX_HOST_FILE_BYTES + 1])
 
 
 def _seconds(date: str) -> int:
@@ -151,12 +157,13 @@ def _table(path: str, version: Version) -> Iterator[BoundedParquet]:
         names = table.schema.names
         if missing := [name for name in ("host", "text") if name not in names]:
             raise InputError(
-                f"{hidden(path)} has no column {missing[0]} (columns: {quoted_names(names)}); expected {_EXPECTED}"
+                f"{hidden(path)} has no column {missing[0]} (columns: {quoted_names(names)}); "
+                f"expected {_EXPECTED_HOST_FILES}"
             )
-        if (size := table.largest_page("text", MOST_PAGE)) > MOST_PAGE:
+        if (size := table.largest_page("text", MAX_TABLE_PAGE_BYTES)) > MAX_TABLE_PAGE_BYTES:
             raise InputError(
                 f"{hidden(path)} has a page of texts that takes {size >> 20:,} MB when unpacked; cut the texts to "
-                f"{MOST_BYTES >> 10} KB, as no more of a file is read"
+                f"{MAX_HOST_FILE_BYTES >> 10} KB, as no more of a file is read"
             )
         yield table
 
@@ -168,10 +175,10 @@ def _rows_of_table(path: str, version: Version, tally: Tally) -> Iterator[tuple[
     """
     with _table(path, version) as table:
         names = table.schema.names
-        for batch in table.batches([name for name in ("host", "text", "path") if name in names], _ROWS):
+        for batch in table.batches([name for name in ("host", "text", "path") if name in names], BATCH_ROWS):
             tally["records"] += batch.num_rows
             paths = batch["path"].cast(pa.string()).to_pylist() if "path" in names else [None] * batch.num_rows
-            texts = pc.binary_slice(batch["text"].cast(pa.binary()), 0, MOST_BYTES + 1).to_pylist()
+            texts = pc.binary_slice(batch["text"].cast(pa.binary()), 0, MAX_HOST_FILE_BYTES + 1).to_pylist()
             for host, text, at in zip(batch["host"].cast(pa.string()).to_pylist(), texts, paths, strict=True):
                 if not host or text is None:
                     tally["empty"] += 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,11 +23,12 @@ from isal import isal_zlib as zlib
 
 from curation.config import CurationConfig
 from curation.exclusion.lists import domain_keys
+from curation.plugins.gate.filters import ImageBatch, Rewrite
 from curation.plugins.gate.options import GateOptions
 from curation.plugins.gate.policies.image_rules import OF_HOSTS
 from curation.plugins.gate.robots.host_files import HostFiles, parts_of, read
 from curation.plugins.gate.robots.robots_text import BITS, LINES_OF_RULES, HostRules, condensed, robots_agents
-from curation.plugins.gate.step import BatchStart, Rewriting, Step, StepFolder
+from curation.plugins.gate.step import Step, StepFolder, StepTask
 from curation.schemas import MATCHED_ROW_GROUP
 from runtime.arrow import one_array, parts
 from runtime.buckets import buckets_for, group_buckets
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 IMAGE, PAGE = "image", "page"  # kinds of URLs: of an image, and of a page of it
 OF_PAGES = 32  # bits by which the signals of pages are shifted in FOUND
 ASKED_FOR, KNOWN, FAULT = "asked.", "known.", "fault."  # names of tallies begin with these
-HELD_BYTES = 32 << 20  # of packed files of hosts held in memory; if there are more, they are on a disk
-RULES_BYTES = 128 << 20  # of rules of hosts held in memory; rules that do not fit are parsed again
+MAX_HELD_BYTES = 32 << 20  # of packed files of hosts held in memory; if there are more, they are on a disk
+MAX_RULES_BYTES = 128 << 20  # of rules of hosts held in memory; rules that do not fit are parsed again
 # A row is a host's file, or an image's URL; _KEY is that of the host. The columns of the other are null.
 _KEY = [("high", pa.uint64()), ("low", pa.uint64())]
 _OF_FILE = [("name", pa.string()), ("date", pa.int64()), ("content", pa.binary()), ("faults", pa.list_(pa.string()))]
@@ -58,7 +59,9 @@ ASKED = pa.schema([*_KEY, *_OF_FILE, *PLACE, ("kind", pa.string()), ("path", pa.
 FOUND = pa.schema([*PLACE, pa.field("signals", pa.int64())])
 
 URLS_OF_IMAGE = 3  # estimated URLs per image: its own, and those of its pages
-BUCKET_BYTES = 4 << 20  # of files of hosts in a bucket, as their size is on disk; a task unpacks few of them at a time
+FILES_BUCKET_BYTES = (
+    4 << 20
+)  # of files of hosts in a bucket, as their size is on disk; a task unpacks few of them at a time
 READ, SIGNALLED = "host_files.", "signalled."  # names of tallies begin with these
 
 
@@ -93,8 +96,10 @@ class HostRanges:
         last: int | None = None
         with contents() as held:
             for rows in chain.from_iterable(buckets):
-                if (first := self.range_of(rows)) != last:
-                    hosts, last = KnownHosts(self.agents, tallies, held), first
+                first = self.range_of(rows)
+                if first != last:
+                    hosts = KnownHosts(self.agents, tallies, held)
+                    last = first
                 if rows["path"].null_count:
                     hosts.learn(rows)
                 else:
@@ -118,12 +123,12 @@ class Hosts(Step):
         """Write all images with the signals of their hosts."""
         places = Places.of(row_counts(images))
         number, tasks = group_buckets(URLS_OF_IMAGE * places.rows)
-        number = max(number, buckets_for(self.files.bytes, BUCKET_BYTES))
+        number = max(number, buckets_for(self.files.bytes, FILES_BUCKET_BYTES))
         ranges = HostRanges(2 * number, tuple(map(str.lower, self.agents)))
         sides = [Side(spread([*self.files.files], context.engine), read_hosts), Side(images, read_urls)]
         finding = Grouping(ASKED, ranges.keys, ranges.signals, ranges.buckets, places.tasks_before(tasks))
-        rewriting = Rewriting([*images], _marked, folder)
-        return cogroup(context.engine, sides, finding, places.stage(FOUND, rewriting.write))
+        task = StepTask([*images], folder, rewrites=[Rewrite(add_signals)])
+        return cogroup(context.engine, sides, finding, places.stage(FOUND, task.write))
 
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if no file is from a host of an image or of its pages."""
@@ -135,7 +140,9 @@ class Hosts(Step):
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return, for run.json, what was read of hosts, and the number of images with each signal."""
-        images = {name: {kind: counted[f"{SIGNALLED}{name}.{kind}"] for kind in ("any", IMAGE, PAGE)} for name in BITS}
+        images = {}
+        for name in BITS:
+            images[name] = {kind: counted[f"{SIGNALLED}{name}.{kind}"] for kind in ("any", IMAGE, PAGE)}
         facts = {
             "name": self.files.name,
             "files": len(self.files.files),
@@ -165,11 +172,18 @@ def read_hosts(_: int, files: Sequence[tuple[str, Version]], tallies: Tallies) -
     tally = Tally()
     for path, version in files:
         for batch in read(path, version, tally):
-            pairs = zip(batch["name"].to_pylist(), batch["content"].to_pylist(), strict=True)
-            said = [condensed(content) if name in LINES_OF_RULES else (content, []) for name, content in pairs]
-            contents = pa.array((content for content, _ in said), pa.binary())
-            faults = pa.array((faults for _, faults in said), ASKED.field("faults").type)
-            columns = {"name": batch["name"], "date": batch["date"], "content": contents, "faults": faults}
+            contents: list[bytes] = []
+            faults: list[list[str]] = []
+            for name, content in zip(batch["name"].to_pylist(), batch["content"].to_pylist(), strict=True):
+                short, own_faults = condensed(content) if name in LINES_OF_RULES else (content, [])
+                contents.append(short)
+                faults.append(own_faults)
+            columns = {
+                "name": batch["name"],
+                "date": batch["date"],
+                "content": pa.array(contents, pa.binary()),
+                "faults": pa.array(faults, ASKED.field("faults").type),
+            }
             yield _asked(batch["host"], columns)
     for name, number in tally.items():
         if number:
@@ -204,20 +218,21 @@ def _asked(hosts: pa.Array, column_by_name: dict[str, pa.Array]) -> pa.RecordBat
     return pa.RecordBatch.from_arrays(columns, schema=ASKED)
 
 
-def _marked(
-    batch: pa.RecordBatch, rows: pa.RecordBatch | None, begin: BatchStart, tallies: Tallies
-) -> tuple[pa.RecordBatch, None]:
-    """Return all images of a MATCHED batch with the signals in `rows` (schema FOUND) added; tally images by signal."""
-    bits = np.zeros(batch.num_rows, np.int64)
-    if rows is not None:
-        np.bitwise_or.at(bits, rows["row"].to_numpy() - begin.row, rows["signals"].to_numpy())
-    by_image, by_page = bits & ((1 << OF_PAGES) - 1), bits >> OF_PAGES
+def add_signals(batch: ImageBatch, tallies: Tallies) -> ImageBatch:
+    """Return all images with the signals in their joined rows (schema FOUND) added; tally images by signal."""
+    images = batch.images
+    bits = np.zeros(images.num_rows, np.int64)
+    if batch.rows is not None:
+        np.bitwise_or.at(bits, batch.rows["row"].to_numpy() - batch.begin, batch.rows["signals"].to_numpy())
+    by_image = bits & ((1 << OF_PAGES) - 1)
+    by_page = bits >> OF_PAGES
     for name, bit in BITS.items():
         for kind, signals in (("any", by_image | by_page), (IMAGE, by_image), (PAGE, by_page)):
             tallies.add(f"{SIGNALLED}{name}.{kind}", int(np.count_nonzero(signals & bit)))
-    stated = batch["signals"].fill_null(0).to_numpy() | (by_image | by_page).astype(np.int32)
-    place = batch.schema.get_field_index("signals")
-    return batch.set_column(place, batch.schema.field(place), pa.array(stated, pa.int32())), None
+    stated = images["signals"].fill_null(0).to_numpy() | (by_image | by_page).astype(np.int32)
+    place = images.schema.get_field_index("signals")
+    changed = images.set_column(place, images.schema.field(place), pa.array(stated, pa.int32()))
+    return replace(batch, images=changed)
 
 
 class _File(NamedTuple):
@@ -231,14 +246,16 @@ class _File(NamedTuple):
 
 def contents() -> SpooledTemporaryFile[bytes]:
     """Return a file for the packed contents of hosts' files: in memory, and on a disk if they are many."""
-    return SpooledTemporaryFile(HELD_BYTES, dir=str(scratch_folder()))
+    return SpooledTemporaryFile(MAX_HELD_BYTES, dir=str(scratch_folder()))
 
 
 class KnownHosts:
     """The files of some hosts, the newest of each name; a host's files are parsed when one of its URLs is looked up."""
 
     def __init__(self, agents: Sequence[str], tallies: Tallies, contents: SpooledTemporaryFile[bytes]):
-        self._agents, self._tallies, self._contents = agents, tallies, contents
+        self._agents = agents
+        self._tallies = tallies
+        self._contents = contents
         self._files: dict[tuple[int, int], dict[str, _File]] = {}
         self._rules: dict[tuple[int, int], HostRules] = {}  # sorted by the last look-up
         self._asked: set[tuple[int, int]] = set()
@@ -256,7 +273,8 @@ class KnownHosts:
             held = self._files.setdefault((high, low), {})
             newest = held.get(name)
             if not newest or (newest.date, self._content(newest) if newest.date == date else b"") < (date, content):
-                packed, begin = zlib.compress(content, 1), self._contents.seek(0, os.SEEK_END)
+                packed = zlib.compress(content, 1)
+                begin = self._contents.seek(0, os.SEEK_END)
                 with room(scratch_folder()):
                     self._contents.write(packed)
                 held[name] = _File(date, begin, len(packed), faults)
@@ -267,7 +285,9 @@ class KnownHosts:
 
     def signals(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the URLs in ASKED rows that have signals, as rows of FOUND; tally all, and those of known hosts."""
-        high, low, out = rows["high"].to_numpy(), rows["low"].to_numpy(), np.zeros(rows.num_rows, np.int64)
+        high = rows["high"].to_numpy()
+        low = rows["low"].to_numpy()
+        out = np.zeros(rows.num_rows, np.int64)
         is_page = pc.equal(rows["kind"], PAGE).to_numpy(zero_copy_only=False)
         is_known = np.zeros(rows.num_rows, bool)
         order = np.lexsort((low, high))
@@ -299,10 +319,13 @@ class KnownHosts:
             self._size += rules.size
             if host not in self._asked:
                 self._asked.add(host)
-                for fault in (*rules.faults, *(fault for file in files.values() for fault in file.faults)):
+                faults = [*rules.faults]
+                for file in files.values():
+                    faults += file.faults
+                for fault in faults:
                     self._tallies.add(f"{FAULT}{fault}")
         self._rules[host] = rules
-        while self._size > RULES_BYTES and len(self._rules) > 1:
+        while self._size > MAX_RULES_BYTES and len(self._rules) > 1:
             oldest = next(iter(self._rules))
             self._size -= self._rules.pop(oldest).size
         return rules

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -24,7 +25,7 @@ from runtime.errors import InputError
 _NAME = re.compile(r"\*|[A-Za-z0-9_.-]+")
 
 # The most wildcards that are read in all patterns of a list: each costs a search in the path.
-MOST_WILDCARDS = 2048
+MAX_WILDCARDS = 2048
 _RULE_BYTES = 400  # estimated memory of a rule, besides its pattern
 _OCTET = re.compile(r"%[0-9A-Fa-f]{2}|[^!-~]")
 _RESERVED = re.compile(r"[^A-Za-z0-9._~/%-]")
@@ -34,7 +35,7 @@ _ALL = {"/", "/*", "*"}  # patterns of all paths
 Rank = tuple[int, bool]  # length (or minus position), and whether the rule allows; the greatest decides
 _NONE: Rank = (-(1 << 62), True)
 
-MOST_BYTES = 500 << 10  # of a file that are read: a parser may stop there (RFC 9309, section 2.5)
+MAX_HOST_FILE_BYTES = 500 << 10  # of a file that are read: a parser may stop there (RFC 9309, section 2.5)
 ALLOW, DISALLOW, CONTENT_SIGNAL = "allow", "disallow", "content-signal"
 EVERYONE = "*"  # stands for all agents without a group of their own
 CUT, BINARY, NOT_UTF8 = "cut", "binary", "not_utf8"  # faults of a file, which is read all the same
@@ -45,11 +46,13 @@ _FIELDS = dict.fromkeys((_AGENT, "useragent", "user agent"), _AGENT) | {
     **dict.fromkeys((DISALLOW, "dissallow", "dissalow", "disalow", "diasllow", "disallaw"), DISALLOW),
     **{name: name for name in (ALLOW, CONTENT_SIGNAL, CONTENT_USAGE)},
 }
-_BOM, _UTF_16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+_BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _TOKEN = re.compile(r"\*$|[^\s/*;,()]+")  # of an agent: `GPTBot/1.0` names GPTBot
 _LINE_ENDS = re.compile(r"\r\n?|\n")
 _NO_PATH = re.compile(r"[^\x20-\x7e\n]")
-_COMMENT, _EMPTY_LINES = re.compile(r" *#[^\n]*"), re.compile(r"\n[\n ]+")
+_COMMENT = re.compile(r" *#[^\n]*")
+_EMPTY_LINES = re.compile(r"\n[\n ]+")
 
 
 NO_JSON = "no_json"  # a fault: tdmrep.json is not JSON, and is ignored
@@ -92,8 +95,8 @@ def ascii_text(content: bytes) -> tuple[str, list[str]]:
     ('Disallow: /%C3%A9', [])
     """
     faults = []
-    if len(content) > MOST_BYTES:
-        content = content[:MOST_BYTES]
+    if len(content) > MAX_HOST_FILE_BYTES:
+        content = content[:MAX_HOST_FILE_BYTES]
         content = content[: max(content.rfind(b"\n"), content.rfind(b"\r")) + 1] or content
         faults.append(CUT)
     content = _without_utf_16(content).removeprefix(_BOM)
@@ -133,13 +136,15 @@ def rule_groups(text: str) -> Iterator[Group]:
     >>> [*rule_groups(lines)][1]
     Group(agents=['a', 'b'], rules=[PathRule(field='disallow', value='/x')])
     """
-    group, has_rules = Group([], []), True
+    group = Group([], [])
+    has_rules = True
     for line in text.split("\n"):
         field, value = _split(line)
         if field == _AGENT:
             if has_rules:
                 yield group
-                group, has_rules = Group([], []), False
+                group = Group([], [])
+                has_rules = False
             token = _TOKEN.match(value.lower())
             if token:
                 group.agents.append(token[0])
@@ -181,7 +186,7 @@ def robots_agents(names_or_files: Sequence[str] = ()) -> tuple[str, ...]:
     """
     if not names_or_files:
         return tuple(_names(files("curation.plugins.gate.robots").joinpath("robots_agents.txt").read_text("utf-8")))
-    names = [name for name_or_file in names_or_files for name in _names_in(name_or_file)]
+    names = [*chain.from_iterable(map(_names_in, names_or_files))]
     for name in names:
         if not _NAME.fullmatch(name):
             raise InputError(
@@ -271,7 +276,7 @@ class PathRules:
         self._whole: dict[str, Rank] = {}  # patterns without wildcards that end in $
         self._wild: list[_Wild] = []
         beginnings: dict[str, Rank] = {}
-        left = MOST_WILDCARDS
+        left = MAX_WILDCARDS
         for place, (refuses, pattern) in enumerate(distinct):
             pattern = spelled_path(pattern)
             rank = (-place if in_order else len(pattern), not refuses)
@@ -360,7 +365,8 @@ class HostRules:
 
     def signals(self, path: str) -> int:
         """Return the signals of a path with its query, as bits of BITS."""
-        signals, path = self._always, comparable_path(spelled_path(path))
+        signals = self._always
+        path = comparable_path(spelled_path(path))
         for bit, rules in self._sometimes:
             if not signals & bit and rules.refuse(path):
                 signals |= bit
@@ -390,7 +396,7 @@ class HostRules:
 
     def _reserved(self, content: bytes) -> Patterns:
         """Return the patterns of tdmrep.json in its order, each with whether it reserves its paths."""
-        if len(content) > MOST_BYTES:
+        if len(content) > MAX_HOST_FILE_BYTES:
             self.faults.append(CUT)
             return []
         try:
@@ -398,13 +404,16 @@ class HostRules:
         except (ValueError, RecursionError):
             self.faults.append(NO_JSON)
             return []
-        rows = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
-        stated = ((str(row.get(TDM_RESERVATION)), row.get("location")) for row in rows)
-        return [(value == "1", at.strip()) for value, at in stated if isinstance(at, str) and at.strip()]
+        patterns = []
+        for row in rows if isinstance(rows, list) else [rows]:
+            location = row.get("location") if isinstance(row, dict) else None
+            if isinstance(location, str) and location.strip():
+                patterns.append((str(row.get(TDM_RESERVATION)) == "1", location.strip()))
+        return patterns
 
     def _licensed(self, content: bytes) -> Patterns:
         """Return the patterns of the paths that rsl.xml speaks of."""
-        if len(content) > MOST_BYTES:
+        if len(content) > MAX_HOST_FILE_BYTES:
             self.faults.append(CUT)
             return []
         try:
@@ -436,7 +445,7 @@ def _fetching(groups: Sequence[Group], agents: Sequence[str]) -> Iterator[Patter
 
 def _asked(groups: Sequence[Group], agents: Sequence[str]) -> list[str]:
     """Return those of `agents` that groups name, and EVERYONE if there are others, as these share its rules."""
-    named = {agent for group in groups for agent in group.agents}
+    named = {*chain.from_iterable(group.agents for group in groups)}
     asked = [agent for agent in agents if agent in named]
     return asked if len(asked) == len(agents) else [*asked, EVERYONE]
 
@@ -445,7 +454,7 @@ def _rules_of(groups: Sequence[Group], agent: str) -> list[PathRule]:
     """Return the rules of all groups that name an agent; if none does, those of the groups for EVERYONE."""
     of_agent = [group for group in groups if agent in group.agents]
     named = of_agent or [group for group in groups if EVERYONE in group.agents]
-    return [rule for group in named for rule in group.rules]
+    return [*chain.from_iterable(group.rules for group in named)]
 
 
 def _stated(groups: Sequence[Group], field: str, agents: Sequence[str]) -> Iterator[Patterns]:
@@ -453,9 +462,14 @@ def _stated(groups: Sequence[Group], field: str, agents: Sequence[str]) -> Itera
 
     A group for EVERYONE counts even if all agents have their own groups: it is about uses, not about crawlers.
     """
-    before = [rule for group in groups[:1] for rule in group.rules]
-    for rules in (before, *(_rules_of(groups, agent) for agent in {EVERYONE, *_asked(groups, agents)})):
-        yield _firm(preference for rule in rules if rule.field == field for preference in _preferences(*rule))
+    before = groups[0].rules if groups else []
+    of_agents = [_rules_of(groups, agent) for agent in {EVERYONE, *_asked(groups, agents)}]
+    for rules in (before, *of_agents):
+        preferences: list[tuple[bool, str]] = []
+        for rule in rules:
+            if rule.field == field:
+                preferences += _preferences(rule)
+        yield _firm(preferences)
 
 
 def _path_of(url: str) -> str:
@@ -468,12 +482,13 @@ def _path_of(url: str) -> str:
     return (url[origin.end() :] if origin else url) or "/"
 
 
-def _preferences(field: str, value: str) -> Iterator[tuple[bool, str]]:
+def _preferences(line: PathRule) -> Iterator[tuple[bool, str]]:
     """Yield the patterns of a line about training: `ai-train=no` is about all paths, `/a ai-train=no` about /a."""
-    path, space, stated = value.partition(" ")
+    path, space, stated = line.value.partition(" ")
     if not (space and path.startswith("/")):
-        path, stated = "/", value
-    refusals = [refuses_training(stated)] if field == CONTENT_USAGE else _refusals_in(stated)
+        path = "/"
+        stated = line.value
+    refusals = [refuses_training(stated)] if line.field == CONTENT_USAGE else _refusals_in(stated)
     for refuses in refusals:
         if refuses is not None:
             yield refuses, path
