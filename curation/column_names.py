@@ -28,8 +28,10 @@ def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave
     >>> recognised("url", ["Image_URL", "Url", "text"], "a table"), recognised("uid", ["text"], "a table")
     ('Url', None)
     """
-    alike = ([name for name in names if name.lower() == candidate.lower()] for candidate in RECOGNISED[field])
-    return _one(next(filter(None, alike), []), path, remedy)
+    for candidate in RECOGNISED[field]:
+        if alike := [name for name in names if name.lower() == candidate.lower()]:
+            return _one(alike, path, remedy)
+    return None
 
 
 def _one(columns: list[str], path: str, remedy: str) -> str | None:

@@ -161,7 +161,8 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             yield from _nodes(branch)
     elif type(tree) is dict:
         kinds = tree.get("@type")
-        if not any(str(kind).endswith("Object") for kind in (kinds if type(kinds) is list else [kinds])):
+        kinds = kinds if type(kinds) is list else [kinds]
+        if not any(str(kind).endswith("Object") for kind in kinds):
             yield tree
         yield from _nodes(tree.get("@graph"))
 

@@ -193,7 +193,8 @@ def _add_downloads(group: FlagGroup) -> None:
 def source_table(facts: dict) -> str:
     """Return a text table, one line per language, of the number of entries by source; `facts` is metadata.json."""
     counts: dict[str, dict[str, int]] = facts["sources"]
-    names = [name for name in COLUMNS if any(name in by_source for by_source in counts.values())]
+    present = set[str]().union(*counts.values())
+    names = [name for name in COLUMNS if name in present]
     total = {code: sum(by_source.values()) for code, by_source in counts.items()}
     rows = [("language", "entries", *names)]
     for code in sorted(total, key=lambda code: (-total[code], code)):
@@ -204,7 +205,7 @@ def source_table(facts: dict) -> str:
 
 def metadata_card(facts: dict) -> str:
     """Return the card of metadata on the Hugging Face Hub, with a licence per source; `facts` is metadata.json."""
-    names = {name for counts in facts["sources"].values() for name in counts}
+    names = set[str]().union(*facts["sources"].values())
     licences = {source: OF_WIKIMEDIA[source] for source in OF_WIKIMEDIA if source in names} | facts["licences"]
     rows = [f"| {source} | {licence} |" for source, licence in sorted(licences.items())]
     return "\n".join(

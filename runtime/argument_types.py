@@ -149,13 +149,14 @@ def _typed(function: Any) -> Any:
             few = f"takes {len(in_order)} arguments by position, and {len(args)} came"
             raise InputError(f"{function.__name__} {few}; give the others by name: {', '.join(by_name)}")
         hints = _hints(function)
+        values = [*args]
         if function.__name__ == "__init__":
-            args = (*map(_plain, args, map(hints.get, names)), *args[len(names) :])
+            values = [*map(_plain, args, map(hints.get, names)), *args[len(names) :]]
             kwargs = {name: _plain(value, hints.get(name)) for name, value in kwargs.items()}
-        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+        for name, value in (*zip(names, values, strict=False), *kwargs.items()):
             if name in hints:
                 _require_type(name, value, hints[name])
-        return function(*args, **kwargs)
+        return function(*values, **kwargs)
 
     return checked
 

@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from io import StringIO
 from pathlib import Path
 from shutil import get_terminal_size
@@ -266,7 +266,8 @@ class Parser(argparse.ArgumentParser):
         if not all(map(str.strip, arg_strings)):
             raise argparse.ArgumentError(None, f"{name} is empty; give a value, or check the variable that holds it")
         if action.nargs:
-            _joined.update({joined: name for word in arg_strings for joined in _JOINED.findall(word)})
+            for word in arg_strings:
+                _joined.update(dict.fromkeys(_JOINED.findall(word), name))
         return super()._get_values(action, [*map(_with_home, arg_strings)])
 
     def error(self, message: str) -> NoReturn:
@@ -417,11 +418,13 @@ class _HelpAll(argparse.Action):
 
 
 def _defaults(config: type) -> dict[str, Any]:
-    values = {
-        field.name: field.default if field.default_factory is MISSING else field.default_factory()
-        for field in fields(config)
-    }
-    return {name: [*value] if isinstance(value, tuple) else value for name, value in values.items()}  # flags append
+    return {field.name: _default(field) for field in fields(config)}
+
+
+def _default(field: Field) -> Any:
+    """Return the default of a field; that of a sequence is a list, as flags append to it."""
+    value = field.default if field.default_factory is MISSING else field.default_factory()
+    return [*value] if isinstance(value, tuple) else value
 
 
 def _with_default(help: str, default: Any) -> str:

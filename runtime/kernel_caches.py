@@ -188,12 +188,13 @@ def _digest_of(folder: Path) -> str:
 @contextmanager
 def _numba_caching_in(folder: str) -> Iterator[None]:
     """Make Numba cache in `folder` the kernels that are decorated in the block; "" is the folder of the source."""
-    before = _config.CACHE_DIR, os.environ.get("XDG_CACHE_HOME")
-    _set(folder, folder or before[1])  # for source in a zip, Numba uses only the second
+    numbas_before = _config.CACHE_DIR
+    home_before = os.environ.get("XDG_CACHE_HOME")
+    _set(folder, folder or home_before)  # for source in a zip, Numba uses only the second
     try:
         yield
     finally:
-        _set(*before)
+        _set(numbas_before, home_before)
 
 
 def _set(numbas: str, home: str | None) -> None:

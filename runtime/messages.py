@@ -21,7 +21,8 @@ def nearest_names(spelled: str, candidates: Iterable[str], most: int = 1) -> lis
     """
     names = {candidate.lower(): candidate for candidate in candidates}
     name = spelled.lower()
-    return [names[lowered] for lowered in ([name] if name in names else get_close_matches(name, names, most, _NEAR))]
+    near = [name] if name in names else get_close_matches(name, names, most, _NEAR)
+    return [names[lowered] for lowered in near]
 
 
 def did_you_mean(spelled: str, candidates: Iterable[str], otherwise: str = "") -> str:

@@ -132,7 +132,9 @@ def _without_secrets(match: re.Match) -> str:
         for mark, name, sign, value in parameters
         if not (_is_secret(name, value) or OF_SIGNATURE.fullmatch(unquote(name)))
     ]
-    return "".join(("?" if number == 0 and mark in "&;" else mark) + part for number, (mark, part) in enumerate(kept))
+    if kept and kept[0][0] in "&;":
+        kept[0] = ("?", kept[0][1])
+    return "".join(mark + parameter for mark, parameter in kept)
 
 
 def _parameters(query: str) -> list[tuple[str, str, str, str]]:

@@ -6,6 +6,7 @@ Copied files are named by a digest of their content, so an unchanged table gives
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -70,7 +71,7 @@ def copied_inputs(spark: SparkSession, table: str, columns: TableOptions, tables
     inputs = (
         Input(hidden(str(folder / name)), "parquet", size, file_size=size) for name, size in sorted(copied.items())
     )
-    return [part for source in inputs for part in checked_parts(source, columns)]
+    return [*chain.from_iterable(checked_parts(source, columns) for source in inputs)]
 
 
 def _opened(spark: SparkSession, table: str) -> DataFrame:

@@ -47,13 +47,20 @@ def lacking_space(output: str | PathLike[str], need: float, free: float) -> str:
     return f"about {sizes[0]} will be written into {output}, and {sizes[1]} are free on its disk"
 
 
+def _free(folder: str | PathLike[str]) -> float:
+    """Return the free bytes of a folder's disk; infinity for a folder in an object store."""
+    size = free_bytes(folder)
+    return math.inf if size is None else size
+
+
 def require_space(output: str | PathLike[str], inputs: Sequence[Input], options: Options, progress: Progress) -> None:
     """Refuse a new run whose pairs alone will not fit into its output folder; say it if all together may not.
 
     Also say it if the pairs, which are grouped by image in temporary files, may not fit on the disk of these.
     """
     temporary = scratch_folder()
-    free, free_temporary = (math.inf if size is None else size for size in map(free_bytes, (output, temporary)))
+    free = _free(output)
+    free_temporary = _free(temporary)
     if not is_free(as_path(output)) or sum(source.size for source in inputs) * PLENTY < min(free, free_temporary):
         return
     compile_kernels(options.kernels(inputs), progress)

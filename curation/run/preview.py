@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from textwrap import wrap
 
@@ -241,10 +241,11 @@ def _group(group: SampledInputs) -> list[str]:
     read.count(sample.tally)
     reasons = [f"{rows:,} {reason}" for reason, rows in read.by_item("dropped").items()][:REASONS]
     notes = [f"columns: {columns}" * bool(columns), f"dropped of these: {', '.join(reasons)}" * bool(reasons)]
-    more = [line for note in notes for line in _wrapped(note)]
-    rows = group.rows.slice(0, ROWS).select(["url", "text"]).to_pylist()
-    shown = [_fitted(part, WIDTH) for row in rows for part in (f"  {row['url']}", f"    {row['text']}")]
-    return [first, *more, *shown]
+    lines = [first, *chain.from_iterable(map(_wrapped, notes))]
+    for row in group.rows.slice(0, ROWS).select(["url", "text"]).to_pylist():
+        lines.append(_fitted(f"  {row['url']}", WIDTH))
+        lines.append(_fitted(f"    {row['text']}", WIDTH))
+    return lines
 
 
 def _languages(preview: Preview) -> list[tuple[str, ...]]:

@@ -120,4 +120,7 @@ ALL = CRAWLS["wat"] | CALLS | CRAWLS["warc"]
 def needed(inputs: Iterable[Input]) -> dict[Call, int]:
     """Return the functions to call to warm all kernels of a run over these inputs, and how many kernels each warms."""
     formats = {source.format for source in inputs}
-    return CALLS | {call: number for name in sorted(formats & set(CRAWLS)) for call, number in CRAWLS[name].items()}
+    calls = dict(CALLS)
+    for crawl in sorted(formats & set(CRAWLS)):
+        calls |= CRAWLS[crawl]
+    return calls

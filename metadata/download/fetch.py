@@ -203,8 +203,14 @@ def files_to_fetch(planned: Iterable[Download | Listing], manners: Manners) -> t
     """Return the files to fetch, in the planned order, and a failed result for each dump whose list cannot be read."""
     with closing(Client(manners)) as client:
         answers = _parallel(lambda item: _listed(client, item), list(planned), client)
-    downloads = [download for answer in answers if isinstance(answer, list) for download in answer]
-    return downloads, [answer for answer in answers if isinstance(answer, FetchResult)]
+    downloads: list[Download] = []
+    failed: list[FetchResult] = []
+    for answer in answers:
+        if isinstance(answer, FetchResult):
+            failed.append(answer)
+        else:
+            downloads += answer
+    return downloads, failed
 
 
 def _listed(client: Client, item: Download | Listing) -> list[Download] | FetchResult:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -134,7 +135,7 @@ def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
     whole = f"{start}-multistream.xml.bz2"
     index = f"{start}-multistream-index.txt.bz2"
     if streams and len(streams) == len(indexes) and whole in names:
-        return [name for pair in zip(streams, indexes, strict=True) for name in pair]
+        return [*chain.from_iterable(zip(streams, indexes, strict=True))]
     return [name for name in (whole, index) if name in names]
 
 
@@ -156,7 +157,8 @@ def _parts(pattern: str, names: Iterable[str]) -> list[str]:
 
 
 def _by_page(pattern: str, names: Iterable[str]) -> dict[str, re.Match[str]]:
-    match_by_name = {name: match for name in names if (match := re.fullmatch(pattern, name))}
+    matches = ((name, re.fullmatch(pattern, name)) for name in names)
+    match_by_name = {name: match for name, match in matches if match}
     return dict(sorted(match_by_name.items(), key=lambda item: int(item[1][2])))
 
 
@@ -191,14 +193,17 @@ def plan(
     codes = None if languages is None else {language(code).code for code in languages}
     chosen = [language for language in LANGUAGES if codes is None or language.code in codes]
     base = require_http(mirror or WIKIMEDIA).rstrip("/")
-    arguments = chosen, base, seed, snapshot or Snapshot()
-    return [download for name in SOURCES if name in names for download in SOURCES[name](*arguments)]
+    downloads: list[Download | Listing] = []
+    for name, downloads_of in SOURCES.items():
+        if name in names:
+            downloads += downloads_of(chosen, base, seed, snapshot or Snapshot())
+    return downloads
 
 
 def _wordnets(languages: list[Language], _: str, seed: int, snapshot: Snapshot) -> Iterator[Download]:
     """Yield the download of each archive, of the snapshot's wordnets, that has one of the languages."""
-    wordnet_codes = {code for language in languages for code in language.wordnet}
-    for url, codes in [item for name in snapshot.wordnets for item in WORDNETS[name].items()]:
+    wordnet_codes = set[str]().union(*(language.wordnet for language in languages))
+    for url, codes in chain.from_iterable(WORDNETS[name].items() for name in snapshot.wordnets):
         if wordnet_codes & set(codes.split()):
             name = PurePosixPath(url)
             published = Published(f"{NLTK}/{NLTK_INDEX}", name.stem, form="nltk") if url.startswith(NLTK) else None
@@ -207,7 +212,8 @@ def _wordnets(languages: list[Language], _: str, seed: int, snapshot: Snapshot) 
 
 def _dumps(languages: list[Language], base: str, seed: int, snapshot: Snapshot) -> Iterator[Listing]:
     """Yield a listing of the dump of each Wikipedia that is merged into one of the languages."""
-    for code in dict.fromkeys(_DUMP_OF.get(code, code) for chosen in languages for code in chosen.wikipedia):
+    wikipedias = chain.from_iterable(chosen.wikipedia for chosen in languages)
+    for code in dict.fromkeys(_DUMP_OF.get(code, code) for code in wikipedias):
         wiki = f"{code}wiki"
         if snapshot.content_current:
             day = f"{snapshot.dump[:4]}-{snapshot.dump[4:6]}-{snapshot.dump[6:]}"

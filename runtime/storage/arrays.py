@@ -7,7 +7,7 @@ offset outside the mapping would crash the process.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
+from itertools import chain, pairwise
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
@@ -109,8 +109,10 @@ def _validate(path: Path) -> None:
     end = content.address + content.size
     for number in range(reader.num_record_batches):
         batch = reader.get_batch(number)
-        for part in (part for column in batch.columns for part in column.buffers() if part is not None and part.size):
-            if part.address < content.address or part.address + part.size > end:
+        for buffer in chain.from_iterable(column.buffers() for column in batch.columns):
+            if buffer is None or not buffer.size:
+                continue
+            if buffer.address < content.address or buffer.address + buffer.size > end:
                 raise ValueError("a column is outside of it")
         batch.validate(full=True)
 
@@ -182,11 +184,13 @@ def mapped_batch(batches: Iterable[pa.RecordBatch], schema: pa.Schema, work: Pat
 
     Columns must be numbers or large strings, without nulls.
     """
-    paths = [[work / f"{number}.{part}" for part in _parts(field.type)] for number, field in enumerate(schema)]
+    paths = [_paths(work, number, field.type) for number, field in enumerate(schema)]
     rows = 0
     ends = np.zeros(len(schema), np.int64)
     with ExitStack() as stack:
-        files = [[stack.enter_context(path.open("wb")) for path in column_paths] for column_paths in paths]
+        files = []
+        for column_paths in paths:
+            files.append([stack.enter_context(path.open("wb")) for path in column_paths])
         for column_files, field in zip(files, schema, strict=True):
             if pa.types.is_large_string(field.type):
                 np.zeros(1, np.int64).tofile(column_files[0])
@@ -201,8 +205,10 @@ def mapped_batch(batches: Iterable[pa.RecordBatch], schema: pa.Schema, work: Pat
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _parts(kind: pa.DataType) -> tuple[str, ...]:
-    return ("offsets", "data") if pa.types.is_large_string(kind) else ("data",)
+def _paths(work: Path, number: int, kind: pa.DataType) -> list[Path]:
+    """Return the paths of the files that hold the column `number`."""
+    parts = ("offsets", "data") if pa.types.is_large_string(kind) else ("data",)
+    return [work / f"{number}.{part}" for part in parts]
 
 
 def _append(column: pa.Array, files: Sequence[BinaryIO], end: int) -> int:

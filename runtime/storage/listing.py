@@ -176,7 +176,8 @@ def _contents(path: str, deep: bool = True) -> ListedFiles | None:
     kinds = {name: kind for name in odd if (kind := other_kind(name))}
     infos = [info for info in listed.infos if info["name"] not in kinds]
     files = [(_full_path(system, info["name"], path), version_of(system, info)) for info in infos]
-    unseen, folders = ([_full_path(system, name, path) for name in names] for names in (listed.hidden, listed.folders))
+    unseen = [_full_path(system, name, path) for name in listed.hidden]
+    folders = [_full_path(system, name, path) for name in listed.folders]
     return ListedFiles(files, listed.is_file, unseen, folders, kinds)
 
 

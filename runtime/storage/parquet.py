@@ -239,8 +239,10 @@ class BoundedParquet:
 
     def group_bytes(self) -> list[int]:
         """Return the compressed size of each row group in bytes."""
-        groups = map(self._chunks, range(self._table.num_row_groups))
-        return [sum(chunk.total_compressed_size for chunk in chunks.values()) for chunks in groups]
+        sizes = []
+        for group in range(self._table.num_row_groups):
+            sizes.append(sum(chunk.total_compressed_size for chunk in self._chunks(group).values()))
+        return sizes
 
     def batches(
         self,
@@ -261,7 +263,7 @@ class BoundedParquet:
         if damaged is not None:
             few = _until_damaged(few, damaged)
         # Half the size, as a batch ends only after the part that exceeds it.
-        parts = (part for batch in few for part in _parts(batch, BATCH_BYTES // 2))
+        parts = chain.from_iterable(_parts(batch, BATCH_BYTES // 2) for batch in few)
         yield from gather_rows(parts, rows, BATCH_BYTES // 2, exact=True)
 
     def _few_rows(self, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -307,7 +309,7 @@ class BoundedParquet:
         """Return the unpacked size of a column's largest page, as headers state it; 0 if none can exceed `least`."""
         chunks = (self._chunks(group)[column] for group in range(self._table.num_row_groups))
         large = (chunk for chunk in chunks if chunk.total_uncompressed_size > least)
-        return max((size for chunk in large for size in self._page_sizes(chunk)), default=0)
+        return max(chain.from_iterable(map(self._page_sizes, large)), default=0)
 
     def _page_sizes(self, chunk: pq.ColumnChunkMetaData) -> Iterator[int]:
         at, end = _range(chunk)

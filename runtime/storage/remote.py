@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from operator import itemgetter
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
@@ -307,12 +308,14 @@ def may_pass(error: BaseException) -> bool:
     code = status(error)
     if code is not None:
         return code in BUSY
-    return any(kind.__name__ in PASSING for cause in _causes(error) for kind in type(cause).__mro__)
+    kinds = chain.from_iterable(type(cause).__mro__ for cause in _causes(error))
+    return any(kind.__name__ in PASSING for kind in kinds)
 
 
 def status(error: BaseException) -> int | None:
     """Return the HTTP status of an error or its causes (fsspec may have replaced the server's error); else None."""
-    return next((code for cause in _causes(error) if (code := _status(cause)) is not None), None)
+    codes = map(_status, _causes(error))
+    return next((code for code in codes if code is not None), None)
 
 
 def wait(path: str, number: int) -> float:

@@ -8,6 +8,7 @@ a function of the seed, a purpose and the uid, so that an export and a loader dr
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from os import PathLike
 
 import numpy as np
@@ -125,7 +126,7 @@ def build(
     About `part_bytes` of a table are sorted at a time.
     """
     table = find_captions(tables, source)
-    rows = (batch for file in table.files for batch in caption_rows(table, file, source))
+    rows = chain.from_iterable(caption_rows(table, file, source) for file in table.files)
     with work_beside(path) as work:
         best = sorted_rows(rows, ROWS, -(-table.bytes // part_bytes), _best, work, Captions.schema)
         if source and not best.num_rows:
@@ -181,7 +182,8 @@ def caption_table(table: ImageTable, source: str | None = None) -> Table:
         fields = [pa.field(text, pa.string())]
         order = [field.with_name(f"{text} {field.name}") for field in _ORDER]
     read = partial(_joined, table=table, schema=pa.schema([*KEY, *fields, *order]), source=source)
-    best = partial(_best_joined, names=[field.name for field in (order if source else _ORDER)])
+    named = order if source else _ORDER
+    best = partial(_best_joined, names=[field.name for field in named])
     return Table([*enumerate(table.files)], table.rows, read, best, fields, order)
 
 
@@ -304,7 +306,8 @@ def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
     unknown = sorted({*by_source} - {*(ratio if isinstance(ratio, Mapping) else ())})
     if unknown:
         raise ParameterError(f"names {unknown[0]}; give captions and a share of this source, too", "caption_sentence")
-    wrong = [value for value in (by_source.values() if by_source else [sentence]) if value not in SENTENCES]
+    values = by_source.values() if by_source else [sentence]
+    wrong = [value for value in values if value not in SENTENCES]
     if wrong:
         raise ParameterError(f"is {wrong[0]!r}; give {', '.join(SENTENCES)}, or one by source", "caption_sentence")
 

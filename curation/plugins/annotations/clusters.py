@@ -88,7 +88,7 @@ def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Cluster
     number = min(MOST_PARTS, 1 + max(table.rows, run.counted[1]) // PART_ROWS)  # of parts, in turn
     with work_beside(path) as folder:
         work = Path(folder)
-        table_rows = (rows for file in table.files for rows in cluster_rows(table, file))
+        table_rows = chain.from_iterable(cluster_rows(table, file) for file in table.files)
         rows_in_parts = in_parts(table_rows, Clusters.schema, number, work / "rows")
         images_in_parts = (
             in_parts(chain.from_iterable(map(keys, files(run))), pa.schema(KEY), number, work / files.__name__)

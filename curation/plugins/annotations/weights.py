@@ -7,6 +7,7 @@ null or 0 is ignored. `lift` computes weights that show rare entries or small cl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from os import PathLike
 
 import numpy as np
@@ -66,7 +67,7 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
     if an image has two different weights.
     """
     table = ImageTable.find(tables, EXPECTED, WEIGHT)
-    rows = (batch for file in table.files for batch in _rows(table, file))
+    rows = chain.from_iterable(_rows(table, file) for file in table.files)
     with work_beside(path) as work:
         once = partial(_once, name=table.name)
         parts = 1 + table.rows // PART_ROWS
@@ -165,11 +166,15 @@ def _by_entries(run: Results, power: float, work: str) -> pa.RecordBatch:
     Here n is the number of texts that have the rarest entry of the text.
     """
     of_entries = np.maximum(run.counts, 1) ** (power - 1.0)
-    images = (batch for file in matched_files(run) for batch in batches(file, PART_ROWS, ["uid", "candidates"]))
-    columns = ([*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))] for batch in images)
-    rows = (pa.RecordBatch.from_arrays(arrays, schema=Weights.schema) for arrays in columns)
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for file in matched_files(run):
+            for batch in batches(file, PART_ROWS, ["uid", "candidates"]):
+                columns = [*key_columns(batch["uid"]), pa.array(_means(batch, of_entries))]
+                yield pa.RecordBatch.from_arrays(columns, schema=Weights.schema)
+
     parts = 1 + run.counted[1] // PART_ROWS
-    return sorted_rows(rows, Weights.schema, parts, lambda part: rows_by_key(part)[0], work, Weights.schema)
+    return sorted_rows(rows(), Weights.schema, parts, lambda part: rows_by_key(part)[0], work, Weights.schema)
 
 
 def _means(batch: pa.RecordBatch, of_entries: np.ndarray) -> np.ndarray:

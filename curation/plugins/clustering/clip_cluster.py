@@ -191,10 +191,8 @@ class ClusterSteps:
             how = joining.JoinedOutput(to, texts, clusters.coarse_of, self.request.config.texts, self._run_seed, chosen)
             written = joining.write_clusters(self.engine, files, rows, how)
         sums = dict(sorted(written.files.items()))
-        of_texts, of_chosen = (
-            {name: sums.pop(name) for name in [*sums] if name.startswith(kind)}
-            for kind in (joining.NEAREST_OF, joining.CHOSEN_OF)
-        )
+        of_texts = _taken(sums, joining.NEAREST_OF)
+        of_chosen = _taken(sums, joining.CHOSEN_OF)
         nearest = Nearest()
         images = [*map(row_count, files)]
         copies = TaskResult()
@@ -246,6 +244,11 @@ class ClusterSteps:
     @property
     def _run_seed(self) -> int:
         return self.run.facts["parameters"]["seed"]
+
+
+def _taken(sums: dict[str, str], prefix: str) -> dict[str, str]:
+    """Remove the checksums of the files whose name begins with `prefix` from `sums`, and return them by name."""
+    return {name: sums.pop(name) for name in [*sums] if name.startswith(prefix)}
 
 
 @dataclass(frozen=True)
@@ -369,10 +372,13 @@ def _language_rows(facts: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
     rows = [(language(code).name, code, counts) for code, counts in languages[:LANGUAGES]]
     if rest := [counts for _, counts in languages[LANGUAGES:]]:
         rows.append((f"{len(rest)} more", "", [sum(column) for column in zip(*rest, strict=True)]))
-    return [
-        (name, code, [number(sum(counts)), *(percent(count, sum(counts)) for count in counts)])
-        for name, code, counts in rows
-    ]
+    return [(name, code, _shares(counts)) for name, code, counts in rows]
+
+
+def _shares(counts: list[int]) -> list[str]:
+    """Return the sum of a language's images, and the share of each coarse cluster in it, as text."""
+    images = sum(counts)
+    return [number(images), *(percent(count, images) for count in counts)]
 
 
 NAME = "clip-cluster"

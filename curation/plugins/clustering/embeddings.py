@@ -17,7 +17,7 @@ from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ def drawn_keys(engine: Engine, files: Sequence[OwnFile], share: float, seed: int
     Tasks write temporary files to `folder`, which all machines share.
     """
     written = engine.run([*enumerate(files)], partial(_write_drawn, share=share, seed=seed, folder=folder))
-    rows = [batch for file in written_files(folder, written.files) for batch in batches(file)]
+    rows = [*chain.from_iterable(map(batches, written_files(folder, written.files)))]
     return placed(*(column.to_numpy() for column in pa.Table.from_batches(rows, DRAWN).columns))
 
 
@@ -356,9 +356,10 @@ class Encoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return the embeddings of texts as float32[text, dimension], each of length 1."""
-        encoded = [(rows, self._encoded([texts[row] for row in rows])) for rows in self._batches(texts)]
-        out = np.empty((len(texts), encoded[0][1].shape[1] if encoded else 0), np.float32)
-        for rows, vectors in encoded:
+        numbered = [*self._batches(texts)]
+        encoded = [self._encoded(texts, rows) for rows in numbered]
+        out = np.empty((len(texts), encoded[0].shape[1] if encoded else 0), np.float32)
+        for rows, vectors in zip(numbered, encoded, strict=True):
             out[rows] = vectors[: len(rows)]
         return out
 
@@ -371,7 +372,8 @@ class Encoder:
         for _, alike in groupby(sorted(range(len(texts)), key=tokens.__getitem__), tokens.__getitem__):
             yield from gather(alike, lambda _: 1, BATCH)
 
-    def _encoded(self, texts: list[str]) -> np.ndarray:
-        filled = texts + [texts[-1]] * (BATCH - len(texts))
+    def _encoded(self, texts: Sequence[str], rows: list[int]) -> np.ndarray:
+        """Return BATCH embeddings: of the texts in `rows`, and then of the last of them again."""
+        filled = [texts[row] for row in rows] + [texts[rows[-1]]] * (BATCH - len(rows))
         how = {"show_progress_bar": False, "normalize_embeddings": True, "convert_to_numpy": True}
         return self._model.encode(filled, batch_size=BATCH, **how)

@@ -11,6 +11,7 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -80,7 +81,8 @@ class Summary:
         # For a person to fill in: without a checksum.
         write_text(folder.path / "answers.json", json.dumps(blanks, indent=1, ensure_ascii=False) + "\n")
         write_json(folder.path / "summary.json", self._facts(run, sections))
-        answers = [blank["answer"] for section in sections for blank in section["blanks"]]
+        all_blanks = chain.from_iterable(section["blanks"] for section in sections)
+        answers = [blank["answer"] for blank in all_blanks]
         still_open = counted(answers.count(None), "open question")
         return f"summary.md, summary.json, {counted(len(numbers.domains), 'list')} of domains and {still_open}"
 
@@ -302,10 +304,10 @@ def _synthetic(numbers: RunNumbers) -> Iterator[Fact]:
 def _reservations(numbers: RunNumbers) -> Iterator[Fact]:
     rules = numbers.rules(OPT_OUTS)
     honoured = {row["rule"] for row in rules}
-    signals = [
-        {"signal": name, "pairs": pairs, "honoured": "yes" if name.replace("-", "_") in honoured else "no"}
-        for name, pairs in numbers.facts.get("signals", {}).items()
-    ]
+    signals = []
+    for name, pairs in numbers.facts.get("signals", {}).items():
+        is_honoured = name.replace("-", "_") in honoured
+        signals.append({"signal": name, "pairs": pairs, "honoured": "yes" if is_honoured else "no"})
     yield _fact("signals", None, signals)
     yield _fact("opt_outs", None, rules)
     if hosts := numbers.gate.get("hosts"):

@@ -61,6 +61,7 @@ def card(
     data.
     """
     codes = _kept_languages(facts)
+    tags = {*filter(None, (ISO_639.get(code, code) for code in codes))}
     rows = facts["rows"]
     return _rendered(
         "card.md",
@@ -69,7 +70,7 @@ def card(
         name=name,
         description=description(facts),
         codes=codes,
-        tags=sorted({tag for code in codes if (tag := ISO_639.get(code, code))}),
+        tags=sorted(tags),
         size=size_category(rows["kept"]),
         columns=columns,
         has_data=has_data,

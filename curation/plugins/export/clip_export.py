@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from curation.plugins.export.formats import ByCluster, Form, answers_in, export, forms
 from curation.plugins.export.webdataset import WebDataset
@@ -46,7 +47,7 @@ def form_of(args: Namespace, usable: dict[str, type[Form]]) -> Form:
     values = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
     values["answers"] = answers_in(args.answers)
     values["hub_name"] = getattr(args, "upload", None)  # a flag of the plugin `hub`, which may be missing
-    takes = {name: {field.name: field.default for field in fields(form)} for name, form in usable.items()}
+    takes = {name: _defaults(form) for name, form in usable.items()}
     taken = takes[args.format]
     for name, sentence in SHARED.items():
         if getattr(args, name) and name not in taken:
@@ -58,6 +59,10 @@ def form_of(args: Namespace, usable: dict[str, type[Form]]) -> Form:
         if flags := [flag(name) for name in options if values[name] not in (defaults[name], [])]:  # [] is no value
             raise InputError(usable[form].elsewhere.format(flags=", ".join(flags), form=args.format))
     return usable[args.format](**{name: values[name] for name in taken})
+
+
+def _defaults(form: type[Form]) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(form)}
 
 
 def parse(argv: Sequence[str] | None, usable: dict[str, type[Form]], others: Iterable[str] = ()) -> Namespace:

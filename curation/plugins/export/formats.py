@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import partial
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -222,7 +223,9 @@ def export(
     from curation.run.results import Results  # here, as few forms need figures of the run
 
     run = Results.open(absolute(source))
-    paths = [path for name in ("tars", "captions", "status") for path in getattr(form, name, ())]
+    paths: list[str | PathLike[str]] = []
+    for name in ("tars", "captions", "status"):
+        paths += getattr(form, name, ())
     paths += getattr(form, "clusters", ALL).tables
     wanted = Wanted(EXPORT, _description(run, form, paths), [run.path, *paths], overwrite, then=then)
     try:
@@ -304,7 +307,7 @@ class Beside:
     @property
     def fields(self) -> list[pa.Field]:
         """The fields that tables join to an image."""
-        return [field for table in self.tables for field in table.fields]
+        return [*chain.from_iterable(table.fields for table in self.tables)]
 
     @property
     def lack(self) -> str:

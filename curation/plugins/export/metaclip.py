@@ -144,10 +144,8 @@ def _images(
     texts, offsets = parts(batch["candidates"])
     texts = renumbered(of_list(texts, one_list), listed)
     columns = (texts.field("text"), texts.field("language"), local_ids(texts, languages))
-    rows = [
-        {"text": text, "language": code, "matched_entry_ids": ids}
-        for text, code, ids in zip(*(column.to_pylist() for column in columns), strict=True)
-    ]
+    values = zip(*(column.to_pylist() for column in columns), strict=True)
+    rows = [{"text": text, "language": code, "matched_entry_ids": ids} for text, code, ids in values]
     for uid, begin, end in zip(batch["uid"].to_pylist(), offsets, offsets[1:], strict=False):
         yield uid, rows[begin:end]
 
@@ -272,7 +270,8 @@ def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListA
     slices = [languages.get(code, slice(0, 0)) for code in codes.dictionary.to_pylist()] + [slice(0, 0)]  # null: last
     of_text = codes.indices.fill_null(len(slices) - 1).to_numpy()
     of_id = np.repeat(of_text, np.diff(offsets))
-    starts, stops = (np.array([getattr(ids, end) for ids in slices], np.int64) for end in ("start", "stop"))
+    starts = np.array([of_language.start for of_language in slices], np.int64)
+    stops = np.array([of_language.stop for of_language in slices], np.int64)
     values = ids.to_numpy(zero_copy_only=False).astype(np.int64)
     wrong = np.flatnonzero((values < starts[of_id]) | (values >= stops[of_id]))
     if len(wrong):

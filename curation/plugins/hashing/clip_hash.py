@@ -140,12 +140,12 @@ def tasks(sources: Iterable[Input]) -> list[list[samples.Source]]:
 def hashed_rows(pictures: Iterable[samples.Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
     """Yield the hashes of pictures as batches of HASHED; `pdq` adds PDQ hashes."""
     for some in gather(pictures, lambda _: 1, _BATCH):
-        hashes = (
-            {"status": samples.TOO_LARGE} if picture.data is None else hash_picture(picture.data, pdq)
-            for picture in some
-        )
-        rows = [{"uid": picture.uid, "url": picture.url, **row} for picture, row in zip(some, hashes, strict=True)]
-        yield pa.RecordBatch.from_pylist(rows, schema=HASHED)
+        yield pa.RecordBatch.from_pylist([_hashed_row(picture, pdq) for picture in some], schema=HASHED)
+
+
+def _hashed_row(picture: samples.Picture, pdq: bool) -> dict[str, Any]:
+    hashes = {"status": samples.TOO_LARGE} if picture.data is None else hash_picture(picture.data, pdq)
+    return {"uid": picture.uid, "url": picture.url, **hashes}
 
 
 def _hash(task: list[samples.Source], made: Made, pdq: bool) -> None:

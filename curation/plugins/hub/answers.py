@@ -134,8 +134,12 @@ def _page(address: str, url: str) -> tuple[list[Any], str]:
         following = response.links.get("next", {}).get("url", "")
     if len(body) > _MAX_PAGE_BYTES:
         raise malformed(address, f"a page of over {_MAX_PAGE_BYTES >> 20} MB")
-    entries = [RepoFile(**facts) if facts["type"] == "file" else RepoFolder(**facts) for facts in json.loads(body)]
-    return [possible(address, entry) for entry in entries], following and urljoin(url, following)
+    entries = [possible(address, _entry(facts)) for facts in json.loads(body)]
+    return entries, following and urljoin(url, following)
+
+
+def _entry(facts: dict[str, Any]) -> RepoFile | RepoFolder:
+    return RepoFile(**facts) if facts["type"] == "file" else RepoFolder(**facts)
 
 
 def possible(address: str, entry: Any) -> Any:

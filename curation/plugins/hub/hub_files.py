@@ -148,9 +148,9 @@ class HubFile(HfFileSystemFile):
 
     def _require_same(self, response: Any) -> None:
         """Raise InputError if a response says that it is of another file, or commit, than was listed."""
-        stated = {
-            name.lower(): value for reply in (response, *response.history) for name, value in reply.headers.items()
-        }
+        stated: dict[str, str] = {}
+        for reply in (response, *response.history):
+            stated |= {name.lower(): value for name, value in reply.headers.items()}
         etag = stated.get("x-linked-etag", "" if response.history else stated.get("etag", ""))
         for what, value, listed in (
             ("ETag", etag.removeprefix("W/").strip('"'), self.details.get("etag")),

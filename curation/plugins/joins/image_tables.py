@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain
 from os import PathLike
 from typing import BinaryIO
 
@@ -74,7 +75,7 @@ class ImageTable:
         require_several("tables", paths)
         names = [*map(str, paths)]
         name = ", ".join(map(hidden, names))
-        files = tuple(file for path in names for file in files_in(path, expected))
+        files = tuple(chain.from_iterable(files_in(path, expected) for path in names))
         with opened_parquet(*files[0]) as file:
             schema = file.schema
         candidates = ((kind, recognised(kind, schema.names, files[0][0])) for kind in IDENTITIES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -140,12 +141,13 @@ class Join:
     @property
     def fields(self) -> list[pa.Field]:
         """The fields that all tables join to an image."""
-        return [field for table in self.tables for field in table.fields]
+        return [*chain.from_iterable(table.fields for table in self.tables)]
 
     @property
     def schema(self) -> pa.Schema:
         """The schema of the rows of images and tables that are sent by KEY."""
-        return pa.schema([*ROWS, SIDE, *(field for table in self.tables for field in (*table.fields, *table.order))])
+        of_tables = chain.from_iterable((*table.fields, *table.order) for table in self.tables)
+        return pa.schema([*ROWS, SIDE, *of_tables])
 
     def write(self, engine: Engine, write: Write, *more: Any) -> TaskResult:
         """Call `write(number, stream, *more)` for each file of images; return the sum of the results.

@@ -110,9 +110,8 @@ def lists_at(order: np.ndarray, parts: Sequence[tuple[np.ndarray, ...]]) -> tupl
     all parts.
     """
     before = np.cumsum([0, *(len(ids) for ids, _, _ in parts)])
-    begins, ends = (
-        np.concatenate([part[place] + before[i] for i, part in enumerate(parts)])[order] for place in (1, 2)
-    )
+    begins = np.concatenate([begin + before[i] for i, (_, begin, _) in enumerate(parts)])[order]
+    ends = np.concatenate([end + before[i] for i, (_, _, end) in enumerate(parts)])[order]
     offsets = np.concatenate([[0], np.cumsum(ends - begins)])
     out = np.empty(offsets[-1], np.int32)
     kernels.gather_ids(np.concatenate([ids for ids, _, _ in parts]), begins, offsets, out)

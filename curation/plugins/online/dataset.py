@@ -100,8 +100,11 @@ class BalancedDataset(IterableDataset):
             self.config.batches.require_size(batch_size)
         order = self._order(self.epoch)
         sizes = self._sizes(self.epoch)
-        dealt = (block_groups(order, self.config, consumer, consumers) for consumer in range(consumers))
-        return [sum(number_taken(int(sizes[group].sum()), self.config) for group in of_reader) for of_reader in dealt]
+        shares = []
+        for consumer in range(consumers):
+            groups = block_groups(order, self.config, consumer, consumers)
+            shares.append(sum(number_taken(int(sizes[group].sum()), self.config) for group in groups))
+        return shares
 
     def samples(self, position: Position) -> Iterator[tuple[Any, Position]]:
         """Yield the samples of this worker that come after a position, each with the position after it."""
@@ -160,7 +163,8 @@ class BalancedDataset(IterableDataset):
         taken = state.get("layout", {})
         differing = [name for name in layout | taken if taken.get(name) != layout.get(name)]
         if differing:
-            was, now = ({name: values.get(name) for name in differing} for values in (taken, layout))
+            was = {name: taken.get(name) for name in differing}
+            now = {name: layout.get(name) for name in differing}
             raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
         self._resumed = Position(**state["position"])
         self._loaded_in = os.getpid()

@@ -11,6 +11,7 @@ from argparse import Namespace, _ActionsContainer
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -101,25 +102,36 @@ def _classes(named: list[tuple[str, Sequence[Any]]], templates: Sequence[str], p
             raise InputError(f"{path} has a class {quoted(label)!r} whose names are no strings with letters; {FORM}")
     if not named:
         raise InputError(f"{path} holds no classes; {FORM}")
-    forms = (
-        tuple(dict.fromkeys(t.replace("{}", name.strip()) for t in templates for name in names)) for _, names in named
-    )
-    return Classes(tuple(label for label, _ in named), tuple(forms))
+    return Classes(tuple(label for label, _ in named), tuple(_forms(names, templates) for _, names in named))
+
+
+def _forms(names: Sequence[str], templates: Sequence[str]) -> tuple[str, ...]:
+    """Return the distinct texts that the templates make of a class's names, by template and then by name."""
+    forms: dict[str, None] = {}
+    for template in templates:
+        forms |= dict.fromkeys(template.replace("{}", name.strip()) for name in names)
+    return tuple(forms)
 
 
 def _read(path: Path) -> list[tuple[str, Sequence[Any]]]:
     """Return the label and the names of each class in a file, unchecked; the label is a JSON key, or the first name."""
     text = _text(path)
     if text.lstrip()[:1] not in ("[", "{"):
-        return [(names[0].strip(), names) for names in (line.split(BETWEEN_NAMES) for line in _lines(path))]
+        split = [line.split(BETWEEN_NAMES) for line in _lines(path)]
+        return [(names[0].strip(), names) for names in split]
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} begins like JSON but is none ({error}); {FORM}") from None
+    named: list[tuple[str, Sequence[Any]]] = []
     if isinstance(content, dict):
-        return [(label, [names] if isinstance(names, str) else names) for label, names in content.items()]
-    listed = [names if isinstance(names, list) else [names] for names in content]
-    return [(str(names[0]) if names else "", names) for names in listed]
+        for label, names in content.items():
+            named.append((label, [names] if isinstance(names, str) else names))
+    else:
+        for name_or_names in content:
+            names = name_or_names if isinstance(name_or_names, list) else [name_or_names]
+            named.append((str(names[0]) if names else "", names))
+    return named
 
 
 def _lines(path: Path) -> list[str]:
@@ -139,7 +151,7 @@ class ClassFinder:
     """Finds the classes of one language in texts."""
 
     def __init__(self, classes: Classes, rules: Rules) -> None:
-        forms = pa.array([form for forms in classes.forms for form in forms], pa.string())
+        forms = pa.array([*chain.from_iterable(classes.forms)], pa.string())
         self._matcher = Matcher.build(pc.utf8_lower(forms), rules)
         self._class_of = np.repeat(np.arange(len(classes.forms)), [len(forms) for forms in classes.forms])
         self.classes = len(classes.labels)
@@ -242,11 +254,13 @@ def _counted(
     engine: Engine, parts: FilesOfParts, classes: dict[str, Classes], rules: Rules, progress: Progress
 ) -> Figures:
     """Count classes in tasks that read the files; return the figures of each language."""
-    counts = {
-        code: {part: np.zeros(CLASSES + len(language_classes.labels), np.int64) for part in parts}
-        for code, language_classes in classes.items()
-    }
-    files = [(part, file) for part, part_files in parts.items() for file in part_files]
+    counts: dict[str, dict[str, np.ndarray]] = {}
+    for code, language_classes in classes.items():
+        size = CLASSES + len(language_classes.labels)
+        counts[code] = {part: np.zeros(size, np.int64) for part in parts}
+    files: list[tuple[str, OwnFile]] = []
+    for part, part_files in parts.items():
+        files += [(part, file) for file in part_files]
     with progress.stage("count classes"):
         tallies = engine.run(files, partial(_count, classes=tuple(classes.items()), rules=rules))
     for row in tallies.rows():
@@ -307,27 +321,34 @@ def charts_of(figures: Figures) -> list[Chart]:
 
 def _chart(name: str, counts: list[dict[str, Any]]) -> Chart:
     lines = {"before": POOL, "after": MANIFEST}
-    ranked = {line: sorted((row[part] for row in counts if row[part]), reverse=True) for line, part in lines.items()}
-    x, y = LogAxis(LEFT, RIGHT, len(ranked["before"])), LogAxis(BOTTOM, TOP, 1.25 * ranked["before"][0])
+    ranked: dict[str, list[int]] = {}
+    for line, part in lines.items():
+        ranked[line] = sorted((row[part] for row in counts if row[part]), reverse=True)
+    x = LogAxis(LEFT, RIGHT, len(ranked["before"]))
+    y = LogAxis(BOTTOM, TOP, 1.25 * ranked["before"][0])
     return Chart(
-        f"{name}: texts that name a class, before and after balancing",
-        *(x, y, f"classes of {name} by rank", "texts"),
+        title=f"{name}: texts that name a class, before and after balancing",
+        x=x,
+        y=y,
+        x_title=f"classes of {name} by rank",
+        y_title="texts",
         lines={line: points(x, y, np.arange(1, len(values) + 1), values) for line, values in ranked.items()},
         labels=LEGEND,
     )
 
 
 def _rows(figures: Figures) -> list[tuple[str, ...]]:
-    return [
-        (
-            named(code),
-            number(row["classes"]),
-            *(f"{number(classes)} ({percent(classes, row['classes'])})" for classes in row["found"].values()),
-            *(percent(row["naming"][part], texts) for part, texts in row["texts"].items()),
-            *(decimal(value, 3) for value in row["divergence"].values()),
-        )
-        for code, row in figures.items()
-    ]
+    return [_row(code, row) for code, row in figures.items()]
+
+
+def _row(code: str, row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        named(code),
+        number(row["classes"]),
+        *(f"{number(classes)} ({percent(classes, row['classes'])})" for classes in row["found"].values()),
+        *(percent(row["naming"][part], texts) for part, texts in row["texts"].items()),
+        *(decimal(value, 3) for value in row["divergence"].values()),
+    )
 
 
 NAME = "clip-align"

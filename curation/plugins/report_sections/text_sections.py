@@ -9,6 +9,7 @@ the entries that it thins: the counts over all matched images are compared with 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ PUBLISHED: dict[str, Any] = {
 
 def observe_doubtful(seen: Observation) -> Observed:
     """Return the section with kept rows of a low language score, of the beginning of the manifest, to see mistakes."""
-    rows = first_doubtful((batch for file in seen.manifest[:FILES] for batch in batches(file)), seen.run)
+    rows = first_doubtful(chain.from_iterable(map(batches, seen.manifest[:FILES])), seen.run)
     return Observed(section=doubtful_section(rows, seen.run))
 
 
@@ -165,9 +166,8 @@ def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) 
     if not files:  # no step wrote any
         return []
     result = engine.run(spread(files, engine), partial(_write_some, seed=seed, folder=folder))
-    return first_rows(
-        (batch for file in written_files(folder, result.files) for batch in batches(file)), seed
-    ).to_pylist()
+    written = chain.from_iterable(map(batches, written_files(folder, result.files)))
+    return first_rows(written, seed).to_pylist()
 
 
 def first_rows(rows: Iterable[pa.RecordBatch], seed: int) -> pa.Table:
@@ -226,8 +226,9 @@ def removed_section(rows: Sequence[dict[str, Any]], entries: dict[str, dict[str,
     rules: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         rules.setdefault((row["rule"], row["step"]), []).append(row)
-    asked = [(rule, thing) for group, thing in THINGS.items() for rule in run.gate.get(group, [])]
-    removed = {rule["text"]: counted(rule["removed"], thing) for rule, thing in asked}
+    removed: dict[str, str] = {}
+    for group, thing in THINGS.items():
+        removed |= {rule["text"]: counted(rule["removed"], thing) for rule in run.gate.get(group, [])}
     order = {title: number for number, title in enumerate(removed)}
     shown = sorted(rules.items(), key=lambda item: order.get(item[0][0], len(order)))
     template = environment(__package__).get_template("gate_removed.html")
@@ -237,7 +238,7 @@ def removed_section(rows: Sequence[dict[str, Any]], entries: dict[str, dict[str,
 
 def _write_some(files: list[OwnFile], seed: int, folder: Path) -> TaskResult:
     """Write the rows that `first_rows` chooses from `files` to a file in `folder`; return its checksum."""
-    rows = first_rows((batch for file in files for batch in batches(file)), seed)
+    rows = first_rows(chain.from_iterable(map(batches, files)), seed)
     return write_rows(folder / files[0].path.name, GATE_REMOVED, 1 << 16, rows.to_batches())
 
 

@@ -227,8 +227,12 @@ def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
     """Yield each tar with the text in the `txt` file of each sample; a sample with a blank or no file has no text."""
     for tar in tars:
         path = Path(tar.path)
-        strings = [(text or b"").decode("utf-8", "replace") for text in texts(path)]
-        yield Tar(tar, tar_rows(path), [[text] if text.strip() else [] for text in strings])
+        yield Tar(tar, tar_rows(path), [_own_texts(content) for content in texts(path)])
+
+
+def _own_texts(content: bytes | None) -> list[str]:
+    text = (content or b"").decode("utf-8", "replace")
+    return [text] if text.strip() else []
 
 
 def with_texts_of(run: Results, tars: Sequence[Input], work: Path, session: EngineLike) -> Iterator[Tar]:
@@ -255,9 +259,12 @@ def _write_texts(number: int, stream: RowStream, files: Sequence[OwnFile], folde
 
 
 def _tar(tar: Input, scanned: OwnFile, texts: OwnFile) -> Tar:
-    sample_texts = read_table(texts)[TRAINED_TEXTS.name].to_pylist()
-    of_each = ([[text[name] for text in some or ()] for some in sample_texts] for name in ("text", "language"))
-    return Tar(tar, one_batch(read_table(scanned)), *of_each)
+    strings: list[list[str]] = []
+    languages: list[list[str]] = []
+    for sample_texts in read_table(texts)[TRAINED_TEXTS.name].to_pylist():
+        strings.append([text["text"] for text in sample_texts or ()])
+        languages.append([text["language"] for text in sample_texts or ()])
+    return Tar(tar, one_batch(read_table(scanned)), strings, languages)
 
 
 def decoded_batches(tars: Iterable[Tar], size: int, prepare: Prepare, pool: ThreadPoolExecutor) -> Iterator[Batch]:
@@ -330,7 +337,7 @@ def score_facts(folder: Path, result: TaskResult) -> dict[str, Any]:
     """
     whole = Histogram()
     by_language = defaultdict[str, Histogram](Histogram)
-    for rows in (rows for file in written_files(folder, result.files) for rows in batches(file)):
+    for rows in chain.from_iterable(map(batches, written_files(folder, result.files))):
         whole.add(_scored(rows))
         for code in rows["language"].unique().drop_null().to_pylist() if "language" in rows.schema.names else ():
             by_language[code].add(_scored(rows.filter(pc.equal(rows["language"], code))))

@@ -278,7 +278,9 @@ class Scorer:
         half = {"bf16": self._torch.bfloat16, "fp16": self._torch.float16}.get(self.config.precision)
         autocast = self._torch.autocast(self._device.type, half or self._torch.bfloat16, enabled=half is not None)
         with self._torch.inference_mode(), autocast, self._memory():
-            stacked = {name: self._torch.stack([tensors[name] for tensors in images]) for name in images[0]}
+            stacked = {}
+            for name in images[0]:
+                stacked[name] = self._torch.stack([tensors[name] for tensors in images])
             of_images = _unit(self._model.image_features(self._moved(stacked)))
             image = self._torch.arange(len(texts)).repeat_interleave(self._torch.tensor([len(some) for some in texts]))
             cosines = [

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import md5
 from io import BytesIO
-from itertools import groupby
+from itertools import chain, groupby
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -121,7 +121,7 @@ def tars_at(locations: str | PathLike[str] | Iterable[str | PathLike[str]]) -> l
     InputError if there is no tar.
     """
     paths = _several(locations)
-    tar_by_path = {tar.path: tar for path in paths for tar in _tars_of(path)}
+    tar_by_path = {tar.path: tar for tar in chain.from_iterable(map(_tars_of, paths))}
     if not tar_by_path:
         raise InputError(
             f"no tars at {', '.join(map(hidden, paths)) or 'no path at all'}; give paths, folders, globs or URLs"
@@ -290,9 +290,15 @@ def _opened(path: Path) -> Iterator[mmap.mmap]:
 
 def by_key(tar_members: Iterator[Member]) -> Iterator[tuple[str, dict[str, Member]]]:
     """Yield each key with its members by lower-case extension; as in webdataset, only adjacent members are grouped."""
-    named = ((*parted, member) for member in tar_members if (parted := _parted(member.name)))
-    for key, group in groupby(named, lambda parted: parted[0]):
+    for key, group in groupby(_with_keys(tar_members), lambda named: named[0]):
         yield key, {extension.lower(): member for _, extension, member in group}
+
+
+def _with_keys(tar_members: Iterator[Member]) -> Iterator[tuple[str, str, Member]]:
+    for member in tar_members:
+        if parted := _parted(member.name):
+            key, extension = parted
+            yield key, extension, member
 
 
 def _parted(name: str) -> tuple[str, str] | None:
