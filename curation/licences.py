@@ -182,9 +182,9 @@ def license_column(signals: pa.Array) -> pa.Array:
     """Return the name of the licence that each row of `signals` states, `none` for a null."""
     bits = (signals.fill_null(0).to_numpy() & MASK) >> _FIRST
     stated = np.flatnonzero(bits)
-    distinct, places = np.unique(bits[stated], return_inverse=True)
+    distinct, indices = np.unique(bits[stated], return_inverse=True)
     codes = np.zeros(len(bits), np.int8)
-    codes[stated] = places + 1
+    codes[stated] = indices + 1
     return pa.array([NONE, *map(licence_name, (distinct << _FIRST).tolist())], pa.string()).take(pa.array(codes))
 
 

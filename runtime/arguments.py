@@ -393,17 +393,20 @@ class Stored(argparse._StoreAction):
             parser.collected[self.dest] = values if before is values else before + values
         elif before != values:
             raise argparse.ArgumentError(self, f"given twice, as {_typed(before)} and as {_typed(values)}; give one")
-        setattr(namespace, self.dest, parser.collected[self.dest])
+        self.store(parser, namespace, parser.collected[self.dest])
+
+    def store(self, parser: Any, namespace: argparse.Namespace, values: Any) -> None:
+        """Store all values that were given so far."""
+        setattr(namespace, self.dest, values)
 
 
 class _Numbers(Stored):
     """Stores numbers by name, given as NAME=NUMBER, as a dictionary."""
 
-    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+    def store(self, parser: Any, namespace: argparse.Namespace, values: Any) -> None:
         """Store the numbers; ArgumentError for two different numbers of a name."""
-        super().__call__(parser, namespace, values)
         numbers: dict[str, float] = {}
-        for name, number in getattr(namespace, self.dest):
+        for name, number in values:
             if numbers.setdefault(name, number) != number:
                 raise argparse.ArgumentError(self, f"two numbers for {name}; give one")
         setattr(namespace, self.dest, numbers)

@@ -26,23 +26,20 @@ def add_language_rules(group: _ActionsContainer) -> None:
 class _Witnesses(Stored):
     """Stores the names of witnesses as a list, which is empty if only `none` is given."""
 
-    def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
+    def store(self, parser: Any, namespace: Namespace, values: Any) -> None:
         """Store the names; ArgumentError if `none` is given together with witnesses."""
-        super().__call__(parser, namespace, values)
-        asked = getattr(namespace, self.dest)
-        if NOBODY in asked and {*asked} != {NOBODY}:
-            raise ArgumentError(self, f"expected {NOBODY} alone, or witnesses; got {' '.join(asked)}")
-        setattr(namespace, self.dest, [name for name in asked if name != NOBODY])
+        if NOBODY in values and {*values} != {NOBODY}:
+            raise ArgumentError(self, f"expected {NOBODY} alone, or witnesses; got {' '.join(values)}")
+        setattr(namespace, self.dest, [name for name in values if name != NOBODY])
 
 
 class _Scores(Stored):
     """Stores a NUMBER under the flag's name, and each LANGUAGE=NUMBER in a dictionary under that name plus `s`."""
 
-    def __call__(self, parser: Any, namespace: Namespace, values: Any, *_: Any) -> None:
+    def store(self, parser: Any, namespace: Namespace, values: Any) -> None:
         """Store the scores; ArgumentError for a value that is no number, or two different scores for one language."""
-        super().__call__(parser, namespace, values)
         scores: dict[str | None, float] = {}
-        for value in getattr(namespace, self.dest):
+        for value in values:
             code, equals, score = value.rpartition("=")
             try:
                 number = float(score)

@@ -346,7 +346,7 @@ def with_pool_languages(batches: Iterable[pa.RecordBatch], identifier: Identifie
         pages = rows["page_url"].dictionary_encode()  # a page has many images
         sites = hosts(pages.dictionary, str.lower).take(pages.indices)
         languages = weighed(texts, labelled, identifier, Surroundings(rows["page_url"], sites, rows["page_language"]))
-        place = rows.schema.get_field_index("pool_language")
-        columns = [*rows.columns[:place], languages, *rows.columns[place + 1 :], *labelled]
+        index = rows.schema.get_field_index("pool_language")
+        columns = [*rows.columns[:index], languages, *rows.columns[index + 1 :], *labelled]
         filled = pa.RecordBatch.from_arrays(columns, [*rows.schema.names, *LABELS])
         yield from (filled.slice(begin, BATCH_ROWS) for begin in range(0, filled.num_rows, BATCH_ROWS))

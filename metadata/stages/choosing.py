@@ -7,7 +7,7 @@ its index in languages.csv: codes would be a fifth of all packed bytes.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 
@@ -48,23 +48,18 @@ _KEYS = pa.schema([LANGUAGE, ("key", pa.float64()), ("count", pa.int64())])
 _SUMS = {"count": "sum"}
 
 
-@dataclass(frozen=True)
-class StringKeys:
-    """Keys of rows: the hash of the language and of the string in `column`."""
-
-    column: str
-
-    def __call__(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return the uint64 key of each row."""
-        offsets, data = string_buffers(rows[self.column])
-        out = np.empty(rows.num_rows, np.uint64)
-        xxhash(data, offsets, rows["language"].to_numpy().astype(np.uint64), out)
-        return out
+def _string_keys(rows: pa.RecordBatch, column: str) -> np.ndarray:
+    """Return the key of each row, uint64[row]: the hash of the language and of the string in `column`."""
+    offsets, data = string_buffers(rows[column])
+    out = np.empty(rows.num_rows, np.uint64)
+    xxhash(data, offsets, rows["language"].to_numpy().astype(np.uint64), out)
+    return out
 
 
 def by_string(schema: pa.Schema, column: str, size: int, function: Function) -> Grouping:
     """Return the grouping of rows by language and by the string in `column`; `size` is the bytes of all files read."""
-    return Grouping(schema, StringKeys(column), function, buckets_for(size, BUCKET_BYTES), tasks_for(size))
+    keys = partial(_string_keys, column=column)
+    return Grouping(schema, keys, function, buckets_for(size, BUCKET_BYTES), tasks_for(size))
 
 
 def tasks_for(size: int) -> int:
@@ -121,7 +116,8 @@ def percentiles(engine: Engine, files: list[OwnFile], percent: float, work: Path
         before[code] = ends[first - 1] if first else 0
         holding[code] = keys[[first, last]]
     percentile_by_code = {}
-    for code, values, ends in _counted(engine, files, ValuesWithin(holding), make_folder(work / "values")):
+    within = partial(_values_within, holding=holding)
+    for code, values, ends in _counted(engine, files, within, make_folder(work / "values")):
         ranks = percentile_ranks(numbers[code], percent) - before[code]
         low, high = values[np.searchsorted(ends, ranks, side="right")].tolist()
         percentile_by_code[code] = Percentile(numbers[code], percentile((low, high), numbers[code], percent))
@@ -182,15 +178,9 @@ def _range(_: str, values: np.ndarray) -> np.ndarray:
     return np.floor(values * RANGES_PER_UNIT)
 
 
-@dataclass(frozen=True)
-class ValuesWithin:
-    """Keys of values: the values themselves, if they are in the ranges that `holding` has for their language."""
-
-    holding: Mapping[str, np.ndarray]
-
-    def __call__(self, code: str, values: np.ndarray) -> np.ndarray:
-        """Return the values of a language that are in its ranges."""
-        return values[np.isin(_range(code, values), self.holding[code])]
+def _values_within(code: str, values: np.ndarray, holding: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the values of a language that are in the ranges that `holding` has for it."""
+    return values[np.isin(_range(code, values), holding[code])]
 
 
 def read_rows(_: int, files: list[OwnFile], tallies: Tallies) -> Rows:
@@ -260,7 +250,7 @@ class EntryChoice:
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the best rows of a task's language."""
         code = self.codes[task]
-        reduce = BestRows(self.taken[code])
+        reduce = partial(_best_rows, most=self.taken[code])
         if held := gather_reduced(chain.from_iterable(buckets), reduce, _HELD_RATED_BYTES):
             file = self.file.replace("{language}", code)
             with part_writer(self.folder / file, CHOSEN, _GROUP_ROWS) as writer:
@@ -269,14 +259,8 @@ class EntryChoice:
             result.files[file] = writer.checksum
 
 
-@dataclass(frozen=True)
-class BestRows:
-    """Keeps the `most` rows with the highest scores, sorted by descending score and then by entry."""
-
-    most: int
-
-    def __call__(self, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-        """Return the best of all rows."""
-        rows = pa.Table.from_batches(batches)
-        order = pc.sort_indices(rows, [("score", "descending"), ("entry", "ascending")])
-        return one_batch(rows.take(order.slice(0, self.most)))
+def _best_rows(batches: list[pa.RecordBatch], most: int) -> pa.RecordBatch:
+    """Return the `most` rows with the highest scores, sorted by descending score and then by entry."""
+    rows = pa.Table.from_batches(batches)
+    order = pc.sort_indices(rows, [("score", "descending"), ("entry", "ascending")])
+    return one_batch(rows.take(order.slice(0, most)))

@@ -105,9 +105,9 @@ def to_do(items: Iterable[object]) -> Counter[str]:
     return Counter(total=sum(map(size, items)))
 
 
-def part_of(place: int, number: int) -> int:
-    """Return the index of the part to which item `place` belongs of the `number_of_parts` of `number` items."""
-    return place * number_of_parts(number) // number
+def part_of(index: int, number: int) -> int:
+    """Return the index of the part to which item `index` belongs of the `number_of_parts` of `number` items."""
+    return index * number_of_parts(number) // number
 
 
 def number_of_parts(number: int) -> int:

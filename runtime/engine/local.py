@@ -23,7 +23,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.util import Finalize
@@ -60,7 +60,7 @@ _PATIENCE = 300.0  # seconds for the server to start and to fork a worker, of wh
 _preparation = spawn.get_preparation_data
 _unregister = resource_tracker.unregister
 
-Call = Callable[[int, Any], Any]  # returns the result of a task, given the place and the item
+Call = Callable[[int, Any], Any]  # returns the result of a task, given the index and the item
 
 
 class Local:
@@ -83,7 +83,7 @@ class Local:
     ) -> TaskResult:
         """Call `function(item)` for each item; return the sum of the results."""
         sums = Sums(len(items))
-        for numbered in self._each(items, _Calling(function)):
+        for numbered in self._each(items, partial(_numbered, function)):
             sums.add(numbered)
         return sums.total()
 
@@ -97,7 +97,7 @@ class Local:
             for number, run in enumerate((send, *(stage.run for stage in stages))):
                 sending = _Sending(run, first, make_folder(folder / str(number)), tasks[number])
                 first += len(inputs)
-                inputs = _gathered(self._each(inputs, sending), tasks[number], sums)
+                inputs = _gathered(self._each(inputs, sending.send), tasks[number], sums)
                 if number:
                     remove(folder / str(number - 1))
         return sums.total()
@@ -125,7 +125,7 @@ class Local:
             self.close()
 
     def _each(self, items: Sequence[Any], call: Call) -> Iterator[Any]:
-        """Yield what `call(place, item)` returns for each item, in any order; `place` is the item's index."""
+        """Yield the results of `call(index, item)` for all items, in any order."""
         if len(items) > 1 and self.cores > 1:
             return self._in_processes(items, call)
         advance(total=engine.to_do(items)["total"])
@@ -145,7 +145,7 @@ class Local:
                         while waiting and len(task_by_future) < AHEAD * self.cores:
                             task = waiting[0]  # which stays there if a process has died since the last task
                             with postponed():  # a worker that Ctrl-C leaves half started would print a trace
-                                task_by_future[self._processes().submit(_called, path, task.place, task.item)] = task
+                                task_by_future[self._processes().submit(_called, path, task.index, task.item)] = task
                             waiting.popleft()
                         ended = wait(task_by_future, _LOOK_EVERY, FIRST_COMPLETED).done
                         if not ended:
@@ -181,9 +181,9 @@ class Local:
 
 @dataclass
 class _Task:
-    """An item that waits for a process: its index `place`, and `tries`, how many more processes may work on it."""
+    """An item that waits for a process: its index, and `tries`, how many more processes may work on it."""
 
-    place: int
+    index: int
     item: Any
     tries: int = TRIES
 
@@ -229,7 +229,7 @@ class Sums:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._sizes = Counter(engine.part_of(place, number) for place in range(number) if number > engine.FEW)
+        self._sizes = Counter(engine.part_of(index, number) for index in range(number) if number > engine.FEW)
         self._waiting: dict[int, list[Numbered]] = {}  # by part
         self._added: list[Numbered] = []
 
@@ -265,14 +265,9 @@ def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[Partit
     return gathered
 
 
-@dataclass(frozen=True)
-class _Calling:
-    """Calls a function with an item."""
-
-    function: Callable[[Any], TaskResult]
-
-    def __call__(self, place: int, item: Any) -> Numbered:
-        return place, self.function(item)
+def _numbered(function: Callable[[Any], TaskResult], index: int, item: Any) -> Numbered:
+    """Call the function with an item; return the item's index and the result."""
+    return index, function(item)
 
 
 @dataclass(frozen=True)
@@ -287,31 +282,33 @@ class _Sending:
     folder: Path
     partitions: int
 
-    def __call__(self, place: int, item: Any) -> _Sent:
+    def send(self, index: int, item: Any) -> _Sent:
+        """Run the task `index` of the stage with its item."""
         result = TaskResult()
-        blocks = self.run(place, item, result) or ()
-        return _Sent(*_written(blocks, self.folder, self.partitions), (self.first + place, result))
+        blocks = self.run(index, item, result) or ()
+        path, written = _written(blocks, self.folder, self.partitions)
+        return _Sent(path, written, (self.first + index, result))
 
 
 def _written(blocks: Iterable[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:
     """Append blocks to this process's file; return its path and int64[block, 3]: partition, offset and size."""
     path = folder / str(os.getpid())
-    places = list[tuple[int, int, int]]()
+    written = list[tuple[int, int, int]]()
     with room(folder), path.open("ab") as file:
         for block in blocks:
-            places.append((block.scaled(partitions), file.tell(), len(block.data)))
+            written.append((block.scaled(partitions), file.tell(), len(block.data)))
             file.write(block.data)
-    return path, np.array(places, np.int64).reshape(-1, 3)
+    return path, np.array(written, np.int64).reshape(-1, 3)
 
 
-def _here(call: Call, place: int, item: Any) -> Any:
+def _here(call: Call, index: int, item: Any) -> Any:
     """Run a task in this process; return the result."""
-    result = call(place, item)
+    result = call(index, item)
     advance(done=engine.size(item))
     return result
 
 
-def _called(path: Path, place: int, item: Any) -> tuple[Any, Counter[str]]:
+def _called(path: Path, index: int, item: Any) -> tuple[Any, Counter[str]]:
     """Run a task in a worker; return the result, and the progress that the task counted for its stage.
 
     `path` is the file of the pickled function.
@@ -320,8 +317,8 @@ def _called(path: Path, place: int, item: Any) -> tuple[Any, Counter[str]]:
     learn(addresses)
     before = advanced()
     try:
-        with visible(path.parent, str(place)):
-            result = call(place, item)
+        with visible(path.parent, str(index)):
+            result = call(index, item)
     except Exception as error:
         raise _portable(without_secrets(error)) from None
     return result, advanced() - before + Counter(done=engine.size(item))

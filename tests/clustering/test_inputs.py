@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.balancing.sampling import sample_batch
-from curation.plugins.clustering.embeddings import Embeddings, placed, places_of, read_vectors, texts_of
+from curation.plugins.clustering.embeddings import Embeddings, ranked, ranks_of, read_vectors, texts_of
 from curation.plugins.clustering.training import ClusterConfig
 from curation.plugins.near_duplicates.vectors import usable_numbers
 from curation.schemas import MATCHED
@@ -86,22 +86,22 @@ def test_the_text_of_an_image_of_the_pool_is_that_of_the_manifest():
 
 
 @pytest.mark.parametrize("differing", ["high", "low"])
-def test_places_of_drawn_keys_are_found_also_where_one_half_of_all_keys_is_the_same(differing):
+def test_ranks_of_drawn_keys_are_found_also_where_one_half_of_all_keys_is_the_same(differing):
     random = np.random.default_rng(0)
     half, same, draw = random.permutation(400)[:300] - 100, np.full(300, 7), random.random(300)
     halves = (half, same) if differing == "high" else (same, half)
-    drawn = placed(*(each[:200] for each in halves), draw[:200])
+    drawn = ranked(*(each[:200] for each in halves), draw[:200])
     expected = [*np.argsort(np.argsort(draw[:200])).tolist(), *[-1] * 100]
-    assert places_of(drawn, *halves).tolist() == expected
-    assert places_of(drawn, halves[0], halves[1] + 1000).max() == -1
-    assert places_of(drawn[:, :0], *halves).max() == -1
+    assert ranks_of(drawn, *halves).tolist() == expected
+    assert ranks_of(drawn, halves[0], halves[1] + 1000).max() == -1
+    assert ranks_of(drawn[:, :0], *halves).max() == -1
 
 
 def test_training_leaves_out_images_that_a_table_lacks_or_has_twice(tmp_path, monkeypatch):
     monkeypatch.setattr("curation.plugins.clustering.embeddings._ROW_GROUP", 2)
-    for number, places in enumerate(([6, 1, 3], [3, 0, 5])):
-        vectors = pa.array([[each, -each] for each in places], pa.list_(pa.float32(), 2))
-        pq.write_table(pa.table({"place": pa.array(places), "vector": vectors}), tmp_path / f"{number}.parquet")
+    for number, ranks in enumerate(([6, 1, 3], [3, 0, 5])):
+        vectors = pa.array([[each, -each] for each in ranks], pa.list_(pa.float32(), 2))
+        pq.write_table(pa.table({"rank": pa.array(ranks), "vector": vectors}), tmp_path / f"{number}.parquet")
     files = [OwnFile(tmp_path / f"{number}.parquet", None, "") for number in range(2)]
     assert read_vectors(files, 8, dimension=2).tolist() == [[each, -each] for each in (0, 1, 5, 6)]
 

@@ -54,7 +54,7 @@ JOINED_CAPTION = (
 )
 OF_SOURCE = "caption_"  # prefix of a field's name, followed by a source: the source's caption
 # The fields by which the best caption of an image is chosen: of equally good captions the first in the table is taken.
-_ORDER = (JOINED_CAPTION[1], pa.field("caption_place", pa.int64()))
+_ORDER = (JOINED_CAPTION[1], pa.field("caption_number", pa.int64()))
 
 RATIO = 0.15  # as in Altogether (2410.17251)
 # The share of samples with a caption whose text it is, or such shares by source.
@@ -194,8 +194,9 @@ def _joined(
     row = number << 40
     for batch in caption_rows(table, file, source):
         sources = [] if source else [pc.if_else(pc.equal(batch[SOURCE], ""), None, batch[SOURCE])]
-        place = pa.array(np.arange(row, row := row + len(batch)))
-        yield pa.RecordBatch.from_arrays([*batch.columns[:-1], *sources, place], schema=schema)
+        numbers = pa.array(np.arange(row, row + len(batch)))
+        row += len(batch)
+        yield pa.RecordBatch.from_arrays([*batch.columns[:-1], *sources, numbers], schema=schema)
 
 
 def _best_joined(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -203,8 +204,8 @@ def _best_joined(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str])
 
     `images` has the number of each row's image.
     """
-    score, place = (rows[name] for name in names)
-    order = np.lexsort((place.to_numpy(), -score.fill_null(NO_SCORE).to_numpy(), images))
+    score, number = (rows[name] for name in names)
+    order = np.lexsort((number.to_numpy(), -score.fill_null(NO_SCORE).to_numpy(), images))
     return order[first(rows, images[order])]
 
 

@@ -136,29 +136,29 @@ def units(numbers: np.ndarray) -> np.ndarray:
 
 
 def drawn_keys(engine: Engine, files: Sequence[OwnFile], share: float, seed: int, folder: Path) -> np.ndarray:
-    """Return the keys of a random share of the images in `files`, with the ranks of their draws, as `placed` does.
+    """Return the keys of a random share of the images in `files`, with the ranks of their draws, as `ranked` does.
 
     Tasks write temporary files to `folder`, which all machines share.
     """
     written = engine.run([*enumerate(files)], partial(_write_drawn, share=share, seed=seed, folder=folder))
     rows = [*chain.from_iterable(map(batches, written_files(folder, written.files)))]
-    return placed(*(column.to_numpy() for column in pa.Table.from_batches(rows, DRAWN).columns))
+    return ranked(*(column.to_numpy() for column in pa.Table.from_batches(rows, DRAWN).columns))
 
 
-def placed(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
+def ranked(high: np.ndarray, low: np.ndarray, draw: np.ndarray) -> np.ndarray:
     """Return int64[4, image]: hash of the image's key, both halves of the key, rank of its draw; sorted by hash.
 
     `high` and `low` are the halves of each image's key, `draw` is its draw. The smallest draw has rank 0.
     """
     mixed = _mixed(high, low)
-    place = np.empty(len(high), np.int64)
-    place[np.lexsort((low, high, draw))] = np.arange(len(high))
+    rank = np.empty(len(high), np.int64)
+    rank[np.lexsort((low, high, draw))] = np.arange(len(high))
     order = np.lexsort((low, high, mixed))
-    return np.stack([values[order] for values in (mixed.view(np.int64), high, low, place)])
+    return np.stack([values[order] for values in (mixed.view(np.int64), high, low, rank)])
 
 
 def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Shipped, folder: Path) -> TaskResult:
-    """Write the vector, and the rank of the draw (`place`), of each drawn image in a file of embeddings.
+    """Write the vector, and the rank of the draw, of each drawn image in a file of embeddings.
 
     `numbered` is the number of the file, and its path and version; `keys` is the shipped result of `drawn_keys`. Return
     the tally of the written file's checksum.
@@ -166,28 +166,28 @@ def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Ship
     number, file = numbered
     drawn = keys.array()
     vector = pa.field("vector", pa.list_(pa.float32(), embeddings.dimension))
-    schema = pa.schema([pa.field("place", pa.int64()), vector])
+    schema = pa.schema([pa.field("rank", pa.int64()), vector])
 
     def vector_rows() -> Iterator[pa.RecordBatch]:
         for rows in embeddings.read(file):
-            places = places_of(drawn, *(key.to_numpy() for key in rows.keys))
-            columns = [pa.array(places[places >= 0]), lists_of(rows.vectors[places >= 0])]
+            ranks = ranks_of(drawn, *(key.to_numpy() for key in rows.keys))
+            columns = [pa.array(ranks[ranks >= 0]), lists_of(rows.vectors[ranks >= 0])]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     return write_rows(folder / f"{number:05d}.parquet", schema, _ROW_GROUP, vector_rows())
 
 
-def places_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return the rank of each key's draw in `drawn`, a result of `placed`; -1 if the key was not drawn.
+def ranks_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """Return the rank of each key's draw in `drawn`, a result of `ranked`; -1 if the key was not drawn.
 
     `high` and `low` are the halves of each key.
     """
-    mixed, *halves, place = drawn
-    if not len(place):
+    mixed, *halves, rank = drawn
+    if not len(rank):
         return np.full(len(high), -1)
     # Of two keys with the same hash (probability 2^-64) only the first is found; then training lacks one vector.
-    row = np.minimum(np.searchsorted(mixed.view(np.uint64), _mixed(high, low)), len(place) - 1)
-    return np.where((halves[0][row] == high) & (halves[1][row] == low), place[row], -1)
+    row = np.minimum(np.searchsorted(mixed.view(np.uint64), _mixed(high, low)), len(rank) - 1)
+    return np.where((halves[0][row] == high) & (halves[1][row] == low), rank[row], -1)
 
 
 def _mixed(high: np.ndarray, low: np.ndarray) -> np.ndarray:
@@ -204,9 +204,9 @@ def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.nd
     times = np.zeros(number, np.int64)
     for file in files:
         for batch in batches(file):
-            places = batch["place"].to_numpy()
-            vectors[places] = batch["vector"].flatten().to_numpy().reshape(-1, dimension)
-            np.add.at(times, places, 1)
+            ranks = batch["rank"].to_numpy()
+            vectors[ranks] = batch["vector"].flatten().to_numpy().reshape(-1, dimension)
+            np.add.at(times, ranks, 1)
     kept = np.flatnonzero(times == 1)
     for begin in range(0, len(kept), _ROW_GROUP):  # in place: memory may lack room for a second copy
         rows = kept[begin : begin + _ROW_GROUP]

@@ -33,12 +33,13 @@ ASSIGNED = pa.schema(
         pa.field("fine", pa.int32()),
         pa.field("distance", pa.float32()),
         pa.field("coarse_distance", pa.float32()),
-        pa.field("place", pa.int64()),  # file number << ROW_BITS | index among the file's usable embeddings
+        pa.field("position", pa.int64()),  # file number << ROW_BITS | index among the file's usable embeddings
     ]
 )
-ROW_BITS = 40  # low bits of a place
+ROW_BITS = 40  # low bits of a position
 FINE, COARSE = "fine", "coarse"
-_NEARER = ("distance", "fine", "coarse_distance", "place")  # the sort key of an image's embeddings; the first counts
+# An image's embeddings are sorted by these columns, and the first one counts.
+_NEARER = ("distance", "fine", "coarse_distance", "position")
 NEAREST_OF = "nearest-"  # prefix of the file with the nearest texts, before the name of the file of clusters
 CHOSEN_OF = "chosen-"  # prefix of the file that states which embedding of each image counts
 INERTIA = "inertia"  # facts: the number of a file of images, as text, and the sum of its squared distances
@@ -51,7 +52,7 @@ NEAREST = pa.schema(
         *TEXT,
     ]
 )
-CHOSEN = pa.schema([TEXT.field("uid"), *PLACE, ASSIGNED.field("fine"), ASSIGNED.field("place")])
+CHOSEN = pa.schema([TEXT.field("uid"), *PLACE, ASSIGNED.field("fine"), ASSIGNED.field("position")])
 _NEAREST_FIRST = [(name, "ascending") for name in ("cluster", "distance", "uid")]
 _ROW_GROUP = 1 << 16
 
@@ -131,12 +132,13 @@ def write_assigned(numbered: tuple[int, File], embeddings: Embeddings, clusters:
     opened = clusters.opened(TrainedClusters.open)
 
     def assigned() -> Iterator[pa.RecordBatch]:
-        begin = number << ROW_BITS
+        position = number << ROW_BITS
         for rows in embeddings.read(file):
             result.add("unusable", rows.unusable)
             result.add("embeddings", len(rows.vectors))
-            places = np.arange(begin, begin := begin + len(rows.vectors))
-            columns = map(pa.array, (*opened.distances(rows.vectors), places))
+            positions = np.arange(position, position + len(rows.vectors))
+            position += len(rows.vectors)
+            columns = map(pa.array, (*opened.distances(rows.vectors), positions))
             yield pa.RecordBatch.from_arrays([*rows.keys, *columns], schema=ASSIGNED)
 
     return write_rows(folder / f"{number:05d}.parquet", ASSIGNED, _ROW_GROUP, assigned()) + result

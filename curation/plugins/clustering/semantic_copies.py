@@ -96,9 +96,10 @@ class MeaningComparison:
             at = pc.index_in(batch["row"], value_set=copies["row"])
             leads = one_array(pc.equal(copies["uid"], copies["copy_of"])).take(at)  # null for an image without copies
             batch, leads = (rows.filter(leads.fill_null(True)) for rows in (batch, leads))
-            place = batch["place"].to_numpy()
-            of_embedding = [pa.array((place >> ROW_BITS).astype(np.int32)), pa.array(place & ((1 << ROW_BITS) - 1))]
-            columns = [*of_embedding, batch["uid"], batch["fine"], leads.is_valid(), batch["file"], batch["row"]]
+            position = batch["position"].to_numpy()
+            files = pa.array((position >> ROW_BITS).astype(np.int32))
+            rows_of_files = pa.array(position & ((1 << ROW_BITS) - 1))
+            columns = [files, rows_of_files, batch["uid"], batch["fine"], leads.is_valid(), batch["file"], batch["row"]]
             yield pa.RecordBatch.from_arrays(columns, schema=_SENT)
 
     def with_vectors(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:

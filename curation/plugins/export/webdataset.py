@@ -82,8 +82,8 @@ class WebDataset(Form):
         """Write the samples; return a description. InputError if no sample is in the manifest."""
         tars = distinct_tars(self.tars)
         beside = Beside.of(folder.engine, run, self.captions, self.clusters, single_sources(self.caption_sources))
-        make = CuratedTars(beside.choice, self._draw, bool(single_sources(self.caption_sources)))
-        result = each_tar(folder, "write the samples", tars, [curated_images(run), *beside.tables], make)
+        curated = CuratedTars(beside.choice, self._draw, bool(single_sources(self.caption_sources)))
+        result = each_tar(folder, "write the samples", tars, [curated_images(run), *beside.tables], curated.write)
         samples, captions = (int(result[name]) for name in (SAMPLES, CAPTIONS))
         require_samples(folder, samples, tars, f"in the manifest of {run.path}{beside}")
         sizes = dict(result.noted(SIZE))
@@ -109,7 +109,7 @@ class CuratedTars:
     draw: CaptionDraw
     states_captions: bool
 
-    def __call__(self, numbered: Numbered, made: Made, scan: Scan) -> None:
+    def write(self, numbered: Numbered, made: Made, scan: Scan) -> None:
         """Write the tar that has the samples of the tar `numbered`, under the same name."""
         _, tar = numbered
         name = tar_name(tar)

@@ -92,14 +92,14 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
         for name, text in (beside or {}).items():
             (staged / name).write_text(text, encoding="utf-8")
         sending = Sending(api(), args.upload, staged, args.public, args.overwrite)
-        commit = answer(address, sending)
+        commit = answer(address, sending.send)
     seen = "public" if args.public else "private"
     stay = f"; {counted(len(sending.stay), 'other file')} there stayed" if sending.stay else ""
     print_result(f"{counted(len(sending.digests), 'file')} in {address}@{commit} ({seen}){stay}")
 
 
 class Sending:
-    """A call sends the files of a folder to a dataset, and returns the commit that has them.
+    """Sends the files of a folder to a dataset.
 
     Beside them it sends RECORD, which has the digests of all files of the upload, so that a later upload knows them.
     `stay` are the paths of files there that no upload has written.
@@ -118,7 +118,8 @@ class Sending:
         (folder / RECORD).write_text(record, encoding="utf-8")
         self.stay: list[str] = []
 
-    def __call__(self) -> str:
+    def send(self) -> str:
+        """Send the files, and return the commit that has them."""
         from curation.plugins.hub.answers import require_commit  # here, as in `require`
 
         parent = self._claimed()

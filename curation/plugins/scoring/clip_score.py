@@ -181,10 +181,10 @@ def scored_rows(batch: Batch, scores: Sequence[np.ndarray]) -> pa.RecordBatch:
     samples = batch.tar.samples.slice(batch.begin, len(batch.images))
     seen = iter(scores)
     rows = samples.select(["uid", "key"]).to_pylist()
-    for place, (row, image) in enumerate(zip(rows, batch.images, strict=True), batch.begin):
+    for index, (row, image) in enumerate(zip(rows, batch.images, strict=True), batch.begin):
         row["status"] = image.status
         if image.status == OK:
-            row |= _of_image(next(seen), batch.tar.languages[place] if batch.tar.languages else None)
+            row |= _of_image(next(seen), batch.tar.languages[index] if batch.tar.languages else None)
     return pa.RecordBatch.from_pylist(rows, schema=batch.tar.schema)
 
 
