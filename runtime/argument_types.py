@@ -35,13 +35,13 @@ _IN_WORDS = {
 _NUMBERS = {int, float, NoneType}
 _PATHS = {Path, PathLike}
 _WITH_STAND_INS = "SparkSession"  # the name of a class that is not checked, as stand-ins are accepted
-MOST = 10**9  # the largest number of things held or made at a time; a larger one is a typing error
+LARGEST_COUNT = 10**9  # of things that are held or made at a time; a larger number is a typing error
 MOST_ROWS = 10**12  # of images, texts or matches: all crawls together have fewer
 MOST_CORES = 10_000  # processes of one machine
 _SEEDS = (-(2**63), 2**64 - 1)  # integers of 64 bits, with or without a sign
 
 
-def require_integer(name: str, value: object, minimum: int, maximum: int = MOST) -> None:
+def require_integer(name: str, value: object, minimum: int, maximum: int = LARGEST_COUNT) -> None:
     """Raise a ParameterError unless `value` is an integer (no bool) from `minimum` to `maximum`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         whole = isinstance(value, Real) and math.isfinite(cast(float, value)) and value == int(cast(float, value))

@@ -45,7 +45,7 @@ MIN_LABEL_PART = 0.3  # Where others are lifted, a label needs this share of the
 # Only the digits and punctuation of ASCII are listed, because compiling Unicode's classes would take most of the time.
 _BETWEEN_WORDS = r"[^a-z'\x{80}-\x{10FFFF}]+"
 _TEXTS_AT_ONCE = 4096  # number of texts that are weighed together, which bounds the memory
-ROWS = 131_072  # rows weighed together, to bound memory; a host's pages are adjacent, or in random order
+WEIGHED_ROWS = 131_072  # that are weighed together, to bound memory; a host's pages are adjacent, or in random order
 BYTES = 128 << 20
 
 REASONS = (*KINDS, "script", "score")  # why a text is undetermined; if several apply, the first is used
@@ -336,11 +336,11 @@ def _counts(group: np.ndarray, text: np.ndarray, language: np.ndarray, languages
 def with_pool_languages(batches: Iterable[pa.RecordBatch], identifier: Identifier) -> Iterator[pa.RecordBatch]:
     """Yield one input's rows, with the schema CANDIDATES and the columns LABELS, after filling in `pool_language`.
 
-    A text is weighed by the texts of its page, of its page's host and of the file, among up to ROWS rows at a time.
-    Hosts of images do not count: such a server serves many sites. LABELS are the model's answers for the texts as they
-    are matched, cut to MAX_TEXT_LENGTH.
+    A text is weighed by the texts of its page, of its page's host and of the file, among up to WEIGHED_ROWS rows at a
+    time. Hosts of images do not count: such a server serves many sites. LABELS are the model's answers for the texts as
+    they are matched, cut to MAX_TEXT_LENGTH.
     """
-    for rows in gather_rows(batches, ROWS, BYTES):
+    for rows in gather_rows(batches, WEIGHED_ROWS, BYTES):
         texts, _ = shorter(rows["text"], MAX_TEXT_LENGTH)
         labelled = identifier.predict(texts)
         pages = rows["page_url"].dictionary_encode()  # a page has many images

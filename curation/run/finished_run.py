@@ -26,7 +26,7 @@ from runtime.tallies import values_under
 OF_TIME = ("report.html", "times.json")  # files that differ although the run is the same
 MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
 RERUN = "run the same command of curate again"
-EXPECTED = "give the output folder of a finished run of clip-curate or clip-remove"
+EXPECTED_RUN = "give the output folder of a finished run of clip-curate or clip-remove"
 Opened = TypeVar("Opened", bound="FinishedRun")
 
 
@@ -52,7 +52,7 @@ class FinishedRun:
             raise OwnFile(path / "run.json", None, RERUN).damaged(error) from None
         except (OSError, KeyError, TypeError) as error:
             what = f"has a run.json of no run ({error!r})" if "run.json" in names(path) else described(path)
-            raise InputError(f"{path} {what}; {EXPECTED}") from None
+            raise InputError(f"{path} {what}; {EXPECTED_RUN}") from None
 
     def __repr__(self) -> str:
         rows = self.facts["rows"]

@@ -48,7 +48,7 @@ KERNEL_SECONDS = 0.9  # core-seconds to compile a kernel
 
 WIDTH = 80
 LEAST_COST = 0.01  # core-hours; less is shown as less than this
-ROWS = 2  # rows shown of each group of inputs
+ROWS_SHOWN = 2  # of each group of inputs
 LANGUAGES = 8  # languages shown, those with the most pairs
 REASONS = 4  # reasons shown for dropped rows
 
@@ -242,7 +242,7 @@ def _group(group: SampledInputs) -> list[str]:
     reasons = [f"{rows:,} {reason}" for reason, rows in read.by_item("dropped").items()][:REASONS]
     notes = [f"columns: {columns}" * bool(columns), f"dropped of these: {', '.join(reasons)}" * bool(reasons)]
     lines = [first, *chain.from_iterable(map(_wrapped, notes))]
-    for row in group.rows.slice(0, ROWS).select(["url", "text"]).to_pylist():
+    for row in group.rows.slice(0, ROWS_SHOWN).select(["url", "text"]).to_pylist():
         lines.append(_fitted(f"  {row['url']}", WIDTH))
         lines.append(_fitted(f"    {row['text']}", WIDTH))
     return lines

@@ -47,7 +47,7 @@ from runtime.storage.parquet import require_rows
 from runtime.tallies import TaskResult
 from runtime.wording import counted
 
-FEW = 0.01  # the share of images removed by balancing below which other thresholds are offered
+FEW_REMOVED = 0.01  # If balancing removes a smaller share of the images, other thresholds are offered.
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,9 @@ class Steps:
         """Return what other English thresholds would keep, with some to choose if this run removed hardly anything."""
         request = self.request
         sizes = Sizes.of(images.files, images.number, counted.counts, request.entries.languages, request.config)
-        return {} if sizes is None else sizes.facts(counted.curated["expected_images"] > (1 - FEW) * images.number)
+        return (
+            {} if sizes is None else sizes.facts(counted.curated["expected_images"] > (1 - FEW_REMOVED) * images.number)
+        )
 
     @staticmethod
     def _complete(files: list[OwnFile], number: int) -> MatchedImages:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runtime.engine.spark import Spark
 
 
-FEW = 256  # items whose results the driver adds up one by one; those of more items are added up in parts
+ADDED_ONE_BY_ONE = 256  # items whose results the driver adds up one by one; those of more items are added up in parts
 
 Item = TypeVar("Item")
 RunTask = Callable[[int, Any, TaskResult], Iterable[Block] | None]  # yields blocks, given a task's number and its input

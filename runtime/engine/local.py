@@ -229,13 +229,14 @@ class Sums:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._sizes = Counter(engine.part_of(index, number) for index in range(number) if number > engine.FEW)
+        indices = range(number) if number > engine.ADDED_ONE_BY_ONE else ()
+        self._sizes = Counter(engine.part_of(index, number) for index in indices)
         self._waiting: dict[int, list[Numbered]] = {}  # by part
         self._added: list[Numbered] = []
 
     def add(self, numbered: Numbered) -> None:
-        """Add the result of an item. If there are more than FEW items, a part (`part_of`) is summed once complete."""
-        if self._number <= engine.FEW:
+        """Add the result of an item; of more than ADDED_ONE_BY_ONE items, each part (`part_of`) is summed once full."""
+        if self._number <= engine.ADDED_ONE_BY_ONE:
             self._added.append(numbered)
             return
         part = engine.part_of(numbered[0], self._number)

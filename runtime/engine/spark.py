@@ -160,10 +160,10 @@ def counting(item: object, counter: Accumulator[Counter[str]], addresses: dict[s
 def _summed(numbered: RDD[Numbered], number: int) -> TaskResult:
     """Return the sum of the results of `number` items; `numbered` has the index of each item with its result.
 
-    The results of more than FEW items are first summed by part in Spark, as an item tallies up to some hundred bytes
-    for each language and name.
+    The results of more than ADDED_ONE_BY_ONE items are first summed by part in Spark, as an item tallies up to some
+    hundred bytes for each language and name.
     """
-    if number > engine.FEW:
+    if number > engine.ADDED_ONE_BY_ONE:
         placed = numbered.map(lambda item: (engine.part_of(item[0], number), item))
         numbered = placed.partitionBy(engine.number_of_parts(number), int).mapPartitionsWithIndex(_sum)
     return engine.in_order(numbered.collect())

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curation.plugins.hashing.clip_hash import KEPT, SIDE, phash
+from curation.plugins.hashing.clip_hash import KEPT_FREQUENCIES, SIDE, phash
 from tests.support.pictures import picture
 
 RANDOM = np.random.default_rng(0)
@@ -43,12 +43,12 @@ def tied(kind: str) -> np.ndarray:
 
 def naive_phash(pixels: np.ndarray) -> bytes:
     """Return the hash by the definition of the DCT, number by number; rounding decides no bit."""
-    angles = [[np.cos(np.pi * u * (2 * x + 1) / (2 * SIDE)) for x in range(SIDE)] for u in range(KEPT)]
+    angles = [[np.cos(np.pi * u * (2 * x + 1) / (2 * SIDE)) for x in range(SIDE)] for u in range(KEPT_FREQUENCIES)]
     found = [
         float(sum(angles[u][x] * angles[v][y] * float(pixels[x, y]) for x in range(SIDE) for y in range(SIDE)))
-        for u in range(KEPT)
-        for v in range(KEPT)
+        for u in range(KEPT_FREQUENCIES)
+        for v in range(KEPT_FREQUENCIES)
     ]
-    middle = sorted(found)[KEPT * KEPT // 2 - 1 : KEPT * KEPT // 2 + 1]
+    middle = sorted(found)[KEPT_FREQUENCIES * KEPT_FREQUENCIES // 2 - 1 : KEPT_FREQUENCIES * KEPT_FREQUENCIES // 2 + 1]
     bits = [each > sum(middle) / 2 + 1e-7 for each in found]
     return int("".join(str(int(bit)) for bit in bits), 2).to_bytes(8, "big")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from curation.plugins.report_sections.text_sections import ROWS, doubtful_section, first_doubtful
+from curation.plugins.report_sections.text_sections import ROWS_SHOWN, doubtful_section, first_doubtful
 from curation.report.facts import Observed
 from curation.report.page import render
 from curation.schemas import CURATED
@@ -37,7 +37,7 @@ def test_the_first_rows_of_each_language_are_found_however_they_are_cut():
     for size in (1, 7, 500):
         found = first_doubtful(batches(rows, size), run)
         assert {code: [each["uid"] for each in own] for code, own in found.items()} == {
-            code: [each["uid"] for each in own[:ROWS]] for code, own in low.items()
+            code: [each["uid"] for each in own[:ROWS_SHOWN]] for code, own in low.items()
         }
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from curation.plugins.report_sections.text_sections import (
-    FEW,
     PURPOSE,
-    ROWS,
+    ROWS_SHOWN,
+    THINNED_SHARE,
     TOP,
     first_rows,
     removed_section,
@@ -37,7 +37,7 @@ def gone(number: int, **more: str) -> dict:
 
 def naive_first(rows: list[dict], seed: int) -> list[dict]:
     by_rule = {key: [row for row in rows if (row["step"], row["rule"]) == key] for key in RULES}
-    return [row for key in RULES for row in sorted(by_rule[key], key=lambda row: _order(row, seed))[:ROWS]]
+    return [row for key in RULES for row in sorted(by_rule[key], key=lambda row: _order(row, seed))[:ROWS_SHOWN]]
 
 
 def _order(row: dict, seed: int) -> tuple:
@@ -65,7 +65,8 @@ def test_entries_are_thinned_that_have_few_texts_left_and_the_largest_are_listed
     before = np.array([chance.choice([0, number, 10 * number, 10 * number + 1, 500 - number]) for number in range(61)])
     before = np.append(np.maximum(before, run.counts.values)[:60], 50)
     found = thinned(before, run)
-    few = [number for number in range(60) if before[number] and run.counts.values[number] < FEW * before[number]]
+    left = run.counts.values
+    few = [number for number in range(60) if before[number] and left[number] < THINNED_SHARE * before[number]]
     assert found.keys() == {"en"}
     assert found["en"]["seen"] == sum(each > 0 for each in before[:60])
     assert found["en"]["none"] + found["en"]["few"] == len(few)

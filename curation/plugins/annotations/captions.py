@@ -35,11 +35,13 @@ from runtime.errors import InputError, ParameterError
 from runtime.messages import quoted_names
 
 CAPTION, SCORE, SOURCE = "caption", "score", "source"
-EXPECTED = "tables of captions: Parquet files with the columns uid (or url) and caption"
+EXPECTED_CAPTIONS = "tables of captions: Parquet files with the columns uid (or url) and caption"
 NO_SCORE = -np.inf  # stands for a score that is null, NaN or itself -inf: any caption with a score is better
 PART_BYTES = 64 << 20  # compressed bytes of a table in memory at a time
 # One row per caption; captions are cleaned as alt texts are, and empty ones left out.
-ROWS = pa.schema([*KEY, pa.field(CAPTION, pa.string()), pa.field(SCORE, pa.float64()), pa.field(SOURCE, pa.string())])
+CAPTION_ROWS = pa.schema(
+    [*KEY, pa.field(CAPTION, pa.string()), pa.field(SCORE, pa.float64()), pa.field(SOURCE, pa.string())]
+)
 _TYPES = (
     (CAPTION, pa.types.is_string, "strings"),
     (SCORE, is_number, "numbers"),
@@ -92,7 +94,7 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
 
     InputError if a column is missing or has another type. The column `source` is required only if a source is given.
     """
-    table = ImageTable.find(paths, EXPECTED, CAPTION)
+    table = ImageTable.find(paths, EXPECTED_CAPTIONS, CAPTION)
     for name, is_such, kind in _TYPES:
         if name in table.columns.names and not is_such(column_type := table.columns.field(name).type):
             raise InputError(f"column {name} of {table.name} is {column_type}; give {kind}")
@@ -102,7 +104,7 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
 
 
 def caption_rows(table: ImageTable, file: File, source: str | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the captions in a file of a table, as rows of ROWS in the file's order; of one source only, if given."""
+    """Yield the captions in a file of a table as CAPTION_ROWS, in order; if a source is given, only its captions."""
     from curation.inputs.candidates import clean_array  # here, as most modules that know captions clean none
 
     for batch in table.read(file, [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]):
@@ -111,7 +113,7 @@ def caption_rows(table: ImageTable, file: File, source: str | None = None) -> It
         scores = columns.get(SCORE, pa.nulls(batch.num_rows)).cast(pa.float64(), safe=False)  # integers are rounded
         columns[SCORE] = pc.if_else(pc.greater(scores, NO_SCORE), scores, None)
         columns.setdefault(SOURCE, pa.nulls(batch.num_rows, pa.string()))
-        rows = pa.RecordBatch.from_pydict(columns, schema=ROWS)
+        rows = pa.RecordBatch.from_pydict(columns, schema=CAPTION_ROWS)
         rows = rows.filter(pc.greater(pc.binary_length(rows[CAPTION]), 0))
         yield rows if source is None else rows.filter(pc.equal(rows[SOURCE], source))
 
@@ -128,7 +130,7 @@ def build(
     table = find_captions(tables, source)
     rows = chain.from_iterable(caption_rows(table, file, source) for file in table.files)
     with work_beside(path) as work:
-        best = sorted_rows(rows, ROWS, -(-table.bytes // part_bytes), _best, work, Captions.schema)
+        best = sorted_rows(rows, CAPTION_ROWS, -(-table.bytes // part_bytes), _best, work, Captions.schema)
         if source and not best.num_rows:
             require_source(table, source)
         counts = save_rows_of(path, best, pool_files(run), f"{captions_of(source)} in {table.name}")
@@ -152,7 +154,7 @@ def captions_of(source: str | None) -> str:
 
 
 def _best(rows: pa.Table) -> pa.RecordBatch:
-    """Return for each KEY its best row of ROWS, sorted by KEY; of captions with equal scores, the first one."""
+    """Return for each KEY its best one of CAPTION_ROWS, sorted by KEY; of captions with equal scores, the first one."""
     rows = rows.rename_columns(Captions.schema.names)
     rows = rows.cast(Captions.schema)  # large strings, as the columns will be concatenated
     best, is_repeated = rows_by_key(rows, -rows[SCORE].fill_null(NO_SCORE).to_numpy())

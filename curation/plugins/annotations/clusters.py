@@ -42,9 +42,9 @@ from runtime.storage.paths import as_path, reachable
 from runtime.tallies import values_under
 
 CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))  # the columns that are joined to an image
-EXPECTED = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
+EXPECTED_CLUSTERS = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
 REMEDY = "run the same command of clip-cluster again with --overwrite"
-KEPT = b"kept"
+KEPT_BY_CLUSTER = b"kept"
 OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # values for a table without the column
 PART_ROWS = 1 << 20  # rows in memory at a time
 
@@ -58,7 +58,8 @@ class Clusters(MappedRows):
     @cached_property
     def kept(self) -> dict[int, int]:
         """The number of images that the run kept in each coarse cluster; clusters without a kept image are left out."""
-        return {int(cluster): images for cluster, images in json.loads(self.rows.schema.metadata[KEPT]).items()}
+        by_cluster = json.loads(self.rows.schema.metadata[KEPT_BY_CLUSTER])
+        return {int(cluster): images for cluster, images in by_cluster.items()}
 
     def coarse(self, uids: pa.Array) -> np.ndarray:
         """Return the coarse cluster of each image, or -1 for an image without a cluster."""
@@ -100,7 +101,7 @@ def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Cluster
         if not rows.num_rows:
             raise InputError(f"none of the rows of {names} is of an image of {run.path}; give uids or URLs of this run")
         kept = json.dumps(dict(sorted(counted.kept.items()))).encode()
-        save_rows(path, rows.replace_schema_metadata(Clusters.schema.metadata | {KEPT: kept}))
+        save_rows(path, rows.replace_schema_metadata(Clusters.schema.metadata | {KEPT_BY_CLUSTER: kept}))
     return Clustered(Clusters.open(path), counted.images, counted.without)
 
 
@@ -109,7 +110,7 @@ def find_clusters(tables: Paths) -> ImageTable:
 
     InputError if there is no such table.
     """
-    return ImageTable.find([table_in(str(path), "clusters") for path in tables], EXPECTED, "coarse")
+    return ImageTable.find([table_in(str(path), "clusters") for path in tables], EXPECTED_CLUSTERS, "coarse")
 
 
 def paths_of(tables: Paths) -> str:

@@ -33,8 +33,8 @@ from runtime.errors import InputError
 from runtime.storage.parquet import batches
 
 WEIGHT = "weight"
-EXPECTED = "tables of weights: Parquet files with the columns uid (or url) and weight"
-MOST = 1e6  # largest weight: times that an epoch shows an image
+EXPECTED_WEIGHTS = "tables of weights: Parquet files with the columns uid (or url) and weight"
+LARGEST_WEIGHT = 1e6  # how many times an epoch may show an image
 PART_ROWS = 1 << 20  # rows in memory at a time
 
 
@@ -66,7 +66,7 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
     Memory holds about a million rows at a time, or a 256th of all. InputError if no row is of an image of the run, or
     if an image has two different weights.
     """
-    table = ImageTable.find(tables, EXPECTED, WEIGHT)
+    table = ImageTable.find(tables, EXPECTED_WEIGHTS, WEIGHT)
     rows = chain.from_iterable(_rows(table, file) for file in table.files)
     with work_beside(path) as work:
         once = partial(_once, name=table.name)
@@ -84,9 +84,11 @@ def _rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
         except pa.ArrowException as error:
             raise InputError(f"{file[0]}: the column {WEIGHT} holds what is no number ({error})") from None
         values = weights.to_numpy()
-        wrong = np.flatnonzero(~((values >= 0) & (values <= MOST)))
+        wrong = np.flatnonzero(~((values >= 0) & (values <= LARGEST_WEIGHT)))
         if len(wrong):
-            raise InputError(f"{file[0]}: a weight is {values[wrong[0]]}; weights are numbers from 0 to {MOST:,.0f}")
+            raise InputError(
+                f"{file[0]}: a weight is {values[wrong[0]]}; weights are numbers from 0 to {LARGEST_WEIGHT:,.0f}"
+            )
         columns = [*batch.columns[: len(KEY)], weights]
         yield pa.RecordBatch.from_arrays(columns, schema=Weights.schema).filter(pa.array(values > 0))
 
@@ -121,7 +123,7 @@ class Lift:
     def __post_init__(self) -> None:
         require_integer("samples", self.samples, 1)
         require_number("power", self.power, 0, 1)
-        require_number("most", self.most, 0.001, MOST)
+        require_number("most", self.most, 0.001, LARGEST_WEIGHT)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ from runtime.wording import counted, number, percent
 KIND = Kind("clusters", "clip-cluster", version=2, descriptor="clusters.json")
 FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"
 LANGUAGES = 30  # rows of the page's table; other languages are summed in a last row
-FEW = 3  # languages named beside a coarse cluster
+LANGUAGES_OF_CLUSTER = 3  # languages that the page names beside a coarse cluster
 
 CLUSTERS, COPIES, EMBEDDINGS = "clusters", "copies", "embeddings"  # folders in the output
 
@@ -357,10 +357,11 @@ def cluster_page(facts: dict[str, Any]) -> str:
 
 
 def _named(facts: dict[str, Any], coarse: int) -> str:
-    """Return the FEW largest languages of a coarse cluster with their shares, as text."""
+    """Return the LANGUAGES_OF_CLUSTER largest languages of a coarse cluster with their shares, as text."""
     of_it = sorted(((row[coarse], code) for code, row in facts["languages"].items() if row[coarse]), reverse=True)
-    shares = ((language(code).name, percent(count, facts["coarse_sizes"][coarse])) for count, code in of_it[:FEW])
-    return ", ".join(f"{name} {share}" for name, share in shares)
+    images = facts["coarse_sizes"][coarse]
+    largest = of_it[:LANGUAGES_OF_CLUSTER]
+    return ", ".join(f"{language(code).name} {percent(count, images)}" for count, code in largest)
 
 
 def _language_rows(facts: dict[str, Any]) -> list[tuple[str, str, list[str]]]:

@@ -49,7 +49,7 @@ from runtime.storage.parquet import batches, row_count, write_rows
 from runtime.tallies import TaskResult
 
 EMBEDDINGS = Kind("embeddings of texts", "clip-cluster")
-EXPECTED = "tables of embeddings: Parquet files with the columns uid (or url) and embedding"
+EXPECTED_EMBEDDINGS = "tables of embeddings: Parquet files with the columns uid (or url) and embedding"
 DRAWN = pa.schema([*KEY, pa.field("draw", pa.float64())])
 _ROW_GROUP = 8192
 
@@ -74,7 +74,7 @@ class Embeddings:
     @classmethod
     def find(cls, paths: Sequence[str], column: str) -> Embeddings:
         """Return the table in files, folders, globs or URLs; InputError if it has no embeddings."""
-        table = ImageTable.find(paths, EXPECTED)
+        table = ImageTable.find(paths, EXPECTED_EMBEDDINGS)
         return cls(table, column, dimension_of(table, column))
 
     def read(self, file: File) -> Iterator[Vectors]:
@@ -108,7 +108,7 @@ def dimension_of(table: ImageTable, column: str) -> int:
     """
     if column not in table.columns.names:
         raise InputError(
-            f"{table.name} has the columns {quoted_names(table.columns.names)}; expected {EXPECTED}, "
+            f"{table.name} has the columns {quoted_names(table.columns.names)}; expected {EXPECTED_EMBEDDINGS}, "
             "or name the column (--embedding-column)"
         )
     kind = table.columns.field(column).type

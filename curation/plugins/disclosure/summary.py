@@ -36,11 +36,11 @@ from runtime.storage.whole import whole, write_text
 from runtime.tallies import TaskResult, values_under
 from runtime.wording import counted, percent
 
-VERSION = 1  # of summary.json
+SUMMARY_VERSION = 1  # of summary.json
 TEMPLATE = "Commission template for the public summary of training content, C(2025) 8311, AI Act, Article 53(1)(d)"
 NOTICE = f"After the {TEMPLATE}. Numbers are those of a finished run of clip-curation. This is no legal advice."
-MOST = 50  # rows of a table that Markdown shows
-ROWS = 1 << 16
+ROWS_SHOWN = 50  # of a table in Markdown
+BATCH_ROWS = 1 << 16
 FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet computes
 BYTES = "text_bytes"
 
@@ -75,7 +75,7 @@ class Summary:
             size = folder.engine.run(kept, _text_bytes)[BYTES]
         numbers = RunNumbers(run.facts, int(size), [*self._ranked(run, folder, kept)])
         sections = summary_sections(numbers, self.answers)
-        values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": MOST}
+        values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": ROWS_SHOWN}
         write_text(folder.path / "summary.md", templates(__package__).get_template("summary.jinja").render(values))
         blanks = {row["blank"]: self.answers.get(row["blank"]) for row in QUESTIONS}
         # For a person to fill in: without a checksum.
@@ -103,7 +103,7 @@ class Summary:
     def _facts(self, run: Results, sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
         made = {"program": "clip-curation", "version": versions()["clip-curation"], "run": run.digest}
         made["metadata"] = run.facts.get("metadata", {}).get("name")
-        stated = {"version": VERSION, "template": TEMPLATE, "notice": NOTICE}
+        stated = {"version": SUMMARY_VERSION, "template": TEMPLATE, "notice": NOTICE}
         return stated | {"made_by": made, "sections": sections}
 
 
@@ -126,7 +126,7 @@ def _write_list(ranked: Ranked, path: Path) -> None:
 def _text_bytes(file: OwnFile) -> TaskResult:
     """Tally the number of bytes of all texts in a file, in UTF-8."""
     tallies = TaskResult()
-    for batch in advancing(batches(file, ROWS, ["text"])):
+    for batch in advancing(batches(file, BATCH_ROWS, ["text"])):
         tallies.add(BYTES, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
     return tallies
 

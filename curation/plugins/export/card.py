@@ -212,7 +212,7 @@ def of_row(row: Mapping[str, Any], thing: str) -> str:
 
 OPEN = "To be answered by the publisher"  # begins a question
 PERSONAL = ("email_address", "phone_number", "card_number", "iban")  # rules about personal data
-FEW = 10  # number of languages and of domains that are named
+NAMES_SHOWN = 10  # languages, and domains
 IS_SYNTHETIC = {"true": True, "false": False}  # by the answer
 
 
@@ -238,11 +238,11 @@ def responsible(
         sentences=card_sentences(facts),
         balanced=is_balanced(facts),
         version=_version(facts),
-        most=sorted(languages.items(), key=lambda item: (-item[1]["kept"], item[0]))[:FEW],
+        most=sorted(languages.items(), key=lambda item: (-item[1]["kept"], item[0]))[:NAMES_SHOWN],
         number_of_languages=sum(row["kept"] > 0 for row in languages.values()),
-        few=FEW,
+        few=NAMES_SHOWN,
         domains=domains,
-        largest=[*domains.largest(FEW)] if domains else [],
+        largest=[*domains.largest(NAMES_SHOWN)] if domains else [],
         doubts=doubts(languages),
         without_letters=sum(row.get("kept_without_letters", 0) for row in languages.values()),
         unknown=[name for name, _, answer in questions(about) if answer is None],

@@ -37,7 +37,7 @@ from runtime.wording import counted
 GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
 DATA, ENTRIES = "data", "entries"  # parts
 SHA256 = "sha256"  # facts: the path of a file, and its SHA-256
-KEPT = "kept"
+KEPT_ROWS = "kept"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class HuggingFace(Card):
             result = folder.make("copy the rows", items_of(files), _copy, DATA)
         facts = run.facts
         if beside.choice:  # only chosen pairs count as kept
-            kept = Counter({code: int(rows) for code, rows in result.by_language(KEPT).items()})
+            kept = Counter({code: int(rows) for code, rows in result.by_language(KEPT_ROWS).items()})
             facts = formats.with_kept(facts, kept, result) | {"part": formats.of_clusters(beside.choice)}
         digests = dict(sorted(result.noted(SHA256)))
         columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
@@ -137,7 +137,7 @@ def _write_rows(
             writer.write(rows)
             tally_licenses(rows, made.result)
             for row in kept_by_language(rows).to_pylist():
-                made.result.add(KEPT, row["kept"], language=row["language"])
+                made.result.add(KEPT_ROWS, row["kept"], language=row["language"])
     made.wrote(DATA, name, writer.checksum)
 
 

@@ -31,7 +31,7 @@ from curation.plugins.gate.filters import IMAGE, Filter, ImageBatch, decide, dif
 from curation.plugins.gate.options import GateOptions
 from curation.plugins.gate.step import Step, StepFolder, StepTask
 from curation.plugins.joins.image_tables import ImageTable, opened_parquet
-from curation.plugins.joins.uid_join import ROWS, grouped, read_images, spread_keys
+from curation.plugins.joins.uid_join import JOINED_ROWS, grouped, read_images, spread_keys
 from curation.plugins.near_duplicates.copies import NearCopies, each_bucket, read_columns, write_buckets
 from curation.schemas import COSINE, MATCHED, MATCHED_ROW_GROUP, PAIRS
 from runtime.arrow import gather_reduced, gather_rows, one_batch
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
 _SIZES = pa.schema([given_tables.VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
 _UID = pa.field("uid", pa.string())
-_JOINED = pa.schema([*ROWS, _UID, given_tables.VALUE])
+_JOINED = pa.schema([*JOINED_ROWS, _UID, given_tables.VALUE])
 VALUES = pa.schema([*PLACE, _UID, given_tables.VALUE])  # one row per image
 VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
 TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
@@ -61,8 +61,8 @@ TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
 # it has the KEY of the copy, and `leads` says whether the leader is left. In the row of an image, `leads` says whether
 # the image has copies.
 _COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
-_TO_LEADER = pa.schema([*ROWS, *_COPY])
-_TO_COPY = pa.schema([*ROWS, pa.field("leads", pa.bool_())])
+_TO_LEADER = pa.schema([*JOINED_ROWS, *_COPY])
+_TO_COPY = pa.schema([*JOINED_ROWS, pa.field("leads", pa.bool_())])
 _PLACES = pa.schema(PLACE)
 EXPECTED_COPIES = (
     "a folder that clip-cluster wrote with --same-meaning, or Parquet files with the columns uid and copy_of"
@@ -366,7 +366,7 @@ def _to_copies(task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         has_rows = groups.reduced(np.logical_or, ~images)[groups.numbers]
         of_images = rows.filter(pa.array(is_image))
         of_table = rows.filter(pa.array(~is_image))
-        columns = [*(of_images[field.name] for field in ROWS), pa.array(has_rows[is_image])]
+        columns = [*(of_images[field.name] for field in JOINED_ROWS), pa.array(has_rows[is_image])]
         yield pa.RecordBatch.from_arrays(columns, schema=_TO_COPY)
         places = [pa.nulls(of_table.num_rows, field.type) for field in PLACE]
         columns = [*(of_table[field.name] for field in _COPY), *places, pa.array(has_image[~is_image])]

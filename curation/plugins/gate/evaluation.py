@@ -26,7 +26,7 @@ from curation.config import require_distance
 from curation.exclusion.lists import HASHES, KeySet, url_keys
 from curation.inputs.candidates import clean_array
 from curation.inputs.tables.parquet_tables import is_table_file, opened_table, table_batches, text_lines
-from curation.plugins.joins.image_tables import ROWS, files_in, opened_parquet
+from curation.plugins.joins.image_tables import BATCH_ROWS, files_in, opened_parquet
 from curation.plugins.near_duplicates.index import WORD_BITS, BandIndex, Tables, hash_words, is_low_detail
 from curation.plugins.near_duplicates.vectors import LeastCosine, require_vectors, scaled, usable_numbers
 from runtime.arrow import Strings, string_array, uid_numbers
@@ -354,7 +354,7 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
     for file, version in files_in(path, _EXPECTED_PICTURES):
         with opened_parquet(file, version) as parquet:
             kinds = _columns(parquet.schema.names, file, [EMBEDDING] if with_vectors else [])
-            for batch in parquet.batches([*kinds], ROWS):
+            for batch in parquet.batches([*kinds], BATCH_ROWS):
                 try:
                     table.add(batch.rename_columns([kinds[column] for column in batch.schema.names]))
                 except InputError as error:

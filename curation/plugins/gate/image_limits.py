@@ -26,7 +26,7 @@ from curation.plugins.gate.filters import IMAGE, TEXT, Filter, ImageBatch, has_n
 from curation.plugins.gate.options import GateOptions
 from curation.plugins.gate.policies.policies import OF_DOMAINS, RULES
 from curation.plugins.gate.step import Step, StepFolder, StepTask
-from curation.plugins.joins.uid_join import ROWS, read_images
+from curation.plugins.joins.uid_join import JOINED_ROWS, read_images
 from curation.plugins.near_duplicates.copies import each_bucket
 from curation.schemas import MATCHED_ROW_GROUP
 from curation.url_hosts import hosts, registered_domain
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 OF_TEXTS = "max_images_per_text"  # the rule about repeated texts
 DRAW_OF_DOMAINS = "domain"  # the name of the draw
-_DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *ROWS])
+_DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *JOINED_ROWS])
 TEXTS_OF_IMAGE = 2  # estimated texts per image
 _COUNTS = pa.schema([pa.field("hash", pa.uint64()), pa.field("images", pa.int64()), PLACE[0]])
 _FOUND = pa.schema([*PLACE, _COUNTS.field("hash")])
@@ -98,7 +98,7 @@ class DomainDraws:
         for rows in read_images(number, file, tallies, "uid", "url"):
             domains = uid_hashes(hosts(rows["url"], registered_domain)).view(np.uint64)
             drawn = pa.array(draws(self.seed, DRAW_OF_DOMAINS, rows["uid"]))
-            columns = [pa.array(domains), drawn, *rows.columns[: len(ROWS)]]
+            columns = [pa.array(domains), drawn, *rows.columns[: len(JOINED_ROWS)]]
             yield pa.RecordBatch.from_arrays(columns, schema=_DRAWN)
 
     def placed(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:

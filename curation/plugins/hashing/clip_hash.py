@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.plugins.tars import samples
-from curation.plugins.tars.headers import DAMAGED, MOST, DamagedTar, require_sound, told
+from curation.plugins.tars.headers import DAMAGED, MAX_BAD_SHARE, DamagedTar, require_sound, told
 from runtime.argument_types import typed
 from runtime.arguments import Parser, absolute_path, add_flags, helps
 from runtime.arrow import gather
@@ -42,9 +42,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-SIDE, KEPT = 32, 8  # side of the scaled picture in pixels; frequencies in each direction, from zero up
+SIDE = 32  # pixels of a side of the scaled picture
+KEPT_FREQUENCIES = 8  # in each direction, from zero up
 _SCALE = 1 << 22  # factor of the cosines: sums over 1024 pixels of 255 stay below 2^62
-_ANGLES = np.pi / (2 * SIDE) * np.outer(np.arange(KEPT), 2 * np.arange(SIDE) + 1)
+_ANGLES = np.pi / (2 * SIDE) * np.outer(np.arange(KEPT_FREQUENCIES), 2 * np.arange(SIDE) + 1)
 _COSINES = np.rint(_SCALE * np.cos(_ANGLES)).astype(np.int64)
 
 # One row per picture. Hashes are bytes in the order of their hexadecimal form.
@@ -112,17 +113,17 @@ def hash_images(
         facts: dict[str, Any] = {"tars": tars, "damaged": damaged, "statuses": samples.statuses(result)}
         folder.complete(facts)
     hashes = Hashes(folder.path, facts, **facts)
-    require_sound(hashes.damaged, hashes.tars, MOST)
+    require_sound(hashes.damaged, hashes.tars, MAX_BAD_SHARE)
     _require_pictures(hashes.statuses)
     return hashes
 
 
 def _require_pictures(statuses: dict[str, int]) -> None:
-    """Raise InputError if more than the share MOST of the pictures has no hash; NO_PICTURE does not count."""
+    """Raise InputError if more than the share MAX_BAD_SHARE of the pictures has no hash; NO_PICTURE does not count."""
     broken = {status: number for status, number in statuses.items() if status not in (samples.OK, NO_PICTURE)}
     bad = sum(broken.values())
     total = bad + statuses.get(samples.OK, 0)
-    if bad > MOST * total:
+    if bad > MAX_BAD_SHARE * total:
         reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items())
         raise InputError(
             f"{bad:,} of {total:,} pictures have no hash ({reasons}); give whole pictures, or leave out others"
@@ -194,7 +195,8 @@ def phash(pixels: np.ndarray) -> bytes:
     """
     frequencies = (_COSINES @ pixels.astype(np.int64) @ _COSINES.T).ravel()
     # The median lies between the middle two of an even number of values, so values above the lower one are above it.
-    lower_middle = np.partition(frequencies, KEPT * KEPT // 2 - 1)[KEPT * KEPT // 2 - 1]
+    middle = KEPT_FREQUENCIES * KEPT_FREQUENCIES // 2 - 1
+    lower_middle = np.partition(frequencies, middle)[middle]
     return np.packbits(frequencies > lower_middle).tobytes()
 
 

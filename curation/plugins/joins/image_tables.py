@@ -43,12 +43,12 @@ _TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # com
     (pa.types.is_duration, pa.duration("us")),
 )
 
-ROWS = 1 << 16  # rows of a table in memory at a time
+BATCH_ROWS = 1 << 16  # of a table, in memory at a time
 PARQUET = ".parquet"
 DAMAGED = (
     "delete it and run the command that wrote it again, or put a copy that others have changed into another folder"
 )
-EXPECTED = "a table of images: Parquet files with a column uid or url"
+EXPECTED_IMAGES = "a table of images: Parquet files with a column uid or url"
 IDENTITIES = ("uid", "url")
 ROW_BYTES = 16  # least bytes of a row in a table: those of a uid
 Paths = Sequence[str | PathLike[str]]
@@ -66,7 +66,7 @@ class ImageTable:
     columns: pa.Schema
 
     @classmethod
-    def find(cls, paths: Paths, expected: str = EXPECTED, column: str | None = None) -> ImageTable:
+    def find(cls, paths: Paths, expected: str = EXPECTED_IMAGES, column: str | None = None) -> ImageTable:
         """Return the table in files, folders, globs or URLs.
 
         InputError if there is no such table, or if it has neither uid nor url, or lacks `column`; `expected` says in
@@ -99,7 +99,7 @@ class ImageTable:
             missing = sorted({*wanted} - {*table.schema.names})
             if missing:
                 raise InputError(f"{file[0]} has no column {missing[0]}, which {self.files[0][0]} has")
-            for batch in table.batches(wanted, ROWS):
+            for batch in table.batches(wanted, BATCH_ROWS):
                 batch = batch.filter(pc.is_valid(batch[self.identity]))
                 identity = batch[self.identity]
                 names = (uid_bytes(identity) if self.is_uid else identity).cast(pa.string())

@@ -1,7 +1,8 @@
 """Group packed rows about images by KEY (a uid as two integers), and send results to the tasks of the images' files.
 
-All rows of a join, of images and of tables, have the columns ROWS: KEY, and PLACE, an image's file and its row there.
-In rows of tables, PLACE is null. A RowStream reads the results of a file, sorted by row, in step with its images.
+All rows of a join, of images and of tables, have the columns JOINED_ROWS: KEY, and PLACE, an image's file and its row
+there. In rows of tables, PLACE is null. A RowStream reads the results of a file, sorted by row, in step with its
+images.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
-ROWS = (*KEY, *PLACE)
+JOINED_ROWS = (*KEY, *PLACE)
 _ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # odd factors that spread keys of any kind
 
 
@@ -78,7 +79,7 @@ def read_images(number: int, file: OwnFile, tallies: Tallies, *more: str) -> Row
         places = place_columns(number, row, row + batch.num_rows)
         row += batch.num_rows
         columns = [*key_columns(batch["uid"]), *places, *(batch[name] for name in more)]
-        yield pa.RecordBatch.from_arrays(columns, [*(field.name for field in ROWS), *more])
+        yield pa.RecordBatch.from_arrays(columns, [*(field.name for field in JOINED_ROWS), *more])
 
 
 def grouped(buckets: Iterable[Rows]) -> Iterator[tuple[pa.RecordBatch, Groups]]:
@@ -147,7 +148,7 @@ class Join:
     def schema(self) -> pa.Schema:
         """The schema of the rows of images and tables that are sent by KEY."""
         of_tables = chain.from_iterable((*table.fields, *table.order) for table in self.tables)
-        return pa.schema([*ROWS, SIDE, *of_tables])
+        return pa.schema([*JOINED_ROWS, SIDE, *of_tables])
 
     def write(self, engine: Engine, write: Write, *more: Any) -> TaskResult:
         """Call `write(number, stream, *more)` for each file of images; return the sum of the results.

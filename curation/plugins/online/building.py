@@ -1,8 +1,8 @@
 """Build and read the index of online balancing: for each tar, the offsets of its images and their texts.
 
-The samples of tars are joined to matched images. An index is a folder with one file of ROWS per tar, which readers map
-into memory. A record batch of such a file is a *block*; readers divide the blocks among themselves. index.json is
-written last: a folder with it is complete.
+The samples of tars are joined to matched images. An index is a folder with one file of INDEX_ROWS per tar, which
+readers map into memory. A record batch of such a file is a *block*; readers divide the blocks among themselves.
+index.json is written last: a folder with it is complete.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from runtime.storage.paths import absolute, names
 from runtime.storage.whole import WORK
 from runtime.tallies import Tallies, TaskResult
 
-VERSION = 2
+INDEX_VERSION = 2
 NAME = "index.json"
-INDEX = Kind("an index of tars", "curation.plugins.online.build", VERSION, NAME)
+INDEX = Kind("an index of tars", "curation.plugins.online.build", INDEX_VERSION, NAME)
 OPEN = 1024  # the most files of rows that a process keeps mapped: readers come back to a tar for each block
 # One row per sample that has a matched image: the sample, and the texts of the image.
-ROWS = SAMPLES.append(TRAINED_TEXTS)
+INDEX_ROWS = SAMPLES.append(TRAINED_TEXTS)
 
 BLOCK_ROWS = 1024  # rows of a block: few enough to share blocks out evenly, enough to read at once
-WRITTEN = ROWS.with_metadata({})  # empty metadata, as in Arrow's tables: None would give files other bytes
+WRITTEN = INDEX_ROWS.with_metadata({})  # empty metadata, as in Arrow's tables: None would give files other bytes
 _SHARD = "shard"  # facts: the number of a shard, and its numbers of samples
 
 
@@ -85,9 +85,9 @@ class Index:
         content = read_json(folder / NAME)
         if content is None:
             raise InputError(f"{folder} holds no whole {NAME}; build it with curation.plugins.online.build")
-        if content.get("version") != VERSION:
+        if content.get("version") != INDEX_VERSION:
             raise InputError(
-                f"{folder} holds version {content.get('version')}, this program reads {VERSION}: build it again"
+                f"{folder} holds version {content.get('version')}, this program reads {INDEX_VERSION}: build it again"
             )
         try:
             made_from = content["made_from"]
@@ -119,14 +119,14 @@ class Index:
         return int(np.searchsorted(self.first_blocks, block, "right")) - 1
 
     def rows(self, shard: int) -> MappedBatches:
-        """Return the ROWS of a shard, mapped into memory: one record batch per block.
+        """Return the INDEX_ROWS of a shard, mapped into memory: one record batch per block.
 
         InputError if the file does not belong to index.json.
         """
         path = self.folder / file_name(shard)
         remedy = f"delete {self.folder} and build the index again"
         rows = _mapped(OwnFile(path, self.shards[shard].checksum, remedy))
-        if rows.schema != ROWS or len(rows) != self.first_blocks[shard + 1] - self.first_blocks[shard]:
+        if rows.schema != INDEX_ROWS or len(rows) != self.first_blocks[shard + 1] - self.first_blocks[shard]:
             raise InputError(f"{path} does not belong to the {NAME} beside it; {remedy}")
         return rows
 
@@ -199,7 +199,7 @@ def _made_from(base: Path, shards: list[Shard], run: dict, files: list[OwnFile],
 
 
 def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
-    """Write the ROWS of a tar, a record batch per block."""
+    """Write the INDEX_ROWS of a tar, a record batch per block."""
     number, _ = numbered
     path = made.path("", file_name(number))
     rows = gather_rows(_rows(scan, made.result), block_rows, maxsize, exact=True)
@@ -210,7 +210,7 @@ def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
 
 
 def _rows(scan: Scan, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield the ROWS of a tar in batches of any size; tally their number, and that of all samples."""
+    """Yield the INDEX_ROWS of a tar in batches of any size; tally their number, and that of all samples."""
     for samples, joined in scan.read():
         tallies.add("samples", samples.num_rows)
         if joined is not None:

@@ -33,7 +33,7 @@ from runtime.errors import InputError, ParameterError
 DRAWN = pa.schema(
     [*SAMPLES, pa.field("shard", pa.int64()), pa.field("text", pa.string()), pa.field("probability", pa.float64())]
 )
-KEPT = DRAWN.append(pa.field("caption", pa.string()))  # where it stands for the text
+KEPT_SAMPLES = DRAWN.append(pa.field("caption", pa.string()))  # where it stands for the text
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class Epoch:
     captions: Captions | Mapping[str, Captions] | None = None
 
     def kept(self, blocks: Iterable[int]) -> pa.Table:
-        """Return the samples that are kept of some blocks, as rows of KEPT, shuffled among each other.
+        """Return the samples that are kept of some blocks, as rows of KEPT_SAMPLES, shuffled among each other.
 
         If batches are chosen, the blocks are a super-batch, and the result has the samples of its batch.
         """
@@ -106,7 +106,7 @@ class Epoch:
         config = self.config
         draw = CaptionDraw(config.caption_ratio, config.seed, self.number, config.caption_sentence)
         captions = draw.of(self.captions, table["uid"].combine_chunks(), numbers)
-        return table.append_column(KEPT.field("caption"), captions)
+        return table.append_column(KEPT_SAMPLES.field("caption"), captions)
 
     def _drawn(self, block: int) -> Drawn:
         """Return the samples that the epoch keeps of a block of the index."""
@@ -229,9 +229,9 @@ def order_of_blocks(number: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def read(index: Index, kept: pa.Table) -> Iterator[dict]:
-    """Yield samples, given as rows of KEPT, as webdataset yields them; `txt` is the drawn text, or a caption if given.
+    """Yield samples, given as rows of KEPT_SAMPLES, as webdataset yields them.
 
-    With a caption, the drawn text is `__alt__`.
+    `txt` is the drawn text or, if there is one, the caption; then the drawn text is `__alt__`.
     """
     columns = [column.to_pylist() for column in kept.columns]
     with ExitStack() as stack:

@@ -31,7 +31,7 @@ from runtime.tallies import TaskResult
 from runtime.wording import counted, quotient
 
 FILES = 8  # first files of the manifest, which are searched for doubtful rows
-ROWS = 10  # most doubtful rows of a language, and rows of a rule in a step of the gate
+ROWS_SHOWN = 10  # most doubtful rows of a language, and rows of a rule in a step of the gate
 LANGUAGES = 60  # those with the most kept rows of a low score
 
 PUBLISHED: dict[str, Any] = {
@@ -79,13 +79,13 @@ def doubtful_section(rows: dict[str, list[dict[str, Any]]], run: Run) -> Section
 
 
 def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, list[dict[str, Any]]]:
-    """Return, by language, the first ROWS kept rows with a low score, for the LANGUAGES languages with most such rows.
+    """Return, by language, the first ROWS_SHOWN kept rows with a low score, for the LANGUAGES with most such rows.
 
     `batches` are CURATED batches in the random order of the manifest; reading stops once all of these rows are found.
     """
     counts = run.curated.by_language("kept_doubtful")
     most = sorted(counts, key=lambda code: -counts[code])[:LANGUAGES]
-    missing = {code: min(ROWS, int(counts[code])) for code in most}
+    missing = {code: min(ROWS_SHOWN, int(counts[code])) for code in most}
     rows_by_language = defaultdict(list)
     for batch in batches if missing else ():
         low = pc.and_(pc.less(batch["lid_score"], DOUBTFUL_SCORE), pc.is_in(batch["language"], pa.array([*missing])))
@@ -132,7 +132,7 @@ def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None
 
 PURPOSE = "shown"  # of the draws that choose the texts to show
 
-FEW = 0.1  # an entry is thinned if less than this share of its texts passed
+THINNED_SHARE = 0.1  # an entry is thinned if less than this share of its texts passed
 TOP = 20  # entries listed per language
 THINGS = {"conditions": "image", "texts": "text"}  # what rules remove, by the key of the rules in Run.gate
 
@@ -159,7 +159,7 @@ def find_removed(options: Options) -> Observer | None:
 
 
 def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) -> list[dict[str, Any]]:
-    """Return at most ROWS rows of GATE_REMOVED with the smallest draws for each step and rule in `files`.
+    """Return at most ROWS_SHOWN rows of GATE_REMOVED with the smallest draws for each step and rule in `files`.
 
     Each task writes such rows of its files to `folder`; the result is chosen from what the tasks wrote.
     """
@@ -171,7 +171,7 @@ def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) 
 
 
 def first_rows(rows: Iterable[pa.RecordBatch], seed: int) -> pa.Table:
-    """Return at most ROWS rows of each step and rule with the smallest draws by uid, sorted by step, rule and draw.
+    """Return at most ROWS_SHOWN rows of each step and rule: the smallest draws by uid, sorted by step, rule and draw.
 
     Memory holds these rows and one batch.
     """
@@ -185,7 +185,7 @@ def first_rows(rows: Iterable[pa.RecordBatch], seed: int) -> pa.Table:
         codes = _codes(ordered)
         first = np.flatnonzero(np.diff(codes, prepend=-1))
         rank = np.arange(len(codes)) - np.repeat(first, np.diff(np.append(first, len(codes))))
-        held = ordered.filter(pa.array(rank < ROWS)).drop_columns("draw")
+        held = ordered.filter(pa.array(rank < ROWS_SHOWN)).drop_columns("draw")
     return held
 
 
@@ -193,15 +193,15 @@ def thinned(before: np.ndarray, run: Run) -> dict[str, dict[str, Any]]:
     """Return, for each language with thinned entries, how much the gate removed; languages with most matches first.
 
     `before` has the count of each entry over all matched images, by id. The result has numbers of entries: `seen` with
-    texts before the gate; of these, `none` with no text after it, and `few` with some, but less than the share FEW.
-    `matches` and `left` are matches before and after the gate. `top` lists the thinned entries with the largest counts
-    before.
+    texts before the gate; of these, `none` with no text after it, and `few` with some, but less than THINNED_SHARE of
+    them. `matches` and `left` are matches before and after the gate. `top` lists the thinned entries with the largest
+    counts before.
     """
     by_language: dict[str, dict[str, Any]] = {}
     for code, ids in run.entries.languages.items():
         counts = before[ids]
         left = run.counts.values[ids]
-        few = np.flatnonzero((counts > 0) & (left < FEW * counts))
+        few = np.flatnonzero((counts > 0) & (left < THINNED_SHARE * counts))
         if len(few):
             top = few[np.argsort(-counts[few], kind="stable")][:TOP].tolist()
             by_language[code] = {
@@ -232,7 +232,7 @@ def removed_section(rows: Sequence[dict[str, Any]], entries: dict[str, dict[str,
     order = {title: number for number, title in enumerate(removed)}
     shown = sorted(rules.items(), key=lambda item: order.get(item[0][0], len(order)))
     template = environment(__package__).get_template("gate_removed.html")
-    html = template.render(rules=shown, removed=removed, entries=entries, few=FEW)
+    html = template.render(rules=shown, removed=removed, entries=entries, few=THINNED_SHARE)
     return Section("gate-removed", "What the gate removed", html)
 
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.plugins.scoring.scorer import Scorer, ScoringConfig, open_scorer
-from curation.plugins.tars.headers import DAMAGED, MOST, require_sound, told
+from curation.plugins.tars.headers import DAMAGED, MAX_BAD_SHARE, require_sound, told
 from curation.plugins.tars.joined import Scan, join_samples, matched_images, scan
 from curation.plugins.tars.samples import (
     MOST_BYTES,
@@ -136,7 +136,7 @@ def score_images(
         tallied = {"tars": len(tars), "damaged": damaged} | score_facts(folder.path, result)
         facts = description | scorer.ran_on | tallied
         folder.complete(facts)
-    require_sound(damaged, len(tars), MOST)
+    require_sound(damaged, len(tars), MAX_BAD_SHARE)
     return FinishedFolder(folder.path, facts)
 
 

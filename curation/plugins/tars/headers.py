@@ -24,7 +24,7 @@ from runtime.messages import quoted
 from runtime.terminal import WARNING, in_one_line
 
 DAMAGED = "damaged"  # facts: the path of a tar, and its fault
-MOST = CurationConfig.max_bad_files  # the largest share of damaged tars in a run
+MAX_BAD_SHARE = CurationConfig.max_bad_files  # of the tars of a run, or of the pictures
 SHOWN = 3  # damaged tars that a message names
 
 TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks

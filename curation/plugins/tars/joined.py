@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.image_ids import KEY, key_columns, spelled_key
-from curation.plugins.joins.uid_join import READ_ROWS, ROWS, Images, Join, Table
+from curation.plugins.joins.uid_join import JOINED_ROWS, READ_ROWS, Images, Join, Table
 from curation.plugins.tars.headers import DAMAGED, require_sound
 from curation.plugins.tars.samples import IMAGES, fault_of, opened_tar, passed_over, samples_in
 from curation.run.finished_run import FinishedRun, curated_files
@@ -182,7 +182,7 @@ def _images(number: int, scan: OwnFile, tallies: Tallies) -> Rows:
         row += batch.num_rows
         has_uid = pc.is_valid(batch["uid"])
         columns = [*key_columns(batch["uid"].filter(has_uid)), *(column.filter(has_uid) for column in places)]
-        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema(ROWS))
+        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema(JOINED_ROWS))
 
 
 def _images_with(file: OwnFile, field: pa.Field) -> Iterator[pa.RecordBatch]:
