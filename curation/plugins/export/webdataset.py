@@ -150,9 +150,11 @@ def _texts(
             table = joined.select(names if isinstance(draw.ratio, Mapping) else names[:1])  # without score and source
             drawn = draw.drawn(table.columns, uids) if table.num_columns else pa.nulls(len(uids))
             captions = table.to_pylist() if table.num_columns else [{}] * len(uids)
-            columns = (joined["row"].to_pylist(), joined[TEXT.name].to_pylist(), drawn.to_pylist(), captions)
-            for row, text, drawn_caption, of_sources in zip(*columns, strict=True):
-                texts[row] = Texts(text, drawn_caption, of_sources)
+            rows = joined["row"].to_pylist()
+            for row, text, caption, of_sources in zip(
+                rows, joined[TEXT.name].to_pylist(), drawn.to_pylist(), captions, strict=True
+            ):
+                texts[row] = Texts(text, caption, of_sources)
             tallies.add(SAMPLES, len(uids))
             tallies.add(CAPTIONS, len(drawn) - drawn.null_count)
         yield from texts
