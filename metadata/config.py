@@ -60,7 +60,7 @@ class MetadataConfig:
         for name in ("unigram_share", "bigram_share", "title_share"):
             require_share(name, getattr(self, name))
         require_number("pmi_percentile", self.pmi_percentile, 0, 100)
-        require_number("least_zipf", self.least_zipf, 0, 10)  # 0 is once in a billion words
+        require_number("least_zipf", self.least_zipf, 0, 10)  # 0 means once in a billion words.
         require_number("count_exponent", self.count_exponent, 0, 10)
         require_number("bigram_min_pmi", self.bigram_min_pmi, -1000, 1000)
 

@@ -75,7 +75,7 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
     """
     directory = make_folder(as_path(directory))
     size = 0
-    counts = dict[str, int]()  # language code → number of entries; the next two also have codes as keys
+    counts = dict[str, int]()  # This and the next two have language codes as keys.
     digests = dict[str, str]()
     sums = dict[str, str]()
     with whole(directory / ENTRIES) as file:
@@ -475,7 +475,7 @@ def _read(file: OwnFile, digest: str) -> Entries:
         table = read_table(file)
     try:
         entries = Entries.of_table(require(table, SCHEMA).drop_columns("id"))
-    except (ValueError, KeyError, pa.ArrowException) as error:  # ValueError: also for invalid UTF-8
+    except (ValueError, KeyError, pa.ArrowException) as error:  # Invalid UTF-8 is a ValueError.
         raise InputError(f"{file.path} is damaged ({error}): build it again") from None
     if entries.digest != digest:
         raise InputError(

@@ -124,7 +124,8 @@ def _read_package(path: str, least: float, tally: Tally) -> Rated:
 
     words: list[str] = []
     zipf: list[float] = []
-    for centibels, alike in enumerate(read_cBpack(path)):  # words by centibels below a word that is every word
+    # The file lists words by their centibels below a word that is every word.
+    for centibels, alike in enumerate(read_cBpack(path)):
         value = (900 - centibels) / 100
         if value < least:
             break

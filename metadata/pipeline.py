@@ -88,11 +88,11 @@ def require_build_folder(folder: Path, wanted: Mapping[str, Any], overwrite: boo
             raise InputError(f"output {folder} holds {more[0]}, which is of no metadata; give an empty or new folder")
         return
     facts = read_json(folder / FACTS)
-    if facts is None and ENTRIES in files:  # damaged metadata are built again
+    if facts is None and ENTRIES in files:  # Damaged metadata are built again.
         return
     if facts is None or "digest" not in facts:
         raise InputError(f"output {folder} holds a {FACTS} of another program; give an empty or new folder")
-    recipe = facts.get("recipe")  # entries that were saved in Python have none
+    recipe = facts.get("recipe")  # Entries that were saved in Python have none.
     differences = differing({**facts, **recipe}, wanted) if isinstance(recipe, dict) else ["other sources"]
     if differences and not overwrite:
         raise InputError(

@@ -142,7 +142,7 @@ def symbols(text: str) -> list[str]:
     """
     classes = character_classes()
     symbols: list[str] = []
-    before = SEPARATOR  # the class of the last symbol, while characters may still join it
+    before = SEPARATOR  # Characters may still join the last symbol, which has this class.
     for character in normalise(text):
         kind = classes[ord(character)]
         if kind == MARK:
@@ -162,7 +162,7 @@ def symbols(text: str) -> list[str]:
 def character_classes() -> np.ndarray:
     """Return the class of each code point, from SEPARATOR to WORD, as uint8 of shape (0x110000,)."""
     categories = np.frombuffer("".join(map(unicodedata.category, _ALL)).encode(), "S2")
-    kinds = categories.view("S1")[::2]  # L, M, N, P, S, Z or C
+    kinds = categories.view("S1")[::2]  # A kind is L, M, N, P, S, Z or C.
     classes = np.full(0x110000, WORD, np.uint8)
     scripts = "".join(rf"\p{{scx={script}}}" for script in SPACELESS_SCRIPTS)
     classes[_matching(f"[{scripts}]") & (categories != b"Cf")] = SPACELESS

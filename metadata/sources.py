@@ -202,7 +202,7 @@ def _file(path: str) -> dict[str, Any]:
     system, inner = fsspec.url_to_fs(with_secrets(path))
     name = basename(without_query(path))
     facts = {"name": name, "bytes": system.size(inner)}
-    if facts["bytes"] is None or facts["bytes"] > MAX_HASHED_BYTES:  # None: not every server states sizes
+    if facts["bytes"] is None or facts["bytes"] > MAX_HASHED_BYTES:  # Not every server states sizes.
         return facts
     with system.open(inner, "rb") as file:
         return facts | {"sha256": sha256(file.read()).hexdigest()}

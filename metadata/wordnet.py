@@ -79,7 +79,7 @@ def unpacked_bytes(path: str) -> OpenFile:
 def lines_in(path: str, tally: Tally) -> Iterator[str]:
     """Yield the lines of a file without line ends; lines that are not UTF-8 are dropped and counted in `tally`."""
     with unpacked_bytes(path) as file:
-        data = file.read()  # some MB: compressed files are slow to iterate over
+        data = file.read()  # The file has some MB; iterating over a compressed file is slow.
     for line in data.removesuffix(b"\n").split(b"\n") if data else ():
         tally["lines"] += 1
         try:
@@ -105,7 +105,7 @@ def princeton_lemmas(file: WordnetFile, tally: Tally, names_only: bool) -> Itera
     synsets and dropped lines.
     """
     for line in lines_in(file.path, tally):
-        if line.startswith("  "):  # the licence
+        if line.startswith("  "):  # Lines of the licence begin with two spaces.
             continue
         fields = line.partition("|")[0].split(" ")
         count = int(fields[3], 16) if _LINE.match(line) else 0
@@ -174,7 +174,7 @@ def lmf_lemmas(file: WordnetFile, tally: Tally, names_only: bool) -> Iterator[st
             continue
         named = _namesakes(lexicon, tally) if names_only else None
         for entry in lexicon.get("entries", []):
-            if not entry.get("external"):  # an entry of the lexicon that this one extends
+            if not entry.get("external"):  # An external entry is one of the lexicon that this one extends.
                 tally["lexical_entries"] += 1
                 if named is None or entry["id"] in named:
                     yield from kept_words(entry["lemma"]["writtenForm"], file.language.code, tally)
@@ -197,7 +197,7 @@ def _namesakes(lexicon: Mapping[str, Any], tally: Tally) -> set[str] | None:
 
 def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:
     """Return the lexicons of a WN-LMF file, read by `wn` from an uncompressed copy; InputError if `wn` cannot."""
-    from wn import Error, lmf  # here, as it imports an HTTP client that nothing else needs
+    from wn import Error, lmf  # This import is here because it imports an HTTP client.
 
     with tempfile.NamedTemporaryFile(suffix=".xml") as plain:
         with unpacked_bytes(path) as file:

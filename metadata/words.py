@@ -110,7 +110,7 @@ def _kinds(tsheg_is_gap: bool) -> np.ndarray:
     kinds[classes == SPACELESS] |= kernels.SPACELESS
     kinds[classes == MARK] |= kernels.MARK
     kinds[classes == WORD] |= kernels.IN_WORD
-    kinds[[ord(am) for _, am in _RESPELLED]] |= kernels.MARK  # in normal form AM begins with a mark
+    kinds[[ord(am) for _, am in _RESPELLED]] |= kernels.MARK  # In normal form AM begins with a mark.
     kinds[[*map(ord, LINE_ENDS)]] = kernels.SEPARATOR
     if tsheg_is_gap:
         kinds[ord(TSHEG)] = kernels.GAP

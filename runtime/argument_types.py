@@ -174,7 +174,8 @@ def _plain(value: Any, hint: Any) -> Any:
     is_list = dimensions == 1 and any(get_origin(kind) is Sequence for kind in _of_union(hint))
     if (dimensions == 0 or is_list) and hasattr(value, "tolist"):
         value = value.tolist()
-    if isinstance(value, Real) and not isinstance(value, int | float):  # NumPy's longdouble, or a fraction
+    # The value is a longdouble of NumPy, or a fraction.
+    if isinstance(value, Real) and not isinstance(value, int | float):
         with suppress(OverflowError):
             return int(value) if isinstance(value, Integral) else float(value)
     return value
@@ -260,10 +261,10 @@ def _fits(value: object, hint: Any) -> bool:
         return True
     if getattr(kind, "_is_protocol", False):
         has = (hasattr(value, name) for name in vars(kind) if not name.startswith("_"))
-        return not isinstance(value, str) and all(has)  # a string has methods of many names, and would pass
+        return not isinstance(value, str) and all(has)  # A string has methods of many names, and would pass.
     if kind in (Sequence, Iterable) and (isinstance(value, PathLike) or getattr(value, "ndim", 0) == 1):
-        return True  # `require_several` refuses a path; a column of pandas counts as a list
-    is_url = kind in (Path, PathLike) and hasattr(value, "joinpath")  # a UPath is neither a Path nor a PathLike
+        return True  # `require_several` refuses a path; a column of pandas counts as a list.
+    is_url = kind in (Path, PathLike) and hasattr(value, "joinpath")  # A UPath is neither a Path nor a PathLike.
     return isinstance(value, kind) or is_url
 
 
@@ -274,7 +275,8 @@ def _in_words(hint: Any) -> list[str]:
     ['a string', 'a path', 'None']
     """
     kinds = [get_origin(kind) or kind for kind in _of_union(hint)]
-    names = [getattr(kind, "__name__", str(kind)).removesuffix("Hook") for kind in kinds]  # a protocol of that class
+    # A protocol is named after its class.
+    names = [getattr(kind, "__name__", str(kind)).removesuffix("Hook") for kind in kinds]
     return [_IN_WORDS.get(name, name) for name in names]
 
 

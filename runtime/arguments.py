@@ -79,7 +79,7 @@ class Parser(argparse.ArgumentParser):
         self.register("type", dict, settings.named_number)
         self.register("action", None, Stored)
         self.register("action", "numbers", _Numbers)
-        hidden = argparse.SUPPRESS  # the end of --help names this flag if it shows more
+        hidden = argparse.SUPPRESS  # The end of --help names this flag if it shows more.
         self.add_argument("--help-all", action=_HelpAll, nargs=0, dest=hidden, default=hidden, help=hidden)
         self.add_argument(
             "--version",
@@ -87,9 +87,9 @@ class Parser(argparse.ArgumentParser):
             version=f"{PROJECT} {__version__}",
             help="print the version of this program and exit",
         )
-        self._last = [run_flags.add(self)]  # groups that the help shows after all others
-        self.settings: dict[str, type] = {}  # fields of configs that have no flag, each with its config
-        self.removed: dict[str, str] = {}  # flags of earlier versions, each with a sentence on what replaces it
+        self._last = [run_flags.add(self)]  # The help shows these groups after all others.
+        self.settings: dict[str, type] = {}  # These fields have no flag; each has its config.
+        self.removed: dict[str, str] = {}  # Each flag of an earlier version has a sentence on what replaces it.
 
     @classmethod
     def of(cls, name: str, package: str) -> "Parser":
@@ -123,7 +123,7 @@ class Parser(argparse.ArgumentParser):
         """
         stream = StringIO(arg_line)
         words = shlex.shlex(stream, posix=True)
-        words.whitespace_split, words.commenters = True, ""  # shlex would take a # inside a word for a comment
+        words.whitespace_split, words.commenters = True, ""  # shlex would take a # inside a word for a comment.
         arguments: list[str] = []
         try:
             while (rest := arg_line[stream.tell() :].lstrip()) and not rest.startswith("#"):
@@ -151,7 +151,7 @@ class Parser(argparse.ArgumentParser):
                 if self._action_of(inner) not in single:
                     arguments.append(inner)
                 elif "=" not in inner:
-                    next(words, None)  # the value of a flag that is overridden
+                    next(words, None)  # This drops the value of a flag that is overridden.
         return arguments
 
     def _action_of(self, word: str) -> argparse.Action | None:
@@ -191,7 +191,7 @@ class Parser(argparse.ArgumentParser):
         except InputError as error:
             self.error(error.args[0])
         run_flags.apply_format(arguments)
-        self.collected: dict[str, Any] = {}  # the values of one command line so far
+        self.collected: dict[str, Any] = {}  # These are the values of one command line so far.
         actions = self._option_string_actions
         before = arguments[: arguments.index("--") if "--" in arguments else None]
         for number, flag in enumerate(map(_FLAG.fullmatch, before)):
@@ -389,7 +389,7 @@ class Stored(argparse._StoreAction):
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
         before = parser.collected.setdefault(self.dest, values)
-        if isinstance(values, list) and bool(before) == bool(values):  # an empty list means all
+        if isinstance(values, list) and bool(before) == bool(values):  # An empty list means all.
             parser.collected[self.dest] = values if before is values else before + values
         elif before != values:
             raise argparse.ArgumentError(self, f"given twice, as {_typed(before)} and as {_typed(values)}; give one")

@@ -323,7 +323,7 @@ def as_bytes(array: pa.Array) -> pa.Array:
     """Return a column as binary, without a check of UTF-8, which Arrow makes only when it casts binary to strings."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if isinstance(array, pa.ExtensionArray):  # such as UUIDs
+    if isinstance(array, pa.ExtensionArray):  # A column of UUIDs is one.
         array = array.storage
     if pa.types.is_fixed_size_binary(array.type):
         return array.cast(pa.binary())

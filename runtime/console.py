@@ -53,7 +53,7 @@ def command(name: str) -> Iterator[None]:
                 terminal.say(sentence, "error")
             sys.exit(INTERRUPTED)
         except Exception as error:
-            if stopped.is_set():  # Ctrl-C has ended Spark, and so caused this error
+            if stopped.is_set():  # Ctrl-C has ended Spark, and so caused this error.
                 sys.exit(INTERRUPTED)
             failure = sentence_for(error)
             if failure is None:
@@ -97,9 +97,10 @@ def sentence_for(error: Exception) -> tuple[str, int] | None:
         return str(error), FAILED if isinstance(error, FullDisk | LowLimit) else BAD_INPUT
     if limit := low_limit(error):
         return str(limit), FAILED
-    if isinstance(error, ConnectionError):  # Py4J's, if the JVM has ended
+    if isinstance(error, ConnectionError):  # Py4J raises it if the JVM has ended.
         return BROKEN_OFF, FAILED
-    if type(error).__module__.partition(".")[0] in ("pyspark", "py4j"):  # not imported: some commands need no Spark
+    # Spark is not imported, because some commands do not need it.
+    if type(error).__module__.partition(".")[0] in ("pyspark", "py4j"):
         return spark_failure(str(error))
     if isinstance(error, ImportError):
         missing = missing_package(str(error))

@@ -65,7 +65,7 @@ class ParameterError(InputError):
     """
 
     def __init__(self, fault: str, *names: str):
-        super().__init__(fault, *names)  # all arguments, as pickle makes an exception again from them
+        super().__init__(fault, *names)  # Pickle makes the exception again from all arguments.
 
     def __str__(self) -> str:
         fault, *names = self.args

@@ -32,7 +32,7 @@ def interruptible(sentence: str) -> Iterator[threading.Event]:
         terminal.say(sentence, "error")
         terminal.close()
         stopped.set()
-        end_in(PATIENCE)  # in case the code catches this exception, or waits for a thread
+        end_in(PATIENCE)  # The code may catch this exception, or wait for a thread.
         raise KeyboardInterrupt
 
     def stop(signum: int, frame: FrameType | None) -> None:

@@ -108,19 +108,19 @@ class _CheckedFile(IndexDataCacheFile):
         return super().load(key)
 
     def _load_index(self) -> dict:
-        with suppress(Exception):  # unpickling a file that is cut off may raise any error
+        with suppress(Exception):  # Unpickling a file that is cut off may raise any error.
             return super()._load_index()
         return {}
 
     def _load_data(self, name: str) -> Any:
         content = Path(self._data_path(name)).read_bytes()
         if _checksum(content[:-4]) != content[-4:]:
-            raise OSError("its checksum differs")  # Numba treats this like a missing file
+            raise OSError("its checksum differs")  # Numba treats this like a missing file.
         return super()._load_data(name)
 
     def _dump(self, obj: object) -> bytes:
         content = super()._dump(obj)
-        return content + _checksum(content)  # after the end of the pickle, where unpickling stops
+        return content + _checksum(content)  # Unpickling stops before the checksum.
 
 
 def _checksum(content: bytes) -> bytes:
@@ -153,7 +153,7 @@ def _compiled(function: Callable, options: dict[str, Any]) -> Any:
     if folder is not None:
         with suppress(RuntimeError), _numba_caching_in("" if folder == source else str(folder)):
             kernel = numba.njit(cache=True, **options)(function)
-            if folder in Path(kernel.stats.cache_path).parents:  # otherwise Numba chose a folder that was not checked
+            if folder in Path(kernel.stats.cache_path).parents:  # Otherwise Numba chose a folder that was not checked.
                 _check(kernel._cache, source)
                 return kernel
     return numba.njit(**options)(function)
@@ -190,7 +190,7 @@ def _numba_caching_in(folder: str) -> Iterator[None]:
     """Make Numba cache in `folder` the kernels that are decorated in the block; "" is the folder of the source."""
     numbas_before = _config.CACHE_DIR
     home_before = os.environ.get("XDG_CACHE_HOME")
-    _set(folder, folder or home_before)  # for source in a zip, Numba uses only the second
+    _set(folder, folder or home_before)  # For source in a zip, Numba uses only the second.
     try:
         yield
     finally:
@@ -253,7 +253,7 @@ def _at_home() -> Path | None:
     if not home.is_absolute():
         return None
     folder = home / _NAME
-    if folder.is_symlink() and folder.lstat().st_uid == os.getuid():  # to a larger disk, say
+    if folder.is_symlink() and folder.lstat().st_uid == os.getuid():  # The user may have linked it to a larger disk.
         folder = folder.resolve()
     return private_folder(folder, _OTHER_HOME)
 

@@ -86,7 +86,7 @@ class Hook:
             return self.point.load()
         try:
             loaded = self.point.load()
-        except Exception as error:  # importing another package may raise any error
+        except Exception as error:  # Importing another package may raise any error.
             raise InputError(f"{self}, which cannot be imported ({error!r}); mend or uninstall it") from error
         return self._require(loaded, fits, expected)
 
@@ -95,7 +95,7 @@ class Hook:
         function = self.load(_takes_one, "a function of the options")
         try:
             result = function(options)
-        except Exception as error:  # another package may raise any error
+        except Exception as error:  # Another package may raise any error.
             if self.is_own or isinstance(error, InputError):
                 raise
             raise InputError(f"{self}, which failed ({error!r}); correct or uninstall it") from error
@@ -175,7 +175,7 @@ def load_own(group: str) -> dict[str, Any]:
 def _takes_one(function: Any) -> bool:
     try:
         signature(function).bind(None)
-    except (TypeError, ValueError):  # no function, or a built-in one
+    except (TypeError, ValueError):  # The hook is not a function, or it is a built-in one.
         return False
     return True
 

@@ -54,7 +54,7 @@ def running(folder: Path) -> Counter[str]:
     """Return the sums of the counts of all blocks that run in `visible` with this folder."""
     sums = np.zeros(len(_NAMES), np.int64)
     for path in folder.glob(f"*{_RUNNING}"):
-        with suppress(OSError, ValueError):  # a block has just ended, or begun
+        with suppress(OSError, ValueError):  # A block has just ended, or begun.
             sums += np.fromfile(path, np.int64)
     return Counter(dict(zip(_NAMES, sums.tolist(), strict=True)))
 

@@ -211,7 +211,7 @@ def _without_known(text: str) -> str:
         _values.update((_plain(value), _levels(value)[-1]) for value in _secrets_of(_unread.pop()))
     if not _values:
         return text
-    plain = _plain(text)  # compared first, as a text has few of a hundred thousand secrets
+    plain = _plain(text)  # Forms are compared first, because few of a hundred thousand secrets occur.
     for value in sorted((value for key, value in _values.items() if key in plain), key=len, reverse=True):
         text = _pattern(value).sub(r"\1***" + "@" * value.endswith("@"), text)
     return text
@@ -232,7 +232,8 @@ def _secrets_of(address: str) -> Iterator[str]:
 def _of_user(user: str) -> Iterator[str]:
     name, _, word = user.partition(":")
     yield user + "@"
-    yield b64encode(user.encode("utf-8", "surrogateescape")).decode().rstrip("=")  # as in the header of a request
+    # The header of a request has this form.
+    yield b64encode(user.encode("utf-8", "surrogateescape")).decode().rstrip("=")
     # A library may take a part of the user for a host.
     yield from _of_length(_FEWEST, [name, word, *re.split(r"[/?#]", user), *re.split(r"[/?#@:]", user)])
 
@@ -240,7 +241,7 @@ def _of_user(user: str) -> Iterator[str]:
 def _of_parameter(name: str, value: str) -> Iterator[str]:
     yield f"{name}={value}"
     yield from _of_length(_FEWEST, [value])
-    parts = value.split("/")  # in a credential, a date and a region follow the key
+    parts = value.split("/")  # In a credential, a date and a region follow the key.
     yield from _of_length(_MANY, parts[:1] if "credential" in name.lower() else parts)
 
 

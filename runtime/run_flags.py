@@ -64,7 +64,7 @@ def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
     settings = {"--driver-memory": memory, "--master": master}
     added = "".join(f" {flag} {value}" for flag, value in settings.items() if value is not None)
     if added:
-        os.environ[_SUBMIT] = f"{others}{added} {_SHELL}".strip()  # if an argument is given twice, the last counts
+        os.environ[_SUBMIT] = f"{others}{added} {_SHELL}".strip()  # If an argument is given twice, the last counts.
 
 
 def cores(text: str) -> int:

@@ -48,7 +48,7 @@ _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 def session(name: str) -> SparkSession:
     """Return the Spark session that spark-submit or flags configured; by default it uses all cores of this machine."""
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need the packages of this Python
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # Workers need the packages of this Python.
     _require_spark()
     _require_java()
     _require_files()
@@ -58,11 +58,11 @@ def session(name: str) -> SparkSession:
 
 
 def _started(name: str) -> SparkSession:
-    SparkContext._ensure_initialized()  # connects to the JVM, or starts it
+    SparkContext._ensure_initialized()  # This connects to the JVM, or starts it.
     builder = SparkSession.builder.appName(name)
     try:
         _configure_logging(SparkContext._jvm)
-    except Py4JError:  # this Spark does not have the names that were used
+    except Py4JError:  # This Spark does not have the names that were used.
         builder = builder.config("spark.log.level", "ERROR")
     for key, value in _SETTINGS.items():
         builder = builder.config(key, value)
@@ -79,7 +79,7 @@ def _ended_with_this() -> Iterator[None]:
     jvms: list[Popen] = []
 
     def popen(*arguments: Any, **options: Any) -> Popen:
-        with terminal.writing():  # Ctrl-C must not come between the start of a process and its entry in the list
+        with terminal.writing():  # Ctrl-C must not come between the start of a process and its entry in the list.
             jvms.append(Popen(*arguments, **options))
         return jvms[-1]
 
@@ -90,7 +90,7 @@ def _ended_with_this() -> Iterator[None]:
             for jvm in jvms:
                 jvm.kill()
                 jvm.wait()
-                SparkContext._gateway = SparkContext._jvm = None  # the next session of this process starts another
+                SparkContext._gateway = SparkContext._jvm = None  # The next session of this process starts another.
             raise
 
 
@@ -146,7 +146,7 @@ def _configure_logging_of_new_jvm() -> None:
     options = os.environ.get("SPARK_SUBMIT_OPTS", "")
     named = os.environ.get("SPARK_CONF_DIR")
     folder = Path(named or Path(_find_spark_home(), "conf"))
-    quotable = str(_LOGGING) == shlex.quote(str(_LOGGING))  # Spark's scripts quote no path
+    quotable = str(_LOGGING) == shlex.quote(str(_LOGGING))  # Spark's scripts quote no path.
     if quotable and not named and not folder.exists():
         os.environ["SPARK_CONF_DIR"] = str(_LOGGING.parent)
     elif "log4j" not in options and not Path(folder, _LOGGING.name).exists():
@@ -158,5 +158,5 @@ def _configure_logging(jvm: Any) -> None:
     state = getattr(getattr(jvm.org.apache.spark.internal, "Logging$"), "MODULE$")
     uses_defaults = "org$apache$spark$internal$Logging$$defaultSparkLog4jConfig"
     if getattr(state, uses_defaults)() or state.islog4j2DefaultConfigured():
-        getattr(state, f"{uses_defaults}_$eq")(False)  # otherwise Spark loads its own settings again, and prints that
+        getattr(state, f"{uses_defaults}_$eq")(False)  # Otherwise Spark loads its own settings again, and prints that.
         jvm.org.apache.logging.log4j.LogManager.getContext(False).setConfigLocation(jvm.java.net.URI(_LOGGING.as_uri()))

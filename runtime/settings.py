@@ -51,7 +51,7 @@ def how_given(kind: Any) -> dict[str, Any] | None:
     >>> how_given(int | None), how_given(Sequence[str])["nargs"], how_given(Literal["a", "b"])["choices"]
     ({'type': <class 'int'>, 'choices': None, 'nargs': None}, '+', ('a', 'b'))
     """
-    alternatives = get_args(kind) or (kind,)  # as in `int | None`
+    alternatives = get_args(kind) or (kind,)  # A kind such as `int | None` has alternatives.
     origins = {get_origin(alternative) for alternative in (kind, *alternatives)}
     if dict in origins:
         return {"type": dict, "nargs": "+", "action": "numbers"}

@@ -64,7 +64,7 @@ class Shipped:
         if self.packed is None:
             return OwnFile(self.source, self.checksum, AGAIN)
         try:
-            copy = unpacked_archive(_archive(self.packed), cache_folder())  # which later jobs use, too
+            copy = unpacked_archive(_archive(self.packed), cache_folder())  # Later jobs use the folder, too.
         except FileNotFoundError as error:
             raise InputError(f"{self.packed} is not seen by {gethostname()}; {SHARED}") from error
         return OwnFile(copy / self.source.name, self.checksum, f"delete {copy} and {AGAIN}")
@@ -73,7 +73,7 @@ class Shipped:
 def _archive(packed: str) -> Path:
     if "/" in packed:
         return as_path(packed)
-    from pyspark import SparkFiles  # here, as processes of one machine need no Spark
+    from pyspark import SparkFiles  # This import is here because processes of one machine need no Spark.
 
     return Path(SparkFiles.get(packed))
 
@@ -126,7 +126,7 @@ def _opened(open: Callable[[Any], Any], artefact: Path | OwnFile) -> Any:
 
 def is_local(spark: SparkSession) -> bool:
     """Return whether the workers are processes of this machine, which see all files that the driver sees."""
-    if is_connect(spark):  # the server may be on any machine
+    if is_connect(spark):  # The server may be on any machine.
         return False
     master = spark.sparkContext.master or ""
     return master == "local" or master.startswith("local[")
@@ -174,7 +174,8 @@ def pack(artefact: Path, folder: Path) -> Path:
     try:
         with ZipFile(partial, "w") as archive:
             for path in files:
-                member = ZipInfo(path.relative_to(artefact.parent).as_posix())  # dated 1980, without permissions
+                # The member is dated 1980, and has no permissions.
+                member = ZipInfo(path.relative_to(artefact.parent).as_posix())
                 with path.open("rb") as file, archive.open(member, "w", force_zip64=True) as packed:
                     shutil.copyfileobj(file, packed, 1 << 20)
         return partial.replace(folder / f"{artefact.stem}-{content_digest(partial)}{ENDING}")
@@ -206,6 +207,6 @@ def _unpack(packed: Path, folder: Path) -> None:
         if not packed.stem.endswith(content_digest(packed)):
             raise BadZipFile("its content has another digest than its name")
         with packed.open("rb") as file, ZipFile(file) as archive:
-            archive.extractall(folder)  # never outside of `folder`, whatever the names of the members
+            archive.extractall(folder)  # It writes only into `folder`, whatever the names of the members.
     except BadZipFile as error:
         raise OwnFile(packed, None, "delete it, and run the same command again").damaged(error) from error

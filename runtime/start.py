@@ -26,10 +26,10 @@ def importing(name: str) -> Iterator[None]:
     signal.signal(signal.SIGINT, lambda number, frame: _stop(name))
     from runtime import run_flags, terminal
 
-    terminal.attach()  # from here on Ctrl-C leaves no trace
+    terminal.attach()  # From here on Ctrl-C leaves no trace.
     sys.excepthook = terminal.say_trace
     run_flags.apply_format(sys.argv)
-    if not any(argument.startswith("@") for argument in sys.argv):  # a file of arguments may ask for another format
+    if not any(argument.startswith("@") for argument in sys.argv):  # A file of arguments may ask for another format.
         threading.Thread(target=_reassure, args=(name,), daemon=True).start()
     try:
         import runtime.without_pandas  # noqa: F401
@@ -60,14 +60,14 @@ def run(main: Callable[[], None]) -> None:
         raise
     finally:
         _over.set()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process ends anyway
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # This process ends anyway.
 
 
 def _reassure(name: str) -> None:
     """Write that the program is running each time nothing was written for some seconds, until the command has ended."""
     from runtime import terminal
 
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # it shall wake the main thread
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # The signal shall wake the main thread.
     begin = time.monotonic()
     wait = _FIRST
     pause = _FIRST
@@ -83,4 +83,4 @@ def _reassure(name: str) -> None:
 
 def _stop(name: str) -> None:
     os.write(2, f"{name}: stopped before it began\n".encode())
-    os._exit(130)  # the exit status that shells give for Ctrl-C
+    os._exit(130)  # Shells give this exit status for Ctrl-C.

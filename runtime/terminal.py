@@ -49,7 +49,7 @@ def attach() -> None:
         return
     try:
         descriptor = os.open(f"/proc/{os.getppid()}/fd/2", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    except OSError:  # no /proc, or a terminal of another user
+    except OSError:  # There is no /proc, or the terminal belongs to another user.
         return
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.set_blocking(descriptor, True)
@@ -169,7 +169,7 @@ def show(line: str, step: str | None = None, numbers: Mapping[str, float] | None
         if _is_quiet:
             return None
         _written = time.monotonic()
-        _live_line = in_one_line(redacted(line))[: _width() - 1]  # a second row could not be overwritten
+        _live_line = in_one_line(redacted(line))[: _width() - 1]  # A second row could not be overwritten.
         print(f"\r\033[K{_live_line}", end="", file=sys.stderr, flush=True)
         return None
 

@@ -58,7 +58,8 @@ def compile_kernels(calls: Mapping[Call, int], progress: Progress | None = None)
     with (progress or Progress()).stage(f"compile {total} kernels, once on this machine", "kernels") as stage:
         stage.follow(lambda: _compiled(folder / _COUNT, total))
         with alone(folder / "compiling"):
-            left = [call for call, marker in missing.items() if not marker.exists()]  # not compiled meanwhile
+            # Another process has not compiled these meanwhile.
+            left = [call for call, marker in missing.items() if not marker.exists()]
             if left and _run(left, folder / _COUNT):
                 for call in left:
                     with suppress(OSError):
@@ -106,7 +107,7 @@ def _markers(calls: Iterable[Call], cpu: str) -> dict[Call, str]:
 def _compiled(count: Path, total: int) -> Counter[str]:
     """Return the number of kernels compiled so far, read from the file `count`, as the progress of a stage."""
     lines = count.read_bytes().splitlines() if count.exists() else []
-    return Counter(done=len({*lines}), total=total)  # two processes may compile the same kernel
+    return Counter(done=len({*lines}), total=total)  # Two processes may compile the same kernel.
 
 
 def _cache_folder() -> str | None:
@@ -137,7 +138,7 @@ def _run(calls: Sequence[Call], count: Path) -> bool:
             os.killpg(process.pid, signal.SIGKILL)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
-    if process.returncode:  # negative if it was killed
+    if process.returncode:  # The code is negative if the process was killed.
         _log.warning("kernels could not be compiled ahead; each is compiled where it is first needed")
     return process.returncode == 0
 
@@ -145,7 +146,7 @@ def _run(calls: Sequence[Call], count: Path) -> bool:
 def _call_all(count: str, names: list[str]) -> None:
     """Call functions by their names, in one process per core; add a line to the file `count` for each kernel."""
     for name in names:
-        resolve_name(name)  # imported once for all processes
+        resolve_name(name)  # The module is imported once for all processes.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     workers = min(usable_cores(), len(names))
     # Unlike multiprocessing's Pool, it notices a killed process.

@@ -23,6 +23,6 @@ class _Hidden:
 if "pandas" not in sys.modules:
     sys.meta_path.insert(0, _Hidden)
     try:
-        pa.array([0])  # pyarrow looks for pandas only once, here
+        pa.array([0])  # pyarrow looks for pandas only once, here.
     finally:
         sys.meta_path.remove(_Hidden)

@@ -147,7 +147,7 @@ def require_columns(frame: DataFrame, names: Iterable[str], maker: str) -> None:
 
 def _arrow_field(field: StructField, name: str) -> pa.Field:
     kind = field.dataType.simpleString()
-    if "timestamp" not in kind:  # pyspark needs a time zone for timestamps, in some versions
+    if "timestamp" not in kind:  # pyspark needs a time zone for timestamps, in some versions.
         with suppress(PySparkTypeError):
             return to_arrow_schema(StructType([field])).field(0)
     raise InputError(f"column {field.name} of {name} holds {kind}; expected strings: name another column")

@@ -90,7 +90,7 @@ class FinishedRun:
             )
         sums = values_under(self.facts.get("checksums", {}), f"{part}/")
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
-        return own_files(self.path / part, sums or None, remedy)  # None: run.json has no checksums for this part
+        return own_files(self.path / part, sums or None, remedy)  # Without checksums in run.json, no file is compared.
 
     def file(self, name: str) -> OwnFile:
         """Return a file of the results, such as counts.parquet, with its checksum."""

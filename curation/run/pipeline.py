@@ -57,7 +57,7 @@ def curate(
         if request.tables:
             request, claimed = copy_tables(workers, request, claimed, shown)
         run(Steps(workers, request, claimed, shown))
-        results = Results.open(output)  # before another run may begin to replace them
+        results = Results.open(output)  # They are opened before another run may begin to replace them.
         claimed.remove_work()
     if progress is None:
         terminal.display(results.ending())
@@ -87,7 +87,7 @@ def request_for(
 
 def copy_tables(engine: Engine, request: Request, output: Output, progress: Progress) -> tuple[Request, Output]:
     """Copy the request's tables into the output folder; return request and output with the copied files as inputs."""
-    from curation.run import catalog  # here, as Spark takes long to import
+    from curation.run import catalog  # This import is here because Spark takes long to import.
 
     copies = []
     spark = catalog.session_for(engine, request.tables)

@@ -104,7 +104,7 @@ class Preview:
         config = self.request.config
         weights = [group.weight for group in self.sampled]
         if config.target_size is not None:
-            least = self._kept_at(1, [min(1.0, weight) for weight in weights])  # more pairs have more entries
+            least = self._kept_at(1, [min(1.0, weight) for weight in weights])  # More pairs have more entries.
             return min(self.matched, max(config.target_size, least))
         if config.balance and max(weights, default=0) > config.english_threshold:
             return None

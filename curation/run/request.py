@@ -149,7 +149,7 @@ class Request:
         watching = observers(options)
         given = None if metadata is None else entries_for(config, metadata)
         if options.model is not None:
-            Identifier.open(options.model)  # which compiles a few kernels itself
+            Identifier.open(options.model)  # This compiles a few kernels.
         compile_kernels(options.kernels(inputs.files), progress)
         return cls(
             config=config,
@@ -207,7 +207,7 @@ def _gate(options: Options, exclusion: Exclusion) -> GateHook | None:
 
 def starter_entries(config: CurationConfig, progress: Progress) -> Entries:
     """Return starter metadata for the rules of `config`, with a note that it is taken."""
-    from metadata.starter import starter_metadata  # here, as the readers of metadata's sources take long to import
+    from metadata.starter import starter_metadata  # This import is here because it takes long.
 
     entries = starter_metadata(MetadataConfig(rules=config.rules), progress)
     progress.note(f"No metadata is given. {warnings.starter(entries.about)}")

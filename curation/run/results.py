@@ -44,7 +44,7 @@ class Results(FinishedRun):
 
     def _repr_html_(self) -> str:
         """Return the funnel of the run, and a link to its report: what a notebook shows for the results."""
-        from curation.report.page import in_notebook  # here, as exports need no page
+        from curation.report.page import in_notebook  # This import is here because exports need no page.
 
         return in_notebook(self.path, self.facts)
 

@@ -195,7 +195,7 @@ class Steps:
         if ledger.missing:
             self._match_missing(ledger)
         ledger = ledger.completed(self.output.path)
-        self.output.owner.require()  # a run that has taken over may own what is pruned
+        self.output.owner.require()  # A run that has taken over may own what is pruned.
         ledger.prune()
         result = within_limits(ledger.sums, self.request.config)
         if unique:
@@ -204,7 +204,7 @@ class Steps:
             self.output.finish_pairs(ledger)
             with self.progress.stage("group by image", "ranges"):
                 grouped = tasks.group(self.engine, ledger, plan.config.max_texts, self.output.parts.begin("matched"))
-            result = TaskResult(result.rows(), facts=result.facts) + grouped  # without the files of pairs/
+            result = TaskResult(result.rows(), facts=result.facts) + grouped  # The sum leaves out the files of pairs/.
             self.output.finish_matched(result)
         return result
 

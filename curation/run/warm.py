@@ -99,7 +99,7 @@ def group_and_sample() -> None:
     counts.count(parts(matched["candidates"])[0].field("entries"))
     counts.add_seen(counts.seen())
     rates = np.full((2, 2), 0.5, np.float32)
-    rates.flags.writeable = False  # as in workers, whose rates are mapped from a file
+    rates.flags.writeable = False  # Workers map rates from a file, so theirs are read-only, too.
     sampling.kept_probabilities(matched, rates)
     sampling.kept_probabilities(matched, rates[0])
     sampling.sample_batch(matched, rates[0], 0)

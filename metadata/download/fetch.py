@@ -253,7 +253,7 @@ def _parallel(work: Callable[[Item], Looked], items: list[Item], client: Client)
         try:
             return work(item)
         except BaseException:
-            client.stop.set()  # set before this thread begins its next item
+            client.stop.set()  # The event is set before this thread begins its next item.
             raise
 
     executor = ThreadPoolExecutor(client.jobs, thread_name_prefix="download")
@@ -261,7 +261,7 @@ def _parallel(work: Callable[[Item], Looked], items: list[Item], client: Client)
         futures = [executor.submit(stopping, item) for item in items]
         wait(futures)
         for error in [future.exception() for future in futures]:
-            if error and not isinstance(error, Stopped):  # Stopped is a consequence of another item's error
+            if error and not isinstance(error, Stopped):  # Stopped is a consequence of another item's error.
                 raise error
         return [future.result() for future in futures]
     finally:
@@ -361,7 +361,7 @@ class Transfer:
         for _ in range(2):
             self._client.persist(self._receive, self._size)
             fault = self._fault(self._partial)
-            if fault and self._digest:  # new checksums may have been published meanwhile
+            if fault and self._digest:  # New checksums may have been published meanwhile.
                 self._digest = self._read_digest()
                 fault = self._fault(self._partial)
             if not fault:

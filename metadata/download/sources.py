@@ -306,7 +306,7 @@ def _damage(path: Path, ending: str, pause: Callable[[], None]) -> str:
             with _READERS[ending](path) as file:
                 while file.read(_PIECE):
                     pause()
-            return "" if path.stat().st_size else "it is empty"  # gzip accepts an empty file
+            return "" if path.stat().st_size else "it is empty"  # gzip accepts an empty file.
     except _BROKEN as error:
         return f"it is no whole {ending} file ({error})"
     return ""

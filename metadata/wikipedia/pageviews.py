@@ -137,7 +137,7 @@ def _pieces(path: str, counts: Tally) -> Iterator[bytes]:
             begun = True
             yield piece
     except (CutError, OSError, ValueError, ImportError) as error:
-        if not begun or getattr(error, "errno", None):  # a disk or server that fails sets errno, damaged data do not
+        if not begun or getattr(error, "errno", None):  # A disk or server that fails sets errno, damaged data do not.
             raise InputError(f"{path} cannot be read ({error}); expected a page-view file") from error
         counts["dropped", "rest_of_file"] += 1
 
@@ -277,7 +277,7 @@ def decodes(titles: pa.Array) -> pa.Array:
     try:
         titles.cast(pa.string())
         return pa.array(np.ones(len(titles), bool))
-    except pa.ArrowInvalid:  # Arrow does not say which title is invalid
+    except pa.ArrowInvalid:  # Arrow does not say which title is invalid.
         return pa.array(
             [title.decode("utf-8", "replace").encode() == title for title in titles.to_pylist()], pa.bool_()
         )
@@ -336,6 +336,6 @@ def _where(candidates: pa.Array, decide: Callable[..., bool], *columns: pa.Array
     """Return a bool per row: `decide(*values)` of the columns' values if the row is a candidate, else False."""
     decided = np.zeros(len(candidates), bool)
     values = zip(*(column.filter(candidates).to_pylist() for column in columns), strict=True)
-    answer = lru_cache(maxsize=None)(decide)  # a block has few different prefixes
+    answer = lru_cache(maxsize=None)(decide)  # A block has few different prefixes.
     decided[np.flatnonzero(candidates.to_numpy(zero_copy_only=False))] = [answer(*row) for row in values]
     return pa.array(decided)

@@ -131,7 +131,7 @@ def engine_of(engine: EngineLike) -> Engine:
     if hasattr(engine, "exchange"):
         return cast(Engine, engine)
     if engine is None:
-        from runtime.engine.local import Local  # here, as `local` imports this module
+        from runtime.engine.local import Local  # This import is here because `local` imports this module.
 
         return Local()
     if not (callable(engine) or hasattr(engine, "sparkContext")):
@@ -164,6 +164,6 @@ def engine_for(args: Namespace, name: str) -> Engine:
 
 
 def _spark(session: SparkSession | Callable[[], SparkSession]) -> Spark:
-    from runtime.engine.spark import Spark  # here, as most commands do without Spark, which takes long to import
+    from runtime.engine.spark import Spark  # This import is here because most commands need no Spark.
 
     return Spark(session)

@@ -113,7 +113,7 @@ class Local:
         """Kill the processes, even if they are at work."""
         with postponed():
             pool, self._pool = self._pool, None
-            if pool is not None and self._pid == os.getpid():  # a fork of this process leaves them alone
+            if pool is not None and self._pid == os.getpid():  # A fork of this process leaves them alone.
                 for process in [*(pool._processes or {}).values()]:
                     process.kill()
                 _continue_server()
@@ -143,8 +143,8 @@ class Local:
                 while waiting or task_by_future:
                     try:
                         while waiting and len(task_by_future) < AHEAD * self.cores:
-                            task = waiting[0]  # which stays there if a process has died since the last task
-                            with postponed():  # a worker that Ctrl-C leaves half started would print a trace
+                            task = waiting[0]  # The task stays there if a process has died since the last one.
+                            with postponed():  # A worker that Ctrl-C leaves half started would print a trace.
                                 task_by_future[self._processes().submit(_called, path, task.index, task.item)] = task
                             waiting.popleft()
                         ended = wait(task_by_future, _LOOK_EVERY, FIRST_COMPLETED).done
@@ -155,7 +155,7 @@ class Local:
                             done.update(counts)
                             del task_by_future[future]
                             yield result
-                    except BrokenProcessPool:  # all tasks handed out are lost
+                    except BrokenProcessPool:  # All tasks handed out are lost.
                         # If there are none, the next one pays: a server that always dies must end the run.
                         lost = [*task_by_future.values()] or [waiting.popleft()]
                         waiting.extendleft(task.again() for task in lost)
@@ -231,7 +231,7 @@ class Sums:
         self._number = number
         indices = range(number) if number > engine.ADDED_ONE_BY_ONE else ()
         self._sizes = Counter(engine.part_of(index, number) for index in indices)
-        self._waiting: dict[int, list[Numbered]] = {}  # by part
+        self._waiting: dict[int, list[Numbered]] = {}  # The keys are numbers of parts.
         self._added: list[Numbered] = []
 
     def add(self, numbered: Numbered) -> None:
@@ -355,7 +355,7 @@ def _start_server() -> None:
     before = {name: os.environ.get(name) for name in settings}
     warnings.filterwarnings("ignore", "resource_tracker: process died unexpectedly", UserWarning)
     resource_tracker.unregister = _unregister_at_any  # type: ignore[assignment]
-    resource_tracker.ensure_running()  # otherwise it would start below, and unblock signals
+    resource_tracker.ensure_running()  # Otherwise it would start below, and unblock signals.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
     os.environ.update(settings)
     try:
@@ -376,7 +376,7 @@ def _unregister_at_any(name: str, kind: str) -> None:
 
     If somebody kills that process, Python starts another, which does not know the name, and would print a trace.
     """
-    resource_tracker.ensure_running()  # in Python 3.14, the message that finds it killed is lost
+    resource_tracker.ensure_running()  # In Python 3.14, the message that finds it killed is lost.
     resource_tracker.register(name, kind)
     _unregister(name, kind)
 
@@ -385,7 +385,7 @@ def _unregister_at_any(name: str, kind: str) -> None:
 def _folder_of_sockets() -> str:
     """Return a folder that is removed when this process ends, and whose path is short enough for sockets."""
     folder = str(scratch_of_process())
-    if len(os.fsencode(folder)) > _ADDRESS:  # a long TMPDIR
+    if len(os.fsencode(folder)) > _ADDRESS:  # A long TMPDIR is the reason.
         folder = tempfile.mkdtemp(prefix="clip-", dir="/tmp")
         Finalize(None, remove, (Path(folder),), exitpriority=-1)
     return folder
@@ -423,7 +423,7 @@ def _watched_server() -> Iterator[None]:
 
 
 def _watch_server(over: threading.Event) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)  # Ctrl-C shall wake the main thread
+    signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)  # Ctrl-C shall wake the main thread.
     # The looks are counted, not the time: if the whole command is stopped for hours, the server has done nothing wrong.
     for _ in range(round(_PATIENCE / _LOOK_EVERY)):
         if over.wait(_LOOK_EVERY):
@@ -466,10 +466,10 @@ def _without_main(name: str) -> dict[str, Any]:
 def _begin(environment: dict[str, str]) -> None:
     """Prepare a worker: set the driver's environment, let Ctrl-C end it without a trace, and end it with the driver."""
     name_flags()
-    os.environ.update(environment)  # the server may have started before a variable was set
+    os.environ.update(environment)  # The server may have started before a variable was set.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
-    gc.freeze()  # objects of libraries stay: looking at them again and again takes a tenth of a worker's time
+    gc.freeze()  # Objects of libraries stay: looking at them again and again takes a tenth of a worker's time.
     threading.Thread(target=_end_with_driver, daemon=True).start()
 
 

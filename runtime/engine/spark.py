@@ -106,7 +106,7 @@ class Spark:
             passing = _SparkTask(shared, counter, tasks[number], first, number)
             sent = sent.partitionBy(stage.partitions, int).mapPartitionsWithIndex(passing.pass_on)
             first += stage.partitions
-        received = sent.map(itemgetter(1))  # the last stage sends results alone
+        received = sent.map(itemgetter(1))  # The last stage sends only results.
         try:
             return _summed(received, first)
         finally:
@@ -220,7 +220,7 @@ class _SparkTask:
             blocks = _blocks(sent, results)
             for block in runs[self.number](partition, blocks, result) or ():
                 yield block.scaled(self.partitions), block.data
-            deque(blocks, maxlen=0)  # those that the task left unread: there are results among them
+            deque(blocks, maxlen=0)  # This reads the blocks that the task left unread: some hold results.
         for numbered in (*results, (self.first + partition, result)):
             yield numbered[0] % self.partitions, numbered
 

@@ -128,7 +128,7 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
             for batch in batches:
                 file.write_batch(batch)
                 ends.append(sink.tell())
-        ends.append(partial.stat().st_size)  # the footer, which states where the batches are, comes last
+        ends.append(partial.stat().st_size)  # The footer, which states where the batches are, comes last.
         with partial.open("rb") as opened:
             content = memoryview(mmap(opened.fileno(), 0, access=ACCESS_READ))
             sums = [zlib.crc32(content[begin:end]) for begin, end in pairwise([0, *ends])]

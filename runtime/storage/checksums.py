@@ -16,7 +16,7 @@ _PART = 1 << 24  # bytes
 def checksum_of(path: Path) -> str:
     """Return the checksum of a local file: 8 hexadecimal digits."""
     with path.open("rb") as file:
-        if not path.stat().st_size:  # an empty file cannot be mapped
+        if not path.stat().st_size:  # An empty file cannot be mapped.
             return "00000000"
         with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
             return checksum_of_mapped(content)

@@ -130,7 +130,7 @@ class ListedFile:
         return self._system.open(self._inner, "rb", **uncached)
 
     def _look(self) -> Version:
-        self._system.invalidate_cache(self._inner)  # a cached listing may be out of date
+        self._system.invalidate_cache(self._inner)  # A cached listing may be out of date.
         return version_of(self._system, self._system.info(self._inner))
 
     def _failed(self) -> None:
@@ -236,7 +236,7 @@ def system_of(path: str) -> tuple[AbstractFileSystem, str]:
 
     If names of the file system may come to mean other files, the name is one that does not.
     """
-    if "://" not in path:  # not fsspec.core.url_to_fs, which splits a name at ::
+    if "://" not in path:  # fsspec.core.url_to_fs would split a name at `::`.
         return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(path))
     use_own_system(path.partition("://")[0])
     try:
@@ -330,7 +330,7 @@ def _full_path(system: AbstractFileSystem, name: str, path: str) -> str:
     """
     if isinstance(system, LocalFileSystem):
         return name
-    link, mark, rest = path.partition("::")  # zip://member::archive.zip
+    link, mark, rest = path.partition("::")  # A link may be zip://member::archive.zip.
     # For fsspec 2025.9, all of HTTP has the protocol of the first URL that was opened.
     url = name if "://" in name else system.unstrip_protocol(name)
     return hidden(url + (mark + rest if "://" in link else ""))

@@ -61,7 +61,7 @@ def hold(path: Path) -> None:
             raise _no_file(path) from None
         try:
             fcntl.flock(file, fcntl.LOCK_SH)
-            if os.fstat(file).st_nlink:  # else who had taken the lock has removed the file
+            if os.fstat(file).st_nlink:  # Without a link, whoever had taken the lock has removed the file.
                 _holds[path] = file
                 return
         except OSError as error:

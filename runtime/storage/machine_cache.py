@@ -57,7 +57,7 @@ def sound(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T
         return open(folder)
     with alone(folder.with_name(f"{folder.name}{_LOCK}")):
         with suppress(InputError):
-            return open(folder)  # which another process has made meanwhile
+            return open(folder)  # Another process has made the folder meanwhile.
         _make(folder, make)
     return open(folder)
 

@@ -82,7 +82,7 @@ def is_sound(file: OwnFile) -> bool:
     try:
         with intact(file):
             return True
-    except (FullDisk, LowLimit):  # no room for the copy of a file at a URL, or no memory
+    except (FullDisk, LowLimit):  # There is no room for the copy of a file at a URL, or no memory.
         raise
     except (FileNotFoundError, InputError):
         return False
@@ -103,13 +103,14 @@ def refusing(file: OwnFile) -> Iterator[None]:
             raise limit from error
         is_of_file = isinstance(error, FileNotFoundError) or is_of_arrow(error)
         if is_url(file.path) and is_outside(error) and not is_of_file:
-            raise  # the file may be whole, and the server busy or forbidding
+            raise  # The file may be whole, and the server busy or forbidding.
         raise file.damaged(error) from None
 
 
 def is_of_arrow(error: Exception) -> bool:
     """Say whether an error means that Arrow cannot decode bytes, rather than that reading the bytes failed."""
-    is_plain = type(error) is OSError and not error.errno and not error.__cause__  # like Arrow's own errors
+    # Arrow's own errors are of this kind.
+    is_plain = type(error) is OSError and not error.errno and not error.__cause__
     return is_plain or isinstance(error, pa.ArrowException)
 
 

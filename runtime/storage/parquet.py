@@ -51,7 +51,7 @@ class PartWriter:
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self.rows = 0
-        self.checksum = ""  # of the file's bytes, once it is whole
+        self.checksum = ""  # This is of the file's bytes, once the file is complete.
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch, which has the schema of the file."""
@@ -123,7 +123,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> s
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a Parquet file; at a URL, the columns of a row group are fetched together."""
     if is_url(path):
-        file = path.open("rb", cache_type="none")  # type: ignore[call-overload]  # UPath passes it on to fsspec
+        file = path.open("rb", cache_type="none")  # type: ignore[call-overload]  # UPath passes it on to fsspec.
         return pq.ParquetFile(file, pre_buffer=True, page_checksum_verification=True)
     return pq.ParquetFile(path, page_checksum_verification=True)
 
@@ -139,7 +139,7 @@ def unreadable(path: str, error: Exception) -> InputError:
 def batches(file: OwnFile, rows: int = 1 << 16, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield a file's rows in batches of at most `rows` rows; InputError if the file is damaged."""
     with refusing(file), intact(file) as path, open_parquet(path) as opened:
-        if opened.num_row_groups:  # pyarrow 19 cannot iterate over a file without row groups
+        if opened.num_row_groups:  # pyarrow 19 cannot iterate over a file without row groups.
             yield from opened.iter_batches(rows, columns=columns)
 
 
@@ -222,13 +222,13 @@ class BoundedParquet:
     """The table in a Parquet file, read in small batches, so that memory need not hold whole row groups."""
 
     def __init__(self, file: BinaryIO):
-        self._file: BinaryIO = file.merged() if hasattr(file, "merged") else file  # a remote file
+        self._file: BinaryIO = file.merged() if hasattr(file, "merged") else file  # A remote file merges its ranges.
         self._gate = _Gate(self._file)
         try:
             self._table = pq.ParquetFile(
                 self._gate, pre_buffer=False, buffer_size=PIECE, page_checksum_verification=True
             )
-        except UnicodeDecodeError as error:  # Arrow decodes the names of all columns
+        except UnicodeDecodeError as error:  # Arrow decodes the names of all columns.
             raise pa.ArrowInvalid(f"the name of a column, {error.object!r}, is not UTF-8; rename it") from None
         self.schema: pa.Schema = self._table.schema_arrow
 
@@ -384,7 +384,7 @@ def key_part(high: np.ndarray, parts: int) -> np.ndarray:
     >>> key_part(np.array([-(2**63), -1, 0, 2**63 - 1]), 3).tolist()
     [0, 1, 1, 2]
     """
-    leading = (high >> 32) + (1 << 31)  # the first 32 bits, as a number from 0
+    leading = (high >> 32) + (1 << 31)  # These are the first 32 bits, as a number from 0.
     return (leading * parts) >> 32
 
 
@@ -398,7 +398,8 @@ def in_parts(batches: Iterable[pa.RecordBatch], schema: pa.Schema, parts: int, w
     with ExitStack() as stack:
         files = [stack.enter_context(pa.ipc.new_file(str(path), schema)) for path in paths]
         for batch in batches:
-            part = key_part(batch[schema.names[0]].to_numpy(), parts).astype(np.uint8)  # sorted in linear time
+            # NumPy sorts numbers of a byte in linear time.
+            part = key_part(batch[schema.names[0]].to_numpy(), parts).astype(np.uint8)
             order = np.argsort(part, kind="stable")
             ends = np.searchsorted(part[order], np.arange(parts + 1))
             batch = batch.take(pa.array(order))

@@ -57,13 +57,13 @@ def as_path(path: str | os.PathLike) -> Path:
         return Path(os.path.expanduser(path))
     if protocol == "file":
         return Path(rest)
-    from upath import UPath  # here, as most runs have no URL
+    from upath import UPath  # This import is here because most runs have no URL.
 
     use_own_system(protocol)
     try:
         # A listing that s3fs has cached would lack files that another process has just written.
         url = UPath(f"{protocol}://{rest.rstrip('/')}", use_listings_cache=False)
-        _ = url.fs  # made here, where a URL that has too little can be refused
+        _ = url.fs  # The file system is made here, so that a URL that lacks a part is refused.
         return cast(Path, url)
     except TypeError as error:
         raise incomplete_url(str(path), error) from None
@@ -71,7 +71,7 @@ def as_path(path: str | os.PathLike) -> Path:
         raise InputError(f"{path} is no URL that can be opened: {error}") from None
     except ImportError as error:
         raise InputError(f"{path} cannot be opened: {missing_package(str(error)) or error}") from None
-    except OSError as error:  # pyarrow's, if it does not find the library of Hadoop
+    except OSError as error:  # pyarrow raises it if it does not find the library of Hadoop.
         raise InputError(f"{path} cannot be opened: {shortened(str(error))}") from None
 
 
@@ -81,9 +81,9 @@ def use_own_system(protocol: str) -> None:
 
     InputError if a package that the file system needs is not installed, or if nothing opens such URLs.
     """
-    import fsspec  # here, as most runs have no URL
+    import fsspec  # This import is here because most runs have no URL.
 
-    last = protocol.rpartition("::")[2]  # of a chain
+    last = protocol.rpartition("::")[2]  # The last protocol of a chain counts.
     if last not in {*own_hooks(SYSTEMS), *fsspec.registry, *fsspec.available_protocols()}:
         raise InputError(
             f"no installed package opens URLs that begin with {last}://; check the spelling, or install a package of "
@@ -200,7 +200,7 @@ def room(folder: str | os.PathLike) -> Iterator[None]:
 
 def is_full(error: OSError) -> bool:
     """Say whether an error means that a disk or a quota is full."""
-    is_short = "requested and" in str(error)  # NumPy's message says that bytes were not written, but not why
+    is_short = "requested and" in str(error)  # NumPy's message says that bytes were not written, but not why.
     return error.errno in FULL or is_short
 
 
@@ -219,7 +219,7 @@ def names(folder: Path) -> set[str]:
     """Return the names of all files and folders directly in a folder; an empty set if there is no folder."""
     if is_url(folder):
         return {name for name, _ in _listed(folder)}
-    with suppress(FileNotFoundError):  # another run may remove the folder at this moment
+    with suppress(FileNotFoundError):  # Another run may remove the folder at this moment.
         if os.path.isdir(folder):
             return set(os.listdir(folder))
     return set()
@@ -259,7 +259,7 @@ def remove(path: Path) -> None:
         list(in_threads(path.fs.rm_file, path.fs.find(path.path)))
     elif path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
-        if path.is_dir():  # a listing lacked new files, which the next listing has
+        if path.is_dir():  # A listing lacked new files, which the next listing has.
             shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
@@ -274,7 +274,7 @@ def move_files(paths: list[Path], folder: Path) -> None:
     target = cast("Url", folder)
     list(in_threads(lambda file: file.fs.cp_file(file.path, (target / file.name).path), urls))
     missing = sorted({file.name for file in urls} - names(target))
-    if missing:  # Ceph's dbstore, for one, answers 200 to copies that it does not make
+    if missing:  # Ceph's dbstore, for one, answers 200 to copies that it does not make.
         raise OSError(f"{target} lacks {missing[0]}, though the server answered that it copied it; nothing was removed")
     list(in_threads(lambda file: file.fs.rm_file(file.path), urls))
 

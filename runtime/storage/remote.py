@@ -127,7 +127,7 @@ class RemoteFile(io.RawIOBase):
 
     def close(self) -> None:
         """Close the file."""
-        super().close()  # first, so that no block that is fetched meanwhile opens the file again
+        super().close()  # The file closes first, so that no fetched block opens it again.
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
         self._drop()
@@ -149,7 +149,7 @@ class RemoteFile(io.RawIOBase):
         self._next = None
         block = pending.result() if pending and at == self._position else None
         if pending and block is None:
-            pending.exception()  # wait: only one thread at a time may use the file
+            pending.exception()  # This waits, because only one thread at a time may use the file.
         if block is None:
             block = self._fetch(self._position, size)
         at = self._position + len(block)
@@ -166,7 +166,7 @@ class RemoteFile(io.RawIOBase):
             _go_to(file, at)
         try:
             block = file.read(size)
-        except ValueError as error:  # fsspec raises it for a server that sends only whole files
+        except ValueError as error:  # fsspec raises it for a server that sends only whole files.
             if "range requests" not in str(error):
                 raise
             raise InputError(
@@ -363,9 +363,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _status(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
-    if isinstance(response, dict):  # botocore
+    if isinstance(response, dict):  # botocore has a dictionary.
         return response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    code = getattr(error, "status", getattr(response, "status_code", None))  # httpx has it in its response
+    code = getattr(error, "status", getattr(response, "status_code", None))  # httpx has it in its response.
     return code if isinstance(code, int) else None
 
 

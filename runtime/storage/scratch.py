@@ -20,7 +20,7 @@ _LOCK = "lock"  # a file in that folder, locked by that process
 @contextmanager
 def staged() -> Iterator[Path]:
     """Yield a folder of `scratch` for whole files on their way to or from a URL; FullDisk names it if it is full."""
-    from runtime.kernel_caches import scratch_folder  # here, as it imports Numba, without which commands start faster
+    from runtime.kernel_caches import scratch_folder  # This import is here because it imports Numba, which takes long.
 
     with room(scratch_folder()), scratch() as folder:
         yield folder
@@ -32,7 +32,7 @@ def scratch() -> Iterator[Path]:
 
     The folder is in `scratch_folder`. Those that killed processes left there are removed, too.
     """
-    from runtime.kernel_caches import scratch_folder  # here, as above
+    from runtime.kernel_caches import scratch_folder  # This import is here for the same reason.
 
     with room(parent := scratch_folder()), alone(parent / f"{_SCRATCH}{_LOCK}"):
         _remove_unused(parent)
@@ -43,7 +43,7 @@ def scratch() -> Iterator[Path]:
     try:
         yield files
     finally:
-        if os.getpid() == owner:  # a fork ends the block of its parent, too
+        if os.getpid() == owner:  # A fork ends the block of its parent, too.
             remove(folder)
             if lock is not None:
                 lock.release()
@@ -58,14 +58,14 @@ def scratch_of_process() -> Path:
     stack = ExitStack()
     _of_process.append(
         stack
-    )  # a fork forgets what is to be finalized: its copy of the lock, freed, would free this one
-    Finalize(None, stack.close, exitpriority=-1)  # unlike functions of atexit, it does nothing in a fork
+    )  # A fork forgets what is to be finalized: its copy of the lock, freed, would free this one.
+    Finalize(None, stack.close, exitpriority=-1)  # Unlike functions of atexit, it does nothing in a fork.
     return stack.enter_context(scratch())
 
 
 def remove_left_scratch() -> None:
     """Remove the folders of `scratch` that killed processes left, for a process that may need none itself."""
-    from runtime.kernel_caches import scratch_folder  # here, as above
+    from runtime.kernel_caches import scratch_folder  # This import is here for the same reason.
 
     with suppress(InputError, OSError), alone((parent := scratch_folder()) / f"{_SCRATCH}{_LOCK}"):
         _remove_unused(parent)

@@ -105,12 +105,13 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
 
 def caption_rows(table: ImageTable, file: File, source: str | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the captions in a file of a table as CAPTION_ROWS, in order; if a source is given, only its captions."""
-    from curation.inputs.candidates import clean_array  # here, as most modules that know captions clean none
+    # This import is here because most modules that know captions clean none.
+    from curation.inputs.candidates import clean_array
 
     for batch in table.read(file, [name for name in (CAPTION, SCORE, SOURCE) if name in table.columns.names]):
         columns = {name: batch[name] for name in batch.schema.names}
         columns[CAPTION] = clean_array(columns[CAPTION])
-        scores = columns.get(SCORE, pa.nulls(batch.num_rows)).cast(pa.float64(), safe=False)  # integers are rounded
+        scores = columns.get(SCORE, pa.nulls(batch.num_rows)).cast(pa.float64(), safe=False)  # Integers are rounded.
         columns[SCORE] = pc.if_else(pc.greater(scores, NO_SCORE), scores, None)
         columns.setdefault(SOURCE, pa.nulls(batch.num_rows, pa.string()))
         rows = pa.RecordBatch.from_pydict(columns, schema=CAPTION_ROWS)
@@ -156,7 +157,7 @@ def captions_of(source: str | None) -> str:
 def _best(rows: pa.Table) -> pa.RecordBatch:
     """Return for each KEY its best one of CAPTION_ROWS, sorted by KEY; of captions with equal scores, the first one."""
     rows = rows.rename_columns(Captions.schema.names)
-    rows = rows.cast(Captions.schema)  # large strings, as the columns will be concatenated
+    rows = rows.cast(Captions.schema)  # Strings become large ones, because columns are concatenated later.
     best, is_repeated = rows_by_key(rows, -rows[SCORE].fill_null(NO_SCORE).to_numpy())
     best = best.filter(pa.array(~is_repeated))
     columns = [*best.columns[:-2], best[SCORE].fill_null(np.nan), best[SOURCE].fill_null("")]

@@ -86,7 +86,8 @@ def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Cluster
     names = paths_of(tables)
     counted = _Counted()
     table = find_clusters(tables)
-    number = min(MOST_PARTS, 1 + max(table.rows, run.counted[1]) // PART_ROWS)  # of parts, in turn
+    # The parts are worked on one after the other.
+    number = min(MOST_PARTS, 1 + max(table.rows, run.counted[1]) // PART_ROWS)
     with work_beside(path) as folder:
         work = Path(folder)
         table_rows = chain.from_iterable(cluster_rows(table, file) for file in table.files)
@@ -151,7 +152,7 @@ def table_in(path: str, name: str) -> str:
     checksums = values_under(facts.get("checksums", {}), f"{name}/")
     if name == "copies" and not checksums:
         raise InputError(f"{hidden(path)} has clusters, and no copies; find them by clip-cluster --same-meaning")
-    own_files(folder / name, checksums, REMEDY)  # checks that no file is missing; each is compared when it is read
+    own_files(folder / name, checksums, REMEDY)  # This finds missing files; each file is compared when it is read.
     return str(folder / name)
 
 

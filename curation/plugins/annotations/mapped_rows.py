@@ -47,7 +47,7 @@ class MappedRows:
     path: str
 
     def __reduce__(self) -> tuple:
-        return type(self).open, (self.path,)  # another process maps the file anew
+        return type(self).open, (self.path,)  # Another process maps the file again.
 
     @classmethod
     def open(cls: type[Opened], path: str | PathLike[str]) -> Opened:
@@ -84,7 +84,7 @@ class MappedRows:
 
 def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
     """Write rows as one record batch, so that a column maps as one array; write the checksum to a JSON file."""
-    options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # allows more rows than an int32 can count
+    options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # Then an int32 need not count the rows.
     with whole(path) as partial:
         with pa.ipc.new_file(str(partial), rows.schema, options=options) as file:
             file.write_batch(rows)
@@ -133,7 +133,7 @@ def work_beside(path: str | PathLike[str]) -> Iterator[str]:
                 remove_partial_of(file)
             yield str(make_folder(owner.unfinished))
     finally:
-        with suppress(OSError):  # another process has it
+        with suppress(OSError):  # Another process has the folder.
             folder.rmdir()
 
 
@@ -162,7 +162,7 @@ def rows_at(rows: pa.RecordBatch, keys: np.ndarray) -> np.ndarray:
     at = np.searchsorted(high, keys[:, 0])
     indices = np.full(len(at), -1)
     sought = np.arange(len(at))
-    while len(sought):  # repeats only if first halves of keys are equal
+    while len(sought):  # The loop repeats only if first halves of keys are equal.
         sought = sought[at[sought] < len(high)]
         sought = sought[high[at[sought]] == keys[sought, 0]]
         is_same = low[at[sought]] == keys[sought, 1]

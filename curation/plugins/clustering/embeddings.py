@@ -208,7 +208,7 @@ def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.nd
             vectors[ranks] = batch["vector"].flatten().to_numpy().reshape(-1, dimension)
             np.add.at(times, ranks, 1)
     kept = np.flatnonzero(times == 1)
-    for begin in range(0, len(kept), _ROW_GROUP):  # in place: memory may lack room for a second copy
+    for begin in range(0, len(kept), _ROW_GROUP):  # Memory may lack room for a second copy.
         rows = kept[begin : begin + _ROW_GROUP]
         vectors[begin : begin + len(rows)] = vectors[rows]
     return vectors[: len(kept)]
@@ -343,7 +343,7 @@ class Encoder:
     """A model of sentence-transformers, loaded from a folder without network access."""
 
     def __init__(self, folder: Path):
-        from sentence_transformers import SentenceTransformer  # takes seconds and half a gigabyte
+        from sentence_transformers import SentenceTransformer  # The import takes seconds and half a gigabyte.
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
@@ -368,7 +368,7 @@ class Encoder:
         if not texts:
             return
         tokenized = self._model.tokenizer(list(texts), truncation=True, max_length=self._model.max_seq_length)
-        tokens = [len(ids) for ids in tokenized["input_ids"]]  # after the cut that the model makes
+        tokens = [len(ids) for ids in tokenized["input_ids"]]  # The model has cut them.
         for _, alike in groupby(sorted(range(len(texts)), key=tokens.__getitem__), tokens.__getitem__):
             yield from gather(alike, lambda _: 1, BATCH)
 

@@ -85,7 +85,7 @@ class MeaningComparison:
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
         """Return a key (uint64) per row that sorts rows by fine cluster and, within a cluster, by the image's draw."""
         free = 64 - self.bits
-        draw = (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64)  # all bits of the draw
+        draw = (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64)  # A draw has 53 bits.
         draw = draw >> np.uint64(53 - free) if free < 53 else draw << np.uint64(free - 53)
         return rows["fine"].to_numpy().astype(np.uint64) << np.uint64(free) | draw
 
@@ -94,7 +94,7 @@ class MeaningComparison:
         for batch in batches(file, _READ_ROWS):
             copies = self.found_before(batch["file"][0].as_py())
             at = pc.index_in(batch["row"], value_set=copies["row"])
-            leads = one_array(pc.equal(copies["uid"], copies["copy_of"])).take(at)  # null for an image without copies
+            leads = one_array(pc.equal(copies["uid"], copies["copy_of"])).take(at)  # An image without copies gets null.
             batch, leads = (rows.filter(leads.fill_null(True)) for rows in (batch, leads))
             position = batch["position"].to_numpy()
             files = pa.array((position >> ROW_BITS).astype(np.int32))
@@ -165,8 +165,8 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
 
     The images of the cluster come in batches, sorted by draw.
     """
-    images = list[pa.RecordBatch]()  # the leaders
-    copied = np.zeros(0, np.int64)  # the numbers of the leaders that have copies
+    images = list[pa.RecordBatch]()  # These are the leaders.
+    copied = np.zeros(0, np.int64)  # These leaders have copies.
     for rows in cluster:
         values = rows["vector"].flatten().to_numpy().reshape(rows.num_rows, -1)
         last = leaders.number - 1
@@ -174,7 +174,7 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
         leads = numbers > np.maximum.accumulate(np.append(last, numbers[:-1]))
         identity = rows.select(_FOUND.names[:3])
         images.append(identity.filter(pa.array(leads)))
-        goes = ~leads & (rows["draw"].to_numpy() >= 0.5)  # a leader of an earlier look stays
+        goes = ~leads & (rows["draw"].to_numpy() >= 0.5)  # A leader of an earlier look stays.
         first = np.setdiff1d(numbers[goes], copied)
         copied = np.append(copied, first)
         of_both = one_batch(pa.Table.from_batches(images).take(pa.array(np.append(numbers[goes], first))))
@@ -191,7 +191,7 @@ def _write_file(number: int, rows: RowStream, how: MeaningComparison, folder: Pa
     result = TaskResult()
     images = pa.concat_tables([how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])
     images = images.sort_by("row")
-    images = images.filter(pa.array(differs(images["row"].to_numpy())))  # a leader may get copies in several looks
+    images = images.filter(pa.array(differs(images["row"].to_numpy())))  # A leader may get copies in several looks.
     schema = _FOUND
     if how.is_last:
         schema = SEMANTIC_COPIES.with_metadata({COSINE: repr(how.cosine)})

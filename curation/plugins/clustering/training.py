@@ -129,7 +129,7 @@ class Centres:
         for begin in range(0, len(vectors), BLOCK):
             some = slice(begin, begin + BLOCK)
             block = np.ascontiguousarray(vectors[some], np.float32)
-            with np.errstate(over="ignore", invalid="ignore"):  # after an overflow of float32 all centres are tried
+            with np.errstate(over="ignore", invalid="ignore"):  # After an overflow of float32, all centres are tried.
                 estimates = np.matmul(block, self._doubled.T, out=room[: len(block)])
                 estimates += self._bias
                 least = (
@@ -176,7 +176,7 @@ def balanced(vectors: np.ndarray, weights: np.ndarray, centres: Centres, rounds:
     for _ in range(rounds):
         lists, squares = centres.nearest(vectors, min(LIST, len(centres)))
         prices = _prices(lists, squares, weights, centres.prices)
-        if prices is centres.prices:  # no better prices were found, nor would be with the same lists
+        if prices is centres.prices:  # No better prices were found, and none are in the same lists.
             break
         centres = Centres(centres.vectors, prices)
     return centres
@@ -208,7 +208,7 @@ def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: 
             least = spread
         if least < NEARLY:
             break
-        off[np.abs(sizes - mean) < 1] = 0  # a difference below one vector cannot be balanced
+        off[np.abs(sizes - mean) < 1] = 0  # A difference below one vector cannot be balanced.
         turn = np.sign(off) * before
         before = np.sign(off)
         step = np.where(turn > 0, step * FASTER, np.where(turn < 0, step * SLOWER, step)).clip(max=LARGEST * gap)

@@ -220,7 +220,7 @@ State = Callable[[RunNumbers], Iterator[Fact]]
 def summary_sections(numbers: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return all sections of the summary, each with facts, and questions with their answers, None where one is open."""
     sections: dict[str, dict[str, Any]] = {}
-    settled = {"tokens": SETTLED} if numbers.text_bytes < TOKENS else {}  # questions that this run decides
+    settled = {"tokens": SETTLED} if numbers.text_bytes < TOKENS else {}  # This run decides these questions.
     for row in QUESTIONS:
         number = row["section"]
         if number not in sections:
@@ -297,7 +297,8 @@ def _synthetic(numbers: RunNumbers) -> Iterator[Fact]:
         yield _fact("captions", None)
         return
     stated = {name: captions[name] for name in ("table", "images", "without")}
-    stated["table"] = stated["table"] | {"name": PurePosixPath(stated["table"]["name"]).name}  # without its folder
+    # The name leaves out its folder.
+    stated["table"] = stated["table"] | {"name": PurePosixPath(stated["table"]["name"]).name}
     yield _fact("captions", stated, table=escaped(stated["table"]["name"]))
 
 

@@ -182,7 +182,7 @@ def card_sentences(facts: Mapping[str, Any]) -> list[str]:
     """Return the card's sentences on metadata, options and removals, given the content of run.json."""
     about = facts.get("metadata", {})
     made_from = facts["made_from"]
-    usual = json.loads(json.dumps(asdict(CurationConfig())))  # JSON has lists
+    usual = json.loads(json.dumps(asdict(CurationConfig())))  # JSON has lists.
     values = {name: facts["parameters"].get(name, default) for name, default in usual.items()}
     lines = _rendered(
         "card_sentences.md",
@@ -225,7 +225,8 @@ def responsible(
     """
     sources = origins(facts)
     languages = facts["languages"]
-    days = period(sources) if all(source.begin for source in sources) else None  # of all inputs, or it would mislead
+    # A period of only some inputs would mislead.
+    days = period(sources) if all(source.begin for source in sources) else None
     has_captions = "captions" in facts.get("gate", {}) or any(name.startswith("caption") for name in columns)
     rendered = _rendered(
         "responsible.json",

@@ -46,7 +46,7 @@ def form_of(args: Namespace, usable: dict[str, type[Form]]) -> Form:
     """Return the export format, with options, that a command line asks for; InputError for a flag of other formats."""
     values = vars(args) | {"clusters": ByCluster(args.clusters, args.expert, args.outsiders, args.seed)}
     values["answers"] = answers_in(args.answers)
-    values["hub_name"] = getattr(args, "upload", None)  # a flag of the plugin `hub`, which may be missing
+    values["hub_name"] = getattr(args, "upload", None)  # The flag belongs to the plugin `hub`, which may be missing.
     takes = {name: _defaults(form) for name, form in usable.items()}
     taken = takes[args.format]
     for name, sentence in SHARED.items():
@@ -56,7 +56,8 @@ def form_of(args: Namespace, usable: dict[str, type[Form]]) -> Form:
             raise InputError(sentence.format(takers=takers, form=args.format))
     for form, defaults in takes.items():
         options = [name for name in defaults if name not in taken and name not in (*SHARED, "seed", "hub_name")]
-        if flags := [flag(name) for name in options if values[name] not in (defaults[name], [])]:  # [] is no value
+        # An empty list is not a value.
+        if flags := [flag(name) for name in options if values[name] not in (defaults[name], [])]:
             raise InputError(usable[form].elsewhere.format(flags=", ".join(flags), form=args.format))
     return usable[args.format](**{name: values[name] for name in taken})
 

@@ -91,7 +91,7 @@ def write_subset(pieces: Sequence[OwnFile], path: Path) -> int:
     """Concatenate sorted pieces into DataComp's subset file; return the number of uids."""
     rows = 0
     with whole(path) as local, local.open("wb") as out:
-        _write_header(out, rows)  # the header has the same size for any number of rows
+        _write_header(out, rows)  # The header has the same size for any number of rows.
         begin = out.tell()
         for piece in pieces:
             with intact(piece) as checked, checked.open("rb") as file:

@@ -130,7 +130,8 @@ def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
         if len(content) > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
         answers = json.loads(content)
-        json.dumps(answers, ensure_ascii=False).encode()  # half of a surrogate pair could not be written
+        # This refuses half of a surrogate pair, which cannot be written.
+        json.dumps(answers, ensure_ascii=False).encode()
     except json.JSONDecodeError:
         raise InputError(f"{path} is not JSON; give answers as answers.json of a summary has them") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -220,7 +221,7 @@ def export(
     session. After an interruption, the same call continues; if the folder is complete, nothing is written anew. `then`
     is called with the whole folder.
     """
-    from curation.run.results import Results  # here, as few forms need figures of the run
+    from curation.run.results import Results  # This import is here because few forms need figures of the run.
 
     run = Results.open(absolute(source))
     paths: list[str | PathLike[str]] = []

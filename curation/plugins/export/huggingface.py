@@ -77,7 +77,7 @@ class HuggingFace(Card):
         else:
             result = folder.make("copy the rows", items_of(files), _copy, DATA)
         facts = run.facts
-        if beside.choice:  # only chosen pairs count as kept
+        if beside.choice:  # Only chosen pairs count as kept.
             kept = Counter({code: int(rows) for code, rows in result.by_language(KEPT_ROWS).items()})
             facts = formats.with_kept(facts, kept, result) | {"part": formats.of_clusters(beside.choice)}
         digests = dict(sorted(result.noted(SHA256)))

@@ -267,7 +267,8 @@ def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListA
     """Return the entries of each text as positions in its language's list; InputError for another language's entry."""
     ids, offsets = parts(texts.field("entries"))
     codes = texts.field("language").dictionary_encode()
-    slices = [languages.get(code, slice(0, 0)) for code in codes.dictionary.to_pylist()] + [slice(0, 0)]  # null: last
+    # The last slice is for null.
+    slices = [languages.get(code, slice(0, 0)) for code in codes.dictionary.to_pylist()] + [slice(0, 0)]
     of_text = codes.indices.fill_null(len(slices) - 1).to_numpy()
     of_id = np.repeat(of_text, np.diff(offsets))
     starts = np.array([of_language.start for of_language in slices], np.int64)

@@ -75,7 +75,7 @@ class WebDataset(Form):
         if not self.tars:
             raise InputError("the format webdataset is written of tars; give those of img2dataset (--tars)")
         require_captions(self.captions, self.caption_sources)
-        _ = self._draw  # checks the numbers of the options
+        _ = self._draw  # This checks the numbers of the options.
         self.clusters.require_choice("webdataset")
 
     def write(self, run: Results, folder: Folder) -> str:
@@ -147,7 +147,8 @@ def _texts(
             joined = chosen(joined, samples["uid"].take(joined["row"]), choice)
             uids = samples["uid"].take(joined["row"])
             names = [name for name in joined.schema.names if name == CAPTION or name.startswith(OF_SOURCE)]
-            table = joined.select(names if isinstance(draw.ratio, Mapping) else names[:1])  # without score and source
+            # Score and source are left out.
+            table = joined.select(names if isinstance(draw.ratio, Mapping) else names[:1])
             drawn = draw.drawn(table.columns, uids) if table.num_columns else pa.nulls(len(uids))
             captions = table.to_pylist() if table.num_columns else [{}] * len(uids)
             rows = joined["row"].to_pylist()

@@ -189,7 +189,7 @@ def _looked_up(name: str, parts: re.Match) -> Info | None:
 def _listed(folder: str, recursive: bool) -> list[Info]:
     """Return what is in a folder at a commit, or all below it; none of it is asked for again."""
     parts = _NAME.fullmatch(folder)
-    assert parts is not None  # it is a name that was pinned
+    assert parts is not None  # The name was pinned, so it has a revision.
     entries = tree(parts["kind"], parts["repository"], parts["revision"], parts["path"] or "", recursive)
     root = f"{parts['kind']}/{parts['repository']}@{parts['revision']}"
     infos = {f"{root}/{entry.path}": _info(f"{root}/{entry.path}", entry) for entry in entries}

@@ -62,7 +62,7 @@ def require(args: Namespace) -> None:
     if is_url(absolute(args.output)):
         raise InputError(f"--upload sends a local folder, and --output is {args.output}; give a local one")
     require_packages(["huggingface_hub"])
-    from huggingface_hub import get_token  # here, as the package may be missing
+    from huggingface_hub import get_token  # This import is here because the package may be missing.
 
     if get_token() is None:
         raise InputError("an upload needs a token that may write; log in by `hf auth login`, or set HF_TOKEN")
@@ -78,7 +78,7 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
     from huggingface_hub.utils import disable_progress_bars
 
     from curation.plugins.hub.answers import answer, api
-    from runtime.folders.verify import verify  # here, as it takes long to import
+    from runtime.folders.verify import verify  # This import is here because it takes long.
 
     folder = Path(args.output)
     address = f"hf://datasets/{args.upload}"
@@ -120,7 +120,8 @@ class Sending:
 
     def send(self) -> str:
         """Send the files, and return the commit that has them."""
-        from curation.plugins.hub.answers import require_commit  # here, as in `require`
+        # This import is here because the package may be missing.
+        from curation.plugins.hub.answers import require_commit
 
         parent = self._claimed()
         gone = self._replaced(parent)
@@ -133,10 +134,10 @@ class Sending:
                 delete_patterns=[escape(path) for path in gone] or None,
                 commit_message="Upload by clip-curation",
             )
-        except RuntimeError as error:  # of a file
+        except RuntimeError as error:  # The error is of a file.
             raise error.__cause__ or error from None
         except ValueError as error:
-            if CARD in str(error):  # the Hub refuses what the card says
+            if CARD in str(error):  # The Hub refuses what the card says.
                 raise InputError(f"{self.address}: {' '.join(str(error).split())}") from None
             raise
         there = self._there(require_commit(self.address, commit.oid))
@@ -147,7 +148,8 @@ class Sending:
 
     def _claimed(self) -> str | None:
         """Return the commit of the dataset, which is made if there is none; InputError if others may see it unasked."""
-        from curation.plugins.hub.answers import malformed, require_commit  # here, as in `require`
+        # This import is here because the package may be missing.
+        from curation.plugins.hub.answers import malformed, require_commit
 
         if not self.api.repo_exists(self.name, repo_type="dataset"):
             self.api.create_repo(self.name, repo_type="dataset", private=not self.is_public, exist_ok=True)
@@ -175,7 +177,7 @@ class Sending:
 
     def _recorded(self, parent: str | None) -> dict[str, list[str]]:
         """Return the digests of the files of an earlier upload, by path; none if RECORD is missing or damaged."""
-        from curation.plugins.hub.hub_files import HubFiles  # here, as in `require`
+        from curation.plugins.hub.hub_files import HubFiles  # This import is here because the package may be missing.
 
         try:
             content = HubFiles().cat_file(f"{self.address}@{parent}/{RECORD}")
@@ -187,7 +189,7 @@ class Sending:
             return {}
 
     def _there(self, commit: str | None) -> dict[str, RepoFile]:
-        from curation.plugins.hub.answers import tree  # here, as in `require`
+        from curation.plugins.hub.answers import tree  # This import is here because the package may be missing.
 
         listed = [] if commit is None else tree("datasets", self.name, commit)
         return {file.path: file for file in listed if hasattr(file, "blob_id") and file.path not in _BESIDE}

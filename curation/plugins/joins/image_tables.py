@@ -36,7 +36,7 @@ _TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # com
     (pa.types.is_float16, pa.float32()),
     (pa.types.is_large_string, pa.string()),
     (pa.types.is_string_view, pa.string()),
-    (pa.types.is_time, pa.string()),  # conditions compare times of day as text
+    (pa.types.is_time, pa.string()),  # Conditions compare times of day as text.
     (pa.types.is_large_binary, pa.binary()),
     (pa.types.is_binary_view, pa.binary()),
     (pa.types.is_fixed_size_binary, pa.binary()),
@@ -175,7 +175,7 @@ def is_number(kind: pa.DataType) -> bool:
 
 def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array:
     try:
-        return column.cast(kind, safe=not pa.types.is_floating(kind))  # integers are rounded to the nearest float
+        return column.cast(kind, safe=not pa.types.is_floating(kind))  # Integers are rounded to the nearest float.
     except pa.ArrowException as error:
         raise InputError(f"{path}: column {name} is {column.type}, not {kind} as in the first file ({error})") from None
 

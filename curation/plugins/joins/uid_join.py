@@ -49,7 +49,8 @@ class Groups:
         spread = spread_keys(rows)
         order = np.argsort(spread, kind="stable")
         is_new = differs(spread[order])
-        if not np.array_equal(is_new, differs(high[order]) | differs(low[order])):  # happens with probability 2^-64
+        # This happens with probability 2^-64.
+        if not np.array_equal(is_new, differs(high[order]) | differs(low[order])):
             order = np.lexsort((low, high))
             is_new = differs(high[order]) | differs(low[order])
         return cls(order, np.flatnonzero(is_new), np.cumsum(is_new) - 1)
@@ -85,7 +86,7 @@ def read_images(number: int, file: OwnFile, tallies: Tallies, *more: str) -> Row
 def grouped(buckets: Iterable[Rows]) -> Iterator[tuple[pa.RecordBatch, Groups]]:
     """Yield the rows of each bucket, and their groups; in a large bucket, equal rows are merged."""
     for bucket in buckets:
-        rows = pa.concat_batches(gather_reduced(bucket, _distinct, BUCKET_BYTES))  # one key may have millions of rows
+        rows = pa.concat_batches(gather_reduced(bucket, _distinct, BUCKET_BYTES))  # One key may have millions of rows.
         yield rows, Groups.of(rows)
 
 

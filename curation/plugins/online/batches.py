@@ -145,7 +145,7 @@ class Expert:
 
     def __post_init__(self) -> None:
         require_kind("clusters", self.clusters, Clusters, "Clusters.open(…) of a file that curation.clusters builds")
-        _ = self.choice  # its numbers are checked
+        _ = self.choice  # This checks the numbers.
 
     @cached_property
     def choice(self) -> Choice:
@@ -220,7 +220,7 @@ class World:
     @classmethod
     def here(cls) -> World:
         """Return the rank and size that torch.distributed has in this process, or else torchrun's environment."""
-        torch = sys.modules.get("torch")  # not imported for this: where nobody did, no group of processes was made
+        torch = sys.modules.get("torch")  # If nobody imported torch, there is no group of processes.
         if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
             return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
         return cls(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))

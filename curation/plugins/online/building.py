@@ -171,7 +171,7 @@ def build(
     shards = [Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0) for tar in tar_inputs]
     files = matched_files(run)
     wanted = Wanted(INDEX, _made_from(base, shards, run.facts["made_from"], files, block_rows))
-    if wanted.is_complete(folder) and WORK not in names(folder):  # also in a folder that cannot be written
+    if wanted.is_complete(folder) and WORK not in names(folder):  # The folder may be one that cannot be written.
         return Index.open(folder)
     # One process of a training builds the index; the others wait until it is there.
     with suppress(AlreadyComplete), making(engine, folder, wanted, progress, wait=True) as made:

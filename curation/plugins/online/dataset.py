@@ -26,7 +26,7 @@ else:
     try:
         import torch
         from torch.utils.data import IterableDataset, get_worker_info
-    except ImportError:  # BalancedDataset.__init__ says what to install
+    except ImportError:  # BalancedDataset.__init__ says what to install.
         torch = None
         IterableDataset = object
 
@@ -68,7 +68,7 @@ class BalancedDataset(IterableDataset):
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._position: Position | None = None
         self._resumed: Position | None = None
-        self._loaded_in = 0  # the id of the process that loaded the state
+        self._loaded_in = 0  # The process with this id loaded the state.
         self.index = index if isinstance(index, Index) else Index.open(index)
         self.rates = read_rates(rates, self.index.metadata) if isinstance(rates, str | PathLike) else _checked(rates)
         self._rates_digest = zlib.crc32(np.ascontiguousarray(self.rates).data)
@@ -123,7 +123,7 @@ class BalancedDataset(IterableDataset):
                 any_came = True
             done = 0
         if self.config.batches is not None and dealt and not any_came and position == Position(position.epoch):
-            self._sizes(position.epoch)  # refuses an epoch of which no reader gets any
+            self._sizes(position.epoch)  # This refuses an epoch of which no reader gets a sample.
 
     @property
     def epoch(self) -> int:
@@ -138,7 +138,7 @@ class BalancedDataset(IterableDataset):
         resumed, self._resumed = self._resumed, None
         if resumed and self._loaded_in != os.getpid():
             raise InputError("a process has loaded a state of its own, not of its workers; use a StatefulDataLoader")
-        if resumed is None or resumed.epoch != self.epoch:  # another epoch was set
+        if resumed is None or resumed.epoch != self.epoch:  # Another epoch was set.
             resumed = Position(self.epoch)
         self._position = resumed
         return self._taken(resumed)

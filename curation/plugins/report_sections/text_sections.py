@@ -163,7 +163,7 @@ def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) 
 
     Each task writes such rows of its files to `folder`; the result is chosen from what the tasks wrote.
     """
-    if not files:  # no step wrote any
+    if not files:  # No step wrote any.
         return []
     result = engine.run(spread(files, engine), partial(_write_some, seed=seed, folder=folder))
     written = chain.from_iterable(map(batches, written_files(folder, result.files)))

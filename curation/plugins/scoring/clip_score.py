@@ -156,7 +156,7 @@ def _score(tars: Iterable[Tar], scorer: Scorer, write: Task[Iterator[Batch]]) ->
                 write(WorkItem([source], of_tar))
                 advance(done=1)
         finally:
-            pool.shutdown(cancel_futures=True)  # work that has not begun is cancelled
+            pool.shutdown(cancel_futures=True)  # Work that has not begun is cancelled.
 
 
 def _write(of_tar: Iterator[Batch], made: Made, scorer: Scorer) -> None:

@@ -102,7 +102,7 @@ class Checkpoint:
         OWNER/NAME is a repository for transformers. `tags` has the tags of weights by model of open_clip. InputError
         for any other name, or weights that do not exist.
         """
-        model_name = name.replace("/", "-")  # open_clip accepts ViT-B/32, too
+        model_name = name.replace("/", "-")  # open_clip accepts ViT-B/32, too.
         if not os.path.isdir(name) and model_name in tags:
             return cls(OPEN_CLIP, model_name, _weights(model_name, pretrained, tags[model_name]))
         if pretrained is not None:
@@ -163,7 +163,7 @@ def _text_tower(name: str) -> dict[str, Any]:
     import open_clip
 
     scheme = next((scheme for scheme in SCHEMES if name.startswith(scheme)), None)
-    if scheme is None:  # of open_clip's own
+    if scheme is None:  # The name is one of open_clip's own.
         return open_clip.get_model_config(name)["text_cfg"]
     text = open_clip_towers(_config_of(name.removeprefix(scheme), OPEN_CLIP_CONFIG)).get("text_cfg", {})
     if text.get("hf_model_name"):
@@ -303,7 +303,7 @@ class Scorer:
     def _memory(self) -> Iterator[None]:
         try:
             yield
-        except RuntimeError as error:  # CUDA raises a subclass, OutOfMemoryError; the CPU raises this class itself
+        except RuntimeError as error:  # CUDA raises a subclass, OutOfMemoryError; the CPU raises this class itself.
             if not isinstance(error, self._torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
             raise InputError(
@@ -314,15 +314,15 @@ class Scorer:
 
 def open_scorer(name: str, pretrained: str | None, config: ScoringConfig) -> Scorer:
     """Return a scorer with the model `name` and the weights `pretrained`; InputError if it cannot be loaded."""
-    device_of(config.device)  # checked first, as loading takes minutes
+    device_of(config.device)  # The device is checked first, because loading takes minutes.
     checkpoint = Checkpoint.find(name, pretrained, known_models())
     load = _of_open_clip if checkpoint.library == OPEN_CLIP else _of_transformers
-    logging.disable(logging.ERROR)  # libraries log training hints, and each attempt to reach a server
+    logging.disable(logging.ERROR)  # Libraries log training hints, and each attempt to reach a server.
     try:
         return Scorer(load(checkpoint), checkpoint, config)
     except InputError:
         raise
-    except Exception as error:  # libraries raise whatever a broken file or a missing network leads them to
+    except Exception as error:  # Libraries raise whatever a broken file or a missing network leads them to.
         reason = shorten(str(error), 300) or type(error).__name__
         raise InputError(f"{checkpoint.library} cannot load {checkpoint.name}: {reason}") from error
     finally:

@@ -67,7 +67,7 @@ def regular_files(data: bytes | mmap.mmap) -> Iterator[Member]:
     """Yield the regular files of a tar, given as its bytes; raise DamagedTar at the first damage."""
     position = 0
     stated = _Stated()
-    while (header := data[position : position + TAR_BLOCK]).lstrip(b"\0"):  # a block of zeros ends a tar
+    while (header := data[position : position + TAR_BLOCK]).lstrip(b"\0"):  # A block of zeros ends a tar.
         _require_whole(header, position)
         kind = header[156:157]
         offset = position + TAR_BLOCK
@@ -78,7 +78,7 @@ def regular_files(data: bytes | mmap.mmap) -> Iterator[Member]:
         if kind in _FILE:
             yield Member(_text(stated.name or _name(header)), offset, size)
         stated = _stated(kind, data, offset, size)
-    if position >= len(data):  # the writer did not close the tar: files of the last sample may be missing
+    if position >= len(data):  # The writer did not close the tar: files of the last sample may be missing.
         raise _cut("has no end")
 
 
@@ -113,14 +113,14 @@ def _size(field: bytes) -> int:
     octal = _OCTAL.fullmatch(field)
     if octal:
         return int(octal[1], 8)
-    if field[0] != 0x80:  # the first byte of GNU's binary form for 8 GiB and more (0xff: a negative number)
+    if field[0] != 0x80:  # GNU's binary form, for 8 GiB and more, begins with 0x80.
         raise _damaged("size", field)
     return int.from_bytes(field[1:], "big")
 
 
 def _name(header: bytes) -> bytes:
     name, prefix = (field.partition(b"\0")[0] for field in (header[NAME], header[345:500]))
-    return prefix + b"/" + name if prefix and header[262:263] == b"\0" else name  # GNU's format has no prefix
+    return prefix + b"/" + name if prefix and header[262:263] == b"\0" else name  # GNU's format has no prefix.
 
 
 def _stated(kind: bytes, data: bytes | mmap.mmap, offset: int, size: int) -> _Stated:
@@ -209,7 +209,7 @@ def adding_files(path: Path) -> Iterator[Callable[[str, bytes], None]]:
             file.write(bytes(-len(content) % TAR_BLOCK))
 
         yield add
-        file.write(bytes(2 * TAR_BLOCK))  # the end
+        file.write(bytes(2 * TAR_BLOCK))  # Two empty blocks end a tar.
         file.write(bytes(-file.tell() % tarfile.RECORDSIZE))
 
 

@@ -83,7 +83,7 @@ def each_tar(folder: Folder, title: str, tars: Sequence[Input], tables: Sequence
             files, sizes = scan(folder.engine, missing_tars, scans, done=len(tars) - len(missing))
         with folder.progress.stage(f"{title} of {number}"):
             join_samples(files, sizes, tables).write(folder.engine, _make, files, missing, part.task(make))
-        remove(scans)  # before the folder is complete, so that a late task makes no new files there
+        remove(scans)  # The scans go first, so that a late task makes no new files there.
     return part.commit()
 
 

@@ -396,7 +396,7 @@ def decoded(data: bytes, see: Callable[[Image.Image], Seen]) -> Decoded[Seen]:
         return Decoded(NOT_AN_IMAGE)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
         return Decoded(TOO_LARGE, *size)
-    except Exception as error:  # decoders raise whatever a broken file leads them to
+    except Exception as error:  # Decoders raise whatever a broken file leads them to.
         return Decoded(TRUNCATED if "truncated" in str(error).lower() else DAMAGED, *size)
 
 
@@ -428,7 +428,7 @@ def _formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.init()
-    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Pillow logs faults of files to the console
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # Otherwise Pillow logs faults of files to the console.
     _silence_libtiff()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -438,7 +438,7 @@ def _silence_libtiff() -> None:
     import PIL
 
     package = Path(PIL.__file__).parent
-    for folder in (package.parent / "pillow.libs", package / ".dylibs"):  # Linux, macOS
+    for folder in (package.parent / "pillow.libs", package / ".dylibs"):  # These are the folders of Linux and of macOS.
         for library in folder.glob("libtiff*"):
             with suppress(OSError, AttributeError):
                 loaded = ctypes.CDLL(str(library))
