@@ -46,7 +46,7 @@ MIN_LABEL_PART = 0.3  # Where others are lifted, a label needs this share of the
 _BETWEEN_WORDS = r"[^a-z'\x{80}-\x{10FFFF}]+"
 _TEXTS_AT_ONCE = 4096  # number of texts that are weighed together, which bounds the memory
 WEIGHED_ROWS = 131_072  # that are weighed together, to bound memory; a host's pages are adjacent, or in random order
-BYTES = 128 << 20
+WEIGHED_BYTES = 128 << 20
 
 REASONS = (*KINDS, "script", "score")  # why a text is undetermined; if several apply, the first is used
 
@@ -340,7 +340,7 @@ def with_pool_languages(batches: Iterable[pa.RecordBatch], identifier: Identifie
     time. Hosts of images do not count: such a server serves many sites. LABELS are the model's answers for the texts as
     they are matched, cut to MAX_TEXT_LENGTH.
     """
-    for rows in gather_rows(batches, WEIGHED_ROWS, BYTES):
+    for rows in gather_rows(batches, WEIGHED_ROWS, WEIGHED_BYTES):
         texts, _ = shorter(rows["text"], MAX_TEXT_LENGTH)
         labelled = identifier.predict(texts)
         pages = rows["page_url"].dictionary_encode()  # a page has many images

@@ -49,8 +49,8 @@ KERNEL_SECONDS = 0.9  # core-seconds to compile a kernel
 WIDTH = 80
 LEAST_COST = 0.01  # core-hours; less is shown as less than this
 ROWS_SHOWN = 2  # of each group of inputs
-LANGUAGES = 8  # languages shown, those with the most pairs
-REASONS = 4  # reasons shown for dropped rows
+LANGUAGES_SHOWN = 8  # languages shown, those with the most pairs
+REASONS_SHOWN = 4  # reasons shown for dropped rows
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _group(group: SampledInputs) -> list[str]:
     columns = ", ".join(f"{field} = {' or '.join(map(in_one_line, names))}" for field, names in sample.columns.items())
     read = Tallies()
     read.count(sample.tally)
-    reasons = [f"{rows:,} {reason}" for reason, rows in read.by_item("dropped").items()][:REASONS]
+    reasons = [f"{rows:,} {reason}" for reason, rows in read.by_item("dropped").items()][:REASONS_SHOWN]
     notes = [f"columns: {columns}" * bool(columns), f"dropped of these: {', '.join(reasons)}" * bool(reasons)]
     lines = [first, *chain.from_iterable(map(_wrapped, notes))]
     for row in group.rows.slice(0, ROWS_SHOWN).select(["url", "text"]).to_pylist():
@@ -251,8 +251,8 @@ def _group(group: SampledInputs) -> list[str]:
 def _languages(preview: Preview) -> list[tuple[str, ...]]:
     languages = preview.languages()
     total = sum(pairs for _, pairs, _ in languages)
-    named_rows = [(named(code), pairs, matched) for code, pairs, matched in languages[:LANGUAGES]]
-    if rest := languages[LANGUAGES:]:
+    named_rows = [(named(code), pairs, matched) for code, pairs, matched in languages[:LANGUAGES_SHOWN]]
+    if rest := languages[LANGUAGES_SHOWN:]:
         named_rows.append((f"{len(rest)} more", sum(row[1] for row in rest), sum(row[2] for row in rest)))
     lines = [(name, percent(pairs, total), percent(matched, pairs)) for name, pairs, matched in named_rows]
     sample = sum(group.rows.num_rows for group in preview.sampled)

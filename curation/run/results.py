@@ -33,7 +33,7 @@ from runtime.messages import no_column, quoted, quoted_names
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
-BATCH = 50_000  # images in memory at a time
+BATCH_IMAGES = 50_000  # images in memory at a time
 SAMPLE = 1_000_000  # images that an estimate reads
 
 
@@ -205,7 +205,7 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield batches of `columns` of the first `rows` rows of Parquet files, or of all rows."""
     for file in files:
-        for batch in batches(file, BATCH, columns):
+        for batch in batches(file, BATCH_IMAGES, columns):
             if rows is not None:
                 batch = batch.slice(0, rows)
                 rows -= batch.num_rows

@@ -294,9 +294,9 @@ class Steps:
         """Return what other English thresholds would keep, with some to choose if this run removed hardly anything."""
         request = self.request
         sizes = Sizes.of(images.files, images.number, counted.counts, request.entries.languages, request.config)
-        return (
-            {} if sizes is None else sizes.facts(counted.curated["expected_images"] > (1 - FEW_REMOVED) * images.number)
-        )
+        if sizes is None:
+            return {}
+        return sizes.facts(counted.curated["expected_images"] > (1 - FEW_REMOVED) * images.number)
 
     @staticmethod
     def _complete(files: list[OwnFile], number: int) -> MatchedImages:

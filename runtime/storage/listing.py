@@ -69,7 +69,7 @@ FOLDERS = {  # a file that only one kind of folder has → that kind
     "clusters.json": "clusters of clip-cluster",
     "index.json": "an export, or an index of tars",
 }
-SHOWN = 3  # names that `described` lists of a folder of no known kind
+NAMES_SHOWN = 3  # names that `described` lists of a folder of no known kind
 
 
 @dataclass(frozen=True)
@@ -439,7 +439,7 @@ def described(path: Path) -> str:
     if RUN in names(path.parent):
         return f"is a part of the run in {path.parent}"
     if content:
-        return f"holds {listed(sorted(content), SHOWN)}"
+        return f"holds {listed(sorted(content), NAMES_SHOWN)}"
     if is_url(path) or not os.path.lexists(path):
         return "does not exist"
     return "is empty" if path.is_dir() else "is a file"

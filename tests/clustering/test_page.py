@@ -6,7 +6,7 @@ import pytest
 
 from curation.plugins.clustering.clip_cluster import cluster_lines, cluster_page
 from curation.plugins.clustering.embeddings import TEXT
-from curation.plugins.clustering.joining import COARSE, FINE, SHOWN, Nearest, nearest_rows
+from curation.plugins.clustering.joining import COARSE, FINE, TEXTS_SHOWN, Nearest, nearest_rows
 from runtime.terminal import plain
 from tests.report.runs import Page
 from tests.support.hostile_strings import ACTING, EVERY
@@ -38,7 +38,7 @@ def test_the_nearest_texts_are_those_of_all_batches_each_once(sizes):
             found.add(nearest_rows(kind, clusters[some], pa.array(distances[some]), texts.slice(begin, size)))
         begin += size
     for kind in (FINE, COARSE):
-        expected = [naive_nearest(clusters, distances, texts, each, SHOWN[kind]) for each in range(3)]
+        expected = [naive_nearest(clusters, distances, texts, each, TEXTS_SHOWN[kind]) for each in range(3)]
         assert [[row["text"] for row in own] for own in found.of(kind, 4)] == [*expected, []]
 
 

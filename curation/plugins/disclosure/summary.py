@@ -42,7 +42,7 @@ NOTICE = f"After the {TEMPLATE}. Numbers are those of a finished run of clip-cur
 ROWS_SHOWN = 50  # of a table in Markdown
 BATCH_ROWS = 1 << 16
 FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet computes
-BYTES = "text_bytes"
+TEXT_BYTES = "text_bytes"
 
 
 QUESTIONS = table_rows(__package__, "sections.csv")  # which only a person can answer, in the order of the template
@@ -72,7 +72,7 @@ class Summary:
         """Write the lists of domains, summary.md, answers.json for a person to fill in, and summary.json."""
         kept = curated_files(run)
         with folder.progress.stage(f"count the texts of {counted(len(kept), 'file')}"):
-            size = folder.engine.run(kept, _text_bytes)[BYTES]
+            size = folder.engine.run(kept, _text_bytes)[TEXT_BYTES]
         numbers = RunNumbers(run.facts, int(size), [*self._ranked(run, folder, kept)])
         sections = summary_sections(numbers, self.answers)
         values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": ROWS_SHOWN}
@@ -127,7 +127,7 @@ def _text_bytes(file: OwnFile) -> TaskResult:
     """Tally the number of bytes of all texts in a file, in UTF-8."""
     tallies = TaskResult()
     for batch in advancing(batches(file, BATCH_ROWS, ["text"])):
-        tallies.add(BYTES, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
+        tallies.add(TEXT_BYTES, pc.sum(pc.binary_length(batch["text"])).as_py() or 0)
     return tallies
 
 

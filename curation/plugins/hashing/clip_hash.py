@@ -67,7 +67,7 @@ HASHES = Kind("hashes of pictures", "clip-hash", version=3)
 TASK_PICTURES = 10_000
 TASK_BYTES = 1 << 30
 NO_PICTURE = "no_picture"
-_BATCH = 1000  # rows
+_BATCH_PICTURES = 1000  # rows
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def tasks(sources: Iterable[Input]) -> list[list[samples.Source]]:
 
 def hashed_rows(pictures: Iterable[samples.Picture], pdq: bool) -> Iterator[pa.RecordBatch]:
     """Yield the hashes of pictures as batches of HASHED; `pdq` adds PDQ hashes."""
-    for some in gather(pictures, lambda _: 1, _BATCH):
+    for some in gather(pictures, lambda _: 1, _BATCH_PICTURES):
         yield pa.RecordBatch.from_pylist([_hashed_row(picture, pdq) for picture in some], schema=HASHED)
 
 

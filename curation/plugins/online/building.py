@@ -41,8 +41,8 @@ from runtime.storage.whole import WORK
 from runtime.tallies import Tallies, TaskResult
 
 INDEX_VERSION = 2
-NAME = "index.json"
-INDEX = Kind("an index of tars", "curation.plugins.online.build", INDEX_VERSION, NAME)
+INDEX_NAME = "index.json"
+INDEX = Kind("an index of tars", "curation.plugins.online.build", INDEX_VERSION, INDEX_NAME)
 OPEN = 1024  # the most files of rows that a process keeps mapped: readers come back to a tar for each block
 # One row per sample that has a matched image: the sample, and the texts of the image.
 INDEX_ROWS = SAMPLES.append(TRAINED_TEXTS)
@@ -82,9 +82,9 @@ class Index:
         InputError if index.json is missing, damaged or of another version.
         """
         folder = Path(folder)
-        content = read_json(folder / NAME)
+        content = read_json(folder / INDEX_NAME)
         if content is None:
-            raise InputError(f"{folder} holds no whole {NAME}; build it with curation.plugins.online.build")
+            raise InputError(f"{folder} holds no whole {INDEX_NAME}; build it with curation.plugins.online.build")
         if content.get("version") != INDEX_VERSION:
             raise InputError(
                 f"{folder} holds version {content.get('version')}, this program reads {INDEX_VERSION}: build it again"
@@ -96,7 +96,7 @@ class Index:
             digest = zlib.crc32(json.dumps(content["shards"]).encode(), made_from["matched"])
             return cls(folder, tars, shards, made_from["block_rows"], made_from["metadata"], digest)
         except (KeyError, TypeError) as error:
-            raise InputError(f"{folder / NAME} is damaged ({error!r}): build it again") from None
+            raise InputError(f"{folder / INDEX_NAME} is damaged ({error!r}): build it again") from None
 
     @property
     def samples(self) -> int:
@@ -127,7 +127,7 @@ class Index:
         remedy = f"delete {self.folder} and build the index again"
         rows = _mapped(OwnFile(path, self.shards[shard].checksum, remedy))
         if rows.schema != INDEX_ROWS or len(rows) != self.first_blocks[shard + 1] - self.first_blocks[shard]:
-            raise InputError(f"{path} does not belong to the {NAME} beside it; {remedy}")
+            raise InputError(f"{path} does not belong to the {INDEX_NAME} beside it; {remedy}")
         return rows
 
     def tar(self, shard: int) -> Path:

@@ -30,9 +30,9 @@ from runtime.storage.parquet import batches, write_rows
 from runtime.tallies import TaskResult
 from runtime.wording import counted, quotient
 
-FILES = 8  # first files of the manifest, which are searched for doubtful rows
+FILES_SEARCHED = 8  # the first files of the manifest, which are searched for doubtful rows
 ROWS_SHOWN = 10  # most doubtful rows of a language, and rows of a rule in a step of the gate
-LANGUAGES = 60  # those with the most kept rows of a low score
+DOUBTFUL_LANGUAGES = 60  # how many languages are shown: those with the most kept rows of a low score
 
 PUBLISHED: dict[str, Any] = {
     "never_matched": 114_000 / 500_000,
@@ -45,7 +45,7 @@ PUBLISHED: dict[str, Any] = {
 
 def observe_doubtful(seen: Observation) -> Observed:
     """Return the section with kept rows of a low language score, of the beginning of the manifest, to see mistakes."""
-    rows = first_doubtful(chain.from_iterable(map(batches, seen.manifest[:FILES])), seen.run)
+    rows = first_doubtful(chain.from_iterable(map(batches, seen.manifest[:FILES_SEARCHED])), seen.run)
     return Observed(section=doubtful_section(rows, seen.run))
 
 
@@ -79,12 +79,12 @@ def doubtful_section(rows: dict[str, list[dict[str, Any]]], run: Run) -> Section
 
 
 def first_doubtful(batches: Iterable[pa.RecordBatch], run: Run) -> dict[str, list[dict[str, Any]]]:
-    """Return, by language, the first ROWS_SHOWN kept rows with a low score, for the LANGUAGES with most such rows.
+    """Return, by language, the first ROWS_SHOWN kept rows with a low score, for up to DOUBTFUL_LANGUAGES languages.
 
     `batches` are CURATED batches in the random order of the manifest; reading stops once all of these rows are found.
     """
     counts = run.curated.by_language("kept_doubtful")
-    most = sorted(counts, key=lambda code: -counts[code])[:LANGUAGES]
+    most = sorted(counts, key=lambda code: -counts[code])[:DOUBTFUL_LANGUAGES]
     missing = {code: min(ROWS_SHOWN, int(counts[code])) for code in most}
     rows_by_language = defaultdict(list)
     for batch in batches if missing else ():
@@ -133,7 +133,7 @@ def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None
 PURPOSE = "shown"  # of the draws that choose the texts to show
 
 THINNED_SHARE = 0.1  # an entry is thinned if less than this share of its texts passed
-TOP = 20  # entries listed per language
+ENTRIES_SHOWN = 20  # entries listed per language
 THINGS = {"conditions": "image", "texts": "text"}  # what rules remove, by the key of the rules in Run.gate
 
 
@@ -203,7 +203,7 @@ def thinned(before: np.ndarray, run: Run) -> dict[str, dict[str, Any]]:
         left = run.counts.values[ids]
         few = np.flatnonzero((counts > 0) & (left < THINNED_SHARE * counts))
         if len(few):
-            top = few[np.argsort(-counts[few], kind="stable")][:TOP].tolist()
+            top = few[np.argsort(-counts[few], kind="stable")][:ENTRIES_SHOWN].tolist()
             by_language[code] = {
                 "seen": int((counts > 0).sum()),
                 "none": int((left[few] == 0).sum()),

@@ -301,21 +301,21 @@ def _prepared(tar: Tar, row: int, prepare: Prepare) -> Decoded[Any]:
 
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
-LANGUAGES = 12  # languages that the console shows
-_STEPS = 10_000  # steps of the histogram per unit of score
+LANGUAGES_SHOWN = 12  # languages that the console shows
+_STEPS_PER_UNIT = 10_000  # steps of the histogram per unit of score
 
 
 class Histogram:
     """The number of images by score, in steps of 0.0001 from -1 to 1, and the sum of all scores."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros(2 * _STEPS + 1, np.int64)
+        self._counts = np.zeros(2 * _STEPS_PER_UNIT + 1, np.int64)
         self._sum = 0.0
 
     def add(self, scores: np.ndarray) -> None:
         """Count an array of scores, each from -1 to 1."""
-        steps = np.floor((scores.astype(np.float64) + 1) * _STEPS).astype(np.int64)
-        self._counts += np.bincount(np.clip(steps, 0, 2 * _STEPS), minlength=len(self._counts))
+        steps = np.floor((scores.astype(np.float64) + 1) * _STEPS_PER_UNIT).astype(np.int64)
+        self._counts += np.bincount(np.clip(steps, 0, 2 * _STEPS_PER_UNIT), minlength=len(self._counts))
         self._sum += float(scores.sum(dtype=np.float64))
 
     def facts(self) -> dict[str, Any]:
@@ -324,7 +324,7 @@ class Histogram:
         if not images:
             return {"images": 0, "mean": None, "quantiles": {}}
         ranks = np.searchsorted(self._counts.cumsum(), [int(share * (images - 1)) + 1 for share in SHARES])
-        quantiles = [round(rank / _STEPS - 1, 4) for rank in ranks.tolist()]
+        quantiles = [round(rank / _STEPS_PER_UNIT - 1, 4) for rank in ranks.tolist()]
         mean = round(self._sum / images, 4)
         return {"images": images, "mean": mean, "quantiles": dict(zip(map(str, SHARES), quantiles, strict=True))}
 
@@ -352,7 +352,7 @@ def score_lines(scores: FinishedFolder) -> str:
     reasons = ", ".join(f"{number(count)} {status}" for status, count in facts["statuses"].items() if status != OK)
     lines = [f"{counted(facts['scores']['images'], 'image')} scored; without a score: {reasons or 'none'}"]
     if facts["scores"]["images"]:
-        languages = [(named(code), row) for code, row in [*facts["languages"].items()][:LANGUAGES]]
+        languages = [(named(code), row) for code, row in [*facts["languages"].items()][:LANGUAGES_SHOWN]]
         heading = ("clip_score", "images", "mean", *(f"{share:.0%} below" for share in SHARES))
         lines += aligned([heading, *(_line(*row) for row in [("all", facts["scores"]), *languages])])
     lines += told(facts["damaged"], facts["tars"])

@@ -25,7 +25,7 @@ from runtime.terminal import WARNING, in_one_line
 
 DAMAGED = "damaged"  # facts: the path of a tar, and its fault
 MAX_BAD_SHARE = CurationConfig.max_bad_files  # of the tars of a run, or of the pictures
-SHOWN = 3  # damaged tars that a message names
+TARS_SHOWN = 3  # damaged tars that a message names
 
 TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
 MOST_EXTENDED = 1 << 20  # bytes of an extended header, which states a long name
@@ -194,8 +194,8 @@ def told(damaged: Mapping[str, str], tars: int) -> list[str]:
 
 def _named(damaged: Mapping[str, str]) -> list[str]:
     named = [f"{path} {fault}" for path, fault in damaged.items()]
-    more = [f"and {len(named) - SHOWN:,} more"] if len(named) > SHOWN else []
-    return named[:SHOWN] + more
+    more = [f"and {len(named) - TARS_SHOWN:,} more"] if len(named) > TARS_SHOWN else []
+    return named[:TARS_SHOWN] + more
 
 
 @contextmanager
