@@ -116,8 +116,8 @@ def percentiles(engine: Engine, files: list[OwnFile], percent: float, work: Path
         before[code] = ends[first - 1] if first else 0
         holding[code] = keys[[first, last]]
     percentile_by_code = {}
-    within = partial(_values_within, holding=holding)
-    for code, values, ends in _counted(engine, files, within, make_folder(work / "values")):
+    within = ValueRanges(holding)
+    for code, values, ends in _counted(engine, files, within.values, make_folder(work / "values")):
         ranks = percentile_ranks(numbers[code], percent) - before[code]
         low, high = values[np.searchsorted(ends, ranks, side="right")].tolist()
         percentile_by_code[code] = Percentile(numbers[code], percentile((low, high), numbers[code], percent))
@@ -178,9 +178,15 @@ def _range(_: str, values: np.ndarray) -> np.ndarray:
     return np.floor(values * RANGES_PER_UNIT)
 
 
-def _values_within(code: str, values: np.ndarray, holding: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the values of a language that are in the ranges that `holding` has for it."""
-    return values[np.isin(_range(code, values), holding[code])]
+@dataclass(frozen=True)
+class ValueRanges:
+    """Narrow ranges of values, by language."""
+
+    ranges: Mapping[str, np.ndarray]
+
+    def values(self, code: str, values: np.ndarray) -> np.ndarray:
+        """Return the values of a language that are in one of its ranges."""
+        return values[np.isin(_range(code, values), self.ranges[code])]
 
 
 def read_rows(_: int, files: list[OwnFile], tallies: Tallies) -> Rows:
@@ -250,7 +256,10 @@ class EntryChoice:
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write the best rows of a task's language."""
         code = self.codes[task]
-        reduce = partial(_best_rows, most=self.taken[code])
+
+        def reduce(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+            return _best_rows(batches, self.taken[code])
+
         if held := gather_reduced(chain.from_iterable(buckets), reduce, _HELD_RATED_BYTES):
             file = self.file.replace("{language}", code)
             with part_writer(self.folder / file, CHOSEN, _GROUP_ROWS) as writer:

@@ -7,7 +7,6 @@ stored in files of packed blocks.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -235,9 +234,7 @@ def inform(engine: Engine, totals: Mapping[str, float], plan: NgramPlan) -> None
     """Write the plan's files `mutual`, the PMI of all pairs; `totals` has the count of all words of each language."""
     make_folder(plan.work / "mutual")
     files = [file.path for file in plan.files("pairs")]
-    cogroup(
-        engine, [Side(files, _read_pairs)], plan.by("second", partial(_write_information, totals=totals, plan=plan))
-    )
+    cogroup(engine, [Side(files, _read_pairs)], plan.by("second", Information(totals, plan).write))
 
 
 def _texts(batches: Iterable[pa.RecordBatch], titles: PartWriter) -> Iterator[pa.Array]:
@@ -276,15 +273,20 @@ def _read_pairs(_: int, file: Path, tallies: Tallies) -> Iterator[Block]:
     return read_blocks(file, HALF_KNOWN)
 
 
-def _write_information(
-    task: int, buckets: Iterator[Rows], tallies: Tallies, totals: Mapping[str, float], plan: NgramPlan
-) -> None:
-    """Write the PMI of the pairs of a task as rows of MUTUAL; `totals` has the count of all words of each language."""
-    with part_writer(plan.files("mutual")[task].path, MUTUAL, _GROUP_ROWS) as writer:
-        for batches in buckets:
-            _, pairs = _joined(pa.concat_batches(batches), "second", "first")
-            for rows in _informed(one_batch(pairs), totals):
-                writer.write(rows)
+@dataclass(frozen=True)
+class Information:
+    """The PMI of pairs; `totals` has the count of all words of each language."""
+
+    totals: Mapping[str, float]
+    plan: NgramPlan
+
+    def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
+        """Write the pairs of a task as rows of MUTUAL."""
+        with part_writer(self.plan.files("mutual")[task].path, MUTUAL, _GROUP_ROWS) as writer:
+            for batches in buckets:
+                _, pairs = _joined(pa.concat_batches(batches), "second", "first")
+                for rows in _informed(one_batch(pairs), self.totals):
+                    writer.write(rows)
 
 
 def _joined(rows: pa.RecordBatch, side: str, other: str) -> tuple[pa.RecordBatch, pa.Table]:

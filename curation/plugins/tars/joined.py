@@ -140,12 +140,12 @@ def scan(
 
 def matched_images(files: Sequence[OwnFile], rows: int) -> Table:
     """Return a table for a join: the images in files of a run, with TRAINED_TEXTS; `rows` is the number of images."""
-    return Table(files, rows, partial(_images_with, field=TRAINED_TEXTS), _unique, [TRAINED_TEXTS])
+    return Table(files, rows, ImagesWith(TRAINED_TEXTS).read, _unique, [TRAINED_TEXTS])
 
 
 def curated_images(run: FinishedRun) -> Table:
     """Return a table for a join: the images of a run's manifest, each with its text."""
-    return Table(curated_files(run), run.facts["rows"]["kept"], partial(_images_with, field=TEXT), _unique, [TEXT])
+    return Table(curated_files(run), run.facts["rows"]["kept"], ImagesWith(TEXT).read, _unique, [TEXT])
 
 
 def _make(
@@ -185,13 +185,19 @@ def _images(number: int, scan: OwnFile, tallies: Tallies) -> Rows:
         yield pa.RecordBatch.from_arrays(columns, schema=pa.schema(JOINED_ROWS))
 
 
-def _images_with(file: OwnFile, field: pa.Field) -> Iterator[pa.RecordBatch]:
-    """Yield KEY and a field of each image in a file of a run; images with an empty list are left out."""
-    for batch in batches(file, IMAGES_AT_ONCE, ["uid", field.name]):
-        if pa.types.is_list(field.type):
-            batch = batch.filter(pc.greater(pc.list_value_length(batch[field.name]), 0))
-        columns = [*key_columns(batch["uid"]), batch[field.name].cast(field.type)]
-        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, field]))
+@dataclass(frozen=True)
+class ImagesWith:
+    """The images in files of a run, each with a field."""
+
+    field: pa.Field
+
+    def read(self, file: OwnFile) -> Iterator[pa.RecordBatch]:
+        """Yield KEY and the field of each image in a file; images with an empty list are left out."""
+        for batch in batches(file, IMAGES_AT_ONCE, ["uid", self.field.name]):
+            if pa.types.is_list(self.field.type):
+                batch = batch.filter(pc.greater(pc.list_value_length(batch[self.field.name]), 0))
+            columns = [*key_columns(batch["uid"]), batch[self.field.name].cast(self.field.type)]
+            yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([*KEY, self.field]))
 
 
 def _unique(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
