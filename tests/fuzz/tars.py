@@ -8,7 +8,7 @@ import tarfile
 from contextlib import suppress
 from pathlib import Path
 
-from curation.plugins.tars.headers import DamagedTar, Member, regular_files
+from curation.plugins.tars.headers import DamagedTar, TarMember, regular_files
 from curation.plugins.tars.samples import fault_of, find, read, tar_rows, texts
 from tests.fuzz.mutations import BLOCK, damaged
 from tests.fuzz.target import Target
@@ -16,7 +16,7 @@ from tests.support.online_run import FORMATS, images, write_tar
 from tests.support.pictures import downloaded_tar
 
 CHECKSUM, PREFIX = slice(148, 156), slice(345, 500)  # of a header
-END = Member("", 0, 0)  # behind all files of a tar that was read to its end
+END = TarMember("", 0, 0)  # behind all files of a tar that was read to its end
 ODD = (b"-0000001000\0", b"77777777777\0", b"\xff" * 12, b"\x80" + b"\xff" * 11, b"\0" * 512, b"\xff", b"9 path=",
     b"12 path=a.b\n", b"11 size=-6\n", b"22 GNU.sparse.major=1\n",
     *(bytes([kind]) for kind in b"0123567xgLKSVXD\0"))  # fmt: skip
@@ -72,13 +72,13 @@ def look(folder: Path, data: bytes) -> str:
     return "read"
 
 
-def by_tarfile(data: bytes) -> list[Member]:
+def by_tarfile(data: bytes) -> list[TarMember]:
     """Return the files of a tar that the standard library finds, before the first header that it cannot read."""
-    found: list[Member] = []
+    found: list[TarMember] = []
     kinds = (tarfile.REGTYPE, tarfile.AREGTYPE)
     with suppress(tarfile.ReadError):
         tar = tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8", errors="surrogateescape")
-        found += (Member(_named(each, data), each.offset_data, each.size) for each in tar if each.type in kinds)
+        found += (TarMember(_named(each, data), each.offset_data, each.size) for each in tar if each.type in kinds)
         if not data[tar.offset : tar.offset + BLOCK].strip(b"\0"):
             found.append(END)
     return found

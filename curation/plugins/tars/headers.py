@@ -44,7 +44,7 @@ LARGE = 1 << 33  # bytes: the first size that eleven octal digits cannot state
 ENCODING = ("utf-8", "surrogateescape")
 
 
-class Member(NamedTuple):
+class TarMember(NamedTuple):
     """One file of a tar, its bytes at tar[offset:offset + size]."""
 
     name: str  # with surrogates for bytes that are not UTF-8
@@ -63,7 +63,7 @@ class _Stated(NamedTuple):
     size: int | None = None
 
 
-def regular_files(data: bytes | mmap.mmap) -> Iterator[Member]:
+def regular_files(data: bytes | mmap.mmap) -> Iterator[TarMember]:
     """Yield the regular files of a tar, given as its bytes; raise DamagedTar at the first damage."""
     position = 0
     stated = _Stated()
@@ -76,7 +76,7 @@ def regular_files(data: bytes | mmap.mmap) -> Iterator[Member]:
         if position > len(data):
             raise _cut(f"ends inside of {quoted(_text(_name(header)))!r}")
         if kind in _FILE:
-            yield Member(_text(stated.name or _name(header)), offset, size)
+            yield TarMember(_text(stated.name or _name(header)), offset, size)
         stated = _stated(kind, data, offset, size)
     if position >= len(data):  # The writer did not close the tar: files of the last sample may be missing.
         raise _cut("has no end")

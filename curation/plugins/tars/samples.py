@@ -31,7 +31,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from curation.plugins.tars.headers import DamagedTar, Member, regular_files
+from curation.plugins.tars.headers import DamagedTar, TarMember, regular_files
 from runtime.argument_types import require_inputs
 from runtime.errors import InputError
 from runtime.folders.folder import Made
@@ -288,13 +288,13 @@ def _opened(path: Path) -> Iterator[mmap.mmap]:
         raise InputError(f"{path} cannot be read as a tar ({error}); download it again or leave it out") from None
 
 
-def by_key(tar_members: Iterator[Member]) -> Iterator[tuple[str, dict[str, Member]]]:
+def by_key(tar_members: Iterator[TarMember]) -> Iterator[tuple[str, dict[str, TarMember]]]:
     """Yield each key with its members by lower-case extension; as in webdataset, only adjacent members are grouped."""
     for key, group in groupby(_with_keys(tar_members), lambda named: named[0]):
         yield key, {extension.lower(): member for _, extension, member in group}
 
 
-def _with_keys(tar_members: Iterator[Member]) -> Iterator[tuple[str, str, Member]]:
+def _with_keys(tar_members: Iterator[TarMember]) -> Iterator[tuple[str, str, TarMember]]:
     for member in tar_members:
         if parted := _parted(member.name):
             key, extension = parted
@@ -316,12 +316,12 @@ def _parted(name: str) -> tuple[str, str] | None:
     return folder + slash + stem, extension
 
 
-def image_of(files: dict[str, Member]) -> str | None:
+def image_of(files: dict[str, TarMember]) -> str | None:
     """Return the extension of the image among the files of a key (members by extension), or None if there is none."""
     return next((extension for extension in IMAGES if extension in files), None)
 
 
-def identity(files: dict[str, Member], data: bytes | mmap.mmap) -> Identity:
+def identity(files: dict[str, TarMember], data: bytes | mmap.mmap) -> Identity:
     """Return the uid and the URL in a sample's json, each None if missing; the uid may be the MD5 of the URL.
 
     `files` are the sample's members by extension, `data` the bytes of the tar.
