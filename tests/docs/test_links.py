@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from curation import schemas
 from tests.support.checkout import ROOT
 
 PAGES = [
@@ -15,6 +16,7 @@ PAGES = [
         for page in ROOT.glob(f"{folder}/**/*.md")
     ),
 ]
+PACKAGES = ("curation", "metadata", "runtime", "jobs", "tests")
 DESIGNS = [page for page in PAGES if page.name == "DESIGN.md"]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 OF_CODE = re.compile(r"^(```|~~~).*?^\1$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
@@ -49,9 +51,13 @@ def test_links_lead_to_files_and_headings_that_exist(page):
 
 @pytest.mark.parametrize("page", [ROOT / "docs" / "explanation" / "where.md", ROOT / "CONTRIBUTING.md"], ids=name)
 def test_pages_that_say_where_things_are_name_files_that_exist(page):
-    paths = PATH.findall(page.read_text("utf-8"))
+    text = page.read_text("utf-8")
+    paths = PATH.findall(text)
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
+    beside = [module for module in MODULE.findall(text) if "/" not in module]  # in the folder of the path before it
+    known = {path.name for folder in PACKAGES for path in (ROOT / folder).rglob("*.py")}
+    assert [module for module in beside if module not in known] == []
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *DESIGNS], ids=name)
@@ -70,3 +76,11 @@ def test_every_page_of_docs_is_in_the_menu_of_the_site():
     menu = (ROOT / "docs" / "site" / "mkdocs.yml").read_text("utf-8")
     pages = [str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")]
     assert [page for page in pages if f" {page}\n" not in menu] == []
+
+
+def test_the_map_of_curation_shows_the_columns_of_the_tables_of_a_run():
+    section = (ROOT / "curation" / "DESIGN.md").read_text("utf-8").partition("## The tables of a run")[2]
+    rows = re.findall(r"^\| `([A-Z]+)` \|[^|]*\|([^|]*)\|", section, re.MULTILINE)
+    shown = {table: re.findall(r"`(\w+)`", columns) for table, columns in rows}
+    tables = ("CANDIDATES", "PAIRS", "MATCHED", "COUNTS", "CURATED")
+    assert shown == {table: getattr(schemas, table).names for table in tables}
