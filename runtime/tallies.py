@@ -51,7 +51,7 @@ class Tallies:
 
     def count(self, sums: Mapping[Key, float]) -> None:
         """Add sums by key, sorted by name and item."""
-        for key in sorted(sums, key=_order):
+        for key in sorted(sums, key=written_name):
             name, item = _name_and_item(key)
             self.add(name, sums[key], item=item)
 
@@ -65,7 +65,7 @@ class Tallies:
 
     def by_language(self, name: str, item: Item | None = None) -> dict[str, float]:
         """Return the sum of `name` and `item` for each language, sorted by language."""
-        sums = {code: value for (*key, code), value in self._sums.items() if code and (*key,) == (name, item)}
+        sums = {code: value for (*key, code), value in self._sums.items() if code and tuple(key) == (name, item)}
         return {code: _number(sums[code]) for code in sorted(sums)}
 
     def by_item(self, name: str) -> dict[Any, float]:
@@ -89,7 +89,7 @@ class Tallies:
 
     def rows(self) -> list[dict]:
         """Return one row per sum, dictionaries of name, item, language and value, sorted by the first three."""
-        keys = sorted(self._sums, key=lambda key: (*_order(key[:2]), key[2] or ""))
+        keys = sorted(self._sums, key=lambda key: (written_name(key[:2]), key[2] or ""))
         return [
             {"name": name, "item": item, "language": code, "value": self._sums[name, item, code]}
             for name, item, code in keys
@@ -154,12 +154,6 @@ def merged(results: Iterable[TaskResult]) -> TaskResult:
 
 def _name_and_item(key: str | tuple[str, Item | None]) -> tuple[str, Item | None]:
     return (key, None) if isinstance(key, str) else key
-
-
-def _order(key: str | tuple[str, Item | None]) -> tuple[str, str]:
-    """Return the values by which keys are sorted; what is counted for no item comes first."""
-    name, item = _name_and_item(key)
-    return name, "" if item is None else str(item)
 
 
 def _number(value: float) -> float:
