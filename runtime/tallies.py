@@ -35,9 +35,9 @@ class Tallies:
     def update(self, rows: Iterable[dict]) -> None:
         """Add rows, dictionaries of name, item, language and value."""
         for row in rows:
-            self.add(row["name"], row["value"], row["language"], item=row["item"])
+            self.add(**row)
 
-    def add(self, name: str, value: float = 1, language: str | None = None, *, item: Item | None = None) -> None:
+    def add(self, name: str, value: float = 1, *, item: Item | None = None, language: str | None = None) -> None:
         """Add `value` to the sum of `name`, `item` and `language`.
 
         Only the first MAX_UNKNOWN_ITEMS items of names that begin with UNKNOWN have their own sums. Later ones are
@@ -75,17 +75,6 @@ class Tallies:
             if key == name and item is not None:
                 sums[item] += value
         return {item: _number(sums[item]) for item in sorted(sums, key=lambda item: (-sums[item], str(item)))}
-
-    def beginning(self, prefix: str) -> dict[str, float]:
-        """Return the sums of names that begin with `prefix`, by the rest of the name, largest first.
-
-        A sum is over all languages.
-        """
-        sums: dict[str, float] = defaultdict(float)
-        for (name, _, _), value in self._sums.items():
-            if name.startswith(prefix):
-                sums[name.removeprefix(prefix)] += value
-        return {name: _number(sums[name]) for name in sorted(sums, key=lambda name: (-sums[name], name))}
 
     def rows(self) -> list[dict]:
         """Return one row per sum, dictionaries of name, item, language and value, sorted by the first three."""

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from curation.inputs.crawl import warc, wat
+from curation.inputs.tables.columns import TableOptions
 from curation.plugins.gate.filters import ImageBatch
 from curation.plugins.gate.judge.judge import OUTPUTS, Judge, features
 from curation.plugins.gate.kernels.features import BITS
@@ -153,7 +154,7 @@ def read(path: Path) -> Iterator[pa.RecordBatch]:
     """Yield the candidates of a WARC or WAT file; InputError if it cannot be opened."""
     try:
         with path.open("rb") as file:
-            yield from (wat if path.name.endswith(".wat.gz") else warc).read(file, Counter(), str(path))
+            yield from (wat if path.name.endswith(".wat.gz") else warc).read(file, str(path), TableOptions(), Counter())
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error})") from None
 

@@ -65,7 +65,7 @@ def test_of_each_table_one_row_counts_and_keys_may_share_a_half(monkeypatch):
     joined = joined.sort_by("row")
     found = zip(*(joined[name].to_pylist() for name in ("column_0", "sets", "in_0")), strict=True)
     assert [*found] == expected
-    assert tallies["found.0"] == sum(is_in for *_, is_in in expected)
+    assert tallies["found", 0] == sum(is_in for *_, is_in in expected)
 
 
 def test_texts_that_more_images_have_come_to_the_files_that_have_them():

@@ -26,7 +26,7 @@ def capped(engine, folder, images: list[dict], most: int, seed: int, files: int)
     counted = Domains(most).write(own_files(folder / "in", None, ""), StepFolder(folder / "out"), context)
     rows = [row for file in own_files(folder / "out", None, "") for row in read_table(file).to_pylist()]
     assert counted["passed"] == len(rows)
-    assert counted["removed.0"] == len(images) - len(rows)
+    assert counted["removed", 0] == len(images) - len(rows)
     return rows
 
 

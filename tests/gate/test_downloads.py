@@ -35,7 +35,7 @@ def test_matched_images_pass_where_a_try_succeeded(engine, tmp_path):
     there, tallies = passed(engine, tmp_path, images, plan)
     assert there == naive_existing(images, rows + again)
     named = list(naive_statuses(images, rows + again).values())
-    statuses = tallies.beginning("status.")
+    statuses = tallies.by_item("status")
     assert (statuses["success"], statuses["not_tried"]) == (named.count("success"), 12)
     assert sum(statuses.values()) == 60
 

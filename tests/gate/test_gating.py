@@ -74,18 +74,18 @@ def test_images_pass_as_the_naive_twin_says_however_files_are_cut(engine, tmp_pa
     rows, tallies = kept(engine, tmp_path, images, given, KEEP, files)
     assert rows == expected
     for number in range(4):
-        assert tallies[f"failed.{number}"] == sum(number in each for each in failed.values())
-        assert tallies[f"alone.{number}"] == sum(each == [number] for each in failed.values())
+        assert tallies["failed", number] == sum(number in each for each in failed.values())
+        assert tallies["alone", number] == sum(each == [number] for each in failed.values())
         first = [row for row in images if failed[row["uid"]][:1] == [number]]
-        assert tallies[f"removed.{number}"] == len(first)
+        assert tallies["removed", number] == len(first)
         texts = [text["language"] for row in first for text in row["candidates"]]
-        assert tallies.by_language(f"texts.{number}") == {code: texts.count(code) for code in sorted({*texts})}
+        assert tallies.by_language("texts", number) == {code: texts.count(code) for code in sorted({*texts})}
     assert tallies["passed"] == len(expected)
     own = {row["uid"] for row in images}
-    assert tallies["found.0"] == len(own & {row["uid"] for row in results})
-    assert tallies["found.1"] == len(own & {row["uid"] for row in scores})
-    assert tallies["differing.0"] == naive_differing(images, results, ["status", "width", "height"]) > 20
-    assert tallies["differing.1"] == 0
+    assert tallies["found", 0] == len(own & {row["uid"] for row in results})
+    assert tallies["found", 1] == len(own & {row["uid"] for row in scores})
+    assert tallies["differing", 0] == naive_differing(images, results, ["status", "width", "height"]) > 20
+    assert tallies["differing", 1] == 0
 
 
 def test_a_table_names_images_by_their_urls_where_it_has_no_uids(engine, tmp_path):

@@ -239,7 +239,7 @@ def test_what_hosts_say_takes_bounded_memory_however_much_it_is():
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert answers == [[{"file": 0, "row": 7, "signals": BITS["robots"]}], []]
-    assert tallies["fault.cut"] == 300
+    assert tallies["fault", "cut"] == 300
     assert peak < 8 << 20
 
 

@@ -32,7 +32,7 @@ def send(_: int, item: tuple[int, int], tallies: TaskResult) -> Iterator[Block]:
     number, blocks = item
     for block, bucket in enumerate(buckets_of(number, blocks)):
         tallies.add("sent")
-        tallies.add("weight", 0.1 * (number + 1), "en")
+        tallies.add("weight", 0.1 * (number + 1), language="en")
         yield block_of(bucket, (number, f"{block}/{bucket}"))
 
 
@@ -75,7 +75,7 @@ def receive(partition: int, blocks: Iterable[bytes], tallies: TaskResult, folder
     with (folder / str(partition)).open("x") as file:  # whoever is called twice fails
         file.write("\n".join(rows))
     tallies.add("received", len(rows))
-    tallies.add("weight", 0.1 * len(rows), "en")
+    tallies.add("weight", 0.1 * len(rows), language="en")
 
 
 def receive_sizes(partition: int, blocks: Iterable[bytes], tallies: TaskResult) -> None:

@@ -166,7 +166,7 @@ def _write_copies(task: int, buckets: Iterator[Rows], result: TaskResult, folder
     images = images_of(buckets, max_texts, grouped)
     result.add("passed", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
     for language, texts in grouped.by_language("matched").items():
-        result.add("kept", texts, language)
+        result.add("kept", texts, language=language)
 
 
 def write_marks(
@@ -212,7 +212,7 @@ def _with_values(task: int, buckets: Iterator[Rows], result: TaskResult, is_uid:
         differs = np.zeros(number, bool)
         chosen = np.full(number, -1)
         in_table[group[~is_image]] = True
-        result.add("found.0", int(in_table[group[images]].sum()))
+        result.add("found", int(in_table[group[images]].sum()), item=0)
         chosen[group[valued]] = valued
         several = valued[np.bincount(group[valued], minlength=number)[group[valued]] > 1]
         repeated = values.take(pa.array(several))
@@ -222,8 +222,8 @@ def _with_values(task: int, buckets: Iterator[Rows], result: TaskResult, is_uid:
         is_other = pc.not_equal(repeated, values.take(pa.array(chosen[group[several]])))
         differs[group[several[is_other.to_numpy(zero_copy_only=False)]]] = True
         if is_uid and len(differing := images[differs[group[images]]]):
-            result.add("differing.0", len(differing))
-            result.note("differing.0", pc.min(rows["uid"].take(pa.array(differing))).as_py())
+            result.add(given_tables.DIFFERING, len(differing), item=0)
+            result.note(given_tables.DIFFERING, [0, pc.min(rows["uid"].take(pa.array(differing))).as_py()])
         images = images[chosen[group[images]] >= 0]
         columns = [rows[name].take(pa.array(images)) for name in VALUES.names[:-1]]
         yield pa.RecordBatch.from_arrays([*columns, values.take(pa.array(chosen[group[images]]))], schema=VALUES)

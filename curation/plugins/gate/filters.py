@@ -27,7 +27,6 @@ Result = TypeVar("Result")
 
 IMAGE, TEXT = "image", "text"  # the scopes of filters
 COUNTS = ("failed", "alone", "removed")  # tallies of rows: removed by a filter; by no other one; by none before it
-OF_TEXTS = "rule."  # begins the tallies of filters of texts
 TEXT_LEFT = "a text is left"  # stands behind the filters of images, if there are filters of texts
 OF_TEXT = "candidates."  # begins the names of columns that are fields of texts
 
@@ -195,13 +194,11 @@ class Decision:
 
     def tally(self, tallies: Tallies) -> None:
         """Add the numbers of images and texts that each filter removes, and the languages of the texts."""
-        texts = len(self.of_texts)
-        images = len(self.filters) - texts
-        tally_failures(self.of_images, self.first_of_image, "", tallies)
-        tally_failures(self.of_texts, self.first - images, OF_TEXTS, tallies)
-        names = [f"texts.{number}" for number in range(images)]
-        names += [f"{OF_TEXTS}texts.{number}" for number in range(texts)]
-        tally_languages_by(self.batch.texts.field("language"), self.first, names, tallies)
+        numbers = [*range(len(self.filters))]
+        images = len(numbers) - len(self.of_texts)
+        tally_failures(self.of_images, self.first_of_image, [*numbers[:images], len(numbers)], tallies)
+        tally_failures(self.of_texts, self.first - images, numbers[images:], tallies)
+        tally_languages_by(self.batch.texts.field("language"), self.first, len(numbers), tallies)
 
 
 def decide(batch: ImageBatch, filters: Sequence[Filter]) -> Decision:
@@ -233,25 +230,22 @@ def with_scope(filters: Sequence[Filter], scope: str) -> list[Filter]:
 
 def facts_of_filters(filters: Sequence[Filter], counted: Tallies) -> dict[str, list[dict[str, Any]]]:
     """Return facts for run.json: `conditions`, a row about each filter of images, and `texts`, about those of texts."""
-    of_texts = with_scope(filters, TEXT)
-    conditions = []
-    for number, image_filter in enumerate(with_scope(filters, IMAGE)):
-        conditions.append(_fact(image_filter.title, image_filter.removes, counted, number, ""))
-    if of_texts:
-        conditions.append(_fact(TEXT_LEFT, "images without a text left", counted, len(conditions), ""))
-    texts = []
-    for number, text_filter in enumerate(of_texts):
-        texts.append(_fact(text_filter.title, text_filter.removes, counted, number, OF_TEXTS))
-    return {"conditions": conditions, "texts": texts}
+    ordered = [*with_scope(filters, IMAGE), *with_scope(filters, TEXT)]
+    facts: dict[str, list[dict[str, Any]]] = {IMAGE: [], TEXT: []}
+    for number, one in enumerate(ordered):
+        facts[one.scope].append(_fact(one.title, one.removes, counted, number))
+    if facts[TEXT]:
+        facts[IMAGE].append(_fact(TEXT_LEFT, "images without a text left", counted, len(ordered)))
+    return {"conditions": facts[IMAGE], "texts": facts[TEXT]}
 
 
-def _fact(title: str, removes: str | None, counted: Tallies, number: int, prefix: str) -> dict[str, Any]:
-    """Return the row of run.json about the filter that the tallies with this prefix name by a number."""
+def _fact(title: str, removes: str | None, counted: Tallies, number: int) -> dict[str, Any]:
+    """Return the row of run.json about the filter with a number."""
     fact: dict[str, Any] = {"text": title}
     if removes:
         fact["removes"] = removes
-    fact |= {name: counted[f"{prefix}{name}.{number}"] for name in COUNTS}
-    return fact | {"removed_texts": counted.by_language(f"{prefix}texts.{number}")}
+    fact |= {name: counted[name, number] for name in COUNTS}
+    return fact | {"removed_texts": counted.by_language("texts", number)}
 
 
 def has_row(batch: ImageBatch) -> np.ndarray:
@@ -298,27 +292,24 @@ def first_failed(failed: np.ndarray) -> np.ndarray:
     return first
 
 
-def tally_failures(failed: np.ndarray, first: np.ndarray, prefix: str, tallies: Tallies) -> None:
-    """Tally COUNTS for each filter.
+def tally_failures(failed: np.ndarray, first: np.ndarray, numbers: Sequence[int], tallies: Tallies) -> None:
+    """Tally COUNTS for each filter, by its number.
 
-    `failed` is bool[filter, row]; `first` has, for each row, the number of the first filter that removes it.
+    `failed` is bool[filter, row]; `first` has, for each row, the index in `failed` of the first filter that removes it.
     """
     is_alone = failed.sum(axis=0, dtype=np.int16) == 1
-    for number, fails in enumerate(failed):
-        for name, rows in zip(COUNTS, (fails, fails & is_alone, first == number), strict=True):
-            tallies.add(f"{prefix}{name}.{number}", int(np.count_nonzero(rows)))
+    for index, fails in enumerate(failed):
+        for name, rows in zip(COUNTS, (fails, fails & is_alone, first == index), strict=True):
+            tallies.add(name, int(np.count_nonzero(rows)), item=numbers[index])
 
 
-def tally_languages_by(languages: pa.Array, kinds: np.ndarray, names: Sequence[str], tallies: Tallies) -> None:
-    """Tally texts by language; names[kind] is the name of the tally for texts of a kind.
-
-    Texts of a kind without a name are skipped.
-    """
-    is_counted = pc.and_(pa.array(kinds < len(names)), languages.is_valid())
-    rows = pa.table({"kind": kinds, "language": languages}).filter(is_counted)
-    counts = rows.group_by(["kind", "language"], use_threads=False).aggregate([([], "count_all")])
+def tally_languages_by(languages: pa.Array, first: np.ndarray, filters: int, tallies: Tallies) -> None:
+    """Tally removed texts by language and by the number of the first of some filters that removes them."""
+    is_removed = pc.and_(pa.array(first < filters), languages.is_valid())
+    rows = pa.table({"first": first, "language": languages}).filter(is_removed)
+    counts = rows.group_by(["first", "language"], use_threads=False).aggregate([([], "count_all")])
     for row in counts.to_pylist():
-        tallies.add(names[row["kind"]], row["count_all"], row["language"])
+        tallies.add("texts", row["count_all"], item=row["first"], language=row["language"])
 
 
 def difference(texts: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
@@ -334,7 +325,7 @@ def difference(texts: Mapping[str, float], others: Mapping[str, float]) -> dict[
 def tally_languages(languages: pa.Array, name: str, tallies: Tallies) -> None:
     """Tally the number of texts in each language."""
     for language, number in counts_of(languages):
-        tallies.add(name, number, language)
+        tallies.add(name, number, language=language)
 
 
 def counts_of(strings: pa.Array) -> list[tuple[str, int]]:

@@ -29,6 +29,7 @@ from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
 STATUS = "status"  # img2dataset's column
+DIFFERING = "differing"  # counts images by the number of the table that has differing rows about them
 _RESULTS = "results of img2dataset, with status, and uid or url, in 00000.parquet beside 00000.tar"
 _LIST = "a list of the uids or URLs of images that may stay"
 VALUE = pa.field("value", pa.binary())
@@ -205,15 +206,15 @@ def value_bytes(values: pa.Array) -> pa.Array:
 
 def of_table(number: int, counted: TaskResult) -> dict[str, Any]:
     """Return, for run.json, how many images the table `number` has and, if rows of some differ, how many, and a uid."""
-    differing = counted[f"differing.{number}"]
-    examples = counted.noted(f"differing.{number}")
-    fact = {"found": counted[f"found.{number}"]}
+    differing = counted[DIFFERING, number]
+    examples = [uid for table, uid in counted.noted(DIFFERING) if table == number]
+    fact = {"found": counted["found", number]}
     return fact | {"differing": differing, "example": min(examples)} if differing else fact
 
 
 def require_found(table: ImageTable | UidList, number: int, counted: TaskResult) -> None:
     """Refuse a table that has none of the images."""
-    if not counted[f"found.{number}"]:
+    if not counted["found", number]:
         raise InputError(
             f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
             "give a table with the column uid of matched/, or url"

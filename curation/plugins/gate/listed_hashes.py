@@ -26,7 +26,7 @@ from runtime.shipping import Shipped
 from runtime.storage.listing import Version
 from runtime.tallies import TaskResult
 
-_HASHES = "hashes."  # names of tallies begin so; the kind of hash follows
+_HASHES = "hashes"  # counts hashes by kind
 _HITS = "hits"  # facts: the mask of the lists that have an image, and its key, in hexadecimal digits
 
 
@@ -98,7 +98,7 @@ class HashTables:
         """Return the masks, uint64, of the lists that have images with a listed hash, and the keys of these images."""
         counted = engine.run(self._items(), partial(_find_hashes, hashes=hashes))
         for kind in self.of_kind:
-            if not counted[f"{_HASHES}{kind}"]:
+            if not counted[_HASHES, kind]:
                 raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")
         hits = "".join(sorted({*counted.noted(_HITS)}))
         rows = np.frombuffer(bytes.fromhex(hits), ">u8").astype(np.uint64).reshape(-1, 3)
@@ -110,7 +110,7 @@ def _find_hashes(item: tuple[ImageTable, tuple[str, Version], str], hashes: Ship
     listed = hashes.opened(ListedHashes.open)
     result = TaskResult()
     for batch in table.read(file, [kind]):
-        result.add(f"{_HASHES}{kind}", len(batch) - batch[kind].null_count)
+        result.add(_HASHES, len(batch) - batch[kind].null_count, item=kind)
         if kind not in listed.kinds:
             continue
         masks = listed.by_hash(kind, batch[kind])

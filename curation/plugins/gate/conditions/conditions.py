@@ -174,7 +174,7 @@ class ConditionsStep(Step):
         facts: dict[str, Any] = {"tables": tables} | facts_of_filters(self.filters(), counted)
         for fact in facts["texts"]:
             if fact["text"] in MENDS:
-                fact["mended"] = counted[f"{MENDED}{fact['text']}"]
+                fact["mended"] = counted[MENDED, fact["text"]]
         if lists := [*self._lists(facts, counted)]:
             facts["lists"] = lists
         if any(name in OUTPUTS for name in self.options.rules.numbers):
@@ -208,7 +208,7 @@ class ConditionsStep(Step):
         `facts` has the counts of all filters.
         """
         for number, name in enumerate(self.tables.only.names if self.tables.only else ()):
-            yield {"option": "only", "name": name, "found": counted[f"{LISTED}{number}"]}
+            yield {"option": "only", "name": name, "found": counted[LISTED, number]}
         failed = {fact["text"]: fact["failed"] for fact in (*facts["conditions"], *facts["texts"])}
         for name in self.evaluation.names if self.evaluation else ():
             yield {"option": "decontaminate", "name": name, "found": failed[f"{_NOT_IN_SET}{name}"]}
@@ -325,14 +325,13 @@ def _sets_of_texts(batch: ImageBatch, texts_of_sets: Shipped) -> np.ndarray:
 def count_differing(batch: ImageBatch, result: TaskResult, tables: int) -> None:
     """Tally, for each of some tables, the images about which it has differing rows, and note the first image."""
     for number in range(tables):
-        name = f"differing.{number}"
         several = np.flatnonzero(batch.joined(f"{DIFFERS}{number}").to_numpy(zero_copy_only=False))
         if len(several):
-            if not result[name]:
-                result.note(name, batch.images["uid"][several[0]].as_py())
-            result.add(name, len(several))
+            if not result[given_tables.DIFFERING, number]:
+                result.note(given_tables.DIFFERING, [number, batch.images["uid"][several[0]].as_py()])
+            result.add(given_tables.DIFFERING, len(several), item=number)
 
 
 def _statuses(counted: TaskResult) -> dict[str, int]:
     """Return the number of matched images by the status of their download."""
-    return {status: int(images) for status, images in counted.beginning("status.").items()}
+    return {status: int(images) for status, images in counted.by_item("status").items()}

@@ -44,7 +44,7 @@ SETS = "sets"
 DOWNLOAD = "download"
 IN = "in_"
 DIFFERS = "differs_"
-LISTED = "listed."  # begins the tallies of images that lists of a UidList name; the number of the list follows
+LISTED = "listed"  # counts images by the number of the list of a UidList that names them
 _ROWS = (  # of all rows; `table` is null in those of images, and the number of tables in those of evaluation sets
     *KEY,
     *PLACE,
@@ -182,13 +182,13 @@ class JoinedTables:
             columns[f"{IN}{number}"] = pa.array(row >= 0)
             columns[f"{DIFFERS}{number}"] = pa.array(_differing(table_rows, group[indices], groups)[group[images]])
             columns |= {name: rows[name].take(pa.array(row, mask=row < 0)) for name in fields}
-            tallies.add(f"found.{number}", int(np.count_nonzero(row >= 0)))
+            tallies.add("found", int(np.count_nonzero(row >= 0)), item=number)
             if isinstance(self.tables[number], UidList):
                 _tally_lists(group[indices], table_rows[SETS].to_numpy(), group[images], tallies)
             if number == 0 and self.has_results:
                 columns[DOWNLOAD] = rows[STATUS].take(pa.array(row, mask=row < 0)).fill_null(NOT_TRIED)
                 for status, images_of_status in counts_of(columns[DOWNLOAD]):
-                    tallies.add(f"status.{status}", images_of_status)
+                    tallies.add("status", images_of_status, item=status)
         return pa.RecordBatch.from_pydict(columns).select(self.joined_schema.names)
 
 
@@ -206,7 +206,7 @@ def _tally_lists(groups: np.ndarray, lists: np.ndarray, images: np.ndarray, tall
     of_images = np.isin(groups, images)
     named = np.unique(np.column_stack([groups, lists])[of_images], axis=0)
     for number, found in zip(*np.unique(named[:, 1], return_counts=True), strict=True):
-        tallies.add(f"{LISTED}{number}", int(found))
+        tallies.add(LISTED, int(found), item=int(number))
 
 
 def _without_files(table: Any) -> Any:

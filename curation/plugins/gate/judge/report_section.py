@@ -98,7 +98,7 @@ def count_probabilities(file: OwnFile, rules: Rules) -> TaskResult:
             steps = _percent(rule, batch) * PROBABILITY_STEPS // 100
             rows = pa.table({"step": steps, "language": batch.texts.field("language")})
             for row in rows.group_by(["step", "language"]).aggregate([([], "count_all")]).to_pylist():
-                result.add(f"{name}.{row['step']}", row["count_all"], row["language"])
+                result.add(name, row["count_all"], item=row["step"], language=row["language"])
     return result
 
 
@@ -147,7 +147,7 @@ def nearest(rows: ShownRows, percent: int) -> ShownRows:
 
 def histograms(counts: TaskResult, name: str, codes: Sequence[str]) -> dict[str, list[int]]:
     """Return the number of texts in each step of probability, by language in the order of `codes`."""
-    steps = [counts.by_language(f"{name}.{step}") for step in range(PROBABILITY_STEPS)]
+    steps = [counts.by_language(name, step) for step in range(PROBABILITY_STEPS)]
     by_language = {}
     for code in codes:
         texts = [int(step.get(code, 0)) for step in steps]

@@ -22,7 +22,7 @@ from runtime.tallies import Tallies
 if TYPE_CHECKING:
     from curation.run.tasks import MatchPlan
 
-MENDED = "mended."  # before the name of a rule: the tally of the texts that are mended for it
+MENDED = "mended"  # counts mended texts by the name of the rule
 
 _IN_LINE = "a abbr b cite code em font i s small span strike strong sub sup u".split()  # these part no words
 _TAG = r"(?is)</?(?:{})(?:[ \t\n/][^<>]*)?(?:>|\z)"
@@ -121,7 +121,7 @@ def mended(batch: ImageBatch, tallies: Tallies, plan: MatchPlan, rule: str) -> I
     matches = plan.matching.find(new_texts.take(pa.array(rows)), languages)
     has_entry = pc.greater(pc.list_value_length(matches["entries"]), 0)
     rows = rows[has_entry.to_numpy(zero_copy_only=False)]
-    tallies.add(f"{MENDED}{rule}", len(rows))
+    tallies.add(MENDED, len(rows), item=rule)
     new = {"text": new_texts.take(pa.array(rows)), "entries": matches["entries"].filter(has_entry)}
     old = texts.take(pa.array(rows))
     columns = [new.get(field.name, old.field(field.name)).cast(field.type) for field in texts.type]

@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 
 IMAGE, PAGE = "image", "page"  # kinds of URLs: of an image, and of a page of it
 OF_PAGES = 32  # bits by which the signals of pages are shifted in FOUND
-ASKED_FOR, KNOWN, FAULT = "asked.", "known.", "fault."  # names of tallies begin with these
+ASKED_FOR = "asked"  # counts URLs by kind, IMAGE or PAGE
+KNOWN = "known"  # counts URLs of hosts with files by kind
+FAULT = "fault"  # counts faults by the words for them
 MAX_HELD_BYTES = 32 << 20  # of packed files of hosts held in memory; if there are more, they are on a disk
 MAX_RULES_BYTES = 128 << 20  # of rules of hosts held in memory; rules that do not fit are parsed again
 # A row is a host's file, or an image's URL; _KEY is that of the host. The columns of the other are null.
@@ -62,7 +64,9 @@ URLS_OF_IMAGE = 3  # estimated URLs per image: its own, and those of its pages
 FILES_BUCKET_BYTES = (
     4 << 20
 )  # of files of hosts in a bucket, as their size is on disk; a task unpacks few of them at a time
-READ, SIGNALLED = "host_files.", "signalled."  # names of tallies begin with these
+READ = "host_files"  # counts records, files and all that is left out, by the names that run.json has
+# The names of the counts of images by signal: of any URL, of the image's, and of its page's.
+SIGNALLED = {"any": "signalled", IMAGE: "signalled_images", PAGE: "signalled_pages"}
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ class Hosts(Step):
 
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if no file is from a host of an image or of its pages."""
-        if not counted[f"{KNOWN}{IMAGE}"] and not counted[f"{KNOWN}{PAGE}"]:
+        if not any(counted.by_item(KNOWN).values()):
             raise InputError(
                 f"{self.files.name} has files of none of the hosts of the matched images and of their pages; "
                 "give the robots.txt files of the same crawl"
@@ -142,15 +146,15 @@ class Hosts(Step):
         """Return, for run.json, what was read of hosts, and the number of images with each signal."""
         images = {}
         for name in BITS:
-            images[name] = {kind: counted[f"{SIGNALLED}{name}.{kind}"] for kind in ("any", IMAGE, PAGE)}
+            images[name] = {kind: counted[count, name] for kind, count in SIGNALLED.items()}
         facts = {
             "name": self.files.name,
             "files": len(self.files.files),
             "agents": list(self.agents),
-            "read": counted.beginning(READ),
-            "faults": counted.beginning(FAULT),
-            "urls": {kind: counted[f"{ASKED_FOR}{kind}"] for kind in (IMAGE, PAGE)},
-            "known": {kind: counted[f"{KNOWN}{kind}"] for kind in (IMAGE, PAGE)},
+            "read": counted.by_item(READ),
+            "faults": counted.by_item(FAULT),
+            "urls": {kind: counted[ASKED_FOR, kind] for kind in (IMAGE, PAGE)},
+            "known": {kind: counted[KNOWN, kind] for kind in (IMAGE, PAGE)},
             "signals": images,
         }
         return {"hosts": facts}
@@ -185,9 +189,9 @@ def read_hosts(_: int, files: Sequence[tuple[str, Version]], tallies: Tallies) -
                 "faults": pa.array(faults, ASKED.field("faults").type),
             }
             yield _asked(batch["host"], columns)
-    for name, number in tally.items():
+    for key, number in tally.items():
         if number:
-            tallies.add(f"{READ}{written_name(name)}", number)
+            tallies.add(READ, number, item=written_name(key))
 
 
 def read_urls(number: int, file: OwnFile, tallies: Tallies) -> Rows:
@@ -228,7 +232,7 @@ def add_signals(batch: ImageBatch, tallies: Tallies) -> ImageBatch:
     by_page = bits >> OF_PAGES
     for name, bit in BITS.items():
         for kind, signals in (("any", by_image | by_page), (IMAGE, by_image), (PAGE, by_page)):
-            tallies.add(f"{SIGNALLED}{name}.{kind}", int(np.count_nonzero(signals & bit)))
+            tallies.add(SIGNALLED[kind], int(np.count_nonzero(signals & bit)), item=name)
     stated = images["signals"].fill_null(0).to_numpy() | (by_image | by_page).astype(np.int32)
     place = images.schema.get_field_index("signals")
     changed = images.set_column(place, images.schema.field(place), pa.array(stated, pa.int32()))
@@ -303,8 +307,8 @@ class KnownHosts:
                 signals = [rules.signals(path) for path in paths.dictionary.to_pylist()]
                 out[of_host] = np.array(signals, np.int64)[paths.indices.to_numpy()]
         for kind, chosen in ((PAGE, is_page), (IMAGE, ~is_page)):
-            self._tallies.add(f"{ASKED_FOR}{kind}", int(chosen.sum()))
-            self._tallies.add(f"{KNOWN}{kind}", int((chosen & is_known).sum()))
+            self._tallies.add(ASKED_FOR, int(chosen.sum()), item=kind)
+            self._tallies.add(KNOWN, int((chosen & is_known).sum()), item=kind)
         out <<= np.where(is_page, OF_PAGES, 0)
         columns = [rows["file"], rows["row"], pa.array(out)]
         return pa.RecordBatch.from_arrays(columns, schema=FOUND).filter(pa.array(out != 0))
@@ -323,7 +327,7 @@ class KnownHosts:
                 for file in files.values():
                     faults += file.faults
                 for fault in faults:
-                    self._tallies.add(f"{FAULT}{fault}")
+                    self._tallies.add(FAULT, item=fault)
         self._rules[host] = rules
         while self._size > MAX_RULES_BYTES and len(self._rules) > 1:
             oldest = next(iter(self._rules))
