@@ -14,6 +14,7 @@ import json
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -40,10 +41,10 @@ from runtime.storage.scratch import scratch
 from runtime.storage.whole import WORK, require_no_link
 from runtime.tallies import TaskResult, values_under
 
-VERSION = 3
-RUN_FOLDER = Kind("a run", "clip-curate", VERSION, "run.json")
-PAIRS = Kind("matched pairs", "clip-curate", VERSION)
-MATCHED = Kind("matched images", "clip-curate", VERSION)
+RUN_VERSION = 3
+RUN_FOLDER = Kind("a run", "clip-curate", RUN_VERSION, "run.json")
+PAIRS = Kind("matched pairs", "clip-curate", RUN_VERSION)
+MATCHED = Kind("matched images", "clip-curate", RUN_VERSION)
 MAY_DIFFER = ("inputs", "exclusion")  # of runs in one folder; new inputs, or all, are matched again
 
 SAMPLE_ROWS = 1000  # curated rows from which the report picks examples of each language
@@ -141,7 +142,7 @@ class Output:
         else:
             folder = make_folder(self.path / "pairs")
         made_from = {name: value for name, value in self.description.items() if name != "inputs"}
-        return Ledger.open(folder, {"version": VERSION, "made_from": made_from}, inputs)
+        return Ledger.open(folder, {"version": RUN_VERSION, "made_from": made_from}, inputs)
 
     def matched_result(self) -> TaskResult | None:
         """Return the result of matching if matched/ was made of the same inputs and exclusion lists, else None.
@@ -286,10 +287,10 @@ def require_output(path: str | PathLike[str], overwrite: bool = False) -> None:
             _descriptor(folder)
         if not is_url(folder) and (folder.absolute().parent / RUN).exists():
             raise InputError(f"output {folder} is in the run {folder.absolute().parent}; give a folder outside of it")
-        if not (is_url(folder) or os.access(place := existing(folder), os.W_OK)):
-            why = " (its file system is read-only)" if os.statvfs(place).f_flag & os.ST_RDONLY else ""
+        if not (is_url(folder) or os.access(parent := existing(folder), os.W_OK)):
+            why = " (its file system is read-only)" if os.statvfs(parent).f_flag & os.ST_RDONLY else ""
             raise InputError(
-                f"output {folder} cannot be written, as {place} is not writable{why}; give another folder, or get the "
+                f"output {folder} cannot be written, as {parent} is not writable{why}; give another folder, or get the "
                 "right to write there"
             )
 
@@ -335,7 +336,7 @@ def _descriptor(path: Path) -> dict:
 def _differences(descriptor: dict, description: dict, path: Path) -> list[str]:
     """Return phrases about what differs between the descriptor's run and this description."""
     there = descriptor["made_from"]
-    if descriptor.get("version") != VERSION or there.get("matched_version") != description.get("matched_version"):
+    if descriptor.get("version") != RUN_VERSION or there.get("matched_version") != description.get("matched_version"):
         return ["another version of this program"]
     differences = differing(there, {name: value for name, value in description.items() if name not in MAY_DIFFER})
     read = [file for file in there.get("inputs", []) if not is_table(file["path"])]  # not copies of tables
@@ -359,7 +360,8 @@ def _has_no_pairs(path: Path) -> bool:
     if _claim(path) is None or read_json(path / "run.json") is not None:
         return False
     parts = (path / "pairs", path / "matched", path / WORK / "matched")
-    records = [file for part in parts for file in files(part, ".json") if STAMP_NAME.fullmatch(file.name)]
+    of_parts = chain.from_iterable(files(part, ".json") for part in parts)
+    records = [file for file in of_parts if STAMP_NAME.fullmatch(file.name)]
     return not any(map(_has_rows, in_threads(read_json, records)))
 
 

@@ -6,6 +6,7 @@ The engine starts the tasks, collects their tallies, and moves packed rows betwe
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from sys import maxsize
 
@@ -128,7 +129,8 @@ class Sampling:
 
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
         """Write a curated file, sorted by draw."""
-        path, schema = self.folder / f"{task:05d}.parquet", with_extra(self.extra)
+        path = self.folder / f"{task:05d}.parquet"
+        schema = with_extra(self.extra)
         rows = sampling.rows_by_draw(buckets, self.lettered.array(), schema, result)
         result.add("written", add_file(result, path, schema, self.row_group_rows, rows))
 
@@ -148,8 +150,8 @@ def match_inputs(engine: Engine, ledger: Ledger, columns: TableOptions, plan: Ma
 
 def group(engine: Engine, ledger: Ledger, max_texts: int, folder: Path) -> TaskResult:
     """Step 2: write the matched images, one row each, into `folder`; return the result."""
-    rows, cores = ledger.sums["rows"], engine.cores
-    files = ledger.files_of(int(max(min(TASK_ROWS, rows / (2 * cores)), rows / MOST_BUCKETS)))
+    rows = ledger.sums["rows"]
+    files = ledger.files_of(int(max(min(TASK_ROWS, rows / (2 * engine.cores)), rows / MOST_BUCKETS)))
     return cogroup(engine, [Side(files, _read_pairs)], ImageGrouping(max_texts, folder).stage(rows))
 
 
@@ -182,8 +184,9 @@ def sample_pairs(engine: Engine, files: list[OwnFile], sampling: Sampling) -> Ta
 
 def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> TaskResult:
     compile_kernels(warm.needed(task))  # on machines where the driver has not
-    name, result = stamps.name_of(task), TaskResult()
-    batches_read = (batch for source in task for batch in _read(source, columns, plan, result))
+    name = stamps.name_of(task)
+    result = TaskResult()
+    batches_read = chain.from_iterable(_read(source, columns, plan, result) for source in task)
     candidates = plan.candidates(batches_read, result)
     if buckets:
         file = f"{name}{BLOCKS_ENDING}"
@@ -214,7 +217,7 @@ def _read(source: Input, columns: TableOptions, plan: MatchPlan, result: TaskRes
 
 
 def _read_pairs(_: int, files: list[Path], tallies: Tallies) -> Iterator[Block]:
-    return (block for file in files for block in read_blocks(file, PAIRS))
+    return chain.from_iterable(read_blocks(file, PAIRS) for file in files)
 
 
 def _count(files: list[OwnFile], entries: int, folder: Path, column: str) -> TaskResult:
@@ -243,6 +246,6 @@ def _sampled(file: OwnFile, extra: Sequence[ExtraColumn] = ()) -> Iterator[pa.Re
 
 
 def _without(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
-    place = batch.schema.get_field_index(name)
-    field = batch.schema.field(place)
-    return batch.set_column(place, field, pa.nulls(batch.num_rows, field.type))
+    index = batch.schema.get_field_index(name)
+    field = batch.schema.field(index)
+    return batch.set_column(index, field, pa.nulls(batch.num_rows, field.type))
