@@ -36,8 +36,8 @@ sys.path[:0] = [str(ROOT)]
 
 from curation.inputs.files import find, read
 from curation.language.engines import Identifier
-from curation.language.label_decisions import ROWS as HOST_ROWS
 from curation.language.label_decisions import WEIGHED_BYTES as HOST_BYTES
+from curation.language.label_decisions import WEIGHED_ROWS as HOST_ROWS
 from curation.language.label_decisions import LanguageRules, Stated, Surroundings, judge, weighed
 from curation.url_hosts import hosts
 from metadata import wordnet

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curation.plugins.clustering.embeddings import (
-    BATCH,
+    BATCH_TEXTS,
     DEFAULT,
     Embedding,
     Embeddings,
@@ -54,7 +54,7 @@ def test_texts_that_mean_the_same_lie_together(encoder):
 
 def test_an_embedding_does_not_depend_on_the_texts_beside_it(encoder):
     vectors = encoder.encode(TEXTS)
-    others = [f"{text} {number}" for number in range(BATCH + 3) for text in TEXTS[:4]]
+    others = [f"{text} {number}" for number in range(BATCH_TEXTS + 3) for text in TEXTS[:4]]
     mixed = encoder.encode([*others[:50], *TEXTS[::-1], *others[50:]])
     assert (mixed[50 : 50 + len(TEXTS)][::-1] == vectors).all()
 

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from curation.plugins.report_sections.text_sections import (
+    ENTRIES_SHOWN,
     PURPOSE,
     ROWS_SHOWN,
     THINNED_SHARE,
-    TOP,
     first_rows,
     removed_section,
     some_of_each,
@@ -72,7 +72,7 @@ def test_entries_are_thinned_that_have_few_texts_left_and_the_largest_are_listed
     assert found["en"]["none"] + found["en"]["few"] == len(few)
     assert found["en"]["none"] == sum(run.counts.values[number] == 0 for number in few)
     assert (found["en"]["matches"], found["en"]["left"]) == (before[:60].sum(), sum(range(60)))
-    top = sorted(few, key=lambda number: (-before[number], number))[:TOP]
+    top = sorted(few, key=lambda number: (-before[number], number))[:ENTRIES_SHOWN]
     assert [each["entry"] for each in found["en"]["top"]] == [f"e{number}" for number in top]
     assert [each["after"] for each in found["en"]["top"]] == top
 
