@@ -12,8 +12,8 @@ import pytest
 from curation.plugins.gate.robots.host_files import HostFiles, read
 from curation.plugins.gate.robots.robots_text import (
     AI_TXT,
-    MOST_BYTES,
-    MOST_WILDCARDS,
+    MAX_HOST_FILE_BYTES,
+    MAX_WILDCARDS,
     ROBOTS_TXT,
     TDMREP,
     HostRules,
@@ -137,11 +137,11 @@ def steps(rules: HostRules, path: str) -> int:
 def test_the_steps_of_an_answer_are_bounded_whatever_the_rules(lines):
     rules = HostRules({ROBOTS_TXT: EVERYONE + "\n".join(lines).encode()}, ("gptbot",))
     for path in ("/" + "a" * 2000, "/" + "aby" * 2000):
-        assert steps(rules, path) < 6 * MOST_WILDCARDS
+        assert steps(rules, path) < 6 * MAX_WILDCARDS
 
 
 def test_a_rule_past_the_most_wildcards_is_read_up_to_its_first_one():
-    lines = [f"Disallow: /*{number}." for number in range(MOST_WILDCARDS)]
+    lines = [f"Disallow: /*{number}." for number in range(MAX_WILDCARDS)]
     lines += ["Disallow: /late/*.jpg", "Allow: /late/*.png"]
     rules = HostRules({ROBOTS_TXT: EVERYONE + "\n".join(lines).encode()}, ("gptbot",))
     assert [rules.signals(path) for path in ("/x7.jpg", "/late/x.jpg", "/late/x", "/x.jpg")] == [ROBOTS] * 3 + [0]
@@ -192,7 +192,7 @@ def test_robots_txt_keeps_paths_from_training(content, signals):
         (b"<html>", 0, ["no_json"]),
         (b"[" * 100_000, 0, ["no_json"]),
         (b'"\xff"', 0, ["no_json"]),
-        (b" " * (MOST_BYTES + 1), 0, ["cut"]),
+        (b" " * (MAX_HOST_FILE_BYTES + 1), 0, ["cut"]),
     ],
 )
 def test_tdmrep_reserves_paths(content, signals, faults):
@@ -234,7 +234,7 @@ def test_an_empty_file_and_html_say_nothing():
 def test_records_are_read_by_status_and_address(tmp_path):
     records = [
         ("A.example", 1, 200, b"x"),
-        ("https://a.example:443/robots.txt", 2, 200, b"y" * (MOST_BYTES + 9)),
+        ("https://a.example:443/robots.txt", 2, 200, b"y" * (MAX_HOST_FILE_BYTES + 9)),
         ("http://a.example:8080/robots.txt", 3, 200, b"z"),
         ("https://a.example/ai.txt", 3, 200, b""),
         ("http://a.example/robots.txt?x", 3, 200, b"other path"),
@@ -248,7 +248,7 @@ def test_records_are_read_by_status_and_address(tmp_path):
     rows = [row for batch in read(path, version, tally) for row in batch.to_pylist()]
     assert [(row["host"], row["name"], len(row["content"])) for row in rows] == [
         ("a.example", ROBOTS_TXT, 1),
-        ("a.example", ROBOTS_TXT, MOST_BYTES + 1),
+        ("a.example", ROBOTS_TXT, MAX_HOST_FILE_BYTES + 1),
         ("a.example:8080", ROBOTS_TXT, 1),
         ("a.example", AI_TXT, 0),
     ]
