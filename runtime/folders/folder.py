@@ -19,13 +19,13 @@ a file of URLs per curated file:
 
 A claim below `.work` states the kind and the description of the folder that a command has begun to make. Each finished
 task has a stamp there (`stamps`). The same command continues after an interruption: it compares the finished files with
-the checksums in the stamps, and runs the tasks of damaged and missing files. A subfolder, here `urls/`, gets its name
-when all its files are there; at a URL, where a folder cannot be renamed, the files are in it from the start. The folder
-is complete once it has its descriptor; then the claim and the stamps are removed.
+the checksums in the stamps, and runs the tasks of damaged and missing files. A subfolder, here `urls/`, is in `.work`
+until all its files are there; at a URL, where a folder cannot be moved, the files are in their place from the start.
+The folder is complete once it has its descriptor; then the claim and the stamps are removed.
 
-A command replaces or removes only files that such a command wrote: those that the descriptor names, and those in a
-folder with a claim, which held nothing else when it was claimed. A folder with any other file is refused, even to
-replace it.
+A command replaces or removes only files that such a command wrote. These are the files that the descriptor names. In a
+folder with a claim, they are all files: the folder held nothing else when it was claimed. Otherwise a folder with any
+other file is refused, also with `overwrite`.
 """
 
 import re
@@ -50,11 +50,11 @@ from runtime.storage.json_files import read_json, write_json
 from runtime.storage.listing import CLAIM
 from runtime.storage.own_files import OwnFile, intact, part_files
 from runtime.storage.paths import absolute, files, files_below, is_url, make_folder, names, remove, remove_file
-from runtime.storage.whole import PARTIAL, WORK, finished, whole
+from runtime.storage.whole import PARTIAL, WORK, whole
 from runtime.tallies import TaskResult
 
 STAMPS = ".stamps"  # suffix of the folder of a part's stamps, in the hidden folder WORK
-BEING_CLEARED = "is_being_cleared"  # member of a claim: the files in the folder are of an earlier command
+BEING_CLEARED = "is_being_cleared"  # member of a claim while `Folder.clear` runs; if it is killed, it runs again
 OF_TASK = re.compile(r"[0-9a-f-]+\.parquet")  # files that tasks write into a folder that grows
 Content = TypeVar("Content")
 
@@ -128,9 +128,9 @@ class Part(Generic[Content]):
         return Task(self._ledger.stamps, make)
 
     def commit(self) -> TaskResult:
-        """Give the subfolders their names, and return the sum of all results; remove other files if the folder grows.
+        """Move the subfolders to their places, and return the sum of all results.
 
-        InputError if items have no stamp, so that files are missing.
+        Of a folder that grows, files of no task are removed. InputError if items have no stamp, as files are missing.
         """
         folder = self._folder
         ledger = self._ledger.completed(folder.path)
@@ -149,8 +149,8 @@ class Wanted:
     The output folder must be apart from the `inputs`. A folder with another description is refused, unless `overwrite`
     says to replace it; `overwrite` is None if the command has no such option. If a folder `grows`, a later call with
     more items adds files to it: tasks write into the folder itself, and the description leaves the items out. `kept`
-    are subfolders with descriptors of their own, which are never removed. `then` is called with the complete folder;
-    until it has returned, the same command continues.
+    are subfolders with descriptors of their own, which are never removed. `then` is called with the complete folder; if
+    it fails or is killed, the same command calls it again.
     """
 
     kind: Kind
@@ -164,7 +164,7 @@ class Wanted:
     def require_usable(self, folder: Path) -> None:
         """Refuse a folder with files of others and, without `overwrite`, one with another description.
 
-        A folder that a command of this kind claimed is accepted if none of its tasks has finished.
+        A folder that a command of this kind claimed is accepted, whatever its description, if no task has finished.
         """
         if is_free(folder):
             return
@@ -175,7 +175,7 @@ class Wanted:
                 "empty or new folder"
             )
         is_claimed = claim is not None
-        if is_claimed and not (finished(names(folder)) - {WORK, *self.kept} or _are_stamped(folder)):
+        if is_claimed and not self.holds_finished_work(folder):
             return
         if self.is_complete(folder):
             return
@@ -195,8 +195,14 @@ class Wanted:
                 f"another folder{remedy}"
             )
 
+    def holds_finished_work(self, folder: Path) -> bool:
+        """Say whether at least one task has finished in a folder, or the folder has, or had, a descriptor."""
+        return _are_stamped(folder) or not names(folder).isdisjoint({self.kind.descriptor, EARLIER})
+
     def is_complete(self, folder: Path) -> bool:
-        """Say whether a command with the same description has made a folder that does not grow, and no file has gone.
+        """Say whether a folder has the descriptor of a command with the same description, and all files that it lists.
+
+        A folder that grows is never complete: more items may come.
 
         With `overwrite`, no folder is complete.
         """
@@ -319,7 +325,7 @@ class Folder:
             )
 
     def finish(self, subfolder: str) -> None:
-        """Give its name to a complete subfolder, made by tasks or by the driver in the folder of `parts.reopen`."""
+        """Move a complete subfolder to its place; tasks or the driver made it in the folder of `parts.reopen`."""
         self.parts.owner.require()
         self.parts.finish(subfolder)
 
@@ -356,7 +362,7 @@ class Folder:
         return name in (self.wanted.kind.descriptor, EARLIER) or self.wanted.is_kept(name)
 
     def forget(self) -> None:
-        """Remove the stamps of finished tasks: after that an error empties the folder, and nothing is continued."""
+        """Remove the stamps of finished tasks, so that nothing is continued: an error then empties the folder."""
         self.parts.owner.require()
         for name in _stamp_folders(self.path):
             remove(self.path / WORK / name)
@@ -367,7 +373,7 @@ class Folder:
         set_aside(self.path, self.wanted.kind.descriptor)
 
     def clear(self) -> None:
-        """Remove all that is in the folder: the files first, because one of them tells readers that it is complete."""
+        """Remove all that is in the folder: its files first, among them the descriptor."""
         claim = self.wanted.kind.claim(self.wanted.description)
         write_json(make_folder(self.path / WORK) / CLAIM, claim | {BEING_CLEARED: True})
         for path in files(self.path):
@@ -406,10 +412,10 @@ def making(
 ) -> Iterator[Folder]:
     """Claim a folder, and yield it for the block to make its files; continue the work of an unfinished command.
 
-    Only work of the same description is continued, also with `overwrite`. After an error, finished tasks are kept for
-    the next command; if no task has finished, the folder is emptied. With `wait`, wait for another command that is
-    writing into the same local folder. If the same command has made a folder that does not grow, and `wanted` does not
-    say to replace it, raise AlreadyComplete.
+    Work of another description is never continued: with `overwrite` it is removed. After an error, finished tasks are
+    kept for the next command; if no task has finished, the folder is emptied. With `wait`, wait for another command
+    that is writing into the same local folder. If the same command has made a folder that does not grow, and `wanted`
+    does not say to replace it, raise AlreadyComplete.
     """
     require_apart(output, wanted.inputs)
     with claimed(absolute(output), wanted.require_usable, wait) as parts:
@@ -430,7 +436,7 @@ def making(
             yield folder
         except BaseException:
             parts.owner.require()  # the folder may belong to a run that has taken over
-            if not (_are_stamped(path) or {wanted.kind.descriptor, EARLIER} & names(path)):
+            if not wanted.holds_finished_work(path):
                 folder.clear()
             raise
         parts.owner.require()

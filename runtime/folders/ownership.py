@@ -1,8 +1,9 @@
 """Claim an output folder for one run: lock it, and refuse a folder that cannot be written.
 
-A local folder has a lock; an object store, or a file system without locks, has a token (`Owner`). In both cases a run
-has its own folder for unfinished files, below `.work`. A task that outlives its driver goes on writing: into the
-folder of its ended run, which the next run removes, or into a reopened part, where the next run's task writes the same.
+A local folder has a lock; an object store, or a file system without locks, has a token (`Owner`). Files of a part that
+a later run cannot continue are below `.work`, in a folder of this run alone. A task that outlives its driver goes on
+writing: into that folder, which the next run removes, or into a part that the next run continues. There the next run's
+task writes the same bytes.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Owner:
     """The right to write into a folder: a lock of this process, or a token that another run may replace by its own.
 
     A lock keeps a second run out, and is released as soon as its process ends, in any way; the lock file stays behind,
-    and means nothing. A token does not keep a second run out: the second run replaces it, and the first run notices
-    before it gives any file its name, and ends.
+    and means nothing. A token does not keep a second run out: the second run replaces it. The first run notices
+    before it moves a part to its place or writes a descriptor, and ends.
     """
 
     def __init__(self, folder: Path, lock: UnixFileLock | None):
@@ -70,7 +71,7 @@ class Owner:
         remove(self.unfinished)
         with suppress(InputError, FileNotFoundError):
             self.require()
-            # A folder that has been replaced holds the lock of whoever has begun to replace it again.
+            # If another program has removed and made the folder anew, the lock file in it is not this run's.
             if self._locked is None or os.path.samestat(self._locked, os.stat(self._folder / LOCK)):
                 remove(self._folder / (LOCK if self._lock else TOKEN))
         self.release()

@@ -20,10 +20,11 @@ from runtime.storage.whole import PARTIAL, require_no_link, sync
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of an output: complete ones in `folder`, others in `unfinished`, on the same disk or object store.
+    """The parts of an output, which are subfolders with files; complete ones are in `folder`.
 
-    A part is a subfolder with files. `unfinished` belongs to one run. A part that files are added to (`reopen`) is in
-    the parent of `unfinished` meanwhile, so that the next run can continue it; at a URL it stays in `folder`.
+    Unfinished parts are in one of two places, on the same disk or object store. A part that was begun (`begin`) is in
+    `unfinished`, which belongs to one run. A part that a later run may continue (`reopen`) is in the parent of
+    `unfinished`; at a URL it stays in `folder`.
     """
 
     folder: Path
@@ -38,8 +39,8 @@ class Parts:
         return begun
 
     def reopen(self, name: str) -> Path:
-        """Return the folder of a part to add files to; the part counts as unfinished until `finish`."""
-        if is_url(self.folder):  # copying all its files would cost more than it protects
+        """Return the folder of a new or complete part to add files to; the part is unfinished until `finish`."""
+        if is_url(self.folder):  # a folder cannot be moved there, only copied file by file
             set_aside(self.folder / name)
             return self.folder / name
         folder = self._reopened(name)

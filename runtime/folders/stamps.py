@@ -1,7 +1,8 @@
 """Record which inputs have been read into which files.
 
-Each finished task has one JSON stamp, until the folder is complete: then the descriptor lists the tasks. A stamp is
-valid only for the same description of what the files depend on, and for unchanged inputs.
+Each finished task has one JSON stamp until the folder is complete. Then the stamps are removed; if a later call may add
+files, the descriptor lists the tasks. A stamp is valid only for the same description of what the files depend on, and
+for unchanged inputs.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ STAMP_NAME = re.compile(r"_.*\.json")
 
 @dataclass(frozen=True)
 class Stamp:
-    """The record of a finished task: its inputs, and the content of its result, whose files are what it wrote."""
+    """The record of a finished task: its inputs, and its result, which has the checksum of each file that it wrote."""
 
     made_from: str  # digest of all that the files depend on, except the inputs
     inputs: dict[str, str]  # the path of each input, by the digest of all its members
@@ -202,7 +203,7 @@ class Ledger:
         sums = TaskResult()
         # In the order of names: results do not depend on which tasks an earlier command has finished.
         for task in sorted(found, key=lambda task: task.name):
-            # Two stamps share an input if a run broke off, and one of its tasks finished after that.
+            # Two stamps share an input if a task of a killed run finished after the next run had cut its own tasks.
             if covered.isdisjoint(task.inputs):
                 done.append(task)
                 covered.update(task.inputs)

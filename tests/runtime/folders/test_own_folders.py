@@ -118,7 +118,7 @@ def test_temporary_folders_are_removed_once_their_process_has_left_them(without_
 def test_temporary_folders_are_made_by_the_function_that_removes_those_of_killed_processes():
     files = [file for package in ("curation", "metadata", "runtime") for file in (ROOT / package).rglob("*.py")]
     makers = {file.name for file in files if "mkdtemp(" in (text := file.read_text()) or "TemporaryDirectory(" in text}
-    assert makers == {"mapped_rows.py", "local.py"}  # beside a file that a person names; sockets, with a short path
+    assert makers == {"local.py"}  # sockets, with a short path
 
 
 def test_a_fork_leaves_the_folder_of_its_parent_and_its_lock(tmp_path):
