@@ -9,7 +9,6 @@ from curation.plugins.clustering.embeddings import (
     Embedding,
     Embeddings,
     Encoder,
-    SpanStamps,
     embed,
     encoder_digest,
     files_of,
@@ -18,7 +17,7 @@ from curation.plugins.clustering.embeddings import (
 )
 from curation.run.results import Results
 from runtime.errors import InputError
-from runtime.folders.stamps import Ledger
+from runtime.folders.folder import Made
 from runtime.shipping import Shipped
 from runtime.storage.parquet import row_count
 from tests.support.finished_run import finished_run, image
@@ -59,20 +58,19 @@ def test_an_embedding_does_not_depend_on_the_texts_beside_it(encoder):
     assert (mixed[50 : 50 + len(TEXTS)][::-1] == vectors).all()
 
 
-def test_the_embeddings_of_manifest_and_pool_are_the_same_and_what_is_done_is_not_missing(
-    encoder, tmp_path, monkeypatch
-):
+def test_the_embeddings_of_manifest_and_pool_are_the_same(encoder, tmp_path, monkeypatch):
     monkeypatch.setattr("curation.plugins.clustering.embeddings.SPAN", 7)
     made = finished_run(tmp_path / "run", [image(number) for number in range(30)], files=2)
     run, found = Results.open(made.path), {}
     for texts in ("curated", "pool"):
         folder, files = tmp_path / texts, files_of(run, texts)
         folder.mkdir()
-        spans, stamps = spans_of(files), SpanStamps(folder, "made")
-        for span in spans:
-            embed(span, Embedding(Shipped(find_encoder(DEFAULT)), texts, 0, stamps))
-        assert len(spans) == sum(-(-row_count(file) // 7) for file in files)
-        assert Ledger.of(stamps, [span.known_as for span in spans]).missing == []
+        items = spans_of(files)
+        for item in items:
+            embed(
+                item.content, Made(folder, item.content.name), Embedding(Shipped(find_encoder(DEFAULT)), texts, seed=0)
+            )
+        assert len(items) == sum(-(-row_count(file) // 7) for file in files)
         table = Embeddings.find([str(folder)], "embedding")
         batches = [batch for file in table.table.files for batch in table.read(file)]
         keys = [

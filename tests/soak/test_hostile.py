@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from curation.inputs.crawl import html_pages, warc, wat
-from curation.inputs.tables import lines
+from curation.inputs.tables import text
 from tests.support import read_and_weigh
 from tests.support.checkout import ROOT
 from tests.support.hostile_files import FILES, MB
@@ -37,7 +37,7 @@ def test_small_hostile_files_are_counted(name, tmp_path, monkeypatch):
         (warc, "MAX_RECORD_BYTES", MB),
         (warc, "MAX_BUFFERED_BYTES", 2 * MB),
         (html_pages, "MAX_PAGE_BYTES", MB),
-        (lines, "LONGEST_LINE", 2 * MB),
+        (text, "LONGEST_LINE", 2 * MB),
         (wat, "MAX_RECORD_BYTES", MB),
     ):
         monkeypatch.setattr(module, limit, value)
