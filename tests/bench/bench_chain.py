@@ -259,7 +259,7 @@ def _figure(output: str, name: str) -> int:
 
 
 def as_workers_are() -> None:
-    """BatchStart again with the allocators set as in the job's workers: they are when a process begins."""
+    """Start again with the allocators set as in the job's workers: they are when a process begins."""
     if not ALLOCATORS.items() <= os.environ.items():
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ALLOCATORS)
 

@@ -76,7 +76,7 @@ class Engine:
             f"in stage 0.0 (TID 1) (localhost executor 1): {reason}")  # fmt: skip
 
     def _aside(self, task: Callable[[], Iterator], fault: Fault) -> Aside:
-        """BatchStart a task that stops, to go on late, or in turns with the next try of it."""
+        """Begin a task that stops, to go on late, or in turns with the next try of it."""
         chance = Random(fault.share)
         is_late = fault.kind == "late"
         aside = Aside(chance, 0 if is_late else TURN, left=round(fault.share * LATE) if is_late else 1)

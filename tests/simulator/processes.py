@@ -80,7 +80,7 @@ class Aside:
     _back: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def start(self, work: Callable[[], object], operations: int) -> None:
-        """BatchStart, and do so many operations."""
+        """Begin, and do so many operations."""
         self._own = operations
         self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
         self._thread.start()
