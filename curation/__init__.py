@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 provide_hooks("curation.plugins")
 
-# A module is imported on the first access to a name in it: matching needs no PyTorch or reports, `--help` no module.
+# Each name's module is imported on first use. Matching imports no PyTorch or reports, and `--help` no module.
 _MODULES = {
     "BalancedDataset": "curation.plugins.online.dataset",
     "CurationConfig": "curation.config",

@@ -159,7 +159,7 @@ def entries_size(entries: pa.Array | pa.ChunkedArray) -> int:
 
 
 def require_room(size: int) -> None:
-    """Refuse entries of `size` bytes if one array of strings cannot hold them."""
+    """Raise InputError if all entries, of `size` bytes, do not fit into one array of strings."""
     if size > _MAX_ENTRIES_BYTES:
         raise InputError(f"the entries have {size:,} bytes together, more than {_MAX_ENTRIES_BYTES:,}; leave some out")
 

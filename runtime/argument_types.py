@@ -275,7 +275,7 @@ def _in_words(hint: Any) -> list[str]:
     ['a string', 'a path', 'None']
     """
     kinds = [get_origin(kind) or kind for kind in _of_union(hint)]
-    # A protocol is named after its class.
+    # The protocol of the class Gate is GateHook, for example.
     names = [getattr(kind, "__name__", str(kind)).removesuffix("Hook") for kind in kinds]
     return [_IN_WORDS.get(name, name) for name in names]
 

@@ -369,7 +369,7 @@ class InputSample:
 
 
 def samples(inputs: list[Input], options: TableOptions) -> list[InputSample]:
-    """Return the groups of inputs, the largest first, each with the first pairs of up to SAMPLED_FILES inputs."""
+    """Group inputs by format, dialect and columns, most bytes first; sample up to SAMPLED_FILES files of each."""
     groups: dict[tuple, list[Input]] = {}
     for file in inputs:
         names = (options.candidates(field, file.path) for field in GIVEN)

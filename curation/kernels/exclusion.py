@@ -26,7 +26,7 @@ _LOWER[128:] = _FOREIGN
 
 @inline
 def index_among(keys, low, high, first, second):
-    """Return the index of the key (first, second) in the sorted keys[low:high, 0:2]; -1 if it is not there."""
+    """Return the row of `keys` that is (first, second), -1 if there is none; keys[low:high] are sorted."""
     end = high
     while low < high:
         middle = (low + high) >> 1

@@ -427,7 +427,7 @@ def after_end(frames, depth, tag, templates):
     if tag == top:
         return depth - 1, templates
     if depth > 1 and top != TEMPLATE and in_foreign_content(frames, depth - 1) and tag == frames[depth - 2]:
-        return depth - 2, templates  # The tag is </svg>, for example, while a <title> in the SVG is open.
+        return depth - 2, templates  # </svg> or </math> closes an open child, such as <title>, as well.
     return depth, templates
 
 

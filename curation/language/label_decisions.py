@@ -147,7 +147,7 @@ class Question:
 
 
 def _page(asked: Question) -> pa.StringArray:
-    """Return the language that the page of each text states; null if the text's score is not below DOUBTFUL_SCORE."""
+    """Return the language that each text's page states; null unless the text's score is below DOUBTFUL_SCORE."""
     return pc.if_else(pa.array(asked.scores < DOUBTFUL_SCORE), asked.stated.pages, None)
 
 

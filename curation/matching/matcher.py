@@ -168,7 +168,7 @@ GROUP_TEXTS = 1 << 12
 
 TABLE_LOAD = 0.5  # share of a hash table that is filled; a fuller table is smaller, but slower for missing keys
 MIN_SYMBOLS_OF_CHARACTER_TABLE = 10_000  # Fewer symbols do not justify a table of all characters of three bytes.
-HINT_BITS = 16  # bits per edge in the bit filter, which lets one in sixteen pairs pass that are not edges
+HINT_BITS = 16  # bits per edge in the bit filter; one in sixteen pairs that are no edges passes it
 _ROOT = 1
 
 

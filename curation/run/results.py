@@ -98,9 +98,9 @@ class Results(FinishedRun):
         return self.counted_entries.rows.filter(pc.field("language") == code)
 
     def matched(self, images: int | None = SAMPLE) -> Iterator[pa.RecordBatch]:
-        """Yield batches, with the schema MATCHED, of the first `images` counted images, or of all if None.
+        """Yield counted images as batches of the schema MATCHED: the first `images`, or all if None.
 
-        The files are read in a fixed random order, because the first files may hold the images of one input alone.
+        The files are shuffled, always in the same way, as the first files may hold only one input's images.
         """
         if images is not None:
             require_integer("images", images, 0)

@@ -251,9 +251,9 @@ def _ngrams(code: str, counts: pa.Table) -> pa.RecordBatch:
 
 
 def _added_up(buckets: Iterable[Iterator[pa.RecordBatch]], writer: PartWriter) -> Iterator[pa.RecordBatch]:
-    """Sum the counts of words and pairs in each bucket; write words as RATED rows, yield both as HALF_KNOWN rows.
+    """Sum the counts of each word and pair in a bucket. Write words as RATED rows; yield both as HALF_KNOWN rows.
 
-    Each pair is yielded with the count of its first word.
+    A yielded pair has the count of its first word.
     """
     for batches in buckets:
         single, pairs = _joined(combined(batches, {"count": "sum"}), "first", "second")

@@ -371,7 +371,7 @@ class Version:
 
 
 def version_of(system: AbstractFileSystem, info: Info) -> Version:
-    """Return the version of a file, given the information that its file system returned on it."""
+    """Return the version of a file: from `os.stat` if it is local, else only from `info`."""
     if isinstance(system, LocalFileSystem):
         status = os.stat(info["name"])
         return Version(status.st_size, status.st_mtime_ns, changed=status.st_ctime_ns, inode=status.st_ino)

@@ -34,7 +34,7 @@ class Dialect:
 
     name: str  # the value of --dialect
     delimiter: str
-    quotes: str  # QUOTED (quotes in quoted fields are doubled), ESCAPED or PLAIN
+    quotes: str  # QUOTED: quotes are doubled; ESCAPED: behind \; PLAIN: as is
 
     def __str__(self) -> str:
         return f"a {self.name.partition('-')[0]} between fields, and {_MEANINGS[self.quotes]}"

@@ -107,7 +107,7 @@ _WORDS_FACTOR = 116049371
 
 
 class DictionaryWords(NamedTuple):
-    """A model's dictionary and its buckets of n-grams."""
+    """A model's words and labels, and how it hashes n-grams."""
 
     content: np.ndarray  # uint8: the bytes of the model file
     entries: np.ndarray  # int64: positions of entries (see the module)

@@ -61,9 +61,9 @@ def read_words(offsets, data, first, last, how, lows, highs, begins, bounds):
 
 @inline
 def read_window(data, i, begin, end, lows, highs, begins, count):
-    """Read, by bit masks, the words that end within the first WINDOW bytes of data[i:end].
+    """Read, by bit masks, the words and wrapped marks that end in the first WINDOW bytes of data[i:end].
 
-    The first word begins at `begin`. Return the begin of the next word and the new number of keys.
+    The first word begins at `begin`. Return the next `begin` and the new `count`.
     """
     ends, wrapped = meta_masks(data, i)
     ends &= lowest(end - i)

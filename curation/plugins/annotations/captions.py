@@ -235,9 +235,9 @@ class CaptionDraw:
     def of(
         self, captions: Captions | Mapping[str, Captions] | None, uids: pa.Array, numbers: np.ndarray | None = None
     ) -> pa.Array:
-        """Return the caption that replaces the text of each image, null where the text stays.
+        """Draw which captions replace the images' texts; return null where the text stays.
 
-        `captions` may be by source. If an image comes several times, `numbers` (one per row) make its draws differ.
+        `captions` may be by the model that wrote them. `numbers`, one per row, make the draws of one image differ.
         """
         if captions is None:
             return pa.nulls(len(uids), pa.string())

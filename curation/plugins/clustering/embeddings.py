@@ -178,7 +178,7 @@ def write_vectors(numbered: tuple[int, File], embeddings: Embeddings, keys: Ship
 
 
 def ranks_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return the rank of each key's draw in `drawn`, a result of `ranked`; -1 if the key was not drawn.
+    """Return each key's rank by ascending draw in `drawn`, a result of `ranked`; -1 if it is not there.
 
     `high` and `low` are the halves of each key.
     """
@@ -373,7 +373,7 @@ class Encoder:
             yield from gather(alike, lambda _: 1, BATCH_TEXTS)
 
     def _encoded(self, texts: Sequence[str], rows: list[int]) -> np.ndarray:
-        """Return BATCH_TEXTS embeddings: of the texts in `rows`, and then of the last of them again."""
+        """Return BATCH_TEXTS embeddings of the texts at `rows`; the last text is repeated to fill the batch."""
         filled = [texts[row] for row in rows] + [texts[rows[-1]]] * (BATCH_TEXTS - len(rows))
         how = {"show_progress_bar": False, "normalize_embeddings": True, "convert_to_numpy": True}
         return self._model.encode(filled, batch_size=BATCH_TEXTS, **how)

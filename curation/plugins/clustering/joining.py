@@ -40,7 +40,7 @@ ROW_BITS = 40  # low bits of a position
 FINE, COARSE = "fine", "coarse"
 # An image's embeddings are sorted by these columns, and the first one counts.
 _NEARER = ("distance", "fine", "coarse_distance", "position")
-NEAREST_OF = "nearest-"  # prefix of the file with the nearest texts, before the name of the file of clusters
+NEAREST_OF = "nearest-"  # the nearest texts are in a file named this plus the name of the file of clusters
 CHOSEN_OF = "chosen-"  # prefix of the file that states which embedding of each image counts
 INERTIA = "inertia"  # facts: the number of a file of images, as text, and the sum of its squared distances
 TEXTS_SHOWN = {FINE: 5, COARSE: 12}  # the most texts of a cluster

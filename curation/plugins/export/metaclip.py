@@ -294,7 +294,7 @@ def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
 
 
 def threshold_of(run: Results) -> int:
-    """Return the t in the names of all arrays: of English or, without entries in English, of the first language."""
+    """Return the threshold t in the names of all arrays: of English, or of the first language without it."""
     codes = [*run.languages]
     return run.facts["languages"][ENGLISH if ENGLISH in codes else codes[0]]["t"]
 

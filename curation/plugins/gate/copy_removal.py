@@ -273,7 +273,7 @@ def _write_mark_files(task: int, buckets: Iterator[Rows], result: TaskResult, fo
 
 @dataclass(frozen=True)
 class Meaning(Step):
-    """The step: of the images of one meaning, one stays, as a table of semantic copies says."""
+    """The step removes images that a table names as semantic copies of others among them."""
 
     table: ImageTable
     cosine: str | None  # the cosine that the first file states

@@ -123,7 +123,7 @@ class VectorsOfSets:
     The embeddings of the k-th set are vectors[bounds[k]:bounds[k + 1]].
     """
 
-    vectors: np.ndarray  # float32[vector, dimension], `scaled`
+    vectors: np.ndarray  # float32[vector, dimension], `scaled` to numbers of at most 1
     bounds: np.ndarray
     cosine: np.ndarray
 

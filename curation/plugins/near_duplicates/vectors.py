@@ -90,7 +90,7 @@ class LeastCosine:
         """Return, for each vector, the row (int64) of the first other near it, or -1, and their cosine (float64).
 
         `squares` has the squared lengths of `vectors`, and `candidates` has the others and their squared lengths. If
-        `candidates` is None, the others of a vector are the vectors before it that have no near vector before them.
+        `candidates` is None, the others of a vector are the vectors before it whose own result is -1.
         """
         others, of_others = candidates or (vectors, squares)
         # A sum of n products, in any order, is off by at most n rounding errors; 24 more cover the other steps.

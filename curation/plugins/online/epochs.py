@@ -40,8 +40,8 @@ KEPT_SAMPLES = DRAWN.append(pa.field("caption", pa.string()))  # where it stands
 class Drawn:
     """The samples that an epoch keeps of a batch: `rows`, ascending, and `chosen`, the index of each sample's text.
 
-    `chosen` is an index into all texts of the batch; `probability` is that of keeping the sample. With weights, a row
-    may come several times, counted by `numbers` from 0, and `probability` has the image's weight.
+    `chosen` indexes all texts of the batch; `probability` is the probability of keeping the sample. With weights, a row
+    may repeat, `numbers` counts its repeats from 0, and `probability` is the image's weight.
     """
 
     batch: pa.RecordBatch

@@ -134,7 +134,7 @@ PURPOSE = "shown"  # of the draws that choose the texts to show
 
 THINNED_SHARE = 0.1  # an entry is thinned if less than this share of its texts passed
 ENTRIES_SHOWN = 20  # entries listed per language
-THINGS = {"conditions": "image", "texts": "text"}  # what rules remove, by the key of the rules in Run.gate
+THINGS = {"conditions": "image", "texts": "text"}  # the things that rules remove, by the key of the rules in Run.gate
 
 
 def observe_removed(seen: Observation, share: float) -> Observed:

@@ -96,8 +96,8 @@ def _require_whole(header: bytes, position: int) -> None:
 def _is_summed(header: bytes) -> bool:
     """Return whether a header's checksum is the sum of its bytes, with 8 spaces for the checksum itself.
 
-    Old writers summed signed bytes, which is accepted, too. Adler-32 sums bytes, modulo 65,521, ten times as fast as
-    `sum`.
+    Adler-32 sums the bytes modulo 65,521, ten times as fast as `sum`. Sums of signed bytes, by old writers, must be
+    exact.
     """
     field = header[CHECKSUM]
     stated = _OCTAL.match(field)

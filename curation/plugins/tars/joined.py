@@ -187,7 +187,7 @@ def _images(number: int, scan: OwnFile, tallies: Tallies) -> Rows:
 
 @dataclass(frozen=True)
 class ImagesWith:
-    """The images in files of a run, each with a field."""
+    """Reads the key and the field `field` of the images in a file of a run."""
 
     field: pa.Field
 

@@ -167,7 +167,7 @@ class ConditionsStep(Step):
             given_tables.require_own_rows(table, columns, number, counted, config)
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
-        """Return, for run.json, the tables, the counts of each filter, and the images by status of the download."""
+        """Return for run.json: tables, counts of filters, lists and evaluation sets, the judge, and downloads."""
         tables = []
         for number, table in enumerate(self.tables.every):
             tables.append({"name": table.name, **given_tables.of_table(number, counted)})

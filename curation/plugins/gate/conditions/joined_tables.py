@@ -214,7 +214,7 @@ def _without_files(table: Any) -> Any:
 
 
 def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return rows without those that say the same as others: one key may have millions of rows."""
+    """Keep the first of the rows that agree in all of _ROWS; one key may have millions of rows."""
     rows = pa.concat_batches(held)
     names = [field.name for field in _ROWS]
     numbered = pa.Table.from_batches([rows.select(names)]).append_column("at", pa.array(np.arange(len(rows))))
@@ -240,7 +240,7 @@ def _ranks(values: pa.Array) -> np.ndarray:
 
 
 def _differing(rows: pa.RecordBatch, image: np.ndarray, images: int) -> np.ndarray:
-    """Return whether compared rows of each image differ: bool[image]."""
+    """Return bool[image]: whether its compared rows differ in hash."""
     compared = rows["is_compared"].fill_null(False).to_numpy(zero_copy_only=False)
     hashes = rows["hash"].to_numpy()[compared]
     image = image[compared]

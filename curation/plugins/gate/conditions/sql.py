@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     import duckdb  # elsewhere only in functions, as it takes a tenth of a second
 
 MAX_EXPRESSION_CHARACTERS = 20_000  # a list of 3,000 numbers
-MAX_EXPRESSION_DEPTH = (
-    1000  # of parts and brackets, as DuckDB has it; its JSON may end earlier, and so may the stack of Python
-)
+MAX_EXPRESSION_DEPTH = 1000  # levels, as in DuckDB; the stack of Python may end earlier
 MAX_BATCH_BYTES = 1 << 30  # that a batch may take, besides what the process has
 MAX_BATCH_SECONDS = 60  # that a batch may take
 TRIAL_SECONDS = 20  # of a processor, that a few rows may take

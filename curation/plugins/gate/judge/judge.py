@@ -153,7 +153,7 @@ class JudgedOutput:
         return self.weights.opened(Judge.read) if self.weights else standard()
 
     def probabilities(self, batch: ImageBatch) -> np.ndarray:
-        """Return float64[text]: how probable the output is."""
+        """Return float64[text]: the probability that each text is `self.output`, junk or a headline."""
         return self.judge.probabilities(batch)[:, OUTPUTS.index(self.output)]
 
 

@@ -68,7 +68,7 @@ def urls_of(batch: ImageBatch) -> Urls:
 
 
 def outside_archives(mask: np.ndarray, batch: ImageBatch) -> np.ndarray:
-    """Return a mask, bool[image], without the images whose host is one of ARCHIVES or a subdomain of one."""
+    """Return a copy of `mask`, False where the image's host is one of ARCHIVES or a subdomain of one."""
     urls = batch.images["url"].filter(pa.array(mask))
     archived = pc.match_substring_regex(urls, _HOSTS, ignore_case=True).fill_null(False)
     out = mask.copy()

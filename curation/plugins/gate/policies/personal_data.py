@@ -194,7 +194,7 @@ class _Read:
         return cls(digits, may_have_at, may_hold, pc.ascii_lower(some))
 
     def hold(self, kind: _Kind) -> np.ndarray:
-        """Return a mask, bool[text]: which texts hold a kind."""
+        """Return a mask, bool[text]: which texts have personal data of the kind."""
         may = self.may_have_at if kind.has_at else self.digits >= kind.digits
         some = self.texts.filter(pa.array(may[self.may_hold]))
         mask = pc.match_substring_regex(some, f"(?s){kind.pattern}").to_numpy(zero_copy_only=False)

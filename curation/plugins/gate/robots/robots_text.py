@@ -32,7 +32,7 @@ _RESERVED = re.compile(r"[^A-Za-z0-9._~/%-]")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _ALL = {"/", "/*", "*"}  # patterns of all paths
 
-Rank = tuple[int, bool]  # length (or minus position), and whether the rule allows; the greatest decides
+Rank = tuple[int, bool]  # the length of a rule (or minus its position), and whether it allows; the greatest decides
 _NONE: Rank = (-(1 << 62), True)
 
 MAX_HOST_FILE_BYTES = 500 << 10  # of a file that are read: a parser may stop there (RFC 9309, section 2.5)
@@ -412,7 +412,7 @@ class HostRules:
         return patterns
 
     def _licensed(self, content: bytes) -> Patterns:
-        """Return the patterns of the paths that rsl.xml speaks of."""
+        """Return the patterns that refuse the paths which rsl.xml names."""
         if len(content) > MAX_HOST_FILE_BYTES:
             self.faults.append(CUT)
             return []

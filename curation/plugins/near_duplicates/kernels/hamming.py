@@ -77,7 +77,7 @@ def value_of(words, row, positions):
 
 @kernel
 def values(words, positions, out):
-    """Set out[row] to the number that the bits at `positions` of a hash form."""
+    """Pack the bits at `positions` of each row of `words` into a number, out[row], lowest first."""
     for row in range(len(words)):
         out[row] = value_of(words, row, positions)
 
