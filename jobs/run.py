@@ -11,12 +11,14 @@ def main(names: list[str]) -> None:
             f"clip-curation is not installed in {sys.executable}: activate the environment that holds it, or install "
             "it there: pip install FOLDER_OF_THE_PROJECT"
         )
-    given = sys.argv[1] if len(sys.argv) > 1 else ""
-    if given not in names:
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command not in names:
         from runtime.messages import did_you_mean  # here, as only the check above shows that it is installed
 
-        meant = did_you_mean(f"clip-{given.removeprefix('clip-')}", names, f"give one of {', '.join(names)}")
-        fail(f"the first argument must be a command, and {f'{given!r} is none' if given else 'is missing'}; {meant}")
+        meant = did_you_mean(f"clip-{command.removeprefix('clip-')}", names, f"give one of {', '.join(names)}")
+        fail(
+            f"the first argument must be a command, and {f'{command!r} is none' if command else 'is missing'}; {meant}"
+        )
     (program,) = entry_points(group="console_scripts", name=sys.argv.pop(1))
     program.load()()
 

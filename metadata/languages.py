@@ -243,9 +243,11 @@ def _advice(code: str) -> str:
     stated = of_stated(code)
     if stated and stated is not OTHER:
         return f"did you mean {stated.code}?"
-    by_name = {name: each for name, each in (_BY_NAME | _BY_WORDNET | _BY_LABEL).items() if each is not OTHER}
+    by_name = {
+        name: language for name, language in (_BY_NAME | _BY_WORDNET | _BY_LABEL).items() if language is not OTHER
+    }
     if near := dict.fromkeys(by_name[name].code for name in nearest_names(_plain(code), by_name, 3)):
         return f"did you mean {' or '.join(near)}?"
     far = dict.fromkeys(by_name[name] for name in get_close_matches(_plain(code).lower(), by_name, 3, _FAR_SIMILARITY))
-    shown = ", ".join(f"{each.code} ({each.name})" for each in far)
+    shown = ", ".join(f"{language.code} ({language.name})" for language in far)
     return f"give a code such as en{shown and f'; near it are {shown}'}"

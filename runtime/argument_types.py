@@ -137,8 +137,8 @@ def _typed(function: Any) -> Any:
     parameters = inspect.signature(function).parameters
     names = [*parameters]
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    in_order = [name for name, each in parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
-    by_name = [name for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY]
+    in_order = [name for name, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+    by_name = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
@@ -169,7 +169,7 @@ def _plain(value: Any, hint: Any) -> Any:
     (5, {'da': 0.5}, ['han'])
     """
     if isinstance(value, dict):
-        return {name: _plain(each, None) for name, each in value.items()}
+        return {name: _plain(item, None) for name, item in value.items()}
     dimensions = getattr(value, "ndim", None)
     is_list = dimensions == 1 and any(get_origin(kind) is Sequence for kind in _of_union(hint))
     if (dimensions == 0 or is_list) and hasattr(value, "tolist"):
@@ -184,7 +184,7 @@ def _plain(value: Any, hint: Any) -> Any:
 def _unknown(name: str, function: Any, names: Sequence[str], args: Sequence[Any]) -> str:
     """Return what is wrong with a parameter that a function, or the class whose `__init__` it is, does not have."""
     called = type(args[0]) if function.__name__ == "__init__" else function
-    taken = f"it takes {listed([each for each in names if each not in ('self', 'cls')], NAMES)}"
+    taken = f"it takes {listed([name for name in names if name not in ('self', 'cls')], NAMES)}"
     elsewhere = getattr(called, "ELSEWHERE", "")
     advice = did_you_mean(name, names, "; ".join(filter(None, [taken, elsewhere])))
     return f"is not a parameter of {called.__name__}; {advice}"

@@ -167,7 +167,7 @@ def calls(package: ModuleType, run: Results | None = None) -> dict:
         },
         "curation.dataframes": {
             "DIGEST": [],
-            "Folder": [],
+            "FolderPath": [],
             "Balance": [],
             "MatchOptions": [(MatchOptions, {}), (TableOptions, {})],
             "match": [(curation.dataframes.match, {"pairs": frame(), "options": None, **config})],

@@ -193,16 +193,16 @@ class Ledger:
     def of(cls, stamps: Stamps, inputs: Sequence[Input]) -> Ledger:
         """Return the ledger of these stamps for a run of `inputs`; stamps that cover other inputs are left out."""
         wanted = {source.digest: source for source in inputs}
-        found: list[Done] = []
+        finished: list[Done] = []
         for stamp in stamps.read():
             if wanted.keys() >= stamp.inputs.keys():
                 name = stamps.name_of([wanted[digest] for digest in stamp.inputs])
-                found.append(Done.of(name, stamp))
+                finished.append(Done.of(name, stamp))
         done: list[Done] = []
         covered: set[str] = set()
         sums = TaskResult()
         # In the order of names: results do not depend on which tasks an earlier command has finished.
-        for task in sorted(found, key=lambda task: task.name):
+        for task in sorted(finished, key=lambda task: task.name):
             # Two stamps share an input if a task of a killed run finished after the next run had cut its own tasks.
             if covered.isdisjoint(task.inputs):
                 done.append(task)
