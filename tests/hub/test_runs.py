@@ -65,7 +65,7 @@ def test_a_run_goes_on_only_with_the_commit_that_it_began_with(hub, local, tmp_p
     moved = hub.datasets["o/pairs"].commit(tables(rows=400))
     printed = ran(*command("hf://datasets/o/pairs", tmp_path / "out"), status=2)
     assert f"its commit now is {moved}" in printed
-    assert f"other inputs: it read hf://datasets/o/pairs@{commit}/data/00000.parquet" in printed
+    assert f"(it read hf://datasets/o/pairs@{commit}/data/00000.parquet" in printed
     hub.requests.clear()
     ran(*command(f"hf://datasets/o/pairs@{commit}", tmp_path / "out"))
     assert curated(tmp_path / "out") == manifest

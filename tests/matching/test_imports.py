@@ -11,7 +11,7 @@ from tests.support.checkout import ROOT
 @pytest.mark.slow
 def test_matching_by_the_default_engines_imports_no_other_engine():
     code = (
-        "import sys; from curation.matching import Matching; from metadata import Entries; "
+        "import sys; from curation import Matching; from metadata import Entries; "
         "Matching.of(Entries.build({'en': ['dog']})).find(['a dog in the park']); "
         "sys.exit(bool({'ahocorasick', 'fasttext', 'torch'} & set(sys.modules)))"
     )
