@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.config import CurationConfig
-from curation.plugins.gate.given_tables import GivenTables, Pictures
 from curation.plugins.gate.filters import difference
+from curation.plugins.gate.given_tables import GivenTables, Pictures
 from curation.plugins.gate.options import GateOptions
 from runtime.errors import InputError
 from tests.naive.gates import naive_merged, naive_pictures
