@@ -68,7 +68,8 @@ def sample_batch(
 ) -> pa.RecordBatch:
     """Return the kept pairs of a batch with the schema SAMPLED: one random text per image, kept with its probability.
 
-    The result has the schema CURATED and the columns `extra`, for which the batch needs the columns of `needed_by`.
+    The result has the schema CURATED and the columns `extra`. `batch` must also have the columns that
+    `needed_by(extra)` names.
     """
     all_columns = batch
     batch = require(batch, SAMPLED)
@@ -98,7 +99,7 @@ def sample_batch(
 
 
 def needed_by(extra: Sequence[ExtraColumn]) -> list[str]:
-    """Return the columns, besides the ones of SAMPLED, that `sample_batch` needs for the columns `extra`."""
+    """Return the names of the columns that `sample_batch` needs, besides SAMPLED, to return the columns `extra`."""
     if JUDGEMENT in extra:
         return [*(field.name for field in STATED), "shown"]
     return ["signals"] if LICENSE in extra else []
@@ -107,8 +108,8 @@ def needed_by(extra: Sequence[ExtraColumn]) -> list[str]:
 def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
     """Return a table of `language`, `texts`, `matches` and `expected` for a batch with the schema SAMPLED.
 
-    `matches` is the number of entries in the texts. `expected` is the expected number of kept images whose text is in
-    the language. Tables of several batches can be summed.
+    The table has one row per language. `texts` is the number of texts, and `matches` the sum of the texts' numbers of
+    entries. `expected` is the expected number of kept images whose text is in the language.
     """
     batch = require(batch, SAMPLED)
     rates = _checked_rates(rates, dimensions=(1,))
@@ -150,7 +151,7 @@ def kept_by_language(batch: pa.RecordBatch) -> pa.Table:
 
 
 def _texts(batch: pa.RecordBatch, size: int) -> tuple[pa.StructArray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the texts, where the texts of each image begin, the entry ids, and where the ids of each text begin."""
+    """Return all texts, the offsets of each image's texts, all entry ids, and the offsets of each text's ids."""
     texts, image_offsets = parts(batch.column("candidates"))
     ids, text_offsets = entry_ids(texts.field("entries"), size)
     return texts, image_offsets, ids, text_offsets
@@ -196,7 +197,8 @@ def sampled(
 ) -> pa.RecordBatch:
     """Return the kept pairs of a batch with the schema SAMPLED, each with the draw for its position in the manifest.
 
-    The result has the schema DRAWN. Expected and kept pairs are tallied.
+    The result has the schema DRAWN. `tallies` gets the numbers of images and of expected images, and by language the
+    numbers of texts, matches, expected pairs and kept pairs.
     """
     _tally_expected(batch, rates, tallies)
     kept = sample_batch(batch, rates, seed, extra)
@@ -207,14 +209,15 @@ def sampled(
 
 
 def keys_of_draws(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the uint64 key of each row with the schema DRAWN: its draw, so that rows of a section are in a bucket."""
+    """Return uint64[row]: the draw times 2^64, of rows with the schema DRAWN. A section is a bucket of these keys."""
     return (rows["draw"].to_numpy() * 2.0**53).astype(np.uint64) << np.uint64(11)
 
 
 def rows_by_draw(sections: Iterable[Rows], lettered: np.ndarray, schema: pa.Schema, tallies: Tallies) -> Rows:
-    """Yield the rows of a curated file, with this schema, sorted by draw, from its sections with the schema DRAWN.
+    """Yield the rows of a curated file, sorted by draw, in one batch with the schema `schema` per section.
 
-    `lettered` is a mask, bool[id]: which entries have letters. Doubtful rows are tallied.
+    `sections` are the file's sections, in the order of their draws, with the schema DRAWN. `lettered` is bool[id]:
+    whether the entry has letters. `tallies` gets the numbers of doubtful rows and the licences.
     """
     for rows in sections:
         kept = _in_order(pa.concat_batches([*rows])).select(schema.names)
@@ -224,7 +227,7 @@ def rows_by_draw(sections: Iterable[Rows], lettered: np.ndarray, schema: pa.Sche
 
 
 def tally_doubts(kept: pa.RecordBatch, lettered: np.ndarray, tallies: Tallies) -> None:
-    """Tally, by language, the kept pairs with a low language score, and those without an entry with letters."""
+    """Tally kept pairs by language: pairs scored below DOUBTFUL_SCORE, and pairs in which no entry has letters."""
     low = pc.less(kept["lid_score"], DOUBTFUL_SCORE).fill_null(False)
     without_letters = ~hold_any(kept["entries"], lettered)
     for name, doubtful in (("kept_doubtful", low), ("kept_without_letters", without_letters)):

@@ -21,15 +21,15 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
 SAMPLED_IMAGES = 100_000  # In 19 of 20 samples, a share of so many images is within 0.31 percentage points.
-SAMPLED_FILES = 16  # The sample is taken from so many files.
-CURVE_THRESHOLDS = 24  # The curve has so many thresholds.
+SAMPLED_FILES = 16  # number of files from which the sample is taken
+CURVE_THRESHOLDS = 24  # largest number of thresholds on the curve
 OFFERED_SHARES = (0.75, 0.5, 0.25)  # A person may choose among these shares of the counted images.
 SAMPLED_COLUMNS = [f"candidates.list.element.{name}" for name in ("language", "entries")]
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The images that each English threshold is expected to keep, from a sample of `judged` images."""
+    """Estimates, from a sample of `judged` images, how many images each English threshold is expected to keep."""
 
     distributions: Mapping[str, Distribution]
     counts: np.ndarray
@@ -47,7 +47,7 @@ class Sizes:
         languages: dict[str, slice],
         config: CurationConfig,
     ) -> "Sizes | None":
-        """Return the sizes for the `images` images in `files`; None if no English threshold changes what is kept."""
+        """Return the sizes for the `images` images in `files`; None if the English threshold decides on no image."""
         distributions = {code: Distribution.of(of_code) for code, of_code in counts.by_language(languages).items()}
         english = distributions.get(ENGLISH)
         if not config.balance or not images or not (config.one_threshold or (english and english.total)):
@@ -79,7 +79,7 @@ class Sizes:
         return {"judged": self.judged, "curve": curve, "choices": choices}
 
     def at(self, candidates: list[int]) -> list[float]:
-        """Return the expected number of images at each of the English thresholds."""
+        """Return the expected number of all kept images at each of the English thresholds `candidates`."""
         thresholds = [self._thresholds(t) for t in candidates]
         sizes = np.zeros(len(candidates))
         for batch in self.sample:

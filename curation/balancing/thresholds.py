@@ -84,9 +84,10 @@ class EntryCounts:
         return {language: self.values[ids] for language, ids in languages.items()}
 
     def save(self, path: str | Path, entries: Entries, rates: np.ndarray | None = None) -> str:
-        """Write a Parquet file with one row per counted entry, with null rates if `rates` is None; return its checksum.
+        """Write a Parquet file with a row for each entry with a count above zero; return the file's checksum.
 
-        The metadata of its schema state the number of entries of each language.
+        `rates` has a rate for each id; if it is None, the file's rates are null. The metadata of the file's schema
+        state the number of entries of each language.
         """
         _require_digest(self.digest, entries.digest, "the entries")
         listed = sizes_of(entries.languages).encode()
@@ -105,7 +106,7 @@ class EntryCounts:
         return CountedEntries.open(path, digest).counts
 
     def _tables(self, entries: Entries, rates: np.ndarray | None, schema: pa.Schema) -> Iterator[pa.Table]:
-        """Yield the counted entries of each language that has any as one table."""
+        """Yield a table for each language that has entries with a count above zero, with a row for each of them."""
         for language, ids in entries.languages.items():
             positions = np.flatnonzero(self.values[ids])
             counted = positions + ids.start
@@ -122,7 +123,7 @@ class EntryCounts:
 
 @dataclass(frozen=True, eq=False)
 class CountedEntries:
-    """The content of a counts.parquet: rows of the entries that a text has, and the ids of each language's entries."""
+    """The content of a counts.parquet: a row for each entry that a text has, and each language's slice of ids."""
 
     rows: pa.Table  # schema COUNTS
     languages: dict[str, slice]
@@ -154,7 +155,7 @@ class CountedEntries:
 
     @property
     def rates(self) -> np.ndarray:
-        """The rate of each entry, float32, by id: 1 for an entry that no text has; NaN where the file has none."""
+        """The rate of each entry, float32[id]: 1 if no text has the entry; NaN if the file has a null as its rate."""
         return self._by_id("rate", np.ones(self._size, np.float32))
 
     @property
@@ -214,7 +215,7 @@ def _end(languages: Mapping[str, slice]) -> int:
 
 
 def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids of all lists as one int32 array, and each list's offset in it; refuse ids not below `size`."""
+    """Return the ids of all lists as int32, and the lists' offsets in it; InputError unless each id is in [0, size)."""
     ids, offsets = parts(entries)
     if ids.null_count:
         raise InputError(f"{ids.null_count} entry ids are null; every id must be a number below {size}")
@@ -246,14 +247,14 @@ def entry_chunks(entries: pa.Array | pa.ChunkedArray | Iterable) -> list[pa.Arra
 
 
 def _of_wrong_type(entries: pa.Array | pa.ChunkedArray | Iterable) -> str:
-    """Return what was given as entries, for a message: the type of an array, or else the beginning of the list."""
+    """Describe `entries` for an error message: the type of an Arrow array, or the beginning of any other value."""
     if isinstance(entries, pa.Array | pa.ChunkedArray):
         return f"an array of {entries.type}"
     return shown(entries)
 
 
 def require_among(ids: np.ndarray, size: int) -> None:
-    """Refuse ids below 0 or not below `size`."""
+    """Raise an InputError if an id is below 0, or is `size` or more."""
     for id in (ids.min(), ids.max()) if len(ids) else ():
         if not 0 <= id < size:
             raise InputError(
@@ -350,7 +351,7 @@ class Thresholds:
 
     tail_share: float
     of_language: Mapping[str, int]
-    assumed: bool = False  # True: there are neither English matches nor a given share, so it is ASSUMED_TAIL_SHARE
+    assumed: bool = False  # True: no share was given, and English has no match; `tail_share` is ASSUMED_TAIL_SHARE
 
     @classmethod
     def of(cls, counts: CountsOfLanguages, english_threshold: int, tail_share: float | None = None) -> "Thresholds":
@@ -380,7 +381,7 @@ class Thresholds:
 
     @classmethod
     def unlimited(cls, counts: CountsOfLanguages) -> "Thresholds":
-        """Return thresholds above all counts: every entry is in the tail, and every rate is 1."""
+        """Return for each language a threshold above all its counts, so that every rate is 1; the tail share is 1."""
         distributions = {language: Distribution.of(of_language) for language, of_language in counts.items()}
         return cls(1.0, {code: unlimited_threshold(of_code.ascending) for code, of_code in distributions.items()})
 
@@ -403,7 +404,7 @@ def rates_of(counts: ArrayLike, languages: Mapping[str, slice], thresholds: Thre
 
 
 def rates_at(counts: np.ndarray, languages: Mapping[str, slice], candidates: list[Thresholds]) -> np.ndarray:
-    """Return each entry's rate at several thresholds, float32[id, candidate]: the rates of an entry are adjacent."""
+    """Return the rate of each entry at each of `candidates`, float32[id, candidate]."""
     out = np.empty((len(counts), len(candidates)), np.float32)
     for column, thresholds in enumerate(candidates):
         out[:, column] = rates_of(counts, languages, thresholds)
@@ -416,7 +417,7 @@ class SizedThreshold:
 
     threshold: int
     size: float
-    reached: bool  # False: even keeping every match gives fewer than the target
+    reached: bool  # False: the size is below the target, even at the largest threshold allowed
 
 
 def unlimited_threshold(counts: ArrayLike) -> int:
