@@ -1,7 +1,7 @@
 """Exclude rows by uid, URL, domain, page or pattern, a batch at a time.
 
-`lists` reads exclusion lists and has the sets in which rows are looked up. A listed hash excludes the images whose file
-has it: the run finds the keys of these images in tables of hashes, and adds the keys with `without`.
+`lists` reads exclusion lists and has the sets in which rows are looked up. A listed hash excludes each image whose file
+has this hash: the run finds the keys of these images in tables of hashes, and adds the keys by `Exclusion.without`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from runtime.tallies import Tallies
 
 EXCLUSION_VERSION = 4  # version of the format in which exclusions are saved
 _LISTED = tuple(kind for kind in KINDS if kind not in HASHES)
-REASONS = ("excluded_hash", *(f"excluded_{kind}" for kind in _LISTED))  # A row gets the first that applies.
+REASONS = ("excluded_hash", *(f"excluded_{kind}" for kind in _LISTED))  # A row gets the first reason that applies.
 _NAMES = pa.array(REASONS)
 _HEADER = "exclusion.json"
 _SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # set → kind of value
@@ -42,8 +42,8 @@ LISTED = "listed"  # counts the rows that a list names, by the digest of the lis
 class Exclusion:
     """Sets of excluded uids, URLs, domains of images and domains of pages, patterns of URLs, and hashes.
 
-    An image whose hash is listed is excluded once `hits`, the keys of such images, has its key. If several lists were
-    read, `lists` has the exclusion of each, so that the rows that it names can be counted.
+    An image whose hash is listed is excluded only if its key is in `hits`. If several lists were read, `lists` has one
+    Exclusion for each list, so that the rows that each list names can be counted.
     """
 
     uids: KeySet
@@ -142,12 +142,12 @@ class Exclusion:
 
     @property
     def lists_digest(self) -> str:
-        """A digest of the lists, whose order does not matter; the numbers of rows that each list names depend on it."""
+        """A digest of the set of lists, independent of their order; the same values divided otherwise have another."""
         digests = sorted({listed.digest for listed in self.by_list})
         return blake2b(" ".join(digests).encode(), digest_size=16).hexdigest()
 
     def without(self, hits: Sequence[np.ndarray]) -> Exclusion:
-        """Return this exclusion extended by images with listed hashes: the keys, uint64[image, 2], of each list."""
+        """Return this exclusion with `hits`: each list's keys, uint64[image, 2], of images with a listed hash."""
         lists = [replace(listed, hits=KeySet.of([keys])) for listed, keys in zip(self.by_list, hits, strict=True)]
         return replace(self, hits=KeySet.of(hits), lists=tuple(lists)) if self.lists else lists[0]
 
@@ -188,7 +188,8 @@ class Exclusion:
     def out_of(self, batches: Iterable[pa.RecordBatch], tallies: Tallies) -> Iterator[pa.RecordBatch]:
         """Yield batches (schema CANDIDATES) without excluded rows.
 
-        Excluded rows are tallied as `dropped`, by reason. Their number is subtracted from `pairs`, which counted them.
+        Excluded rows are tallied as `dropped`, by reason, and by list (`tally_lists`). Their number is subtracted from
+        the tally `pairs`, which includes them.
         """
         for batch in batches:
             reasons = self.excluded(batch)
@@ -202,13 +203,13 @@ class Exclusion:
                 yield batch
 
     def tally_lists(self, excluded: pa.RecordBatch, tallies: Tallies) -> None:
-        """Tally, for each list, how many of the excluded rows it names, as LISTED, by the list's digest."""
+        """Tally how many of the rows `excluded` each list names, under the name LISTED, by the list's digest."""
         for digest, listed in {listed.digest: listed for listed in self.by_list}.items():
             others = listed.excluded(excluded).null_count if self.lists else 0
             tallies.add(LISTED, excluded.num_rows - others, item=digest)
 
     def save(self, directory: str | PathLike[str]) -> str:
-        """Write the exclusion into a folder, for workers to open; return the folder's path."""
+        """Write the exclusion, without `hashes` and names, into a folder for workers to open; return its path."""
         sets = {name: getattr(self, name) for name in _SAVED}
         arrays = {f"{name}_keys": saved.keys for name, saved in sets.items()}
         arrays |= {f"{name}_starts": saved.starts for name, saved in sets.items()}
@@ -235,7 +236,7 @@ class Exclusion:
             raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
 
     def _matches(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield each reason with a mask, bool[row], of the rows to which it applies; the cheapest reasons first."""
+        """Yield pairs of a reason and a mask, bool[row], of the rows to which it applies, the cheapest checks first."""
         urls = batch["url"]
         if len(self.hits):
             of_uids = _keys(batch, lambda uids: exact_numbers(uids).view(np.uint64))
@@ -253,7 +254,7 @@ class Exclusion:
 
 
 def _forms(lists: Iterable[tuple[str, pa.Array]]) -> dict[str, list]:
-    """Return the values of lists by kind, in the form of KINDS; each list is a pair of a kind and an array."""
+    """Return by kind the values in `lists`, pairs (kind, values), each array converted by the `form` of its kind."""
     values: dict[str, list] = {kind: [] for kind in KINDS}
     for kind, some in lists:
         values[kind].append(KINDS[kind].form(some))

@@ -165,7 +165,7 @@ def _canonical(values: pa.Array) -> list[str]:
 
 
 def _hash_kind(name: str, size: int) -> ListedKind:
-    """Return the kind of hashes of `size` bytes; their form is big-endian numbers, uint64[hash, size / 8]."""
+    """Return the ListedKind of hashes of `size` bytes; its `form` reads them as big-endian uint64[hash, size / 8]."""
 
     def words(values: pa.Array) -> np.ndarray:
         spelt = bytes.fromhex("".join(values.to_pylist()))
@@ -253,7 +253,7 @@ def _read_text(file: BinaryIO, path: str, only: str | None) -> Iterator[tuple[st
 
 
 def _refused(kind: str, value: str) -> str:
-    """Return the fault of a line or value; the message shows the value unless it may be a hash."""
+    """Return the message for the bad value `value`, which it quotes only if the value cannot be a hash."""
     if kind not in KINDS and _HASH.search(value):
         return _NO_HASH
     expected = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
