@@ -15,10 +15,10 @@ from runtime.redaction import hidden
 from runtime.tallies import TaskResult
 
 OVER_LIMIT = "text_over_limit"
-SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; pages do not state it, and matched/ lacks it
+SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; `combine` sets it, and `group_images` clears it
 EXAMPLE_CHARACTERS = 200  # An example shows so many characters of a uid or URL.
 
-OF_TEXT = ("page_url", "record", "copies", "shown")  # columns with one value per text: the smallest, and sums
+OF_TEXT = ("page_url", "record", "copies", "shown")  # columns that `combine` computes anew for each text that stays
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.RecordBatch:
@@ -96,7 +96,10 @@ def _ordered(rows: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
-    """Return the indices that sort rows by key and hash; wrong if uids share a key, or texts of an image a hash."""
+    """Return the indices that sort rows by key, hash and `_preference`.
+
+    They are wrong if two uids have the same key, or two texts of an image the same hash.
+    """
     keys = rows["key"].to_numpy()
     hashes = rows["hash"].to_numpy()
     order = np.argsort(keys, kind="stable")
@@ -108,7 +111,7 @@ def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def _preference(rows: pa.RecordBatch) -> np.ndarray:
-    """Return an int64 per row that sorts by kind, given language (null first), page's and pool's (null last)."""
+    """Return int64[row]: a rank by kind, given (null first), then page_language and pool_language (null last)."""
     first = [rows["kind"], rows["given"], *(_none_last(rows[name]) for name in ("page_language", "pool_language"))]
     numbers = np.zeros(rows.num_rows, np.int64)
     for ranks in map(_ranks, first):

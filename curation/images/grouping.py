@@ -69,7 +69,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
 
 
 def unique_images(batches: Iterable[pa.RecordBatch], matching: Matching, result: TaskResult) -> Rows:
-    """Yield the images with a match of candidates that are each an image of their own."""
+    """Yield the images with a match, as MATCHED batches; each candidate in `batches` is an image of its own."""
     for run in _keyed_runs(batches, result):
         yield group_images(matching.match(run), result, unique=True)
 
@@ -82,18 +82,18 @@ class ImageGrouping:
     folder: Path
 
     def stage(self, pairs: float) -> Grouping:
-        """Return the grouping of about so many pairs, with the schema PAIRS."""
+        """Return the grouping of about `pairs` pairs, which have the schema PAIRS."""
         return Grouping(PAIRS, key_of, self.write, *group_buckets(pairs))
 
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
-        """Write the images of a task."""
+        """Write the images with a match from the buckets of the task with the number `task` to one file."""
         images = images_of(buckets, self.max_texts, result)
         path = self.folder / f"{task:05d}.parquet"
         result.add("matched_images", add_file(result, path, MATCHED, MATCHED_ROW_GROUP, images))
 
 
 def images_of(buckets: Iterable[Rows], max_texts: int, result: TaskResult) -> Rows:
-    """Yield the matched images of pairs, bucket by bucket."""
+    """Yield the images with a match, one MATCHED batch for each bucket of pairs (PAIRS)."""
     for pairs in buckets:
         yield group_images(_combined(pairs, max_texts, result), result)
 
@@ -105,7 +105,7 @@ def tally_copies(buckets: Iterable[Rows], max_texts: int, result: TaskResult) ->
 
 
 def key_of(pairs: pa.RecordBatch) -> np.ndarray:
-    """Return the key of each pair as uint64, by which pairs are grouped."""
+    """Return the column `key`, by which pairs are grouped, as uint64[pair]."""
     return pairs["key"].to_numpy()
 
 
@@ -128,11 +128,11 @@ def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
-    """Return the texts of images as pairs, in which the uid of each image is replaced by its uid in `copy_of`.
+    """Return the texts of images as pairs that have, instead of the image's own uid, its uid in `copy_of`.
 
-    This is the uid of the one copy of the picture that stays, so the texts of all copies can be grouped as if they
-    belonged to one image. The image that stays has its own uid there. `images` have the schema MATCHED, the result
-    PAIRS.
+    `copy_of` has, for each image, the uid of the copy of its picture that stays: for the image that stays, its own uid.
+    So the texts of all copies can be grouped as if they belonged to one image. `images` have the schema MATCHED, the
+    result PAIRS.
     """
     texts, offsets = parts(images["candidates"])
     image = pa.array(np.repeat(np.arange(images.num_rows), np.diff(offsets)))
@@ -272,7 +272,7 @@ def _pages(pages: pa.Array, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
     """Return the page of each image, and the page of each text; the latter is null if it equals the image's page.
 
     `pages` has the page of each text, sorted by image; `starts` has the index of each image's first text. The page of
-    an image is the smallest of its texts' pages, null if a text has none.
+    an image is the smallest of its texts' pages; it is null if one of these texts has no page.
     """
     bounds = np.append(starts, len(pages))
     rows = np.arange(len(pages))
