@@ -1,4 +1,4 @@
-"""Make batches of candidates from rows or columns of any format, and count; map stated languages to codes.
+"""Make batches of candidates from rows or columns of any format, and count them; map stated languages to codes.
 
 Texts are cleaned, their character references resolved (once more if they were escaped twice), and web addresses
 recognised, by the same rules for crawls and tables. Readers add the numbers of one file to a `tally`: `files`,
@@ -38,8 +38,8 @@ BATCH_ROWS = 8192  # rows of one batch, which take a few MB
 BATCH_BYTES = 32 << 20  # A batch of so many bytes ends even if it has few rows, because a URL may have megabytes.
 
 FIRST_BAD = "first_bad_line"  # key in the tally of a file: the line of its first bad record, from 1
-UNKNOWN_LANGUAGE = f"{UNKNOWN}language"  # counts rows by label, and the rows of all other labels for no item
-MAX_UNKNOWN_LABELS = 100  # So many labels of a file are counted apart; a column of texts would have millions.
+UNKNOWN_LANGUAGE = f"{UNKNOWN}language"  # tally of rows by unknown label, and without item if there are more labels
+MAX_UNKNOWN_LABELS = 100  # Only so many labels of a file have their own count; a column of texts has millions.
 MAX_LABEL_CHARACTERS = 40  # Longer labels are cut.
 DEFAULT_KIND = "text"  # kind of a text if the table does not state it
 
@@ -111,14 +111,14 @@ def _unescaped(texts: pa.Array) -> pa.Array:
 
 
 def is_web(urls: pa.Array) -> pa.Array:
-    """Return whether each string begins as the pattern HTTP_URL demands; false for a null."""
+    """Return whether each string matches HTTP_URL: begins with http:// or https:// and a host; false for a null."""
     web = np.empty(len(urls), bool)
     find_web(*string_buffers(urls), web)
     return pa.array(web)
 
 
 def _is_not_swapped(batch: pa.RecordBatch) -> pa.Array:
-    """Return whether a row's URL is a web address, or its text is not one."""
+    """Return whether each row's URL is a web address, or its text is not a web address."""
     web = is_web(batch["url"])
     return web if web.true_count == len(web) else pc.or_(web, pc.invert(is_web(batch["text"])))
 
@@ -189,7 +189,7 @@ def columns_of(
 
 
 def coded(stated: pa.Array) -> pa.StringArray:
-    """Return the code of the language that each label in `stated` means; `other` for an unknown one; null for null."""
+    """Return the code of the language that each label in `stated` means; `other` if it is unknown; null for null."""
     labels = stated.dictionary_encode()
     codes = [(of_stated(label) or OTHER).code for label in labels.dictionary.to_pylist()]  # The dictionary has no null.
     return pa.array(codes, pa.string()).take(labels.indices)

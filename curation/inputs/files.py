@@ -295,7 +295,7 @@ def _require_no_run(contents: listing.ListedFiles) -> None:
 
 
 def _readable(path: str, contents: listing.ListedFiles) -> list[Input]:
-    """Return the files with a known extension; InputError if there are none."""
+    """Return an Input for each file with a known extension; InputError if no file has one."""
     formats = [format_of(file) for file in contents.paths]
     if not any(formats):
         what = "has an unknown ending" if contents.is_file else "holds no file that can be read"
@@ -338,9 +338,9 @@ def checked_parts(file: Input, options: TableOptions) -> list[Input]:
 
 
 def _parts(file: Input, pieces: list[int]) -> list[Input]:
-    """Return parts of a file whose pieces have these bytes; a part has the fewest pieces that reach SPLIT_BYTES.
+    """Divide a file into parts, given the bytes of each of its pieces.
 
-    The last part has the rest.
+    A part ends with the piece by which it reaches SPLIT_BYTES; the last part has the rest.
     """
     ranges = ((part[0], part[-1] + 1) for part in gather(range(len(pieces)), pieces.__getitem__, SPLIT_BYTES))
     return [replace(file, row_groups=(begin, end), size=sum(pieces[begin:end])) for begin, end in ranges]
@@ -398,7 +398,7 @@ def _group_sample(files: list[Input], options: TableOptions) -> InputSample:
 
 
 def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Tally, float]:
-    """Return an input's Glance, its first pairs as CANDIDATES, its tallies, and the estimated number of its pairs."""
+    """Return an input's Glance, first pairs (CANDIDATES), tally (empty if not read to the end), and estimated pairs."""
     format = formats()[source.format]
     file = listed_file(source)
     with file.open(format.checking) as opened:

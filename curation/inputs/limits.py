@@ -17,9 +17,9 @@ from runtime.tallies import Tallies, Tally, TaskResult
 CUT_TEXT = "cut_text"
 BAD_FILES = ("bad_file", "corrupt_file", "truncated")  # A file has at most one of these, because reading ends there.
 BAD_RECORDS = (*"bad_encoding bad_http bad_json bad_record bad_row corrupt_gzip long_line too_large".split(),)
-DAMAGED = "damaged"  # facts: an input's path, its number of bad files and records, and the line of the first, or 0
+DAMAGED = "damaged"  # notes of [path, number of bad files and records, line of the first bad record or 0] of an input
 SHARED_UIDS = "shared_uids"  # tally of the uids that an input gave to several URLs
-SHARED_UID = "shared_uid"  # facts: such a uid and two of its URLs; each task notes one
+SHARED_UID = "shared_uid"  # notes of such a uid with two of its URLs; each task notes at most one
 WORTH_NAMING = 0.01  # An input with a larger share of bad records is named.
 LISTED_IN_ERROR = 3  # An error lists so many reasons and inputs.
 
@@ -54,7 +54,7 @@ def count_input(path: str, tally: Tally, result: TaskResult) -> None:
 
 
 def damage(read: TaskResult) -> dict[str, tuple[int, int]]:
-    """Return, by path, each input's number of bad files and records, and the line of the first; the worst first."""
+    """Return by path (number of bad files and records, line of a first bad record or 0), the largest number first."""
     damage_by_path: dict[str, tuple[int, int]] = {}
     for path, number, line in read.noted(DAMAGED):  # A split file is noted several times.
         damage_by_path[path] = (damage_by_path.get(path, (0, 0))[0] + number, line)

@@ -3,8 +3,8 @@
 The first of these that is present decides the encoding, as in the HTML standard: the byte order mark, the HTTP header,
 a `<meta>`, an XML declaration, valid UTF-8, and last a guess from the bytes of the text. Labels are those of the
 Encoding Standard, by webencodings. The kernels in `kernels.html` read pages as UTF-8, or as any encoding that writes
-ASCII characters as ASCII bytes. An image's link is its src, or what takes the place of a src that shows nothing until a
-script has run.
+ASCII characters as ASCII bytes. An image's link is its src or, if its src shows nothing until a script has run, the
+value of another attribute.
 """
 
 import codecs
@@ -60,7 +60,8 @@ _is_placeholder = re.compile(
     re.I | re.A,
 ).search
 
-# A link, which ends at white space or at commas before it, else descriptors up to a comma that is not in parentheses.
+# A link, which ends at white space or at the commas before it. Unless commas end it, descriptors follow, up to a comma
+# that is not in parentheses.
 _CANDIDATE = re.compile(r"([^ \t\n\f\r,][^ \t\n\f\r]*(?<!,))(?:,+(?=[ \t\n\f\r]|\Z)|((?:[^,(]+|\([^)]*\)?)*))")
 _TO_SPACES = str.maketrans("\t\n\f\r", "    ")
 _DESCRIPTOR = re.compile(r"(?P<number>-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)x|(?P<size>[0-9]+)[wh]")
@@ -141,7 +142,7 @@ _UNPACKERS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _
 
 
 class Element(NamedTuple):
-    """An HTML element of KINDS with its relevant attributes; `content` is the text of a script."""
+    """An HTML element of KINDS with its relevant attributes; a script's attribute `content` is its text."""
 
     tag: str
     attributes: dict[str, str]
@@ -149,7 +150,7 @@ class Element(NamedTuple):
 
 
 class Html(NamedTuple):
-    """The base, language and licences of a page, each `<img>` with a link, and the attributes of each `<meta>`."""
+    """A page's base, language and licences, each image with an attribute of LINKS, and each `<meta>`'s attributes."""
 
     base: str | None  # href of its `<base>`
     language: str  # lang of its `<html>`; empty if it has none
@@ -209,7 +210,7 @@ def _elements(page: bytes, content_type: str) -> list[Element]:
 
 
 def elements(page: bytes) -> list[Element]:
-    """Return the elements of a page that are of KINDS, in their order, without those in templates."""
+    """Return the elements of KINDS in a page, in its order, without the elements in a `<template>`."""
     frames = np.empty(len(page) // 4 + 2, np.int32)  # Memory that is not used costs nothing.
     opened = np.empty((len(page) // 4 + 2, 3), np.int32)
     rows = np.empty((len(page) // 9 + 2, html.ELEMENT_COLUMNS), np.int32)
@@ -244,7 +245,7 @@ def stated_outside(page: bytes, content_type: str) -> str | None:
 
 
 def stated_inside(page: bytes, metas: Iterable[dict[str, str]]) -> str | None:
-    """Return the name of the encoding that a page's metas, given as attributes, or XML declaration state, or None."""
+    """Return the name of the encoding that a page's metas (attributes) or else XML declaration state, or None."""
     name = next(filter(None, map(_of_meta, metas)), None) or _of_xml(page)
     if name in _BOMS.values():  # The name was read as ASCII, so the page is not UTF-16.
         return UTF_8

@@ -51,7 +51,7 @@ _plain_page = re.compile(
 # urljoin resolves dot segments, and drops parts that are empty.
 _ALTERED = ("./", ".?", ";", "#")
 
-# A link to a host, or from the root: host, without user and port, path, and query.
+# Matches a link that names a host or begins at the root. Groups: host (without user and port), path, and query.
 _TARGET = re.compile(
     r"(?:(?:https?:)?//(?:[^/?#@]*@)?([^/?#:@]+)(?::[0-9]*)?(?=[/?#]|\Z)|(?=/))([^?#]*)(\?[^#]*)?", re.I
 )
@@ -81,7 +81,7 @@ class Links:
 
     @property
     def prefixes(self) -> tuple[str, str, str] | None:
-        """Prefixes of plain links relative to directory, root and scheme; None if the base is not http(s)."""
+        """The prefixes of links such as a.jpg, /a.jpg and //b.org/a.jpg; None if the base is not http(s)."""
         return (self._directory, self._root, self._scheme) if _is_http(self._root) else None
 
     def resolve(self, link: str) -> tuple[str, None] | tuple[None, str]:
@@ -114,7 +114,7 @@ class Links:
         return self._join_plain(link) or urljoin(self._base, link)
 
     def _join_plain(self, link: str) -> str | None:
-        """Return the URL of a link without anything that urljoin would alter, else None; this is ten times as fast."""
+        """Return the URL of `link`, ten times as fast as urljoin; None if urljoin might alter a part of it."""
         if link[-1] in "?." or link[0] == "?" or any(map(link.__contains__, _ALTERED)) or "//" in link[1:]:
             return None
         if link[0] != "/":
@@ -193,7 +193,7 @@ def _bits_of(name: str) -> dict[str, int]:
 
 
 def image_signals(attributes: dict[str, str], places: int) -> tuple[int, int | None, int | None]:
-    """Return an image's signals as bits, and its stated width and height; None for a size not stated in pixels."""
+    """Return an image's signals with `places` as bits, and its width and height; None for a size not in pixels."""
     signals = places | (SIGNALS[DATA_NOAI] if DATA_NOAI in attributes else 0)
     return signals, _pixels(attributes.get("width")), _pixels(attributes.get("height"))
 
@@ -300,7 +300,7 @@ def _texts(attributes: dict[str, Any], tally: Tally) -> list[tuple[str, str]]:
 
 
 def name_of_file(path: str) -> str:
-    """Return the path of a file from the name of its crawl on, or the last part of a path without a crawl's name.
+    """Return the part of a path from the crawl's name (or `crawl-data/`) on, or the file's name if it has no crawl.
 
     >>> name_of_file("https://a.org/crawl-data/CC-MAIN-2024-10/segments/1/wat/b.wat.gz?key=1"), name_of_file("/c/b.gz")
     ('crawl-data/CC-MAIN-2024-10/segments/1/wat/b.wat.gz', 'b.gz')
@@ -326,7 +326,7 @@ def from_rows(rows: Iterable[Row], tally: Tally) -> Iterator[pa.RecordBatch]:
 def candidates_of_file(pairs: Iterable[pa.RecordBatch], tally: Tally, path: str = "") -> Iterator[pa.RecordBatch]:
     """Yield the pairs of a file, given with the schema PAGE_PAIRS, as CANDIDATES, and count them.
 
-    A file without records counts as bad.
+    A file without records is counted as `bad_file`, unless it was counted as `truncated` or `corrupt_gzip`.
     """
     file = name_of_file(path)
     for batch in gather_rows(pairs, BATCH_ROWS, BATCH_BYTES, exact=True):

@@ -117,7 +117,7 @@ def _image(element: html_pages.Element, page_language: str) -> Image:
 
 
 def gzip_members(file: BinaryIO, tally: Tally) -> Iterator["Member"]:
-    """Yield each gzip member of `file`; count what cannot be read in `tally`.
+    """Yield each gzip member of `file`; count in `tally` broken members, and a file that begins with no member.
 
     A member larger than MAX_BUFFERED_BYTES, as in a file that was compressed in one go, is yielded as a stream while it
     is read; if it is broken, its stream ends early.
@@ -187,8 +187,8 @@ class _Source:
     def at_once(self) -> bytearray | None:
         """Return the inflated bytes of the next member, and go behind it; None if it must be read by pieces.
 
-        A member ends with its size, and probably where another seems to begin. If it does, libdeflate inflates and
-        checks it, faster than anything that must find the end by inflating.
+        A member probably ends where the next one seems to begin, and its last bytes state its unpacked size. If so,
+        libdeflate inflates and checks it, faster than code that must find the end by inflating.
         """
         end = self._end()
         size_at = end - _SIZE_BYTES
@@ -216,7 +216,8 @@ class _Source:
     def pieces(self) -> Iterator[bytes]:
         """Yield inflated pieces of the next member; zlib.error where it is broken, EOFError where it is cut off.
 
-        Until a member of up to MAX_BUFFERED_BYTES is read, the source stays at its beginning, in case it is broken.
+        The source stays at the member's beginning until the whole member, or more than MAX_BUFFERED_BYTES unpacked
+        bytes of it, are read: if the member is broken before, `skip` searches it from its beginning.
         """
         inflate = zlib.decompressobj(31)
         at = self._at

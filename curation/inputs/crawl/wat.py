@@ -49,7 +49,7 @@ from runtime.tallies import Tally
 MAX_RECORD_BYTES = 16 << 20
 
 MIN_IMAGE_BYTES = len('{"path":"IMG@/src","alt":""}')  # the least bytes of an image with a text
-REASONS = ("empty_text", EMPTY_URL, NOT_HTTP)  # the reasons, in the order of `kernels.wat.pages`
+REASONS = ("empty_text", EMPTY_URL, NOT_HTTP)  # why pairs are dropped, in the order that `kernels.wat.pages` counts
 
 _LINKING = ("A@/href", "AREA@/href", "LINK@/href")  # paths of links that may state licences
 _KINDS = pa.array(PAGE_KINDS)
@@ -86,7 +86,7 @@ def page_of(block: bytes, tally: Tally) -> Page | None:
 
 
 def url_of_link(link: dict[str, Any]) -> str | None:
-    """Return the URL of a link that is around the image before it, else None; a link with a text may just follow it."""
+    """Return the URL of `link` if it is around the image before it; None if it has a text, and may just follow it."""
     url = link.get("url") if link.get("path") == "A@/href" and "text" not in link else None
     return url if type(url) is str else None
 
@@ -103,7 +103,7 @@ def signals_of(headers: Any, metas: Any) -> int:
 
 
 def _fields(headers: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the name and value of each header field in a record, given its Headers; a repeated field has a list."""
+    """Yield (name, value) of each header field, given a record's `Headers`, which have a list for a repeated field."""
     for name, value in headers.items() if type(headers) is dict else ():
         for each in value if type(value) is list else [value]:
             yield name, each
@@ -159,7 +159,7 @@ def read(
 
 
 def pairs_in_blocks(groups: Iterable[MemberBlocks], tally: Tally) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs in blocks of metadata records, in order, as batches of any size with the schema PAGE_PAIRS."""
+    """Yield the pairs in metadata records, in order, as PAGE_PAIRS batches of any size; count too large records."""
     for blocks in groups:
         small = blocks.ends - blocks.begins <= MAX_RECORD_BYTES
         tally["dropped", "too_large"] += int(np.count_nonzero(~small))
@@ -197,7 +197,7 @@ class _Group:
         return self._data[self._begins[record] : self._ends[record]]
 
     def _set_slow(self) -> None:
-        """Leave to the parser each record that is not UTF-8, or whose URL or base is too long to repeat per image."""
+        """Mark for the parser each record that is not UTF-8, or whose URL or base is longer than LONGEST_BASE."""
         pages = self._pages
         for begin in (tokens.PAGE, tokens.BASE):
             pages[pages[:, begin + 1] - pages[:, begin] > LONGEST_BASE, tokens.READ] = 0
@@ -372,7 +372,7 @@ def _object_in(data: bytes, begin: int, end: int) -> tuple[Any, int]:
 
 
 def _changed(strings: pa.Array, at: np.ndarray, values: Sequence[str | None], kept: np.ndarray) -> pa.Array:
-    """Return `strings` after replacing those at the positions `at` by `values`, then dropping those not in `kept`."""
+    """Return `strings` with `values` at the positions `at`, without strings whose `kept` (bool[string]) is False."""
     if not len(at) and kept.all():
         return strings
     positions = np.arange(len(strings))

@@ -140,7 +140,10 @@ def is_like(path: str, pattern: str) -> bool:
 
 
 def _unwrapped(column: ColumnNames, may_be_number: bool) -> ColumnNames:
-    """Return a single name or number unwrapped, and several as a tuple; digits become an int if `may_be_number`."""
+    """Return a single name or number, a tuple of several, or None if there is none.
+
+    If `may_be_number`, a single name of digits becomes an int.
+    """
     if isinstance(column, Sequence) and not isinstance(column, str):
         return _unwrapped(column[0], may_be_number) if len(column) == 1 else tuple(column) or None
     return int(column) if may_be_number and column is not None and _is_number(column) else column

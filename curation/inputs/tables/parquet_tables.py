@@ -47,7 +47,7 @@ _ROWS_AT_ONCE = 1 << 20  # rows of a table that are read at once
 _BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
 
-Columns = Callable[[list[str]], list[str]]  # maps the names of all columns to those to read, or raises InputError
+Columns = Callable[[list[str]], list[str]]  # maps all column names to the names to read; may raise an InputError
 
 
 def read(
@@ -157,7 +157,7 @@ def require_no_table(contents: ListedFiles, kind_of: KindOf) -> None:
 
 
 def _marked(path: str) -> Iterator[tuple[str, str]]:
-    """Yield (folder of the table, kind) if the file `path` marks its folder as a table."""
+    """Yield (folder, kind of table) for each kind of table that the file `path` marks; the folder is the table's."""
     for kind, pattern in _PATTERNS.items():
         match = pattern.fullmatch(path)
         if match:
@@ -176,7 +176,7 @@ def kind_of_table(folder: str) -> str | None:
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Yield the folders that contain a file, from the innermost up to, for a URL, the host, bucket or dataset."""
+    """Yield the folders that contain a file, the innermost first, up to a URL's host, bucket or dataset, without /."""
     root = path.find("://") + 3 if "://" in path else 0
     for _ in range(names_above_root(path)):
         root = path.find("/", root + 1)

@@ -41,7 +41,7 @@ _FIRST_BYTES = 512
 
 
 def unpacked_name(path: str) -> str:
-    """Return a path in lower case, a URL without its query, without the extension of a packing, .gz or .zst.
+    """Return a path in lower case, without a URL's query, and without the extensions .gz and .zst.
 
     >>> unpacked_name("A.TSV.gz")
     'a.tsv'

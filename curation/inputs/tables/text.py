@@ -167,7 +167,7 @@ def check_delimited(file: BinaryIO, path: str, options: TableOptions) -> Glance:
 def _opened(
     file: BinaryIO, path: str, options: TableOptions, tally: Tally
 ) -> tuple[DelimitedRows, Fields, dict[str, int]]:
-    """Return the rows after the first unbroken row, this first row, and the column number of each field.
+    """Return an iterator over the rows after the first unbroken row, this row, and the column number of each field.
 
     The first row is None, and the columns are {}, if every row is broken.
     """
