@@ -110,11 +110,11 @@ class AnyModel:
         self._output = output
         self._table = _table_of_sums(self._model)
         self._lock = Lock()  # Each call writes the table of words.
-        self.summed_twice = 0  # number of texts whose second likeliest label was near
+        self.summed_twice = 0  # number of texts summed again, because two labels had nearly the highest score
 
     @classmethod
     def of(cls, model: ModelFile) -> AnyModel | None:
-        """Return the model of a file; None where only fastText itself can read it."""
+        """Return the model of a file; None if only fastText itself can read it."""
         words = model_words(model)
         output = read_output(model)
         if words is None or output is None:

@@ -91,7 +91,7 @@ class Dictionary:
     kept: int  # number of kept buckets; -1: the model was not pruned
     entries: np.ndarray  # int64: where each entry begins, words first, and where the last one ends
     buckets: np.ndarray  # int32: the kept buckets
-    ranks: np.ndarray  # int32: the row of each kept bucket, counted from the end of the rows of words
+    ranks: np.ndarray  # int32: for each of `buckets`, the index of its row among the rows behind those of the words
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ def _read_quantised(file: _Cursor) -> VectorRows:
 
 
 def _read_quantiser(file: _Cursor, columns: int) -> tuple[int, int, np.ndarray]:
-    """Return the number of parts of a row, the numbers in each part but the last, and the centroids of all parts."""
+    """Return how many parts a row has, how many numbers each part but the last has, and the centroids of all parts."""
     dimension, parts, size, last = file.read("iiii")
     if dimension != columns or size < 1 or not 1 <= last <= size or (parts - 1) * size + last != dimension:
         raise _Damage
@@ -287,7 +287,7 @@ class ModelArrays:
     labels: list[bytes]
     rows: np.ndarray  # float32 [rows, 16]: the rows of the words, then the rows of the kept buckets, in their order
     kept: np.ndarray  # int64: bit b & 63 of kept[b >> 6] tells whether bucket b is kept
-    before: np.ndarray  # int32: the row of the first bucket of kept[b >> 6]
+    before: np.ndarray  # int32: before[b >> 6] is the row of the first kept bucket in kept[b >> 6]
     children: np.ndarray  # int64 [2 labels - 1, 2]: left and right of each node of the tree; its root is the last node
     weights: np.ndarray  # float32 [2 labels - 1, 16]: the weights that decide at each inner node; leaves have zeros
 
@@ -356,7 +356,7 @@ def _aligned(count: int) -> np.ndarray:
 
 
 def _bitmap(buckets: np.ndarray, count: int, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `kept` and `before` of ModelArrays for the kept `buckets` of `count`; `first` is the first one's row."""
+    """Return `kept` and `before` of ModelArrays, if `buckets` of `count` are kept; the first has row `first`."""
     bits = np.zeros(-(-count // 64) * 64, np.uint8)
     bits[buckets] = 1
     ends = np.cumsum(bits.reshape(-1, 64).sum(axis=1, dtype=np.int32), dtype=np.int32)
@@ -365,7 +365,7 @@ def _bitmap(buckets: np.ndarray, count: int, first: int) -> tuple[np.ndarray, np
 
 
 def _huffman_tree(counts: list[int]) -> np.ndarray:
-    """Return the children of each node of fastText's Huffman tree, -1 for the leaves, which come first.
+    """Return the children of each node of fastText's Huffman tree, int64[node, 2]; leaves come first, and have -1.
 
     The rarest leaf that is left is the next child only if it is rarer than the first inner node that is left.
     """
@@ -386,7 +386,7 @@ def _huffman_tree(counts: list[int]) -> np.ndarray:
 
 
 def model_words(model: ModelFile) -> DictionaryWords | None:
-    """Return the dictionary and buckets of a model; None where only fastText itself can read them."""
+    """Return the dictionary and buckets of a model; None if only fastText itself can read them."""
     header, dictionary = model.header, model.dictionary
     count = dictionary.words
     pruned = dictionary.kept >= 0
@@ -419,7 +419,7 @@ def model_words(model: ModelFile) -> DictionaryWords | None:
 
 
 def read_output(model: ModelFile) -> OutputMatrix | None:
-    """Return the arrays that map a text's vector to its label; None where only fastText itself can find the label."""
+    """Return the arrays that map a text's vector to its label; None if only fastText itself can find the label."""
     weights, scales = float_rows(model.outputs)
     labels = len(weights)
     loss = model.header.loss
@@ -449,5 +449,5 @@ def _tree(model: ModelFile) -> Tree | None:
 
 
 def waiting(nodes: int) -> tuple[np.ndarray, ...]:
-    """Return scratch memory for a search in a tree of so many nodes, as `kernels.fasttext.losses` takes it."""
+    """Return scratch memory for a search in a tree of `nodes` nodes, as `kernels.fasttext.losses` takes it."""
     return tuple(np.empty(nodes, dtype) for dtype in ("i8", "f8", "f4", "f4"))

@@ -37,7 +37,7 @@ _OF_HAN = pa.array(["zh", "ja"])
 _LATIN, _HAN_OR_KANA = r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"
 _LATIN_LETTERS_OF_HAN = 3  # number of Latin letters that say about as much as one character of Han or kana
 
-POOL_WEIGHT = 20  # weight of the language of all sure texts of a file; it falls with the square of the share
+POOL_WEIGHT = 20  # A language's weight in a file is this times the square of its share of the file's sure texts.
 HOST_WEIGHT = MAX_SCORE_FACTOR  # weight of a language in which all sure texts of a page and its host are
 POOL_PRIOR_TEXTS = 20  # A file with so many sure texts has a quarter of its weight.
 HOST_PRIOR_TEXTS = 3  # A host or page with so many sure texts has half of its weight; a stated language counts as many.
@@ -45,7 +45,7 @@ MIN_LABEL_PART = 0.3  # Where others are lifted, a label needs this share of the
 # Only the digits and punctuation of ASCII are listed, because compiling Unicode's classes would take most of the time.
 _BETWEEN_WORDS = r"[^a-z'\x{80}-\x{10FFFF}]+"
 _TEXTS_AT_ONCE = 4096  # number of texts that are weighed together, which bounds the memory
-WEIGHED_ROWS = 131_072  # that are weighed together, to bound memory; a host's pages are adjacent, or in random order
+WEIGHED_ROWS = 131_072  # rows weighed together, to bound memory; a host's pages are adjacent, or in random order
 WEIGHED_BYTES = 128 << 20
 
 REASONS = (*KINDS, "script", "score")  # why a text is undetermined; if several apply, the first is used
@@ -105,7 +105,7 @@ def judge(
 
 
 def _doubts(texts: pa.Array, labels: pa.DictionaryArray, scores: pa.FloatArray, rules: LanguageRules) -> list:
-    """Return a list of masks, bool[text], one for each of REASONS: whether it applies to the text."""
+    """Return a list of masks, bool[text], one for each of REASONS: whether this reason applies to the text."""
     nothing = np.zeros(len(texts), np.uint8)
     kinds = text_kinds(texts) if rules.check_kinds else nothing
     foreign = is_foreign(texts, labels) if rules.check_scripts else nothing != 0
@@ -325,7 +325,7 @@ def _numbers(codes: pa.DictionaryArray) -> np.ndarray:
 
 
 def _counts(group: np.ndarray, text: np.ndarray, language: np.ndarray, languages: int) -> np.ndarray:
-    """Return the numbers of distinct texts, float32[group, language]; the last row, for the group -1, is zeros."""
+    """Return float32[group, language]: the number of distinct texts. The last row, for the group -1, is all zeros."""
     counts = np.zeros((group.max(initial=-1) + 2, languages), np.float32)
     rows = np.flatnonzero((group >= 0) & (language >= 0))
     rows = rows[np.unique(group[rows] * (text.max(initial=0) + 1) + text[rows], return_index=True)[1]]

@@ -151,8 +151,8 @@ class MarkedTexts:
 def _may_be_name(texts: MarkedTexts) -> np.ndarray:
     """Return a mask, bool[text]: which texts may match one of _FILE_NAMES.
 
-    They have an ending, an underscore, as many digits as a date, a digit and at most two spaces, or a hyphen and no
-    space.
+    They have at most LONGEST_NAME bytes and at least one of these: an ending, an underscore, as many digits as a date,
+    a digit and at most two spaces, or a hyphen and no space.
     """
     may_be = texts.have(SUFFIX | _UNDERSCORE) | (texts.digits >= _DATE_DIGITS)
     may_be |= texts.have(DIGIT) & (texts.spaces <= 2)

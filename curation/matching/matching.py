@@ -135,7 +135,7 @@ class Matching:
         return languages, scores, reasons
 
     def _entries(self, texts: pa.Array, languages: pa.Array) -> pa.Array:
-        """Return the ids of the entries of a text's own language that the text contains, for each text."""
+        """Return, for each text, the ids of the entries that it contains, among the entries of its language."""
         codes = languages.dictionary_encode()
         indices = codes.indices.to_numpy()
         order = np.argsort(indices, kind="stable")
