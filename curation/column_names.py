@@ -21,9 +21,10 @@ USUAL = 4  # names of a field that messages list
 
 
 def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave out the others") -> str | None:
-    """Return the column whose name RECOGNISED has first for a field, in any case; None if there is none.
+    """Return the first name of RECOGNISED[field] that is in `names`, as `names` spells it; None if none is there.
 
-    InputError if several columns differ only in case; `remedy` ends its message.
+    Upper and lower case are the same. InputError if `names` has the name twice, in equal or in different case; in the
+    latter case, `remedy` ends the message. `path` is the table that the message names.
 
     >>> recognised("url", ["Image_URL", "Url", "text"], "a table"), recognised("uid", ["text"], "a table")
     ('Url', None)

@@ -88,7 +88,7 @@ class CurationConfig:
     min_language_score: float = 0.0  # as in [2]
     min_language_scores: dict[str, float] = field(default_factory=dict)
     no_language: Fate = "keep"  # `other` is stricter than [2]
-    wrong_script: Fate = "other"  # of 124,545 texts 1,598 lost their label by this, and no such label was right
+    wrong_script: Fate = "other"  # 1,598 of 124,545 texts lost their label by this; none of these labels was right
     witnesses: Sequence[Witness] = ("han", "page")  # no language got worse by these two; [2] has no witnesses
     pool_shares: dict[str, float] = field(default_factory=dict)
     rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
@@ -134,7 +134,7 @@ class CurationConfig:
         return self.one_list is not None or self.threshold_per_language == "same"
 
     def curated_files(self, images: int) -> int:
-        """Return the number of curated files of a run with so many matched images."""
+        """Return the number of curated files of a run with `images` matched images: at least 1."""
         return max(1, -(-images // self.rows_per_file))
 
     def _require_nothing_beside_size(self) -> None:
@@ -154,7 +154,7 @@ class CurationConfig:
         if self.one_threshold and self.tail_share is not None:
             fault = "sets the thresholds of other languages, and here every list has that of English: leave it out"
             raise ParameterError(fault, "tail_share")
-        if not self.balance:  # as beside a size, an english_threshold that equals the default counts as not given
+        if not self.balance:  # An english_threshold that equals the default counts as not given.
             for name in ("english_threshold", "target_size", "tail_share"):
                 if getattr(self, name) != getattr(CurationConfig, name):
                     raise ParameterError("is for balancing, and all that matches is kept: leave it out", name)

@@ -13,14 +13,14 @@ from typing import Any
 from runtime.errors import InputError
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
-MOST_BYTES = 256 << 20  # of a JSON file; vocabularies of 100 languages have 20 MB
-# Members of a tower whose arguments open_clip passes on, and the arguments that open_clip's own models state.
+MOST_BYTES = 256 << 20  # size of the largest JSON file that is read; vocabularies of 100 languages have 20 MB
+# Members of a tower's configuration whose arguments open_clip passes on → the arguments that its own models state.
 _ARGUMENTS = {
     "tokenizer_kwargs": {"clean", "language", "strip_sep_token"},
     "norm_kwargs": {"eps"},
     "act_kwargs": {"approximate"},
 }
-# Members of a tower that name another model, and the form of a harmless name: of timm, and of transformers.
+# Members of a tower's configuration that name a model of timm or of transformers → the pattern of a harmless name.
 _NAMES = {"timm_model_name": r"\w[\w.]*", "hf_model_name": r"\w[\w.-]*(/\w[\w.-]*)?"}
 _CLASSES = ("type", "types", "tokenizer_class", "activation_function")  # members that name classes to be imported
 _ALLOWED_CLASS = re.compile(r"[^.]*|(sentence_transformers|torch\.nn)\.[\w.]+")
@@ -33,7 +33,7 @@ def require_no_code(folder: Path) -> None:
 
 
 def require_no_code_in(path: Path) -> Any:
-    """Return the content of a JSON file; InputError if it asks for code to be run, is too large or is no JSON."""
+    """Return the content of a JSON file; InputError if it asks for code to be run, is too large or is not JSON."""
     content = _read(path)
     for name, value in _members(content):
         if name == "trust_remote_code" and value:

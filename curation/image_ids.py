@@ -1,4 +1,4 @@
-"""Uids of images (MD5s of URLs), their hashes, and their keys, two integers by which rows about images meet."""
+"""Compute uids of images (MD5s of URLs), hashes of uids and texts, and KEY: two integers that identify an image."""
 
 from collections.abc import Sized
 
@@ -13,8 +13,8 @@ from runtime.kernels.hashes import hex_digits, md5, xxhash
 
 KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # reserved names
 KEY_NAMES = [field.name for field in KEY]
-SEED = 42  # of Spark's xxhash64
-_DIGITS = 32  # of a uid
+SEED = 42  # the seed of Spark's xxhash64
+_DIGITS = 32  # number of digits of an MD5
 
 
 def key_columns(uids: pa.Array) -> list[pa.Array]:
@@ -32,7 +32,7 @@ def spelled_key(rows: pa.RecordBatch, row: int) -> str:
 
 @typed
 def uids(urls: Strings, stated_uids: Strings | None = None) -> pa.StringArray:
-    """Return the MD5 of each URL as 32 lower-case hexadecimal digits, or that of `stated_uids` where it is not null.
+    """Return each URL's uid in `stated_uids` or, if that is null, its MD5 as 32 lower-case hexadecimal digits.
 
     >>> uids(pa.array(["https://example.org/", None, "b.png"]), stated_uids=pa.array([None, None, "b"])).to_pylist()
     ['ef57f67c6e906397e7bb672c286a4969', None, 'b']

@@ -1,8 +1,8 @@
 """Read the licences that pages state: in links, headers, metas, microdata and JSON-LD.
 
-A licence here is the statement of a page, not of a picture: pages show pictures of others, too. Each licence is a bit
-of the column `signals`, so an image has the licences of all pages that show it. What a page says of one of its
-pictures, as `license` of an ImageObject, is left out.
+A licence here is what a page states for itself, not for a picture: pages also show pictures of other people. Each
+licence is a bit of the column `signals`, so an image has the licences of all pages that show it. A licence that a page
+states for one of its pictures, as `license` of an ImageObject, is left out.
 """
 
 import json
@@ -33,7 +33,7 @@ LICENCES = {
     RSL: 1 << 30,
 }
 NAMES = tuple(LICENCES)
-NONE, SEVERAL = "none", "several"  # of pages that say nothing, and that disagree
+NONE, SEVERAL = "none", "several"  # names for pages that state no licence, and for pages that state several
 MASK = sum(LICENCES.values())
 READ_LICENSES = "license"  # counts the pairs that were read, by the name of the licence
 KEPT_LICENSES = "kept_license"  # counts the rows of the manifest, by the name of the licence
@@ -51,7 +51,8 @@ _may_state = re.compile("license|publicdomain", re.I | re.A).search
 _links_to = re.compile(rf"\s*(?:https?:)?//(?:[\w-]+\.)*{_CC}", re.I | re.A).match
 _short = re.compile(r"\bcc[ _-]?(zero|0|by(?:[ _-](?:nc|nd|sa))*)(?![a-z])", re.I | re.A).search
 
-# Tokens of rel and itemprop, and names of metas with dots for colons. Of rights, only an address says what they are.
+# Tokens of rel and itemprop, and names of metas with dots for colons. A meta of _RIGHTS counts only if its content has
+# an address of Creative Commons.
 _TOKENS = {"license", "cc:license", "dct:license", "dcterms:license", "xhv:license", "schema:license"} | {
     f"{scheme}://schema.org/license" for scheme in ("http", "https")
 }
@@ -108,7 +109,7 @@ def links_in(headers: Iterable[str]) -> list[Link]:
     for value in headers:
         if not _may_state(value):
             continue
-        from requests.utils import parse_header_links  # here, as few pages need what takes long to import
+        from requests.utils import parse_header_links  # This slow import is here because few pages need it.
 
         for link in parse_header_links(value):
             links.append(Link(link.get("rel", ""), link["url"], link.get("type", "")))
@@ -116,12 +117,12 @@ def links_in(headers: Iterable[str]) -> list[Link]:
 
 
 def is_rsl(media_type: str) -> bool:
-    """Return whether a media type, with or without parameters, is that of Really Simple Licensing."""
+    """Return whether `media_type`, with or without parameters, is the type of Really Simple Licensing."""
     return media_type.partition(";")[0].strip().lower() == "application/rsl+xml"
 
 
 def bit_of(value: str) -> int:
-    """Return the bit of a licence, given its address or name; 0 if that is empty.
+    """Return the bit of a licence, given its address or name; 0 if `value` is empty or white space.
 
     >>> [licence_name(bit_of(value)) for value in (" ", "/terms", "CC BY-NC 4.0", "http://creativecommons.org/licenses/GPL")]
     ['none', 'other', 'cc-by-nc', 'other']
@@ -133,7 +134,7 @@ def bit_of(value: str) -> int:
 
 
 def _bit_of_code(code: str) -> int:
-    """Return the bit of a licence of Creative Commons; 0 for a code that is none of theirs."""
+    """Return the bit of the licence of Creative Commons with this code, such as by-sa; 0 if they have no such code."""
     code = re.sub("[ _]", "-", code.lower()).rstrip("-")
     ordered = "-".join(element for element in _ELEMENTS if element in code.split("-"))
     name = f"cc-{ordered}" if len(ordered) == len(code) else _BY_CODE.get(code)
@@ -141,7 +142,7 @@ def _bit_of_code(code: str) -> int:
 
 
 def _values(script: str) -> Iterator[str]:
-    """Yield the licences in a text of JSON-LD, except those of pictures, sounds and films; none if it is no JSON."""
+    """Yield the licences in a text of JSON-LD, except licences of pictures, sounds and films; nothing if not JSON."""
     try:
         nodes = [*_nodes(json.loads(script, strict=False))]
     except (ValueError, RecursionError):
@@ -168,18 +169,18 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def licence_name(bits: int) -> str:
-    """Return the name of a licence; `none` where no bit is set, `several` where several are."""
+    """Return the name of the licence whose bit `bits` has; `none` if there is none, `several` if there are several."""
     names = [name for name, bit in LICENCES.items() if bits & bit]
     return NONE if not names else names[0] if len(names) == 1 else SEVERAL
 
 
 def bits_of(names: str) -> int:
-    """Return the bits of licences whose names stand between commas; KeyError for an unknown name."""
+    """Return the bits of the licences in `names`, which commas separate; KeyError for an unknown name."""
     return sum({LICENCES[name] for name in names.split(",")})
 
 
 def license_column(signals: pa.Array) -> pa.Array:
-    """Return the name of the licence that each row of `signals` states, `none` for a null."""
+    """Return `licence_name` of each row of `signals`; `none` for a null."""
     bits = (signals.fill_null(0).to_numpy() & MASK) >> _FIRST
     stated = np.flatnonzero(bits)
     distinct, indices = np.unique(bits[stated], return_inverse=True)

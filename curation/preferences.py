@@ -1,6 +1,6 @@
-"""Read what a field `Content-Usage` says of training, as the drafts of AIPREF define it.
+"""Read whether a field `Content-Usage` refuses training, as the drafts of AIPREF define it.
 
-Its value is a dictionary of structured fields (RFC 9651), in the HTTP header of a page and in rules of robots.txt.
+The field's value is a dictionary of structured fields (RFC 9651). It is in HTTP headers of pages and in robots.txt.
 """
 
 from typing import Any
@@ -13,9 +13,9 @@ _ALLOWED = http_sf.Token("y")
 
 
 def refuses_training(content_usage: str) -> bool | None:
-    """Return whether the value of a `Content-Usage` refuses training; None if it says nothing of training.
+    """Return whether the value of a field `Content-Usage` refuses training; None if it neither refuses nor allows it.
 
-    One refusal suffices. Parameters are disregarded; a value with a syntax error says nothing.
+    One refusal is enough. Parameters are ignored. The result is None for a value with a syntax error.
 
     >>> [refuses_training(value) for value in ("train-ai=n;x=1", "search=n, train-ai=y", "train-ai=n,", "train-ai")]
     [True, False, None, None]

@@ -6,8 +6,8 @@ import pyarrow as pa
 
 ENTRY_IDS = pa.list_(pa.int32())
 
-# Where the record of a page is: the file, from the name of its crawl on where its path has one, and the byte at which
-# the member of gzip begins that holds the record.
+# The position of a page's record. `file` is the path from the name of the crawl on, or the file's name if the path has
+# no crawl. `offset` is the byte at which the gzip member of the record begins.
 RECORD = pa.struct([pa.field("file", pa.string()), pa.field("offset", pa.int64())])
 
 ALT = "alt"
@@ -28,10 +28,11 @@ SIGNALS = {
     "noml": 64,
     CONTENT_USAGE: 512,
 }
-# Signals that only hosts state. `gate.hosts` adds them, and those that both pages and hosts state.
+# Signals that only hosts state. `gate.hosts` adds these bits, and also bits of SIGNALS that a host states.
 HOST_SIGNALS = {"robots": 128, "content-signal": 256, "ai.txt": 1024}
-# The place that a page gives an image: in a link to the root of a site, in one to another site, in a figure; and in
-# what has the tag or, among its names, a word of NAMES_OF_PLACES in `kernels.html`.
+# Bits for the places of an image on a page: in a link to the root of a site, in a link to another site, in a <figure>.
+# NAMES_OF_PLACES in `kernels.html` has the words of the other places: the image is, or is in, an element whose tag, id,
+# class or role has such a word.
 IMAGE_PLACES = {
     "in home link": 1 << 11,
     "in link away": 1 << 12,
@@ -44,7 +45,7 @@ IMAGE_PLACES = {
     "in contents": 1 << 29,
 }
 
-# What the page of an image says of its use, place and size; a size is null if the page states none.
+# Columns for the use, place and size of an image, as its page states them; a size that is not stated is null.
 STATED = (
     pa.field("signals", pa.int32()),
     pa.field("stated_width", pa.int32()),
@@ -62,8 +63,8 @@ CANDIDATES = pa.schema(
         pa.field("uid", pa.string()),  # as the table states it; null: MD5 of the URL
         pa.field("language", pa.string()),  # as the table states it; null: to be identified
         pa.field("page_language", pa.string()),  # code that a WARC page states; null: none, or not asked for
-        pa.field("pool_language", pa.string()),  # code that the texts around it in this input say; null likewise
-        pa.field("record", RECORD),  # of the page; null in tables, or not asked for
+        pa.field("pool_language", pa.string()),  # code that `weighed` returns for the text; null: none, or not asked
+        pa.field("record", RECORD),  # the record of the page; null in tables, or if not asked for
     ]
 )
 
@@ -76,20 +77,20 @@ KEYED = pa.schema(
         pa.field("uid", pa.string()),
         pa.field("url", pa.string()),
         pa.field("page_url", pa.string()),
-        *STATED,  # from here on 0 where there is no signal
+        *STATED,  # `signals` is 0 if there is none; it is null only in CANDIDATES
         pa.field("text", pa.string()),
         pa.field("kind", pa.string()),
         pa.field("given", pa.string()),  # the language as the input states it
         pa.field("page_language", pa.string()),
         pa.field("pool_language", pa.string()),
         pa.field("copies", pa.int32()),  # number of input rows that were combined into this row
-        pa.field("shown", pa.int32()),  # number of these whose text is the alt of an image on a page
-        pa.field("record", RECORD),  # of page_url
+        pa.field("shown", pa.int32()),  # number of rows with an alt; `combine` puts an image's sum into its first row
+        pa.field("record", RECORD),  # the record of page_url
     ]
 )
 
-# Label and score of the text by the language model, if it is asked before rows are grouped by image: further columns of
-# CANDIDATES and KEYED.
+# Further columns of CANDIDATES and KEYED, if the language model is asked before rows are grouped by image: its label of
+# the text, and the label's score.
 LABELS = ("label", "label_score")  # types: dictionary of strings, float32
 
 FOUND = (
@@ -113,10 +114,11 @@ CANDIDATE = pa.struct(
 
 # One row per image that has a text with a match. `page_url` is the smallest page of the image's texts, null if one of
 # these texts has no page. A candidate whose own `page_url` is null has the page of the image.
-# The version is stored with a run, so that a run with images of another version is not continued. 1 had no signal
-# `noml`, and left the references in texts that a site had escaped twice; 2 had neither IMAGE_PLACES nor `shown`;
-# 3 neither licences nor `record`, 4 of the places only links and figures. 5 had neither `content-usage` of pages nor
-# licences of RSL and of headers, and read directives for one robot from headers only.
+# The version is stored with a run, so that a run with images of another version is not continued. Version 1 had no
+# signal `noml`, and left the references in texts that a site had escaped twice. Version 2 had neither IMAGE_PLACES nor
+# `shown`. Version 3 had neither licences nor `record`. Version 4 had only the places of links and figures. Version 5
+# had neither `content-usage` of pages nor licences of RSL and of headers, and read directives for one robot from
+# headers only.
 MATCHED_VERSION = 6
 MATCHED = pa.schema(
     [
@@ -156,8 +158,8 @@ CURATED = pa.schema(
 JUDGEMENT = pa.struct([pa.field("junk", pa.float32()), pa.field("headline", pa.float32())])
 EXTRA = pa.schema([pa.field("license", pa.string()), pa.field("record", RECORD), pa.field("judgement", JUDGEMENT)])
 
-REMOVED_PART = "gate_removed"  # the part of a run with a sample of what a gate removed
-# One row per text of an image in the sample of what a gate removed, with the step and the rule that removed it.
+REMOVED_PART = "gate_removed"  # the part of a run with a sample of the images and texts that a gate removed
+# One row per text of an image in the sample that a gate removed, with the step and the rule that removed it.
 GATE_REMOVED = pa.schema(
     [
         *(CURATED.field(name) for name in ("uid", "url", "text", "language", "page_url")),

@@ -29,7 +29,8 @@ def canonical(host: str) -> str:
     if host.isascii() and "%" not in host:
         return host.lower().rstrip(".")
     text = unicodedata.normalize("NFKC", unquote(host)).replace("\xad", "").replace("。", ".")
-    # Letter by letter: of a whole word, Python would make the last Greek sigma another letter than registries do.
+    # Letters are lowered one by one: at the end of a word, Python would make a Greek sigma another letter than
+    # registries do.
     text = unicodedata.normalize("NFKC", "".join(map(str.lower, text)))
     return ".".join(map(_ascii_label, text.rstrip(".").split(".")))
 
