@@ -35,7 +35,7 @@ _HEADER = "exclusion.json"
 _SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # set → kind of value
 _SAVED = (*_SETS, "hits")
 _EMPTY = KeySet.of([])
-LISTED = "listed"  # counts the rows that a list names, by the digest of the list
+LISTED = "listed"  # tally of the excluded rows that a list names, by the list's digest
 
 
 @dataclass(frozen=True, eq=False)

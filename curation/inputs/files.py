@@ -78,7 +78,7 @@ class Format:
     def read(
         self, file: BinaryIO, path: str, options: TableOptions, tally: Tally, pieces: range | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the candidates of an opened file (of all pieces, or of `pieces`); add to `tally` what is read."""
+        """Yield the candidates of an opened file (all, or of `pieces`); count records read and dropped in `tally`."""
         return self.reader(self._unpacked(file, path), path, options, tally, pieces)
 
     def glance(self, file: BinaryIO, path: str, options: TableOptions) -> Glance:
@@ -248,7 +248,7 @@ def _pieces(source: Input) -> range | None:
 
 
 def listed_file(file: Input) -> ListedFile:
-    """Return an input as a ListedFile, which is refused once the file has changed; OSError if it cannot be used."""
+    """Return an input as a ListedFile, which raises an error if the file has changed; OSError if it cannot be used."""
     try:
         return ListedFile(file.path, Version(file.file_size, file.modified, file.etag))
     except (ImportError, ValueError) as error:

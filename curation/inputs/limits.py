@@ -44,7 +44,7 @@ def shorter(texts: pa.Array, length: int) -> tuple[pa.Array, int]:
 
 
 def count_input(path: str, tally: Tally, result: TaskResult) -> None:
-    """Add the tally of one input; if much of the input is damaged, note its path and its damage."""
+    """Add the tally of one input; note its damage if its file, or more than WORTH_NAMING of its records, is bad."""
     first_bad = tally.pop(FIRST_BAD, 0)  # It is not added, because lines of several inputs must not be summed.
     result.count(+tally)
     files = sum(tally["dropped", reason] for reason in BAD_FILES)

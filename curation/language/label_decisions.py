@@ -41,7 +41,7 @@ POOL_WEIGHT = 20  # A language's weight in a file is this times the square of it
 HOST_WEIGHT = MAX_SCORE_FACTOR  # weight of a language in which all sure texts of a page and its host are
 POOL_PRIOR_TEXTS = 20  # A file with so many sure texts has a quarter of its weight.
 HOST_PRIOR_TEXTS = 3  # A host or page with so many sure texts has half of its weight; a stated language counts as many.
-MIN_LABEL_PART = 0.3  # Where others are lifted, a label needs this share of the weighed scores of all languages.
+MIN_LABEL_PART = 0.3  # If other languages are lifted, a label needs this share of all languages' weighed scores.
 # Only the digits and punctuation of ASCII are listed, because compiling Unicode's classes would take most of the time.
 _BETWEEN_WORDS = r"[^a-z'\x{80}-\x{10FFFF}]+"
 _TEXTS_AT_ONCE = 4096  # number of texts that are weighed together, which bounds the memory
@@ -57,8 +57,8 @@ class LanguageRules:
 
     min_score: float = 0.0  # the least score that the model must give
     min_scores: Mapping[str, float] = field(default_factory=dict)  # language → least score, instead of `min_score`
-    check_scripts: bool = True  # Some letter must be of a script of the language.
-    check_kinds: bool = False  # The text must have letters, and must not be a file name, an address or HTML.
+    check_scripts: bool = True  # True: if a text has letters, one must be of a script of the language.
+    check_kinds: bool = False  # True: a text must have letters, and must not be a file name, an address or HTML.
     witnesses: tuple[str, ...] = ()  # They are asked for the language of doubtful texts, in this order.
     pool_shares: Mapping[str, float] = field(default_factory=dict)  # language → share, instead of shares around a text
 

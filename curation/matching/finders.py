@@ -97,8 +97,8 @@ def open_matchers(folder: Path, rules: Rules = "unicode", on_disk: EntriesOnDisk
 def matchers_of(entries: Entries, rules: Rules, complete: bool = True) -> Path:
     """Return the folder of the matchers of all languages, built once per machine.
 
-    If `complete`, each matcher is checked, and built again if it is damaged. Otherwise, only the matchers of entries
-    that are not built on demand are sure to be there.
+    If `complete`, each matcher is checked, and built if it is missing or damaged. Otherwise, matchers may be damaged,
+    and matchers of entries that are built on demand may be missing.
     """
     # The versions of Unicode and regex decide the classes of characters.
     versions = f"{MATCHER_VERSION}-{unicodedata.unidata_version}-{regex.__version__}"

@@ -273,7 +273,7 @@ def _begins_record(data: bytes) -> bool:
 
 
 class Stream:
-    """A member that is inflated while it is read; only `drain` raises errors, as fastwarc would hide others."""
+    """A member that is inflated while it is read; `drain` raises errors, which fastwarc would hide."""
 
     def __init__(self, start: bytes, pieces: Iterator[bytes]):
         self._buffer = io.BytesIO(start)

@@ -256,7 +256,7 @@ class _Group:
         return signals
 
     def _licences(self, record: int) -> int:
-        """Return the licences of a page as bits; only the objects in its record that may state one are parsed."""
+        """Return the licences of a page as bits; if possible, only objects that may state a licence are parsed."""
         objects = []
         begin, end = int(self._begins[record]), int(self._ends[record])
         at = find_statement(self._data, self._pages[record, tokens.LICENCE], end)
@@ -307,7 +307,7 @@ class _Group:
         return places
 
     def _write(self, images: np.ndarray) -> tuple[pa.Array, pa.Array, np.ndarray]:
-        """Return URLs and texts of pairs, and int32[pair, ROW_COLUMNS], which marks values that are not finished.
+        """Return URLs and texts of pairs, and int32[pair, ROW_COLUMNS], which marks values that `_batch` must finish.
 
         The arrays are as large as spans that do not overlap can need; memory that is not used costs nothing.
         """

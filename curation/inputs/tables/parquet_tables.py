@@ -165,7 +165,7 @@ def _marked(path: str) -> Iterator[tuple[str, str]]:
 
 
 def kind_of_table(folder: str) -> str | None:
-    """Return the kind of table in a folder, or None; the folder is listed to find out."""
+    """Return the kind of table in a folder, from the files in its subfolders of MARKS; None for other folders."""
     if folder.startswith(_WITHOUT_FOLDERS) or "::" in folder:
         return None
     for mark, _ in MARKS.values():

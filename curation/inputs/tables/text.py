@@ -344,8 +344,8 @@ def _escaped(line: str, is_inside: bool) -> str:
 def lines(file: BinaryIO, tally: Tally) -> Iterator[str]:
     """Yield the lines of a UTF-8 file with their line ends; bytes that are not UTF-8 become lone surrogates.
 
-    If a packed file is truncated or corrupt, the lines end there, and `tally` counts the file. OSError if a disk or
-    network fails.
+    If a packed file is truncated or corrupt, the lines end there, and `tally` counts the file as `truncated` or
+    `corrupt_file`. OSError if a disk or network fails.
     """
     try:
         with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="\n") as text:
