@@ -91,7 +91,7 @@ class Dictionary:
     kept: int  # number of kept buckets; -1: the model was not pruned
     entries: np.ndarray  # int64: where each entry begins, words first, and where the last one ends
     buckets: np.ndarray  # int32: the kept buckets
-    ranks: np.ndarray  # int32: for each of `buckets`, the index of its row among the rows behind those of the words
+    ranks: np.ndarray  # int32: for each of `buckets`, the number of its row, less the number of words
 
 
 @dataclass(frozen=True)
