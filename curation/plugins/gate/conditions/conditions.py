@@ -42,7 +42,7 @@ class FilterFiles:
     """Files that filters open in workers.
 
     pictures, texts: evaluation sets. judge: the weights of a user's judge; None: the weights of this package.
-    repeated: the hashes of repeated texts of each file of images, by its name.
+    repeated: by the name of a file of images, the file with the hashes of its repeated texts.
     """
 
     pictures: Shipped | None = None
@@ -60,7 +60,7 @@ class ConditionsStep(Step):
     joined: JoinedTables
     evaluation: EvaluationSets | None = None
     texts: EvaluationTexts | None = None
-    judge: Judge | None = None  # that of a user's file
+    judge: Judge | None = None  # the judge of a user's file; None: the judge of this package
 
     def asks(self) -> dict[str, list[str]]:
         """Return what the step asks, for people: conditions, rules, evaluation sets and tables."""
@@ -76,7 +76,7 @@ class ConditionsStep(Step):
         }
 
     def filters(self, files: FilterFiles | None = None) -> list[Filter]:
-        """Return all filters; those that need `files` only have a title without them."""
+        """Return all filters; without `files`, filters that need them can only tell their titles."""
         files = files or FilterFiles()
         return [*self._image_filters(files), *self._text_filters(files)]
 
@@ -113,7 +113,7 @@ class ConditionsStep(Step):
             yield Filter(title, TEXT, is_text_of_set, of_set, columns=["candidates.text"])
 
     def prepare(self, context: Context) -> ConditionsStep:
-        """Load, in a stage of its own, what finds the entries of mended texts, if a rule mends; return the step."""
+        """Load the matcher that finds the entries of mended texts, if a rule mends texts; return this step."""
         if self.options.rules.mends:
             context.match_plan()
         return self
@@ -134,7 +134,7 @@ class ConditionsStep(Step):
         return self.joined.write(context.engine, task, hashes, files.pictures)
 
     def _files(self, images: Sequence[OwnFile], context: Context) -> FilterFiles:
-        """Return the files that filters open, once they are where workers find them."""
+        """Write the files that filters open, ship them to the workers, and return them."""
         engine = context.engine
         artefacts = context.output.artefacts
         pictures = engine.ship(self.evaluation.save(artefacts / "evaluation")) if self.evaluation else None
@@ -147,7 +147,7 @@ class ConditionsStep(Step):
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if no image was downloaded or passes, or if a table has none of the images.
 
-        Also if rows of too many images differ.
+        Also raise it if a table has rows that differ about too many images.
         """
         tables = self.tables
         statuses = _statuses(counted)
@@ -186,7 +186,10 @@ class ConditionsStep(Step):
         return facts
 
     def _facts_of_sets(self) -> dict[str, Any]:
-        """Return, for run.json, how near pictures of evaluation sets are, and which lack a hash of the mirror image."""
+        """Return, for run.json, the distance and the cosine at which pictures of evaluation sets are near an image.
+
+        `unmirrored` is the number of pictures, by set, that have a pHash but no pHash of the mirror image.
+        """
         if not self.evaluation:
             return {}
         is_hashed = bool(self.tables.having("phash"))
@@ -253,7 +256,7 @@ def find(options: GateOptions) -> ConditionsStep | None:
 
 
 def _evaluation_sets(options: GateOptions, tables: given_tables.GivenTables) -> EvaluationSets:
-    """Return the pictures of evaluation sets; InputError if no table of images has what they are compared by."""
+    """Return the pictures of evaluation sets; InputError if no table of images has a column to compare by."""
     cosine = options.decontaminate_cosine
     sets = EvaluationSets.read(options.decontaminate, PHASH_NEAR, cosine)
     if cosine is not None and not tables.having(EMBEDDING):
@@ -283,7 +286,7 @@ def condition_filters(conditions: Conditions | None) -> Iterator[Filter]:
 
 
 def is_unmet(batch: ImageBatch, conditions: Conditions, number: int) -> np.ndarray:
-    """Return bool[image]: which images do not meet the condition of this number; a null is not met."""
+    """Return bool[image]: which images do not meet condition `number`; a condition that is null is not met."""
     return ~_met(batch, conditions)[number]
 
 
@@ -294,12 +297,12 @@ def _met(batch: ImageBatch, conditions: Conditions) -> list[np.ndarray]:
 
 
 def is_not(batch: ImageBatch, column: str, value: str | bool) -> np.ndarray:
-    """Return bool[image]: which images do not have a value in a column of the joined rows."""
+    """Return bool[image]: whether the image's value in `column` of the joined rows is null or not `value`."""
     return ~pc.fill_null(pc.equal(batch.joined(column), value), False).to_numpy(zero_copy_only=False)
 
 
 def is_picture_of_set(batch: ImageBatch, pictures: Shipped, bit: int) -> np.ndarray:
-    """Return bool[image]: which images an evaluation set has; the set is a bit of a mask."""
+    """Return bool[image]: which images the evaluation set of the bit `bit` has."""
     return _sets_of_images(batch, pictures) >> bit & 1 == 1
 
 
@@ -311,7 +314,7 @@ def _sets_of_images(batch: ImageBatch, pictures: Shipped) -> np.ndarray:
 
 
 def is_text_of_set(batch: ImageBatch, texts_of_sets: Shipped, bit: int) -> np.ndarray:
-    """Return bool[text]: which texts an evaluation set has; the set is a bit of a mask."""
+    """Return bool[text]: which texts the evaluation set of the bit `bit` has."""
     sets = _sets_of_texts(batch, texts_of_sets)
     return sets >> np.uint64(bit) & np.uint64(1) == 1
 

@@ -1,8 +1,8 @@
 """Join the tables that options name to the images of a run by uid.
 
-Of each table one row is joined to an image, and whether its rows differ.
-Of several rows of an image in a table, that of a successful download counts, or else the least: by status, then by the
-columns that conditions name. Rows of evaluation sets' hashes are joined likewise, as the sets that have an image.
+Each image gets one row of each table, and a flag: whether the table's rows about the image differ. If a table has
+several rows about an image, rows with the status `success` come first; of these rows, the smallest is joined, by
+status, then by the columns that conditions name. Each image also gets a mask of the evaluation sets that have it.
 """
 
 from __future__ import annotations
@@ -34,37 +34,38 @@ from runtime.storage.parquet import row_counts
 from runtime.tallies import Tallies, TaskResult
 
 SUCCESS = "success"  # img2dataset's word for an image that was downloaded
-FAILED = "failed"  # its statuses of other tries begin with this
+FAILED = "failed"  # img2dataset's statuses of failed downloads begin with this
 NOT_TRIED = "not_tried"  # the status of an image in no result
 NO_STATUS = "no_status"  # the status of an image whose status is null
 
-# Joined columns: the sets that have an image, as bits, and the status of its download; with a table's number, whether
-# the table has the image, and whether the rows about it differ; with a column's number in `Conditions`, its value.
+# Names of joined columns. SETS is the mask of the evaluation sets that have an image, DOWNLOAD its download's status.
+# IN and DIFFERS, each followed by a table's number, say whether the table has the image, and whether its rows about the
+# image differ. COLUMN, followed by a column's number in `Conditions.schema`, is the value of this column.
 SETS = "sets"
 DOWNLOAD = "download"
 IN = "in_"
 DIFFERS = "differs_"
 LISTED = "listed"  # counts images by the number of the list of a UidList that names them
-_ROWS = (  # of all rows; `table` is null in those of images, and the number of tables in those of evaluation sets
+_ROWS = (  # `table` is null in rows of images, and the number of tables in rows of evaluation sets' images
     *KEY,
     *PLACE,
     pa.field("table", pa.int32()),
-    pa.field(SETS, pa.int64()),  # in rows of a UidList the number of the list
+    pa.field(SETS, pa.int64()),  # a mask of evaluation sets; in rows of a UidList, the number of the list
     pa.field(STATUS, pa.string()),
-    pa.field("hash", pa.int64()),  # of the values
-    pa.field("is_compared", pa.bool_()),  # whether the row says another thing than one with another hash
+    pa.field("hash", pa.int64()),  # a hash of the columns that conditions name or that are compared
+    pa.field("is_compared", pa.bool_()),  # whether the row differs from rows about its image that have another hash
 )
 
 
 @dataclass(frozen=True)
 class JoinedTables:
-    """The tables that are joined, and the columns of each that conditions name, and that are compared."""
+    """The tables that are joined to images; of each, the columns that conditions name, and the columns compared."""
 
     tables: tuple[ImageTable | UidList, ...]
     has_results: bool  # whether the first table is the result of a download
     conditions: Conditions | None
     named: tuple[tuple[str, ...], ...]
-    compared: tuple[tuple[str, ...], ...]  # all that any option needs; none of a table by URL, with a row for each text
+    compared: tuple[tuple[str, ...], ...]  # columns that any option needs; none of a table by URL, which has a row per text
 
     @classmethod
     def of(
@@ -91,9 +92,9 @@ class JoinedTables:
         hashes: Sequence[tuple[ImageTable, str]] = (),
         sets: Shipped | None = None,
     ) -> TaskResult:
-        """Write all files of images by a task, to which a row for each image is joined; return the result.
+        """Join a row to each image, and let `task` write all files of images; return the sum of the results.
 
-        `hashes` are the columns of tables in which hashes of evaluation sets, `sets`, are looked up.
+        `hashes` has pairs of a table and a column, whose values are looked up in the evaluation sets, `sets`.
         """
         places = Places.of(row_counts(task.images))
         buckets, tasks = group_buckets(2 * places.rows)
@@ -157,7 +158,7 @@ class JoinedTables:
             yield pa.RecordBatch.from_pydict(columns)
 
     def joined(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
-        """Yield the joined rows of the images in some buckets; tally the images in each table, and by status."""
+        """Yield the joined rows of the images in some buckets; tally images by table and by download status."""
         for bucket in buckets:
             rows = pa.concat_batches(gather_reduced(bucket, _distinct, BUCKET_BYTES))
             yield self._of_images(rows, Groups.of(rows).numbers, tallies)
@@ -193,7 +194,10 @@ class JoinedTables:
 
 
 def read_hits(_: int, item: tuple[ImageTable, Any, str], tallies: Tallies, sets: Shipped, number: int) -> Rows:
-    """Yield the images in evaluation sets by a column of a table's file; `number` stands for a table's."""
+    """Yield the KEY of images that evaluation sets have, with the mask of these sets, and `number` as their `table`.
+
+    `item` is a table, one of its files, and the column whose values are looked up in `sets`.
+    """
     table, file, name = item
     for batch in table.read(file, [name]):
         bits = pa.array(sets.opened(EvaluationSets.open).by_column(name, batch[name]).astype(np.int64))
@@ -202,7 +206,10 @@ def read_hits(_: int, item: tuple[ImageTable, Any, str], tallies: Tallies, sets:
 
 
 def _tally_lists(groups: np.ndarray, lists: np.ndarray, images: np.ndarray, tallies: Tallies) -> None:
-    """Tally, for each list, the images that it names: `groups` and `lists` are those of rows, `images` has groups."""
+    """Tally, for each list, how many images it names.
+
+    `groups` and `lists` have the group and the list of each row, `images` has the group of each image.
+    """
     of_images = np.isin(groups, images)
     named = np.unique(np.column_stack([groups, lists])[of_images], axis=0)
     for number, found in zip(*np.unique(named[:, 1], return_counts=True), strict=True):
@@ -223,7 +230,7 @@ def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def _best(rows: pa.RecordBatch, image: np.ndarray) -> np.ndarray:
-    """Return the index of the row of each image that counts: a download's success, or the least by all columns."""
+    """Return the index of each image's row that is joined: first by status `success`, then the smallest by all columns."""
     is_one = np.bincount(image, minlength=1)[image] == 1
     several = np.flatnonzero(~is_one)
     repeated = rows.take(pa.array(several))
@@ -234,7 +241,7 @@ def _best(rows: pa.RecordBatch, image: np.ndarray) -> np.ndarray:
 
 
 def _ranks(values: pa.Array) -> np.ndarray:
-    """Return numbers in the order of values, the greatest for nulls."""
+    """Return the rank of each value, ascending: equal values have the same rank, and nulls the greatest."""
     has_order = pa.types.is_nested(values.type) or pa.types.is_boolean(values.type) or pa.types.is_null(values.type)
     return pc.rank(value_bytes(values) if has_order else values, tiebreaker="dense").to_numpy()
 
@@ -252,7 +259,7 @@ def _differing(rows: pa.RecordBatch, image: np.ndarray, images: int) -> np.ndarr
 
 
 def _hashes(columns: dict[str, pa.Array], rows: int) -> tuple[pa.Array, np.ndarray]:
-    """Return a hash of each row, and whether the row says anything: not if all is null, or the download failed."""
+    """Return int64 hashes of rows, and bool[row]: False if all columns are null, or if the download failed."""
     hashes = np.zeros(rows, np.uint64)
     is_said = np.zeros(rows, bool)
     for column in columns.values():

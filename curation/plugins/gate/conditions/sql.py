@@ -1,8 +1,8 @@
 """Evaluate conditions of --keep, written in SQL, on batches of rows by DuckDB, in this process.
 
-DuckDB's parser gives the tree of an expression. What depends on more than one row, or on more than the row, is refused
-by its kind: `duckdb_functions()` tells aggregates, tables and volatile functions. DuckDB's binder checks names and
-types before the first row. Its connection can open nothing, and has one thread and bounded memory.
+DuckDB's parser returns the tree of an expression. A part that depends on other rows, or on anything outside its row, is
+refused: `duckdb_functions()` tells which functions are aggregates, tables or volatile. DuckDB's binder checks names and
+types before the first row is evaluated. The connection cannot open files, and has one thread and bounded memory.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from runtime.packages import require_packages
 if TYPE_CHECKING:
     import duckdb  # elsewhere only in functions, as it takes a tenth of a second
 
-MAX_EXPRESSION_CHARACTERS = 20_000  # a list of 3,000 numbers
+MAX_EXPRESSION_CHARACTERS = 20_000  # enough for a list of 3,000 numbers
 MAX_EXPRESSION_DEPTH = 1000  # levels, as in DuckDB; the stack of Python may end earlier
-MAX_BATCH_BYTES = 1 << 30  # that a batch may take, besides what the process has
-MAX_BATCH_SECONDS = 60  # that a batch may take
-TRIAL_SECONDS = 20  # of a processor, that a few rows may take
+MAX_BATCH_BYTES = 1 << 30  # memory that a batch may take, in addition to what the process has already
+MAX_BATCH_SECONDS = 60  # elapsed time that a batch may take
+TRIAL_SECONDS = 20  # CPU time that a trial on _TRIAL_ROWS rows may take
 _TRIAL_PATIENCE = 300.0  # seconds for the process of a trial to end, on a slow disk or a busy machine
 _TRIAL_TRIES = 2  # as the system may kill a process, and DuckDB has aborted once in 450 trials of a sound condition
 _TRIAL_ROWS = 4  # rows
@@ -45,7 +45,7 @@ _TRIAL = "import pickle, sys; sys.path[:] = sys.argv[1].splitlines(); "
 _TRIAL += f"from {__name__} import condition_fault; print(condition_fault(pickle.load(sys.stdin.buffer)), end='')"
 _SHOWN_CHARACTERS = 300  # characters that a message repeats of what the process of a trial wrote
 COLUMN = "column_"  # names of columns of joined rows begin with this
-_ROWS = "rows_of_images"  # the table of the rows, and a column of it, so that it has one
+_ROWS = "rows_of_images"  # the name of the table of rows, and of its column of nulls, so that it has at least one column
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
     "memory_limit": "256MB",
@@ -54,14 +54,14 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "ieee_floating_point_ops": False,  # x / 0 is null
     "max_expression_depth": MAX_EXPRESSION_DEPTH,
-    "python_enable_replacements": False,  # else a name may be that of a variable
+    "python_enable_replacements": False,  # otherwise a name may refer to a variable of Python
 }
 _NODE_CLASSES = frozenset(  # classes of nodes that depend on nothing but a row
     "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA OPERATOR TYPE".split()
 )
-_FAIL = ("BETWEEN", "COMPARISON", "FUNCTION")  # nodes that may end in an error
+_FAIL = ("BETWEEN", "COMPARISON", "FUNCTION")  # classes of nodes that may raise an error
 _ARITHMETIC = ("+", "-", "*", "/", "%")
-_OF_A_RUN = re.compile("age|current_.*|getvariable")  # which not all versions call so; age(x) is until today
+_OF_A_RUN = re.compile("age|current_.*|getvariable")  # time and settings, which some versions call CONSISTENT; age(x) is until now
 _NOT_OF_ONE = (
     "is not of one image alone; leave out aggregates, windows, subqueries, chance, and what another run has otherwise: "
     "the time of day, settings, the version"
@@ -82,8 +82,8 @@ Node = dict[str, Any]
 class Condition:
     """One of the conditions that AND joins in an expression.
 
-    `text` is the condition as DuckDB spells it, and only tried. `sql` is evaluated: where `text` would end in an error,
-    or in NaN, it is null. `what` names the condition, with the types of its columns, in messages.
+    `text` is the condition as DuckDB writes it; only the trial evaluates it. `sql` is evaluated for images: it is null
+    where `text` would raise an error or be NaN. `what` names the condition and its columns' types in messages.
     """
 
     text: str
@@ -129,10 +129,10 @@ class Conditions:
         return parsed
 
     def require_quick(self, expression: str) -> None:
-        """Try the conditions on a few rows in a process of its own; InputError if it fails, or takes too long.
+        """Try the conditions on a few rows in another process; InputError if they fail, or take too long.
 
-        A function at work on one value cannot be interrupted. InputError also for a condition that `never_computed`
-        finds.
+        DuckDB cannot interrupt a function that works on one value, but a process can be ended. InputError also for a
+        condition that `never_computed` finds.
         """
         for _ in range(_TRIAL_TRIES):
             fault, is_sure = _tried(pickle.dumps(self))
@@ -146,7 +146,7 @@ class Conditions:
     def met(self, rows: pa.RecordBatch) -> list[np.ndarray]:
         """Return, for each condition, which rows meet it, bool[row]; a condition that is null is not met.
 
-        Column k of `schema` is that of `rows` which is called COLUMN and k.
+        Column k of `schema` is the column of `rows` whose name is COLUMN followed by k.
         """
         sql = ", ".join(f"coalesce(({condition.sql}), false)" for condition in self.conditions)
         texts = " AND ".join(condition.text for condition in self.conditions)
@@ -154,10 +154,10 @@ class Conditions:
         return [column.to_numpy() for column in result.columns]
 
     def never_computed(self, rows: pa.RecordBatch) -> str:
-        """Return a sentence about a condition that is null for every image, because it ends in an error; "" without.
+        """Return a message about the first condition that would be null for every image; "" if there is none.
 
-        Such a condition has a constant that cannot be converted, so that it fails in each of `rows`, the last of which
-        has nulls alone; or a cast that DuckDB does not have, which shows in some values only.
+        Such a condition raises an error in each of `rows`, as one with a constant that cannot be converted does; the
+        last row must have only nulls. A condition that in any row needs a cast which DuckDB lacks is reported as well.
         """
         for condition in self.conditions:
             errors = [self._error(condition, rows.slice(row, 1)) for row in range(rows.num_rows)]
@@ -167,7 +167,7 @@ class Conditions:
         return ""
 
     def _error(self, condition: Condition, row: pa.RecordBatch) -> str:
-        """Return the sentence about the error in which the text of a condition ends; "" if it ends in none."""
+        """Return the message of the error that `condition.text` raises for a row, or ""; InputError if it takes too much."""
         try:
             self._selected(f"({condition.text})", row, condition.what)
         except InputError as error:
@@ -185,9 +185,9 @@ class Conditions:
 
 
 def _tried(conditions: bytes) -> tuple[str, bool]:
-    """Return what is wrong with pickled conditions, or "", by a process of its own; and whether this is sure.
+    """Try pickled conditions in another process; return the fault that it finds, or "", and whether this is certain.
 
-    It is not if the process ended in another way than by an answer or at its limit of time.
+    It is certain if the process answered, or was ended at its limit of CPU time.
     """
     trial = [sys.executable, "-I", "-c", _TRIAL, "\n".join(sys.path)]
     try:
@@ -204,7 +204,7 @@ def _tried(conditions: bytes) -> tuple[str, bool]:
 
 
 def condition_fault(conditions: Conditions) -> str:
-    """Return what is wrong with conditions over a few rows, or "", in a process of its own."""
+    """Try conditions on a few rows; return their fault, or "". The CPU time of this whole process is limited."""
     resource.setrlimit(resource.RLIMIT_CPU, (TRIAL_SECONDS, TRIAL_SECONDS + 1))
     values = {f"{COLUMN}{k}": _few_values(field.type) for k, field in enumerate(conditions.schema)}
     rows = pa.RecordBatch.from_pydict(values | {"any": pa.nulls(_TRIAL_ROWS)})
@@ -256,7 +256,7 @@ def _over(rows: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
 def _bounded(what: str, connection: duckdb.DuckDBPyConnection | None = None) -> Iterator[None]:
     """Bound memory and time within the block; InputError, about `what`, for an error of DuckDB.
 
-    DuckDB's own limit is for its buffers; a long string is in none.
+    DuckDB's own memory limit counts only its buffers, and a long string is in none of them.
     """
     import duckdb
 
@@ -295,7 +295,7 @@ def _statement(sql: str) -> Node:
 
 
 def _parsed(expression: str) -> Node:
-    """Return the tree of an expression; InputError if it is none, or has anything behind it, such as a FROM."""
+    """Return the tree of an expression; InputError if it is not one, or if a FROM or anything else follows it."""
     try:
         node = _statement(expression)
     except ValueError as error:
@@ -310,7 +310,7 @@ def _parsed(expression: str) -> Node:
 
 
 def _written(node: Node) -> str:
-    """Return a tree as DuckDB writes it."""
+    """Return the SQL that DuckDB writes for a tree."""
     tree = {"error": False, "statements": [{"node": _statement("NULL") | {"select_list": [node]}}]}
     (sql,) = _connection().execute("SELECT json_deserialize_sql(?)", [json.dumps(tree)]).fetchone() or ("",)
     return sql.removeprefix(_SELECT)
@@ -341,7 +341,10 @@ def _checked(tree: Node) -> Iterator[str]:
 
 @cache
 def _refused() -> frozenset[str]:
-    """Return the functions that are aggregates, windows or tables, or whose result may be another in the next run."""
+    """Return the names of functions that are aggregates, windows or tables, or whose result may differ between runs.
+
+    Macros that use such a function, a subquery, or a name that is not a parameter are among them.
+    """
     variants = _connection().execute(
         "SELECT function_name, list(function_type), list(stability), any_value(macro_definition), "
         "any_value(list_transform(parameters, lambda each: lower(each))) FROM duckdb_functions() GROUP BY function_name"
@@ -362,7 +365,7 @@ def _refused() -> frozenset[str]:
 
 
 def _depends(definition: str, parameters: Sequence[str], refused: set[str]) -> bool:
-    """Say whether a macro has a refused function, a subquery, or a name that is none of its parameters."""
+    """Return whether a macro has a refused function, a subquery, or a column name that is not one of its parameters."""
     return any(
         node["class"] not in _NODE_CLASSES
         or node.get("function_name", "").lower() in refused
@@ -401,7 +404,7 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
 
 
 def _to_quote(expression: str, tables: Mapping[str, pa.Schema]) -> str:
-    """Return the advice to quote columns of `tables` that an expression names without quotes; "" if there are none.
+    """Return advice to quote the first column of `tables` that an expression should quote and does not; "" if none.
 
     Such a name is a word of SQL, or has signs other than letters, digits and underscores.
     """
@@ -435,9 +438,9 @@ def _condition(node: Node, schema: pa.Schema, fields: Mapping[str, tuple[str, pa
 
 
 def _without_errors(tree: Any, is_within: bool = False) -> Any:
-    """Return a tree in which what would end in an error is null instead; lambdas are left as they are.
+    """Return a tree in which each node that would raise an error is null instead; lambdas are left as they are.
 
-    `is_within` says whether the tree is of parts of a sum or product, which is null as a whole.
+    `is_within` says whether the tree is part of an arithmetic expression, which becomes null as a whole.
     """
     if isinstance(tree, list):
         return [_without_errors(branch, is_within) for branch in tree]
