@@ -6,8 +6,8 @@ with the uid of the image that stays for the group; there is a file of marks for
 rewritten without the images that have copies. The texts of these images are sent to the image that stays, and combined
 like the texts of one URL.
 
-`--same-meaning` names a table of semantic copies, each with its *leader*, the image that stays for it. A copy is
-another picture than its leader, so its texts go with it. If the leader was removed before, its copies stay. The rows of
+`--same-meaning` names a table of semantic copies, each with its *leader*, the image that stays for it. A copy shows
+another picture than its leader, so its texts are removed. If a leader is not among the images, its copies stay. The rows of
 the table are joined first to leaders by key, and then to copies.
 """
 
@@ -71,7 +71,7 @@ EXPECTED_COPIES = (
 
 @dataclass(frozen=True)
 class Copies(Step):
-    """The step: of the images that show the same picture, one stays."""
+    """The step keeps one of the images that show the same picture, with texts of the others."""
 
     pictures: given_tables.Pictures
     is_alone: bool = False  # whether no other step counts the images in the table
@@ -89,7 +89,8 @@ class Copies(Step):
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
         """Write one image of each picture, with texts of its copies.
 
-        Tally texts by language: `shared` are those of all images that have copies, `kept` those that stay of them.
+        Tally texts by language: `shared` counts all texts of images with copies and of the copies, `kept` the texts
+        that are left of these.
         """
         marks = context.output.parts.begin("marks")
         work = context.output.artefacts / "hashes"
@@ -136,10 +137,11 @@ def is_copy(batch: ImageBatch) -> np.ndarray:
 def _write_others(
     _: int, item: tuple[OwnFile, OwnFile | None], result: TaskResult, folder: StepFolder, filters: Sequence[Filter]
 ) -> Rows:
-    """Write the images of a file that have no copies; yield the PAIRS of all other images.
+    """Write the images of a file that neither have copies nor are copies; yield the PAIRS of all other images.
 
-    `item` is the file of images and, if any have copies, the file of their MARKS, sorted by row. Tally the pictures,
-    the images that are removed, and all texts of images that have copies.
+    `item` is the file of images and, if there are other images, the file of their MARKS, sorted by row. Tally as
+    `pictures` the images that stay for their copies, and as `shared` all texts of the images with MARKS, by language.
+    Tally also what the filters remove.
     """
     file, marks_file = item
     marks = one_batch(MARKS.empty_table() if marks_file is None else read_table(marks_file))
@@ -197,7 +199,7 @@ def write_marks(
 
 
 def _with_values(task: int, buckets: Iterator[Rows], result: TaskResult, is_uid: bool) -> Rows:
-    """Yield the images for which the table has a value, with the smallest one, as rows of VALUES.
+    """Yield the images for which the table has a value, each with the smallest of its values, as rows of VALUES.
 
     Tally the images in the table and, if it has uids, those with different values.
     """

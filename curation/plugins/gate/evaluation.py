@@ -41,7 +41,7 @@ Saved = TypeVar("Saved", bound="SavedSets")
 SETS_VERSION = 1
 MAX_SETS = 60  # each set is a bit of a mask
 PHASH, EMBEDDING = "phash", "embedding"
-PHASH_NEAR = 4  # of 64 bits of a pHash, our choice of those in which copies may differ (docs/how-to/near-copies.md)
+PHASH_NEAR = 4  # bits of 64 in which pHashes of copies may differ: our choice (docs/how-to/near-copies.md)
 NEAR = "pdq"  # the kind of listed hashes that may differ in some bits
 HASH_BYTES = HASHES | {PHASH: 8}  # by kind of hash
 _MIRRORED = "phash_mirrored"
@@ -53,7 +53,10 @@ _OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # matches the uid of a URL, and no uid that i
 
 @dataclass(frozen=True, eq=False)
 class KeysOfSets:
-    """Distinct keys (16 bytes) of sets, in the arrays of a KeySet; sets[i] is the mask (uint64) of those with key i."""
+    """Distinct keys (16 bytes) of sets, in the arrays of a KeySet.
+
+    sets[i] is the mask, uint64, of the sets that have the i-th key.
+    """
 
     keys: np.ndarray
     starts: np.ndarray
@@ -84,7 +87,7 @@ class HashesOfSets:
 
     words: np.ndarray  # uint64[hash, words]
     sets: np.ndarray
-    flips: np.ndarray  # and the next ones: of a BandIndex; empty if there are no hashes
+    flips: np.ndarray  # this and the next arrays are those of a BandIndex, empty if there are no hashes
     places: np.ndarray
     starts: np.ndarray
     members: np.ndarray
@@ -105,7 +108,10 @@ class HashesOfSets:
         return cls(words, sets, flips, index.positions, index.starts, index.members)
 
     def find(self, words: np.ndarray, distance: int) -> np.ndarray:
-        """Return, for each of uint64[hash, word], the mask of the sets with a hash within `distance`, as indexed."""
+        """Return, for each of `words`, uint64[hash, word], the mask of the sets with a hash within `distance` bits.
+
+        `distance` must be the one for which `of` indexed the hashes.
+        """
         out = np.zeros(len(words), np.uint64)
         if len(self.words):
             tables = Tables(self.places.shape[1], tuple(self.flips.tolist()))
@@ -155,7 +161,7 @@ class VectorsOfSets:
 
 
 def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
-    """Return, for each index below `number`, the mask of the sets that have it; places[k] has those of the k-th set."""
+    """Return, for each index below `number`, the mask of the sets that have it: the k-th set has those in places[k]."""
     sets = np.zeros(number, np.uint64)
     for bit, indices in enumerate(places):
         sets[indices] |= np.uint64(1 << bit)
@@ -163,7 +169,7 @@ def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
 
 
 Kept = KeysOfSets | HashesOfSets | VectorsOfSets
-# By kind; keys of all others.
+# The class by kind; the class of all other kinds is KeysOfSets.
 _KINDS: dict[str, Callable[..., Kept]] = {PHASH: HashesOfSets, NEAR: HashesOfSets, EMBEDDING: VectorsOfSets}
 
 
@@ -174,14 +180,14 @@ class EvaluationSet:
     name: str
     pictures: int = 0
     plain: int = 0  # pictures with the pHash of a plain picture, which is not looked up
-    unmirrored: int = 0  # pictures with any other pHash, but none of the mirror image
+    unmirrored: int = 0  # pictures with any other pHash, but without a pHash of the mirror image
 
 
 @dataclass(frozen=True, eq=False)
 class SavedSets:
     """The keys, hashes and embeddings of sets, by kind, which are saved for workers to open.
 
-    Hashes may differ in `distance` bits.
+    Hashes of the kinds PHASH and NEAR may differ in at most `distance` bits.
     """
 
     kinds: Mapping[str, Kept]
@@ -261,9 +267,10 @@ class EvaluationSets(SavedSets):
         return out
 
     def by_column(self, name: str, column: pa.Array) -> np.ndarray:
-        """Return, for each image, the mask of the sets near its value in the column `name`; 0 for null, zeros and NaN.
+        """Return, for each image, the mask of the sets that have its value in the column `name`, or a near value.
 
-        `name` is one of `columns`: a hash or an embedding.
+        `name` is one of `columns`: a hash or an embedding. The mask is 0 for null, for a plain picture's pHash, and for
+        an embedding that has only zeros or is not finite.
         """
         if name != EMBEDDING:
             return self.by_hash(name, column)
@@ -338,7 +345,7 @@ class _Table:
 
 
 def _named(paths: Sequence[str]) -> dict[str, str]:
-    """Return the paths by the names of their sets, the last parts of the paths; InputError for equal names."""
+    """Return the path of each set by its name, the path's last part; InputError for equal names or too many sets."""
     named = {without_query(path).rstrip("/").rpartition("/")[2]: path for path in paths}
     if len(named) < len(paths):
         shown = ", ".join(map(hidden, paths))

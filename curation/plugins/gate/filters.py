@@ -1,9 +1,9 @@
 """Filters decide which images and texts are removed, rewrites change texts; both are plain functions of a batch.
 
 `decide` applies the filters of a step to a batch. A filter neither counts nor writes: `Decision.tally` counts for all
-of them. Three numbers are tallied for each filter: of the rows (images or texts) that it removes, of those that no
-other filter removes, and of those for which it is the first. A text is counted under its first filter if its image
-stays.
+of them. Three numbers are tallied for each filter: the rows (images or texts) that it removes, the rows that no other
+filter of its scope removes, and the rows for which it is the first filter that removes them. A text is counted under
+its first filter only if no filter of images removes its image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 IMAGE, TEXT = "image", "text"  # the scopes of filters
 COUNTS = ("failed", "alone", "removed")  # tallies of rows: removed by a filter; by no other one; by none before it
-TEXT_LEFT = "a text is left"  # stands behind the filters of images, if there are filters of texts
+TEXT_LEFT = "a text is left"  # the last condition on images, if there are filters of texts
 OF_TEXT = "candidates."  # begins the names of columns that are fields of texts
 
 
@@ -36,7 +36,7 @@ class ImageBatch:
     """Some matched images of a file, and all their texts.
 
     images: rows with the schema MATCHED.
-    texts: structs with the fields of CANDIDATE, those of the first image first.
+    texts: structs with the fields of CANDIDATE, in the order of the images.
     image: the row of each text's image, int64[text].
     rows: rows that a step joins to these images; None if it joins none, or has none about these images.
     file: the name of the file.
@@ -69,7 +69,7 @@ class ImageBatch:
         return self.rows[column]
 
     def with_some_texts(self, numbers: np.ndarray) -> ImageBatch:
-        """Return the batch with these of its texts only; `images` stays as it is."""
+        """Return the batch with only the texts at the indices `numbers`; `images` is unchanged."""
         return replace(self, texts=self.texts.take(pa.array(numbers)), image=self.image[numbers])
 
     def with_texts(self, texts: pa.StructArray, lengths: np.ndarray) -> ImageBatch:
@@ -111,7 +111,7 @@ class Filter:
     joined: the columns of the joined rows that it reads.
     removes: says what is removed, if the title does not tell what stays.
     why: takes an ImageBatch and `arguments`; returns for each text why it is removed.
-    is_silent: what the filter would remove is never written down, whichever filter removes it.
+    is_silent: texts that this filter would remove are never written to the sample, whichever filter removes them.
     """
 
     title: str
@@ -142,7 +142,7 @@ class Filter:
         return mask[batch.image] if self.scope == IMAGE else mask
 
     def reasons(self, batch: ImageBatch) -> list[str | None]:
-        """Return why each text is removed; None if the filter does not say it."""
+        """Return why each text is removed; None if the filter has no `why`."""
         return [None] * len(batch.texts) if self.why is None else [*self.why(batch, **self.arguments)]
 
 
@@ -170,7 +170,7 @@ class Decision:
     of_texts: bool[filter, text], what each filter of texts removes.
     first: the number of the first filter that removes each text or its image, int[text]: filters of images come first.
         The number of filters stands for a text that stays.
-    first_of_image: the number of the first row of `of_images` that removes each image; their number for one that stays.
+    first_of_image: the number of the first row of `of_images` that removes each image; their number if it stays.
     """
 
     batch: ImageBatch
@@ -229,7 +229,7 @@ def with_scope(filters: Sequence[Filter], scope: str) -> list[Filter]:
 
 
 def facts_of_filters(filters: Sequence[Filter], counted: Tallies) -> dict[str, list[dict[str, Any]]]:
-    """Return facts for run.json: `conditions`, a row about each filter of images, and `texts`, about those of texts."""
+    """Return facts for run.json: `conditions`, a dict for each filter of images, and `texts`, for filters of texts."""
     ordered = [*with_scope(filters, IMAGE), *with_scope(filters, TEXT)]
     facts: dict[str, list[dict[str, Any]]] = {IMAGE: [], TEXT: []}
     for number, one in enumerate(ordered):
@@ -304,7 +304,10 @@ def tally_failures(failed: np.ndarray, first: np.ndarray, numbers: Sequence[int]
 
 
 def tally_languages_by(languages: pa.Array, first: np.ndarray, filters: int, tallies: Tallies) -> None:
-    """Tally removed texts by language and by the number of the first of some filters that removes them."""
+    """Tally removed texts by language and by the number of the first filter that removes them.
+
+    `first` has this number for each text, or `filters`, the number of all filters, for a text that stays.
+    """
     is_removed = pc.and_(pa.array(first < filters), languages.is_valid())
     rows = pa.table({"first": first, "language": languages}).filter(is_removed)
     counts = rows.group_by(["first", "language"], use_threads=False).aggregate([([], "count_all")])

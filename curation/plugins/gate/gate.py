@@ -1,9 +1,9 @@
-"""The gate: an ordered list of steps that are each whole. It continues after an interruption, and is reused.
+"""The gate: an ordered list of steps. A later run does not repeat finished steps, and reuses a finished gate.
 
 Each step reads the files that the step before wrote. It writes a folder below `.work/gate/DIGEST`, whose descriptor is
-written last; the digest is that of all that the gate is made from. A later run of the same gate runs only the steps
-that have no such folder, or one with a damaged file. The last step's folder becomes `gated/`, with a descriptor
-by which a run of the same gate over the same images reuses it, and runs no step.
+written last; DIGEST is `Gate.digest`. A later run of the same gate runs only the steps that have no such folder, or one
+with a damaged file. The last step's folder becomes `gated/`, with a descriptor by which a run of the same gate over the
+same images reuses it, and runs no step.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ GROUP = "clip_curation.gate_steps"
 LAST = "gated"  # the name of the folder that the last step writes
 STEP = Kind("images that passed a step of a gate", "clip-curate", version=2)  # a higher version runs all gates again
 DAMAGED = "damaged"  # the tally of damaged files
-# Numbers that only the steps after the gate read: a run with others of these reuses the gate.
+# Fields of the config that only steps after the gate read: a run with other values of these reuses the gate.
 OF_BALANCING = (
     "english_threshold",
     "target_size",
@@ -64,7 +64,7 @@ class FinishedStep:
 
     @classmethod
     def of(cls, counted: TaskResult, facts: dict[str, Any]) -> FinishedStep:
-        """Return the step that has just returned this result."""
+        """Return the finished step, given the result of its `write`, and its facts for run.json."""
         images, sample = parts_in(counted.files)
         return cls(TaskResult(counted.rows(), images, counted.facts), sample, facts)
 
@@ -87,7 +87,7 @@ class FinishedStep:
 class GateFolder:
     """The folder in which the finished steps of a gate outlive a killed run, and the gate's finished parts.
 
-    `digest` is that of all that the gate is made from. `steps` has the name of the folder of each step.
+    `digest` is `Gate.digest`. `steps` has the name of each step's folder, by the name of the step.
     """
 
     digest: str
@@ -114,7 +114,7 @@ class GateFolder:
 
     @cached_property
     def _left(self) -> set[str]:
-        """The names of what an earlier run left of the steps of this gate."""
+        """The names of the folders of steps that earlier runs of this gate left."""
         return names(self.parts.unfinished)
 
     @contextmanager
@@ -142,7 +142,7 @@ class GateFolder:
         return descriptor
 
     def finished_steps(self) -> dict[str, FinishedStep]:
-        """Return the steps that an earlier run finished and whose files are undamaged; remove files of nobody."""
+        """Return the steps that an earlier run finished, by name, if undamaged; remove unrecorded files from their folders."""
         done: dict[str, FinishedStep] = {}
         for name, part in self.steps.items():
             descriptor = STEP.read(self.path(name)) if part in self._left else None
@@ -254,11 +254,11 @@ class Gate:
         return gated, FinishedStep.read(descriptor).result, descriptor["gate"]
 
     def digest(self, images: Sequence[OwnFile], context: Context) -> str:
-        """Return a digest of all on which gated/ and gate_removed/ depend, and what run.json says of the gate.
+        """Return a digest of all on which gated/, gate_removed/, and the gate's facts in run.json depend.
 
         Inputs and exclusion lists are left out, as they decide on the files of `images` only, whose checksums are in.
-        Numbers of balancing are left out, as they are read after the gate; the engine and its cores, as all write the
-        same bytes. Another time of a table counts as another table.
+        Fields of balancing are left out, as they are read after the gate. The engine and its cores are left out, as all
+        engines write the same bytes. A table whose time of modification has changed counts as another table.
         """
         numbers = {name: value for name, value in asdict(context.config).items() if name not in OF_BALANCING}
         matched = {name: value for name, value in context.output.description.items() if name not in MAY_DIFFER}

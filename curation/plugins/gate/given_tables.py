@@ -1,6 +1,6 @@
 """The tables that options name: results of a download, tables of images, and lists of the only images that may stay.
 
-Lists are read as tables without other columns.
+A list is read as a table that has no column but KEY.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class GivenTables:
 
     @property
     def columns(self) -> list[pa.Schema]:
-        """The columns of each table that conditions may name; those of a download hide equal names in others."""
+        """The columns of each table that conditions may name; a download's columns hide equal names in others."""
         of_download = {*map(str.lower, self.results.columns.names)} if self.results else set()
         schemas = []
         for table in self.every:
@@ -142,7 +142,7 @@ class Pictures:
     table: ImageTable
     column: str
     distance: int | None = None
-    bits: int | None = None  # of each hash, if some may differ
+    bits: int | None = None  # the number of bits of each hash, if hashes may differ; None before `measured`
 
     @classmethod
     def named(cls, asked: str, tables: GivenTables) -> Pictures:
@@ -192,7 +192,7 @@ class Pictures:
 
 
 def value_bytes(values: pa.Array) -> pa.Array:
-    """Return each value as bytes: equal for equal values, and for integers, texts and bytes in their order."""
+    """Return each value as bytes, equal for equal values; for integers, texts and bytes, they sort as the values do."""
     if pa.types.is_integer(values.type):
         numbers = values.fill_null(0).to_numpy().astype(np.int64).view(np.uint64) ^ np.uint64(1 << 63)
         return pc.if_else(values.is_valid(), binaries(numbers.astype(">u8").tobytes(), 8), None)
@@ -205,7 +205,10 @@ def value_bytes(values: pa.Array) -> pa.Array:
 
 
 def of_table(number: int, counted: TaskResult) -> dict[str, Any]:
-    """Return, for run.json, how many images the table `number` has and, if rows of some differ, how many, and a uid."""
+    """Return, for run.json, how many images the table `number` has.
+
+    If its rows about some images differ, the number of these images, and the uid of one, are added.
+    """
     differing = counted[DIFFERING, number]
     examples = [uid for table, uid in counted.noted(DIFFERING) if table == number]
     fact = {"found": counted["found", number]}

@@ -1,10 +1,11 @@
 """A step of the gate, its folder, the sample of what it removes, and the task that writes a file of images.
 
-Each step reads the files that the step before wrote. `options` runs the steps; other packages add steps by its GROUP.
+Each step reads the files that the step before wrote. `gate.Gate` runs the steps. Other packages add steps
+through the entry point `gate.GROUP`.
 
 `StepFile.write` is where removed rows are counted and sampled, for all steps. Seed and uid alone decide whether an
-image is drawn for the sample, so the same rows are written however files and tasks are cut. What an `is_silent` filter
-would remove is not written, whichever filter removed it.
+image is drawn for the sample, so the same rows are written however files and tasks are cut. Texts that an
+`is_silent` filter would remove are not written, whichever filter removed them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Step:
     removes = True  # whether images or texts may be removed
 
     def filters(self) -> Sequence[Filter]:
-        """Return the filters of the step, those that decide first before others."""
+        """Return the filters of the step, in the order in which they decide."""
         return ()
 
     def asks(self) -> dict[str, list[str]]:
@@ -72,7 +73,7 @@ class Step:
 class RemovedSample:
     """The sample of the texts that a step removes: a share of their images, drawn by seed and uid.
 
-    It is written to a folder, a file for each file of images. What `silent` filters would remove is left out.
+    It is written to `folder`, one file per file of images. Texts that `silent` filters would remove are left out.
     """
 
     folder: Path
@@ -154,9 +155,10 @@ class StepFolder:
 
     @contextmanager
     def writing(self, name: str, result: TaskResult) -> Iterator[StepFile]:
-        """Yield what writes the file of images `name`, and its file of the sample.
+        """Yield a StepFile that writes the file of images `name`, and the sample's file about it.
 
-        Then `result` has the number of images that `passed`, and the checksums; the sample's is one of REMOVED_PART.
+        At the end, add to `result` the number of images that `passed`, and the checksum of each file by its name; the
+        name of the sample's file begins with REMOVED_PART and a slash.
         """
         removed = self.removed
         sampling = part_writer(removed.folder / removed.file(name), GATE_REMOVED, SAMPLE_ROW_GROUP) if removed else None
@@ -185,7 +187,7 @@ class StepTask:
     count: Callable[[ImageBatch, TaskResult], None] | None = None  # called with each batch before it is rewritten
 
     def run(self, engine: Engine) -> TaskResult:
-        """Write all files, to whose images no rows are joined; return the result."""
+        """Write all files, without joining rows to their images; return the sum of the results."""
         return engine.run([*self.images], self.write_file)
 
     def write(self, number: int, rows: RowStream) -> TaskResult:
@@ -193,7 +195,7 @@ class StepTask:
         return self.write_file(self.images[number], number, rows)
 
     def write_file(self, file: OwnFile, number: int = 0, rows: RowStream | None = None) -> TaskResult:
-        """Write a file; return the result. `rows`, if given, names the file by `number`."""
+        """Write a file; return the result. `rows`, if given, has rows joined to images of file `number`."""
         result = TaskResult()
         begin = 0
         with self.folder.writing(file.path.name, result) as step_file:
@@ -212,7 +214,10 @@ class StepTask:
 
 
 def parts_in(checksums: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Divide a step's checksums into those of its files of images, and those of its files of REMOVED_PART."""
+    """Divide a step's checksums, by file name: return those of its files of images, and those of its sample's files.
+
+    The names of the sample's files are returned without the prefix REMOVED_PART.
+    """
     prefix = f"{REMOVED_PART}/"
     images = {name: value for name, value in checksums.items() if not name.startswith(prefix)}
     return images, values_under(checksums, prefix)

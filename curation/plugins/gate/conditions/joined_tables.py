@@ -1,8 +1,8 @@
 """Join the tables that options name to the images of a run by uid.
 
 Each image gets one row of each table, and a flag: whether the table's rows about the image differ. If a table has
-several rows about an image, rows with the status `success` come first; of these rows, the smallest is joined, by
-status, then by the columns that conditions name. Each image also gets a mask of the evaluation sets that have it.
+several rows about an image, the first in this order is joined: status `success` before all others, then ascending by
+status and by the columns that conditions name. Each image also gets a mask of the evaluation sets that have it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _ROWS = (  # `table` is null in rows of images, and the number of tables in rows
     pa.field(SETS, pa.int64()),  # a mask of evaluation sets; in rows of a UidList, the number of the list
     pa.field(STATUS, pa.string()),
     pa.field("hash", pa.int64()),  # a hash of the columns that conditions name or that are compared
-    pa.field("is_compared", pa.bool_()),  # whether the row differs from rows about its image that have another hash
+    pa.field("is_compared", pa.bool_()),  # whether the row is compared with the other rows about its image, by hash
 )
 
 
@@ -65,7 +65,7 @@ class JoinedTables:
     has_results: bool  # whether the first table is the result of a download
     conditions: Conditions | None
     named: tuple[tuple[str, ...], ...]
-    compared: tuple[tuple[str, ...], ...]  # columns that any option needs; none of a table by URL, which has a row per text
+    compared: tuple[tuple[str, ...], ...]  # that any option needs; none of a table by URL, which has a row per text
 
     @classmethod
     def of(
@@ -230,7 +230,7 @@ def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def _best(rows: pa.RecordBatch, image: np.ndarray) -> np.ndarray:
-    """Return the index of each image's row that is joined: first by status `success`, then the smallest by all columns."""
+    """Return the index of each image's row to join: status `success` first, then the smallest by all columns."""
     is_one = np.bincount(image, minlength=1)[image] == 1
     several = np.flatnonzero(~is_one)
     repeated = rows.take(pa.array(several))

@@ -40,12 +40,13 @@ MAX_BATCH_SECONDS = 60  # elapsed time that a batch may take
 TRIAL_SECONDS = 20  # CPU time that a trial on _TRIAL_ROWS rows may take
 _TRIAL_PATIENCE = 300.0  # seconds for the process of a trial to end, on a slow disk or a busy machine
 _TRIAL_TRIES = 2  # as the system may kill a process, and DuckDB has aborted once in 450 trials of a sound condition
-_TRIAL_ROWS = 4  # rows
+_TRIAL_ROWS = 4
 _TRIAL = "import pickle, sys; sys.path[:] = sys.argv[1].splitlines(); "
 _TRIAL += f"from {__name__} import condition_fault; print(condition_fault(pickle.load(sys.stdin.buffer)), end='')"
 _SHOWN_CHARACTERS = 300  # characters that a message repeats of what the process of a trial wrote
 COLUMN = "column_"  # names of columns of joined rows begin with this
-_ROWS = "rows_of_images"  # the name of the table of rows, and of its column of nulls, so that it has at least one column
+# The name of the table of rows, and of a column of nulls in it, so that it has a column if conditions name none.
+_ROWS = "rows_of_images"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
     "memory_limit": "256MB",
@@ -61,7 +62,8 @@ _NODE_CLASSES = frozenset(  # classes of nodes that depend on nothing but a row
 )
 _FAIL = ("BETWEEN", "COMPARISON", "FUNCTION")  # classes of nodes that may raise an error
 _ARITHMETIC = ("+", "-", "*", "/", "%")
-_OF_A_RUN = re.compile("age|current_.*|getvariable")  # time and settings, which some versions call CONSISTENT; age(x) is until now
+# Functions of the time or of settings that some versions of DuckDB call CONSISTENT; age(x) is the time until today.
+_OF_A_RUN = re.compile("age|current_.*|getvariable")
 _NOT_OF_ONE = (
     "is not of one image alone; leave out aggregates, windows, subqueries, chance, and what another run has otherwise: "
     "the time of day, settings, the version"
@@ -167,7 +169,9 @@ class Conditions:
         return ""
 
     def _error(self, condition: Condition, row: pa.RecordBatch) -> str:
-        """Return the message of the error that `condition.text` raises for a row, or ""; InputError if it takes too much."""
+        """Return the message of the error that `condition.text` raises for a row; "" if it raises none.
+
+        InputError if it takes too much memory or time."""
         try:
             self._selected(f"({condition.text})", row, condition.what)
         except InputError as error:

@@ -1,4 +1,4 @@
-"""Read robots.txt, tdmrep.json and ai.txt of hosts from Common Crawl's `robotstxt` WARC files, or from tables."""
+"""Read robots.txt, ai.txt, tdmrep.json and rsl.xml of hosts from WARC files (Common Crawl's `robotstxt`) or tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EXPECTED_HOST_FILES = "robots.txt of hosts: WARC files (.warc.gz), or Parquet w
 BATCH_BYTES = 16 << 20
 BATCH_ROWS = 4096
 MAX_TABLE_PAGE_BYTES = 256 << 20  # bytes of an unpacked page; writers make pages of 1 to 100 MB
-_PARTS = HOST + r"(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"  # with the query
+_PARTS = HOST + r"(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"  # the path has the query
 _DEFAULT_PORTS = ("", "80", "443")
 
 
@@ -68,7 +68,7 @@ def read(path: str, version: Version, tally: Tally) -> Iterator[pa.RecordBatch]:
     """Yield the files of hosts in a WARC file or table; count in `tally` all records, and by reason those left out.
 
     Columns: host, an authority of `parts_of`; name, one of PATHS; date, in seconds since 1970, 0 if it is not known;
-    content, of which one byte more is kept than is read, so that a cut file is recognised.
+    content, cut to MAX_HOST_FILE_BYTES + 1 bytes, so that a file that is too long is recognised.
     """
     if name_of(path).endswith(PARQUET):
         yield from _batches(_rows_of_table(path, version, tally), tally)

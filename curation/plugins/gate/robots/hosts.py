@@ -1,6 +1,6 @@
 """The step `hosts`: give images the signals that the hosts of their URL and of their pages state.
 
-`host_files` reads the robots.txt, tdmrep.json and ai.txt of hosts; `robots_text` finds the signals that they state.
+`host_files` reads the files of hosts, such as robots.txt; `robots_text` finds the signals that they state.
 
 One exchange groups files of hosts and URLs of images by host. The files come first, so a task holds the files of one
 range of hosts and one batch of URLs. `KnownHosts` returns the signals of the URLs, which are then sent to the tasks of
@@ -52,9 +52,10 @@ OF_PAGES = 32  # bits by which the signals of pages are shifted in FOUND
 ASKED_FOR = "asked"  # counts URLs by kind, IMAGE or PAGE
 KNOWN = "known"  # counts URLs of hosts with files by kind
 FAULT = "fault"  # counts faults by the words for them
-MAX_HELD_BYTES = 32 << 20  # of packed files of hosts held in memory; if there are more, they are on a disk
-MAX_RULES_BYTES = 128 << 20  # of rules of hosts held in memory; rules that do not fit are parsed again
-# A row is a host's file, or an image's URL; _KEY is that of the host. The columns of the other are null.
+MAX_HELD_BYTES = 32 << 20  # of packed files of hosts in memory; if they take more, a file on a disk holds them
+MAX_RULES_BYTES = 128 << 20  # of hosts' rules in memory; rules that do not fit are parsed again when needed
+# A row of ASKED is a host's file, or a URL of an image or its page. _KEY is the key of the host. In a row of a file, the
+# columns of URLs are null; in a row of a URL, those of files.
 _KEY = [("high", pa.uint64()), ("low", pa.uint64())]
 _OF_FILE = [("name", pa.string()), ("date", pa.int64()), ("content", pa.binary()), ("faults", pa.list_(pa.string()))]
 ASKED = pa.schema([*_KEY, *_OF_FILE, *PLACE, ("kind", pa.string()), ("path", pa.string())])
@@ -63,7 +64,7 @@ FOUND = pa.schema([*PLACE, pa.field("signals", pa.int64())])
 URLS_OF_IMAGE = 3  # estimated URLs per image: its own, and those of its pages
 FILES_BUCKET_BYTES = (
     4 << 20
-)  # of files of hosts in a bucket, as their size is on disk; a task unpacks few of them at a time
+)  # bytes on disk of hosts' files in a bucket; a task unpacks few of the files at a time
 READ = "host_files"  # counts records, files and all that is left out, by the names that run.json has
 # The names of the counts of images by signal: of any URL, of the image's, and of its page's.
 SIGNALLED = {"any": "signalled", IMAGE: "signalled_images", PAGE: "signalled_pages"}
@@ -261,16 +262,16 @@ class KnownHosts:
         self._tallies = tallies
         self._contents = contents
         self._files: dict[tuple[int, int], dict[str, _File]] = {}
-        self._rules: dict[tuple[int, int], HostRules] = {}  # sorted by the last look-up
+        self._rules: dict[tuple[int, int], HostRules] = {}  # the least recently looked up first
         self._asked: set[tuple[int, int]] = set()
         self._size = 0
         contents.seek(0)
         contents.truncate()
 
     def learn(self, rows: pa.RecordBatch) -> None:
-        """Add the hosts' files in rows of ASKED. Of a host's files with one name the newest stays.
+        """Add the hosts' files in rows of ASKED; if a host has several files of one name, only the newest is kept.
 
-        Of equally new ones, the greatest in bytes stays.
+        Of equally new files, the one whose content is the greatest, compared as bytes, is kept.
         """
         columns = (rows[name].to_pylist() for name in ("high", "low", "name", "date", "content", "faults"))
         for high, low, name, date, content, faults in zip(*columns, strict=True):

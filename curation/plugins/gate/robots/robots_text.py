@@ -57,7 +57,7 @@ _EMPTY_LINES = re.compile(r"\n[\n ]+")
 
 NO_JSON = "no_json"  # a fault: tdmrep.json is not JSON, and is ignored
 NO_RSL = "no_rsl"  # a fault: rsl.xml is not XML, or not of RSL, and is ignored
-WILDCARDS = "wildcards"  # a fault: so many that some patterns are cut at the first one
+WILDCARDS = "wildcards"  # a fault: patterns have so many wildcards that some are cut at their first one
 _TRAINING_SIGNAL = "ai-train"
 _SIGNAL_REFUSES = {"no": True, "yes": False}
 Patterns = list[tuple[bool, str]]  # pairs: whether the pattern refuses paths, and the pattern
@@ -444,7 +444,7 @@ def _fetching(groups: Sequence[Group], agents: Sequence[str]) -> Iterator[Patter
 
 
 def _asked(groups: Sequence[Group], agents: Sequence[str]) -> list[str]:
-    """Return those of `agents` that groups name, and EVERYONE if there are others, as these share its rules."""
+    """Return the `agents` that groups name, and EVERYONE if any agent is not named, as its rules then apply."""
     named = {*chain.from_iterable(group.agents for group in groups)}
     asked = [agent for agent in agents if agent in named]
     return asked if len(asked) == len(agents) else [*asked, EVERYONE]
