@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from curation.run.request import Context
 
 KIND = "caption"  # the kind of a text that is a caption
-TITLE = "an entry in the caption"  # the condition on an image that has a caption
+TITLE = "an entry in the caption"  # the title of the filter; images without a caption pass it
 _READ = 1 << 20  # bytes at a time
 
 
@@ -133,7 +133,7 @@ def replace_by_captions(batch: ImageBatch, tallies: Tallies, plan: MatchPlan) ->
 
 
 def match_captions(captions: pa.Array, records: pa.Array, tallies: Tallies, plan: MatchPlan) -> pa.StructArray:
-    """Return captions as CANDIDATE structs with language and entries; `records` are those of the images' pages.
+    """Return captions as CANDIDATE structs with language and entries; `records` has the record of each image's page.
 
     Add to `tallies`: `cut`, the number of captions shortened to the longest text allowed; and, by language,
     `captions`, the number of all captions, and `matched`, of those that match an entry.
@@ -176,7 +176,7 @@ def _digest(file: tuple[str, Version]) -> TaskResult:
 
 
 def _records(texts: pa.StructArray, offsets: np.ndarray) -> pa.Array:
-    """Return the record of each image's page: that of its first text whose `page_url` is null, or null without one."""
+    """Return the record of each image's page: the record of its first text whose `page_url` is null; null if none is."""
     rows = np.full(len(offsets) - 1, -1)
     of_page = np.flatnonzero(texts.field("page_url").is_null())
     rows[np.searchsorted(offsets, of_page[::-1], side="right") - 1] = of_page[::-1]

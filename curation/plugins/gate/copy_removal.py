@@ -7,8 +7,8 @@ rewritten without the images that have copies. The texts of these images are sen
 like the texts of one URL.
 
 `--same-meaning` names a table of semantic copies, each with its *leader*, the image that stays for it. A copy shows
-another picture than its leader, so its texts are removed. If a leader is not among the images, its copies stay. The rows of
-the table are joined first to leaders by key, and then to copies.
+another picture than its leader, so its texts are removed. If a leader is not among the images, its copies stay. The
+rows of the table are joined first to leaders by key, and then to copies.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class GateFolder:
         return descriptor
 
     def finished_steps(self) -> dict[str, FinishedStep]:
-        """Return the steps that an earlier run finished, by name, if undamaged; remove unrecorded files from their folders."""
+        """Return the undamaged steps that an earlier run finished, by name; remove other files from their folders."""
         done: dict[str, FinishedStep] = {}
         for name, part in self.steps.items():
             descriptor = STEP.read(self.path(name)) if part in self._left else None

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from curation.run.request import Context
 
 OF_TEXTS = "max_images_per_text"  # the rule about repeated texts
-DRAW_OF_DOMAINS = "domain"  # the name of the draw
+DRAW_OF_DOMAINS = "domain"  # names the draw of each image
 _DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *JOINED_ROWS])
 TEXTS_OF_IMAGE = 2  # estimated texts per image
 _COUNTS = pa.schema([pa.field("hash", pa.uint64()), pa.field("images", pa.int64()), PLACE[0]])
@@ -88,7 +88,7 @@ def find(options: GateOptions) -> Domains | None:
 
 @dataclass(frozen=True)
 class DomainDraws:
-    """Draws a number for each image, and keeps the `most` images of each domain with the smallest ones."""
+    """Draws a number for each image, and keeps, of each domain, the `most` images with the smallest numbers."""
 
     most: int
     seed: int
@@ -179,12 +179,12 @@ def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Reco
     images = np.add.reduceat(counts["images"].to_numpy()[order], starts) if len(starts) else starts
     is_repeated = np.repeat(images > most, np.diff(np.append(starts, len(order))))
     repeated = counts.take(pa.array(order[is_repeated]))
-    row = pa.array(np.zeros(len(repeated), np.int64))  # no matter: the texts of a file are not told apart by image
+    row = pa.array(np.zeros(len(repeated), np.int64))  # any row will do: the hashes of a file are not kept by image
     yield pa.RecordBatch.from_arrays([repeated["file"], row, repeated["hash"]], schema=_FOUND)
 
 
 def _read_texts(number: int, file: OwnFile, tallies: Tallies) -> Rows:
-    """Yield, for each batch of images, how many have each text, as rows of _COUNTS; each text once an image."""
+    """Yield, for each batch of images, how many have each text, as rows of _COUNTS; an image has no text twice."""
     for batch in batches(file, MATCHED_ROW_GROUP, ["candidates.list.element.text"]):
         hashes, counts = np.unique(_hashes(parts(batch["candidates"])[0]), return_counts=True)
         columns = [pa.array(values) for values in (hashes, counts, np.full(len(hashes), number, np.int32))]

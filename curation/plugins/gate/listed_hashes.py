@@ -38,7 +38,7 @@ class ListedHashes(SavedSets):
 
     @classmethod
     def of(cls, lists: Sequence[Mapping[str, np.ndarray]], distance: int) -> ListedHashes:
-        """Return the hashes of lists, at most MAX_SETS; each has its hashes by kind, uint64[hash, words]."""
+        """Return the hashes of at most MAX_SETS lists; a list has arrays uint64[hash, words] by kind of hash."""
         kinds: dict[str, Kept] = {}
         for kind in {*chain.from_iterable(lists)}:
             nothing = np.empty((0, HASHES[kind] // 8), np.uint64)

@@ -35,7 +35,7 @@ from runtime.messages import shortened
 from runtime.shipping import Shipped
 
 FORMAT = "clip-curation judge 1"
-OUTPUTS = ("junk", "headline")  # the columns of weights, and the names of the rules; what is left describes its picture
+OUTPUTS = ("junk", "headline")  # names of columns of weights, and of rules; all other texts describe their picture
 _NAME_ONE = "name one that tools/train_judge.py wrote"
 _LARGEST = 4 << 20  # bytes of a file of weights
 _SHAPE = (1 << kernels.BITS, len(OUTPUTS))
@@ -46,9 +46,9 @@ for _place, _bit in enumerate(IMAGE_PLACES.values()):
 
 @dataclass(frozen=True)
 class Judge:
-    """Weights of features: int8[2**BITS, output], the size of one step of them, and the bias of each output.
+    """A linear model: `weights` of features, int8[2**BITS, output], and the bias of each output.
 
-    `facts` is what the file says of the rows that the weights were learnt from.
+    A weight counts `step` times its integer. `facts` describes the rows from which the weights were learnt.
     """
 
     weights: np.ndarray
@@ -70,7 +70,7 @@ class Judge:
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> Judge:
-        """Return the judge that the content of a file means; `name` is that of the file, for messages."""
+        """Return the judge in the content of a file; InputError if it is invalid. `name` names the file in messages."""
         try:
             stated = json.loads(content)
             if stated["format"] != FORMAT:
@@ -112,7 +112,7 @@ class Judge:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what decides on scores."""
+        """The SHA-256 of all from which scores are computed: weights, step and bias."""
         return digest(self.weights, self.step, self.bias)
 
     def probabilities(self, batch: ImageBatch) -> np.ndarray:
@@ -129,7 +129,7 @@ def _beginning(path: Path) -> bytes:
 
 
 def digest(weights: np.ndarray, step: float, bias: tuple[float, ...]) -> str:
-    """Return the SHA-256 of weights, step and bias, and of the order of the outputs, which they are in."""
+    """Return the SHA-256 of weights, step and bias, and of the order of OUTPUTS."""
     return hashlib.sha256(weights.tobytes() + repr((OUTPUTS, step, bias)).encode()).hexdigest()
 
 
@@ -141,7 +141,10 @@ def standard() -> Judge:
 
 @dataclass(frozen=True)
 class JudgedOutput:
-    """An output, and the percentage from which texts are removed by it; `weights` None: those of `standard`."""
+    """An output of a judge; texts are removed if it is at least `percent` percent probable.
+
+    `weights` has the file of a user's judge; None: the judge is `standard`.
+    """
 
     output: str
     percent: int
@@ -158,7 +161,7 @@ class JudgedOutput:
 
 
 def is_judged(batch: ImageBatch, judged: JudgedOutput) -> np.ndarray:
-    """Return bool[text]: for which texts the output is as probable as its percentage, or more."""
+    """Return bool[text]: whether the probability of the output is at least its percentage."""
     return judged.probabilities(batch) >= judged.percent / 100
 
 

@@ -1,6 +1,6 @@
-"""The features of one text by name: what `kernels.features` hashes to numbers, in plain Python and in words.
+"""Name the features of a text that `kernels.features` hashes to numbers, in plain Python.
 
-It says which features weighed most in a judgement, and is the naive twin to which tests compare the kernel.
+The module says which features weighed most in a judgement. Tests compare the kernel with it.
 """
 
 import re
@@ -27,10 +27,10 @@ class Judged(NamedTuple):
     """What the judge reads of a text and its image; a number is -1 where nothing is stated."""
 
     text: str
-    kind: int  # of schemas.PAGE_KINDS; their number for texts of tables
+    kind: int  # an index in schemas.PAGE_KINDS, or their number for a text of a table
     url: str
     page_url: str
-    places: int  # the bit n for the n-th of IMAGE_PLACES
+    places: int  # bits: bit n is set for the n-th of IMAGE_PLACES
     width: int
     height: int
     shown: int
@@ -59,7 +59,10 @@ class _Text(NamedTuple):
 
 
 def reasons_of(batch: ImageBatch, judged: JudgedOutput) -> list[str]:
-    """Return, for each text, how probable an output is, and the MAX_REASONS features that weighed most for it."""
+    """Return one string for each text: the percentage of the judged output, and the features that weighed most for it.
+
+    At most MAX_REASONS features are named, each with a positive weight.
+    """
     if not len(batch.texts):
         return []
     weights = judged.judge.weights[:, OUTPUTS.index(judged.output)].astype(np.int64)
@@ -95,7 +98,7 @@ def _all_judged(batch: ImageBatch) -> Iterator[Judged]:
 
 
 def features_of(judged: Judged) -> list[Feature]:
-    """Return all features of a text and its image; one that is there twice counts twice."""
+    """Return all features of a text and its image; a feature that occurs twice is listed twice."""
     return [Feature(kernels.KINDS[kind], said, _number(kind, value)) for kind, value, said in _values(judged)]
 
 

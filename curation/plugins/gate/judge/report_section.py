@@ -1,8 +1,8 @@
-"""The report's section on the judge: probabilities of the texts of each language, and texts next to a rule's number.
+"""The report's section on the judge: probabilities of the texts of each language, and texts near a rule's percentage.
 
 Probabilities are of matched images, before the gate: of MAX_IMAGES images in each of MAX_FILES files. Texts below the
-number are of images that passed the gate, the others of gate_removed/: so none has personal data that the policy
-removes.
+percentage are of images that passed the gate, texts above it are from gate_removed/. So no text has personal data that
+the policy removes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from runtime.tallies import TaskResult
 MAX_FILES = 64  # files that are read, evenly spaced
 MAX_IMAGES = 1 << 16  # images, or removed texts, that are read at the beginning of each file
 PROBABILITY_STEPS = 20  # in the histogram of a language
-SHOWN_TEXTS = 12  # texts next to the number, from each side
+SHOWN_TEXTS = 12  # texts nearest to the percentage, below it and above it
 SHOWN_TEXT_CHARACTERS = 500
 DRAW_OF_SHOWN = "judged"  # the name of the draws that choose among texts that are equally near
 
@@ -91,7 +91,7 @@ def spaced(files: Sequence[OwnFile]) -> list[OwnFile]:
 
 
 def count_probabilities(file: OwnFile, rules: Rules) -> TaskResult:
-    """Tally the texts of a MATCHED file by rule, step of probability and language."""
+    """Tally texts of the first images of a MATCHED file by rule, step of probability and language."""
     result = TaskResult()
     for batch in _first_images(file):
         for name, rule in rules.items():
@@ -103,7 +103,10 @@ def count_probabilities(file: OwnFile, rules: Rules) -> TaskResult:
 
 
 def note_passed(file: OwnFile, rules: Rules, seed: int) -> TaskResult:
-    """Note by rule the SHOWN_TEXTS texts of a MATCHED file that are nearest below its number."""
+    """Note, for each rule, SHOWN_TEXTS texts of a MATCHED file: the nearest below the rule's percentage.
+
+    Only texts of the first MAX_IMAGES images are read.
+    """
     result = TaskResult()
     for batch in _first_images(file):
         drawn = draws(seed, DRAW_OF_SHOWN, batch.images["uid"])[batch.image]
@@ -126,7 +129,10 @@ def note_passed(file: OwnFile, rules: Rules, seed: int) -> TaskResult:
 
 
 def note_removed(file: OwnFile, rules: Rules, seed: int) -> TaskResult:
-    """Note by rule the texts of a GATE_REMOVED file that it removed, those that are nearest above its number."""
+    """Note, for each rule, SHOWN_TEXTS texts of a GATE_REMOVED file: the nearest above its percentage that it removed.
+
+    Only the first MAX_IMAGES texts are read.
+    """
     result = TaskResult()
     for batch in batches(file, MAX_IMAGES):
         for name in rules:
@@ -141,7 +147,7 @@ def note_removed(file: OwnFile, rules: Rules, seed: int) -> TaskResult:
 
 
 def nearest(rows: ShownRows, percent: int) -> ShownRows:
-    """Return the SHOWN_TEXTS rows nearest to `percent`, in the order of their draws where several are as near."""
+    """Return the SHOWN_TEXTS rows nearest to `percent`, sorted by distance, then by draw, then by text."""
     return sorted(rows, key=lambda row: (abs(row["percent"] - percent), row["draw"], row["text"]))[:SHOWN_TEXTS]
 
 

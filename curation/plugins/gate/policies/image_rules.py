@@ -29,7 +29,7 @@ ARCHIVES = (
     "svgsilh.com",
 )
 _HOSTS = rf"\A[a-z+.-]+://(?:[^/?#]*[.])?(?:{'|'.join(map(re.escape, ARCHIVES))})(?:[:/?#]|\z)"
-OF_HOSTS = ("robots", "content_signal", "ai_txt")  # rules that only --robots feeds
+OF_HOSTS = ("robots", "content_signal", "ai_txt")  # rules about signals that come only from files of --robots
 # Where words of url_words.csv count, by the name of the place there.
 PLACES = {
     "any": kernels.ANY,  # in the name of the file
@@ -38,11 +38,11 @@ PLACES = {
     "beside": kernels.BESIDE,  # these may stand beside others
     "folder": kernels.FOLDER,  # in the name of a folder, if that has listed words only
     "folders": kernels.FOLDERS,  # last in the name of a folder
-    "no": kernels.NO,  # before one of the next kind
+    "no": kernels.NO,  # before a word of the next place
     "picture": kernels.PICTURE,
     "host": kernels.HOST,  # a host with all that are below it: its only place
 }
-# Ratios that pages state in place of sizes: of width and height.
+# Ratios, (width, height), that pages state in place of sizes.
 RATIOS = ((16, 9), (4, 3), (3, 2), (5, 4), (2, 1), (16, 10), (21, 9), (9, 16), (3, 4), (2, 3), (4, 5), (1, 2))
 _RATIOS = pa.array([width * 1000 + height for width, height in RATIOS], pa.int32())
 
@@ -77,7 +77,7 @@ def outside_archives(mask: np.ndarray, batch: ImageBatch) -> np.ndarray:
 
 
 def has_signal(batch: ImageBatch, kind: str) -> np.ndarray:
-    """Return which images have a signal, a key of SIGNALS or HOST_SIGNALS; one whose signals are null has none."""
+    """Return which images have a signal, a key of SIGNALS or HOST_SIGNALS; an image whose signals are null has none."""
     return _signals(batch) & (SIGNALS | HOST_SIGNALS)[kind] != 0
 
 
@@ -101,9 +101,9 @@ def has_url_word(batch: ImageBatch) -> np.ndarray:
 
 
 def is_stated_small(batch: ImageBatch, number: int) -> np.ndarray:
-    """Return which images have a stated width or height below `number` pixels; one without a stated size has none.
+    """Return which images have a stated width or height below `number` pixels; False if neither is stated.
 
-    Two numbers that are a ratio, such as 16 by 9, are no size.
+    A width and a height that are a ratio in RATIOS, such as 16 by 9, are not a size.
     """
     width = batch.images["stated_width"]
     height = batch.images["stated_height"]

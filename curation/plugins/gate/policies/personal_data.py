@@ -1,8 +1,8 @@
 """Policy rules over texts that hold personal data: e-mail addresses, phone numbers, card numbers and IBANs.
 
 Before the search, texts are put into ASCII's lower case, and digits, hyphens, spaces and full-width signs are read as
-ASCII's (`plain_forms`). Then patterns of RE2 are searched. What a group of CARD, IBAN or EMAIL captures is checked
-further: the check digits or the host. A rule returns which texts hold such data; no value is returned, kept or logged.
+ASCII's (`plain_forms`). Then patterns of RE2 are searched. The text that a group of CARD, IBAN or EMAIL captures is
+checked further: its check digits or its host. A rule returns which texts hold such data; no value is returned, kept or logged.
 
 Precision comes before recall: most numbers in texts are ids, dates and names of files, and one id in ten has Luhn's
 digit. So a number needs the form in which people write it, or a word before it, and nothing around it that makes it a
@@ -140,9 +140,9 @@ def _is_iban(begin: str) -> bool:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of personal data: its pattern, and a check of what the pattern's group captures.
+    """A kind of personal data: its pattern, and `is_right`, a check of the text that the pattern's group captures.
 
-    Only texts with so many `digits` or, if `has_at`, with an @ are searched.
+    Only texts with at least `digits` digits or, if `has_at`, with an @ are searched.
     """
 
     pattern: str
@@ -162,9 +162,9 @@ _DIGITS = [kind.digits for kind in KINDS.values() if kind.digits]
 
 @dataclass(frozen=True)
 class _Read:
-    """What is known of texts before a search: the number of digits of each, and whether it may have an @, or any kind.
+    """Facts of each text, found before a search: its digits, and whether it may have an @, or data of any kind.
 
-    texts: those that may hold a kind, as `plain_forms` writes them, in lower case.
+    texts: only the texts that may hold data (`may_hold`), as `plain_forms` writes them, in lower case.
     """
 
     digits: np.ndarray

@@ -31,7 +31,7 @@ PERSONAL_DATA = "personal_data"  # stands for the rules of `personal_data`
 OF_DOMAINS = "max_images_per_domain"  # the only rule with a step of its own
 LARGEST_NUMBER = 1_000_000_000
 
-Number = int | str | None  # of a rule: its number, or its names with commas between; None if it takes neither
+Number = int | str | None  # a rule's number, or its names joined by commas; None if it takes neither
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class PolicyRule:
 
     `removes` says what the rule removes, where `N` stands for its number, `NAMES` for its names. `function` takes an
     ImageBatch and the rule's number or names or, if it takes none, `kind`, if there is one. It returns a mask of what
-    is removed. What an `is_silent` rule would remove is never written down.
+    is removed. Texts that an `is_silent` rule would remove are never written
+    to the sample of removed texts.
     """
 
     name: str
@@ -49,7 +50,7 @@ class PolicyRule:
     function: Callable[..., np.ndarray] | None = None
     columns: Sequence[str] = ()
     numbers: tuple[int, int] | None = None  # the smallest and the largest number; None: it takes no number
-    names: tuple[str, ...] = ()  # those of which it takes some instead of a number, with commas between
+    names: tuple[str, ...] = ()  # a rule takes some of these names, joined by commas, instead of a number
     recommended: bool | int = False  # for a rule with a number, the number that is recommended
     is_silent: bool = False
     kind: str | None = None  # the signal, or the kind of texts or data, for which a general function looks
@@ -64,7 +65,7 @@ class PolicyRule:
         return self.name if number is None else f"{self.name}:{number}"
 
     def removed(self, number: Number = None) -> str:
-        """Return which images or texts the rule removes, with its number.
+        """Return a phrase that says which images or texts the rule removes, with its number or names filled in.
 
         >>> RULES["min_stated_size"].removed(64)
         'images that a page shows with a side below 64 pixels'
@@ -164,12 +165,12 @@ class Policy:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The rules as texts that `parse` takes, such as `min_words:3`."""
+        """The rules as users write them and `parse` takes them, such as `min_words:3`."""
         return tuple(RULES[name].title(number) for name, number in self.numbers.items())
 
     @property
     def of_single(self) -> tuple[str, ...]:
-        """The texts of the rules that the step `conditions` applies: all but OF_DOMAINS, which has its own step."""
+        """The rules, as users write them, of the step `conditions`: all but OF_DOMAINS, which has its own step."""
         return tuple(RULES[name].title(number) for name, number in self.numbers.items() if name != OF_DOMAINS)
 
     def filters(self, scope: str) -> list[Filter]:

@@ -54,8 +54,8 @@ KNOWN = "known"  # counts URLs of hosts with files by kind
 FAULT = "fault"  # counts faults by the words for them
 MAX_HELD_BYTES = 32 << 20  # of packed files of hosts in memory; if they take more, a file on a disk holds them
 MAX_RULES_BYTES = 128 << 20  # of hosts' rules in memory; rules that do not fit are parsed again when needed
-# A row of ASKED is a host's file, or a URL of an image or its page. _KEY is the key of the host. In a row of a file, the
-# columns of URLs are null; in a row of a URL, those of files.
+# A row of ASKED is a host's file, or a URL of an image or its page. _KEY is the key of the host. In a row of a file,
+# the columns of URLs are null; in a row of a URL, the columns of files are null.
 _KEY = [("high", pa.uint64()), ("low", pa.uint64())]
 _OF_FILE = [("name", pa.string()), ("date", pa.int64()), ("content", pa.binary()), ("faults", pa.list_(pa.string()))]
 ASKED = pa.schema([*_KEY, *_OF_FILE, *PLACE, ("kind", pa.string()), ("path", pa.string())])
