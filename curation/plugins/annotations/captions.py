@@ -1,8 +1,8 @@
 """Captions of images: read from tables, sorted into one file by uid, joined to images, and drawn in place of texts.
 
 A table has the columns `uid` (or `url`) and `caption`. If it has a column `score`, an image gets the caption with the
-highest score, else the first one. The optional column `source` names the model that wrote the caption. What is drawn is
-a function of the seed, a purpose and the uid, so that an export and a loader draw the same.
+highest score, else the first one. The optional column `source` names the model that wrote the caption. A draw depends
+on the seed, a purpose and the uid, so that an export and a loader draw the same captions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,11 +59,11 @@ OF_SOURCE = "caption_"  # prefix of a field's name, followed by a source: the so
 _ORDER = (JOINED_CAPTION[1], pa.field("caption_number", pa.int64()))
 
 RATIO = 0.15  # as in Altogether (2410.17251)
-# The share of samples with a caption whose text it is, or such shares by source.
+# The share of the images with a caption whose text it replaces, or such shares by source.
 Ratio = float | Mapping[str, float]
 WHOLE, RANDOM = "whole", "random"
 SENTENCES = (WHOLE, "first", RANDOM)
-# What a caption shows, one of SENTENCES; by source, where captions are, WHOLE of those that are not named.
+# One of SENTENCES, the part of a caption that is shown, or one by source; captions of other sources are shown WHOLE.
 Sentence = str | Mapping[str, str]
 
 
@@ -155,7 +155,7 @@ def captions_of(source: str | None) -> str:
 
 
 def _best(rows: pa.Table) -> pa.RecordBatch:
-    """Return for each KEY its best one of CAPTION_ROWS, sorted by KEY; of captions with equal scores, the first one."""
+    """Return the best caption of each KEY, as rows sorted by KEY; of captions with equal scores, the first is best."""
     rows = rows.rename_columns(Captions.schema.names)
     rows = rows.cast(Captions.schema)  # Strings become large ones, because columns are concatenated later.
     best, is_repeated = rows_by_key(rows, -rows[SCORE].fill_null(NO_SCORE).to_numpy())

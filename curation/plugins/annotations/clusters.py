@@ -121,7 +121,7 @@ def paths_of(tables: Paths) -> str:
 
 @dataclass
 class _Counted:
-    """The numbers of a run's images, of those without a cluster, and of kept ones by cluster."""
+    """Counts of a run's images, of its images without a cluster, and of its kept images by coarse cluster."""
 
     images: int = 0
     without: int = 0
@@ -167,7 +167,7 @@ def cluster_rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
 def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
     """Return the column `name` in the type that Clusters has; InputError for a value that is no cluster or no distance.
 
-    If the batch lacks the column, all values are that of OF_NONE. `path` names the table in the error.
+    If the batch lacks the column, all values are the column's value in OF_NONE. `path` names the table in the error.
     """
     kind = Clusters.schema.field(name).type
     if name not in batch.schema.names:

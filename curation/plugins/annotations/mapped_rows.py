@@ -123,7 +123,7 @@ def facts_path(path: Path) -> Path:
 def work_beside(path: str | PathLike[str]) -> Iterator[str]:
     """Yield a temporary folder beside a file, where the file's rows are sorted; one process at a time has it.
 
-    What killed processes left there, and files that they left half written, are removed.
+    Files that killed processes left in the folder, and half-written files for `path`, are removed.
     """
     path = Path(path)
     folder = path.with_name(f".{path.name}{WORK}")
@@ -147,7 +147,7 @@ def sorted_rows(
 ) -> pa.RecordBatch:
     """Return rows, which are of `schema`, sorted by key, in the schema `to`, mapped from files in `work`.
 
-    The rows are divided into `parts` parts, at most MOST_PARTS, which `once` sorts one after the other.
+    The rows are divided into `parts` parts, at most MOST_PARTS, each of which `once` sorts, one after the other.
     """
     parted = in_parts(rows, schema, min(MOST_PARTS, max(1, parts)), Path(work, "parts"))
     return mapped_batch(map(once, parted), to, Path(work))

@@ -1,7 +1,8 @@
-"""Read weights of images, the times that an epoch shows each, from tables, and sort them into one file by uid.
+"""Read weights of images from tables, and sort them into one file by uid.
 
-A table has the columns `uid` (or `url`) and `weight`. A row with a weight of
-null or 0 is ignored. `lift` computes weights that show rare entries or small clusters more often.
+The weight of an image is how often an epoch shows it, on average. A table has the columns `uid` (or `url`) and
+`weight`. A row with a weight of null or 0 is ignored. `lift` computes weights that show rare entries or small
+clusters more often.
 """
 
 from collections.abc import Iterator
@@ -113,7 +114,7 @@ class Lift:
 
     samples: the samples of an epoch, before `most` limits the weights.
     power: 1 shows all images equally often, 0 all clusters. 0.2 is the value of DynamiCS, from its published code.
-    most: the most that an epoch shows an image, on average. With 1, as in DynamiCS, no image is shown twice.
+    most: the largest weight, the times that an epoch shows an image on average. 1, as in DynamiCS, repeats no image.
     """
 
     samples: int
@@ -128,19 +129,23 @@ class Lift:
 
 @dataclass(frozen=True)
 class Lifted:
-    """The weights that `lift` wrote, and means per epoch: the samples, and those that repeat an image (`again`)."""
+    """The weights that `lift` wrote, the mean number of samples per epoch, and `again`.
+
+    again: the mean number of samples per epoch that repeat an image of this epoch.
+    """
 
     weights: Weights
     samples: float
     again: float
-    without: int  # images of the run that have none
+    without: int  # the number of images of the run without a weight
 
 
 @typed
 def lift(how: Lift, run: Results, path: str | PathLike[str], clusters: Clusters | None = None) -> Lifted:
-    """Write weights of a run's images to the file `path`: by fine clusters, else coarse ones; without any, by entries.
+    """Write weights of a run's images to the file `path`, by clusters or, if `clusters` is None, by entries.
 
-    By entries, our own variant, a text has the weight of its rarest entry, and an image the mean of its texts' weights.
+    Fine clusters count if all images of `clusters` have one, otherwise coarse clusters. By entries, our own
+    variant, a text has the weight of its rarest entry, and an image the mean of its texts' weights.
     """
     with work_beside(path) as work:
         rows = _by_entries(run, how.power, work) if clusters is None else _by_clusters(clusters.rows, how.power)

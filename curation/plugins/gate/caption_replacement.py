@@ -176,7 +176,7 @@ def _digest(file: tuple[str, Version]) -> TaskResult:
 
 
 def _records(texts: pa.StructArray, offsets: np.ndarray) -> pa.Array:
-    """Return the record of each image's page: the record of its first text whose `page_url` is null; null if none is."""
+    """Return the record of each image's page: that of its first text whose `page_url` is null, or null without one."""
     rows = np.full(len(offsets) - 1, -1)
     of_page = np.flatnonzero(texts.field("page_url").is_null())
     rows[np.searchsorted(offsets, of_page[::-1], side="right") - 1] = of_page[::-1]

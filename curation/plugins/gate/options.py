@@ -52,7 +52,7 @@ class GateOptions:
     decontaminate_cosine: the least cosine of embeddings of such a picture; None: embeddings are not compared.
     decontaminate_texts: files of texts of evaluation sets, which are removed.
     same_image: a column of images or status, as sha256 or phash:4: of images alike in that column, one stays.
-    same_meaning: a table of semantic copies, with uid and copy_of: an image is removed if the image in copy_of is there.
+    same_meaning: a table of semantic copies, with uid and copy_of: an image is removed if the one in copy_of is there.
     match_captions: a table of captions, by uid or url, which take the place of alt texts; an image without a caption
         keeps its alt texts.
     steps: steps of other packages, by name, some with a value, as min_saturation=0.2.

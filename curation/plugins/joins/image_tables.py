@@ -30,7 +30,7 @@ from runtime.storage.parquet import BoundedParquet, unreadable
 from runtime.storage.paths import as_path, is_url, reachable
 from runtime.storage.remote import AS_ASKED
 
-_TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # compared, for others of Arrow
+_TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # test, and type for comparison
     (pa.types.is_uint64, pa.decimal128(20, 0)),
     (pa.types.is_unsigned_integer, pa.int64()),
     (pa.types.is_float16, pa.float32()),
@@ -43,7 +43,7 @@ _TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # com
     (pa.types.is_duration, pa.duration("us")),
 )
 
-BATCH_ROWS = 1 << 16  # of a table, in memory at a time
+BATCH_ROWS = 1 << 16  # rows of a table in memory at a time
 PARQUET = ".parquet"
 DAMAGED = (
     "delete it and run the command that wrote it again, or put a copy that others have changed into another folder"
@@ -153,9 +153,9 @@ def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> l
 
 @contextmanager
 def _content(path: str, version: Version) -> Iterator[BinaryIO]:
-    """Open a file of a user's table; if it has a recorded checksum, compare this first.
+    """Open a file of a user's table; if a checksum is recorded for it, compare its content with the checksum first.
 
-    For this, a file at a URL is copied here.
+    For the comparison, a file at a URL is copied to this machine.
     """
     listed = ListedFile(path, version)
     if version.checksum is None:
@@ -169,7 +169,7 @@ def _content(path: str, version: Version) -> Iterator[BinaryIO]:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Return whether a type is one of numbers."""
+    """Return whether an Arrow type is integer, floating-point or decimal."""
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
@@ -181,13 +181,13 @@ def _cast(column: pa.Array, kind: pa.DataType, path: str, name: str) -> pa.Array
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the Arrow type in which `kind` is compared: for a dictionary that of its values, for uint64 a decimal."""
+    """Return the Arrow type in which `kind` is compared: for a dictionary its values' type, for uint64 a decimal."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return next((other for is_such, other in _TYPES if is_such(kind)), kind)
 
 
 def comparable_schema(columns: pa.Schema) -> pa.Schema:
-    """Return the schema that `columns` have after `comparable`."""
+    """Return a schema with the types in which `comparable` returns `columns`."""
     return pa.schema([_field(field) for field in columns])
 
 

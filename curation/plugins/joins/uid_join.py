@@ -63,7 +63,7 @@ class Groups:
         return numbers
 
     def reduced(self, function: np.ufunc, values: np.ndarray) -> np.ndarray:
-        """Return `function` (a ufunc) over the values of each group; `values` must be sorted as `order` is."""
+        """Return `function` (a ufunc) reduced over the values of each group; `values` must be sorted as `order` is."""
         return function.reduceat(values, self.starts) if len(self.starts) else values
 
 
@@ -95,7 +95,7 @@ def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
     return one_batch(rows.group_by(rows.schema.names, use_threads=False).aggregate([]).cast(rows.schema))
 
 
-FOUND_ROWS = 8192  # images in a batch of joined rows: an image may be in many places
+FOUND_ROWS = 8192  # joined rows in a batch; many images may have the uid of one row of a table
 FILE_ROWS = 1 << 18  # images per task that sorts and writes joined rows
 READ_ROWS = 1 << 16
 REPEATED = "repeated"  # name of a tally
@@ -105,7 +105,7 @@ Once = Callable[[pa.RecordBatch, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Images:
-    """Files with one row per image: `read` of a Side yields KEY and PLACE of the images that have a uid, by row."""
+    """Files with one row per image; `read`, called as by a Side, yields KEY and PLACE of the images that have a uid."""
 
     files: Sequence[Any]
     sizes: Sequence[int]  # rows of each file
@@ -130,7 +130,7 @@ class Table:
     read: Callable[[Any], Rows]
     once: Once
     fields: Sequence[pa.Field]  # the joined columns; null for an image without a row
-    order: Sequence[pa.Field] = ()  # more columns that `once` needs
+    order: Sequence[pa.Field] = ()  # more columns, which only `once` needs
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Join:
 
     @property
     def fields(self) -> list[pa.Field]:
-        """The fields that all tables join to an image."""
+        """The fields of all tables, in the order of the tables."""
         return [*chain.from_iterable(table.fields for table in self.tables)]
 
     @property
@@ -249,7 +249,7 @@ def each_joined(
 
 
 def _make(number: int, stream: RowStream, items: Sequence[WorkItem[OwnFile]], task: Task[OwnFile]) -> TaskResult:
-    """Make the item of a file of a join, with the rows joined to the images of the file."""
+    """Run `task` on the item of the file `number`; `stream` has the rows joined to the images of this file."""
     return task(items[number], number, stream)
 
 
@@ -259,7 +259,7 @@ def images_in(files: Sequence[OwnFile]) -> Images:
 
 
 def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
-    """Return the index of the first row of each image, for tables in which all rows of an image say the same.
+    """Return the index of the first row of each image; a `once` for tables whose rows of an image are equal.
 
     `images` has, for each row, the number of its image.
     """
@@ -267,7 +267,7 @@ def first(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
 
 
 def first_by(rows: pa.RecordBatch, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Return the index of the row of each image that comes first by columns of numbers."""
+    """Return the index of each image's smallest row, compared by the columns `names` of numbers, in their order."""
     order = np.lexsort([*(rows[name].to_numpy() for name in reversed(names)), images])
     return order[first(rows, images[order])]
 

@@ -40,7 +40,7 @@ from runtime.warming import Call, compile_kernels
 PARTITION_HASHES = 1 << 20  # the most hashes that a task compares, if a band has enough distinct values
 SENT_HASHES = 1 << 17  # the hashes that a task sends at a time
 FIRST_SHARE = 256  # In a first round, the first 256th of all hashes is compared with all hashes.
-ONE_ROUND = 1 << 14  # the most hashes that are compared in one round
+ONE_ROUND = 1 << 14  # up to so many hashes, one round compares all of them
 SWEPT_PAIRS = 1 << 24  # the most pairs that one task sorts and sweeps over
 _ROW_GROUP = 1 << 17
 _KEY = pa.field("key", pa.binary())
@@ -49,7 +49,7 @@ COPIES = IMAGES.append(pa.field("copy_of", pa.string()))  # `copy_of` is the uid
 _DISTINCT = pa.schema([_KEY, ("first", pa.string()), ("copies", pa.int64())])
 _SENT = pa.schema([("partition", pa.int64()), _KEY])
 _PAIRS = pa.schema([("later", pa.binary()), ("earlier", pa.binary())])
-_ENDS = pa.schema([_KEY, ("later", pa.binary())])  # A pair is two rows: its earlier key with its later, and its later.
+_ENDS = pa.schema([_KEY, ("later", pa.binary())])  # A pair is two rows: (earlier, later) and (later, null).
 _LATER = pa.schema([_ENDS.field("later")])
 _LED = pa.schema([_KEY, ("leader", pa.binary())])
 _GROUPED = pa.schema([*_DISTINCT, ("leader", pa.binary())])
@@ -73,7 +73,7 @@ def write_buckets(
     function: BucketFunction,
     *more: Any,
 ) -> None:
-    """Write the rows that `function(bucket, *more)` yields for buckets of a task to a file; tally them as `rows`."""
+    """Write the rows that `function(bucket, *more)` yields for a task's buckets to one file; tally them as `rows`."""
     with part_writer(folder / f"{task:05d}.parquet", schema, _ROW_GROUP) as writer:
         for rows in each_bucket(task, buckets, tallies, function, *more):
             writer.write(rows)
@@ -102,7 +102,7 @@ def _missing(bucket: Rows, column: str) -> Rows:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A round of comparisons: the bits of a hash, the largest distance of a pair, and the number of parts of a band."""
+    """A round of comparisons: bits per hash, the largest distance of a pair, and parts per band."""
 
     bits: int
     distance: int
@@ -116,7 +116,7 @@ class Comparison:
         return (self.distance + 1) * self.parts
 
     def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
-        """Yield the keys in a file, once for each band, with the number of the task that compares."""
+        """Yield rows of _SENT: each key in a file, once for each band, with the number of the task that compares it."""
         for batch in batches(file, SENT_HASHES, ["key"]):
             keys = index.words_of_keys(batch["key"], self.bits)
             words = index.unshuffled(keys)
@@ -126,7 +126,7 @@ class Comparison:
                 yield pa.RecordBatch.from_arrays([pa.array(partitions), binaries.cast(pa.binary())], schema=_SENT)
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return the key of each row, which leads to the task of the row's partition."""
+        """Return a sort key, uint64, of each row of _SENT, by which it is sent to the task of its partition."""
         return keys_in(rows["partition"].to_numpy(), self.partitions)
 
     def compare(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
@@ -279,7 +279,7 @@ class NearCopies:
     def _without(
         self, left: Side, others: Sequence[Side], column: str, schema: pa.Schema, name: str
     ) -> tuple[list[OwnFile], int]:
-        """Write the rows of `left` whose value in a column is in no row of `others`; return files and rows."""
+        """Write the rows of `left` whose `column` value is in no row of `others`; return files and number of rows."""
         writing, files = self._to_files(name, schema.append(SIDE), column, schema, _missing, left.rows, column)
         return files, int(cogroup(self._engine, [left, *others], writing)["rows"])
 
@@ -321,9 +321,9 @@ def _read_keys(_: int, file: OwnFile, tallies: Tallies, limit: bytes) -> Rows:
 
 
 def _marked(bucket: Rows, names_of_columns: Sequence[str]) -> Rows:
-    """Yield columns of the images in a bucket that belong to a group of copies, among them `copy_of`.
+    """Yield, for the images in a bucket that belong to a group of copies, columns of COPIES: `names_of_columns`.
 
-    Any number of images may have the same hash, so the Store holds them.
+    Any number of images may have the same hash, so the Store holds the images.
     """
     named = [_NAMED.empty_table()]
     with Store() as store:
@@ -406,7 +406,7 @@ def _followers(bucket: Rows) -> Rows:
 
 
 def _first_leaders(bucket: Rows) -> Rows:
-    """Yield the first leader of each copy."""
+    """Yield rows of _LED: each copy with its smallest leader; `bucket` has pairs of copies and leaders."""
     groups = pa.Table.from_batches(bucket).group_by("later", use_threads=False)
     yield one_batch(groups.aggregate([("earlier", "min")]).rename_columns(_LED.names).cast(_LED))
 

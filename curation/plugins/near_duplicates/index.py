@@ -27,8 +27,8 @@ _MOST_BAND_BITS = 62
 PLAIN_BITS = 8
 _HASH_FORMATS = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"
 
-INDEXED_HASHES = 1 << 22  # the hashes in the tables at a time; their tables take some 40 bytes a hash
-PAIRS_AT_ONCE = 1 << 20  # the pairs that are found before they are yielded
+INDEXED_HASHES = 1 << 22  # hashes in the tables at a time; the tables take about 40 bytes per hash
+PAIRS_AT_ONCE = 1 << 20  # pairs that are found before they are yielded together
 _MOST_VALUE_BITS = 22  # A table of values with this many bits has tens of megabytes.
 _LOOKUP_COST = 4.0  # A look-up in an empty list takes as long as this many comparisons.
 _FILL_COST = 6.0  # Making a list takes as long as this many comparisons.
@@ -166,14 +166,14 @@ def _pairs_in_group(words: np.ndarray, k: int, indexed: int, band: int) -> Itera
 
 
 def order_keys(words: np.ndarray) -> np.ndarray:
-    """Return the keys by which hashes are sorted, one key for each hash; both are uint64[row, word]."""
+    """Return the shuffled keys by which hashes are sorted, one per hash; hashes and keys are uint64[row, word]."""
     out = np.empty(words.shape, np.uint64)
     kernels.shuffle(words, out)
     return out
 
 
 def unshuffled(keys: np.ndarray) -> np.ndarray:
-    """Return the hashes of keys, the inverse of `order_keys`; both are uint64[row, word]."""
+    """Return the hashes whose keys are `keys`, the inverse of `order_keys`; hashes and keys are uint64[row, word]."""
     out = np.empty(keys.shape, np.uint64)
     kernels.unshuffle(keys, out)
     return out
@@ -194,7 +194,7 @@ def words_in(fixed: pa.FixedSizeBinaryArray) -> np.ndarray:
 
 
 def band_of(words: np.ndarray, band: int, k: int) -> np.ndarray:
-    """Return the value of one of k + 1 bands of each hash, int64[row].
+    """Return the value of the band `band`, of k + 1 bands, of each hash, int64[row].
 
     Two hashes within `k` bits have the same value of at least one band.
     """
@@ -204,7 +204,7 @@ def band_of(words: np.ndarray, band: int, k: int) -> np.ndarray:
 
 
 def band_bits(band: int, k: int, bits: int) -> np.ndarray:
-    """Return the positions of the bits of one of k + 1 bands in a hash of `bits` bits, at most 62 of them.
+    """Return the positions of the bits, at most 62, of the band `band`, of k + 1 bands, in a hash of `bits` bits.
 
     >>> band_bits(1, 2, 64).tolist()[:2], len(band_bits(1, 2, 64))
     ([21, 22], 21)
@@ -213,7 +213,7 @@ def band_bits(band: int, k: int, bits: int) -> np.ndarray:
 
 
 def hash_bits(batches: Iterable[pa.Array], name: str) -> int:
-    """Return the number of bits of the first hash in a column that is not null; the column is given as arrays.
+    """Return the number of bits of the first hash that is not null in a column, whose arrays are `batches`.
 
     A column without a hash, or with hashes of an unsupported size, raises an InputError, which calls it `name`.
     """

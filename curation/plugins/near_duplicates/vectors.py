@@ -1,8 +1,8 @@
 """Find vectors whose cosine with other vectors is at least a threshold, exactly.
 
-The others are earlier vectors of the same batch, the leaders of many batches, or any vectors. Results are the same to
-the bit for any block size and any matrix library: products of the library only exclude pairs, and `kernels` computes
-the cosines that decide.
+The other vectors are earlier vectors of the same batch, the leaders of earlier batches, or any given vectors. Results
+are the same to the bit for any block size and any matrix library: products of the library only exclude pairs, and
+`kernels` computes the cosines that decide.
 """
 
 import tempfile
@@ -21,8 +21,8 @@ from runtime.storage.paths import room
 
 FIRST_BLOCK_VECTORS = 64  # The vectors of a block are compared with each other. Blocks grow from this size on.
 MAX_BLOCK_VECTORS = 1024
-CHUNK_VECTORS = 4096  # the other vectors that a block is compared with at a time
-LEADER_BYTES = 128 << 20  # The leaders that do not fit into this memory are in a file.
+CHUNK_VECTORS = 4096  # other vectors with which a block is compared at a time
+LEADER_BYTES = 128 << 20  # If the leaders of a cluster take more, a file holds them.
 _UNIT = 2.0**-24  # the rounding error of a float32
 
 
@@ -79,7 +79,7 @@ def squares_of(vectors: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class LeastCosine:
-    """The least cosine at which vectors count as near, and the length of the vectors, which are `scaled`."""
+    """The least cosine at which vectors are near, and their `dimension`; all vectors are as `scaled` returns them."""
 
     dimension: int
     cosine: float
@@ -121,7 +121,7 @@ class LeastCosine:
 
 
 class MeaningLeaders:
-    """The leaders among the vectors of a cluster, which are given batch by batch in the order of comparison."""
+    """Finds the leaders among the vectors of a cluster, which are given batch by batch, in the order of comparison."""
 
     def __init__(self, dimension: int, cosine: float) -> None:
         self.number = 0
@@ -151,7 +151,7 @@ class MeaningLeaders:
         return leaders[of_rows], np.minimum(cosines[of_rows], 1.0)
 
     def close(self) -> None:
-        """Remove the file of leaders."""
+        """Remove the file of leaders, if there is one."""
         self._kept.close()
 
     def _block(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +178,7 @@ class MeaningLeaders:
 
 
 class _Kept:
-    """Vectors and their squared lengths, in chunks; vectors of more than LEADER_BYTES are in a file."""
+    """Vectors and their squared lengths, in chunks; if the vectors take more than LEADER_BYTES, a file holds them."""
 
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension

@@ -2,7 +2,8 @@
 
 Before the search, texts are put into ASCII's lower case, and digits, hyphens, spaces and full-width signs are read as
 ASCII's (`plain_forms`). Then patterns of RE2 are searched. The text that a group of CARD, IBAN or EMAIL captures is
-checked further: its check digits or its host. A rule returns which texts hold such data; no value is returned, kept or logged.
+checked further: its check digits or its host. A rule returns which texts hold such data; no value is returned,
+kept or logged.
 
 Precision comes before recall: most numbers in texts are ids, dates and names of files, and one id in ten has Luhn's
 digit. So a number needs the form in which people write it, or a word before it, and nothing around it that makes it a

@@ -62,9 +62,7 @@ ASKED = pa.schema([*_KEY, *_OF_FILE, *PLACE, ("kind", pa.string()), ("path", pa.
 FOUND = pa.schema([*PLACE, pa.field("signals", pa.int64())])
 
 URLS_OF_IMAGE = 3  # estimated URLs per image: its own, and those of its pages
-FILES_BUCKET_BYTES = (
-    4 << 20
-)  # bytes on disk of hosts' files in a bucket; a task unpacks few of the files at a time
+FILES_BUCKET_BYTES = 4 << 20  # bytes on disk of hosts' files in a bucket; a task unpacks few of the files at a time
 READ = "host_files"  # counts records, files and all that is left out, by the names that run.json has
 # The names of the counts of images by signal: of any URL, of the image's, and of its page's.
 SIGNALLED = {"any": "signalled", IMAGE: "signalled_images", PAGE: "signalled_pages"}
