@@ -80,8 +80,8 @@ class Clustered:
 def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Clustered:
     """Write the clusters of the run's images to the file `path`, and count the images without a cluster.
 
-    Memory holds about a million rows at a time, or a 256th of all. InputError if no row is of an image of the run, or
-    if a table gives an image no valid cluster or two different clusters.
+    Memory holds about a million rows at a time, or a 256th of all if that is more. InputError if no row is of an
+    image of the run, or if a table gives an image no valid cluster or two different clusters.
     """
     names = paths_of(tables)
     counted = _Counted()

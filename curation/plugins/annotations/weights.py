@@ -64,8 +64,8 @@ class Weighted:
 def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
     """Write the weights in `tables` to the file `path`, and count the images of the run without a weight.
 
-    Memory holds about a million rows at a time, or a 256th of all. InputError if no row is of an image of the run, or
-    if an image has two different weights.
+    Memory holds about a million rows at a time, or a 256th of all if that is more. InputError if no row is of an
+    image of the run, or if an image has two different weights.
     """
     table = ImageTable.find(tables, EXPECTED_WEIGHTS, WEIGHT)
     rows = chain.from_iterable(_rows(table, file) for file in table.files)
@@ -78,7 +78,7 @@ def build(tables: Paths, run: Results, path: str | PathLike[str]) -> Weighted:
 
 
 def _rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
-    """Yield KEY and weight of each row of a file, without weights of 0; InputError for an invalid weight."""
+    """Yield KEY and weight of each row of a file, without weights of 0 or null; InputError for an invalid weight."""
     for batch in table.read(file, [WEIGHT]):
         try:
             weights = batch[WEIGHT].cast(pa.float64()).fill_null(0)

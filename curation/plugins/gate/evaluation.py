@@ -41,7 +41,7 @@ Saved = TypeVar("Saved", bound="SavedSets")
 SETS_VERSION = 1
 MAX_SETS = 60  # each set is a bit of a mask
 PHASH, EMBEDDING = "phash", "embedding"
-PHASH_NEAR = 4  # bits of 64 in which pHashes of copies may differ: our choice (docs/how-to/near-copies.md)
+PHASH_NEAR = 4  # bits of a pHash's 64 that may differ in copies: our choice (docs/how-to/near-copies.md)
 NEAR = "pdq"  # the kind of listed hashes that may differ in some bits
 HASH_BYTES = HASHES | {PHASH: 8}  # by kind of hash
 _MIRRORED = "phash_mirrored"

@@ -114,7 +114,7 @@ class GateFolder:
 
     @cached_property
     def _left(self) -> set[str]:
-        """The names of the folders of steps that earlier runs of this gate left."""
+        """The names of the folders that earlier runs of this gate left."""
         return names(self.parts.unfinished)
 
     @contextmanager

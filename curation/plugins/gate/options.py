@@ -45,7 +45,7 @@ class GateOptions:
     images: tables of images, by uid or url: for each a list of its files or folders.
     keep: the condition over columns of images and status that an image must meet, in SQL.
     policy: names of rules, some with a number, as min_words:3.
-    judge: a file of weights by which the rules junk and headline judge; None: those of this package.
+    judge: a file of weights by which the rules junk and headline judge; None: this package's weights.
     robots: WARC files or tables of hosts' robots.txt, tdmrep.json and ai.txt: images get the signals of their hosts.
     robots_agents: agents, or files of agents, whose rules in robots.txt count; by default those in robots_agents.txt.
     decontaminate: tables of the pictures of evaluation sets, which are removed.
@@ -56,7 +56,7 @@ class GateOptions:
     match_captions: a table of captions, by uid or url, which take the place of alt texts; an image without a caption
         keeps its alt texts.
     steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
-    keep_removed: the share of removed images whose texts are written to gate_removed/; None: of none.
+    keep_removed: the share of removed images whose texts are written to gate_removed/; None: no text is.
     """
 
     status: Paths = ()

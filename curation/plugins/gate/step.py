@@ -4,8 +4,8 @@ Each step reads the files that the step before wrote. `gate.Gate` runs the steps
 through the entry point `gate.GROUP`.
 
 `StepFile.write` is where removed rows are counted and sampled, for all steps. Seed and uid alone decide whether an
-image is drawn for the sample, so the same rows are written however files and tasks are cut. Texts that an
-`is_silent` filter would remove are not written, whichever filter removed them.
+image is drawn for the sample, so the same rows are written however files and tasks are cut. Texts that an `is_silent`
+filter would remove are not written, whichever filter removed them.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class StepTask:
         return self.write_file(self.images[number], number, rows)
 
     def write_file(self, file: OwnFile, number: int = 0, rows: RowStream | None = None) -> TaskResult:
-        """Write a file; return the result. `rows`, if given, has rows joined to images of file `number`."""
+        """Write a file; return the result. `rows`, if given, has joined rows, by the `number` of their file."""
         result = TaskResult()
         begin = 0
         with self.folder.writing(file.path.name, result) as step_file:

@@ -65,12 +65,12 @@ def warm_embeddings() -> None:
 
 
 def _make_read_only(kept: evaluation.Kept) -> None:
-    """Make arrays as those that workers open."""
+    """Make arrays read-only, as the arrays that workers open are."""
     for array in vars(kept).values():
         array.flags.writeable = False
 
 
-# The calls of each function of a rule, each with the number of kernels that it compiles and no other.
+# The calls that warm the kernels of a rule's function, each with the number of kernels that only this call compiles.
 _TEXTS: dict[Call, int] = {warm_text_kinds: 1}
 _SIGNS = _TEXTS | {warm_signs: 1}
 _PHRASES: dict[Call, int] = {warm_phrases: 2}

@@ -68,7 +68,7 @@ class Groups:
 
 
 def spread_keys(rows: pa.RecordBatch) -> np.ndarray:
-    """Return a hash (uint64) of each row's KEY; its high bits choose a bucket, and spread consecutive uids."""
+    """Return a hash (uint64) of each row's KEY; its high bits choose a bucket, and differ for consecutive uids."""
     high, low = (rows[name].to_numpy().view(np.uint64) for name in KEY_NAMES)
     return (high + low * _ODD[0]) * _ODD[1]
 

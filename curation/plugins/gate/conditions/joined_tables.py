@@ -46,7 +46,7 @@ DOWNLOAD = "download"
 IN = "in_"
 DIFFERS = "differs_"
 LISTED = "listed"  # counts images by the number of the list of a UidList that names them
-_ROWS = (  # `table` is null in rows of images, and the number of tables in rows of evaluation sets' images
+_ROWS = (  # `table` is null in rows of images; in rows of `read_hits`, it is the number of tables
     *KEY,
     *PLACE,
     pa.field("table", pa.int32()),
@@ -65,7 +65,7 @@ class JoinedTables:
     has_results: bool  # whether the first table is the result of a download
     conditions: Conditions | None
     named: tuple[tuple[str, ...], ...]
-    compared: tuple[tuple[str, ...], ...]  # that any option needs; none of a table by URL, which has a row per text
+    compared: tuple[tuple[str, ...], ...]  # columns that an option needs; none of a table by URL: it has a row per text
 
     @classmethod
     def of(
@@ -206,7 +206,7 @@ def read_hits(_: int, item: tuple[ImageTable, Any, str], tallies: Tallies, sets:
 
 
 def _tally_lists(groups: np.ndarray, lists: np.ndarray, images: np.ndarray, tallies: Tallies) -> None:
-    """Tally, for each list, how many images it names.
+    """Tally, for each list, how many of the images it names.
 
     `groups` and `lists` have the group and the list of each row, `images` has the group of each image.
     """

@@ -171,7 +171,8 @@ class Conditions:
     def _error(self, condition: Condition, row: pa.RecordBatch) -> str:
         """Return the message of the error that `condition.text` raises for a row; "" if it raises none.
 
-        InputError if it takes too much memory or time."""
+        InputError if it takes too much memory or time.
+        """
         try:
             self._selected(f"({condition.text})", row, condition.what)
         except InputError as error:

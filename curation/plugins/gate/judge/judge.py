@@ -48,7 +48,8 @@ for _place, _bit in enumerate(IMAGE_PLACES.values()):
 class Judge:
     """A linear model: `weights` of features, int8[2**BITS, output], and the bias of each output.
 
-    A weight counts `step` times its integer. `facts` describes the rows from which the weights were learnt.
+    A score is the bias plus `step` times the sum of the features' weights. `facts` describes the rows from which the
+    weights were learnt.
     """
 
     weights: np.ndarray

@@ -40,8 +40,7 @@ class PolicyRule:
 
     `removes` says what the rule removes, where `N` stands for its number, `NAMES` for its names. `function` takes an
     ImageBatch and the rule's number or names or, if it takes none, `kind`, if there is one. It returns a mask of what
-    is removed. Texts that an `is_silent` rule would remove are never written
-    to the sample of removed texts.
+    is removed. Texts that an `is_silent` rule would remove are never written to the sample of removed texts.
     """
 
     name: str

@@ -89,7 +89,8 @@ class Group(NamedTuple):
 def ascii_text(content: bytes) -> tuple[str, list[str]]:
     """Return the text of a file in ASCII, with all other bytes %-escaped as in URLs, and the faults of the file.
 
-    So a path in any encoding is compared byte by byte, as RFC 9309 demands of UTF-8.
+    So a path in any encoding is compared byte by byte, as RFC 9309 demands of UTF-8. Ends of lines become line feeds,
+    tabs become spaces, and a file of more than MAX_HOST_FILE_BYTES bytes is cut, if possible at the end of a line.
 
     >>> ascii_text("Disallow: /é".encode())
     ('Disallow: /%C3%A9', [])
@@ -444,7 +445,7 @@ def _fetching(groups: Sequence[Group], agents: Sequence[str]) -> Iterator[Patter
 
 
 def _asked(groups: Sequence[Group], agents: Sequence[str]) -> list[str]:
-    """Return the `agents` that groups name, and EVERYONE if any agent is not named, as its rules then apply."""
+    """Return the `agents` that groups name, and EVERYONE if an agent is not named: EVERYONE's rules apply to it."""
     named = {*chain.from_iterable(group.agents for group in groups)}
     asked = [agent for agent in agents if agent in named]
     return asked if len(asked) == len(agents) else [*asked, EVERYONE]
