@@ -176,8 +176,8 @@ def write_marks(
 ) -> TaskResult:
     """Write the MARKS of each file of images that has copies to a file named by its number; return the result.
 
-    `copies` is the number of marks, `found` that of images in the table, and `differing` that of images with differing
-    rows there; the uid of one of these is noted too. `work` is a folder for intermediate files.
+    Tallies: `copies` counts marks, `found` images in the table, and `differing` images about which the table has
+    differing rows; the uid of one of the latter is noted. `work` is a folder for intermediate files.
     """
     places = Places.of(row_counts(images))
     buckets, tasks = group_buckets(2 * places.rows)

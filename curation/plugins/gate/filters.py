@@ -104,9 +104,9 @@ def shared(make: Callable[..., Result]) -> Callable[..., Result]:
 class Filter:
     """Decides which images or texts of a batch are removed.
 
-    title: what stays, in words, or the name of a rule.
-    scope: IMAGE or TEXT, what is removed.
-    function: takes an ImageBatch and `arguments`; returns a mask, bool[image] or bool[text], of what is removed.
+    title: says, in words, which rows stay; or the rule as a user writes it.
+    scope: IMAGE or TEXT: whether images or texts are removed.
+    function: takes an ImageBatch and `arguments`; returns a mask, bool[image] or bool[text], of the rows to remove.
     columns: the columns of MATCHED that the function reads; `candidates.text` is the field `text` of texts.
     joined: the columns of the joined rows that it reads.
     removes: says what is removed, if the title does not tell what stays.
@@ -133,7 +133,7 @@ class Filter:
             raise ValueError(f"the filter {self.title!r} reads {min(unknown)}, which matched images do not have")
 
     def mask(self, batch: ImageBatch) -> np.ndarray:
-        """Return what is removed, bool[image] or bool[text]."""
+        """Return a mask, bool[image] or bool[text] by scope: True for rows that the filter removes."""
         return self.function(batch, **self.arguments)
 
     def mask_of_texts(self, batch: ImageBatch) -> np.ndarray:

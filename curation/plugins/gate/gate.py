@@ -55,7 +55,7 @@ PACKAGES = ("duckdb", "publicsuffixlist", "python-stdnum")  # which evaluate con
 class FinishedStep:
     """A finished step: its result, the checksums of its sample of removed texts, and its facts for run.json.
 
-    The files of the result are those of images.
+    `result.files` has only the checksums of files of images.
     """
 
     result: TaskResult
@@ -169,7 +169,7 @@ class GateFolder:
     def finish_gate(self, last: str, done: Mapping[str, FinishedStep], facts: dict[str, Any]) -> dict[str, Any]:
         """Give gated/ and gate_removed/ their names, as all steps are finished; return the descriptor of gated/.
 
-        `facts` are those of the gate for run.json.
+        `facts` are the facts about the gate for run.json.
         """
         output = self.context.output
         finished = done[last]
@@ -316,7 +316,7 @@ class Gate:
 
 
 def gate_facts(of_steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the facts for run.json, given those of the steps: `gate`, and `downloads` if a download was asked for."""
+    """Return facts for run.json, given each step's facts: `gate`, and `downloads` if a download was asked for."""
     gate: dict[str, Any] = {"tables": [], "conditions": [], "texts": []}
     for facts in of_steps:
         for key, value in facts.items():

@@ -227,7 +227,7 @@ def require_found(table: ImageTable | UidList, number: int, counted: TaskResult)
 def require_own_rows(
     table: ImageTable | UidList, columns: Sequence[str], number: int, counted: TaskResult, config: CurationConfig
 ) -> None:
-    """Raise InputError if a table has, for too many images, rows that differ in `columns`, those that options name."""
+    """Raise InputError if a table has, for too many images, rows that differ in `columns`, which options name."""
     facts = of_table(number, counted)
     differing = facts.get("differing", 0)
     if differing > config.max_shared_uids * facts["found"]:

@@ -191,7 +191,7 @@ POLICY = {
 
 
 def add(parser: Parser) -> None:
-    """Add the flags of the gate to a parser: --policy to those of most runs, the others under their own heading."""
+    """Add the flags of the gate to a parser: --policy among the general flags, the others under their own heading."""
     add_fields(parser, GateOptions, POLICY)
     group = parser.add_argument_group("which images stay")
     add_flags(group, helps(__package__, "images"), nargs="+", action="append")

@@ -65,7 +65,7 @@ class Step:
         """Raise InputError, given the result of `write`, if the options can hardly be meant: no image passes, say."""
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
-        """Return facts about the step for run.json; lists are appended to those of the steps before."""
+        """Return facts about the step for run.json; a list is appended to the list of this name from earlier steps."""
         return facts_of_filters(self.filters(), counted)
 
 
@@ -139,7 +139,7 @@ class StepFile:
     result: TaskResult
 
     def write(self, stays: pa.RecordBatch, decision: Decision) -> None:
-        """Write the images that stay; count what a decision removes, and write the sample of it."""
+        """Write the images that stay; count the images and texts that `decision` removes, and write their sample."""
         self.images.write(stays)
         decision.tally(self.result)
         if self.removed is not None and self.sample is not None:
@@ -148,7 +148,7 @@ class StepFile:
 
 @dataclass(frozen=True)
 class StepFolder:
-    """The folder for the images that stay, and the sample of those that go; None if no sample is asked for."""
+    """The folder for images that stay, and `removed`, the sample of removed texts; None if no sample is asked for."""
 
     path: Path
     removed: RemovedSample | None = None
@@ -191,7 +191,7 @@ class StepTask:
         return engine.run([*self.images], self.write_file)
 
     def write(self, number: int, rows: RowStream) -> TaskResult:
-        """Write the file of this number; `rows` has rows about images of this file and of others."""
+        """Write images[number]; `rows` is a stream of rows that are joined to images of this and other files."""
         return self.write_file(self.images[number], number, rows)
 
     def write_file(self, file: OwnFile, number: int = 0, rows: RowStream | None = None) -> TaskResult:

@@ -50,7 +50,7 @@ DAMAGED = (
 )
 EXPECTED_IMAGES = "a table of images: Parquet files with a column uid or url"
 IDENTITIES = ("uid", "url")
-ROW_BYTES = 16  # least bytes of a row in a table: those of a uid
+ROW_BYTES = 16  # the least bytes of a row in a table, which has a uid
 Paths = Sequence[str | PathLike[str]]
 File = tuple[str, Version]
 

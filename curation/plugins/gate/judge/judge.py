@@ -221,7 +221,7 @@ def score_batch(batch: ImageBatch, weights: np.ndarray, rows: int) -> tuple[np.n
 
 
 def facts_of(images: pa.RecordBatch) -> np.ndarray:
-    """Return what the pages of images state, int64[4, image], as `add_facts` reads it."""
+    """Return int64[4, image]: the facts that pages state of images, for `add_facts`; a number is -1 if not stated."""
     facts = np.zeros((4, images.num_rows), np.int64)
     signals = images["signals"].fill_null(0).to_numpy()
     for shift, bits in _SHIFTS.items():

@@ -102,7 +102,7 @@ def holds(kind: str, texts: Strings) -> np.ndarray:
 
 
 def is_card(number: str) -> bool:
-    """Return whether the last digit of a number is that of Luhn's algorithm (ISO/IEC 7812-1)."""
+    """Return whether the last digit of a number is its check digit by Luhn's algorithm (ISO/IEC 7812-1)."""
     return luhn.is_valid(re.sub("[ -]", "", number))
 
 
@@ -175,7 +175,7 @@ class _Read:
 
     @classmethod
     def of(cls, marked: MarkedTexts) -> _Read:
-        """Return what is read from `marked` texts, before any kind is searched for; a null text may hold no kind."""
+        """Return the facts of `marked` texts; `may_hold` is False for a null text."""
         digits = marked.digits.copy()
         may_have_at = marked.have(AT)
         foreign = marked.have(FOREIGN)

@@ -25,7 +25,7 @@ from curation.plugins.gate.policies.word_tables import rows_in
 from runtime.errors import InputError
 from runtime.messages import did_you_mean
 
-RUN = "run"  # the scope of rules about all images of a run; that of all others is the scope of their filter
+RUN = "run"  # the scope of rules about all images of a run; other rules have their filter's scope
 RECOMMENDED = "recommended"  # stands for the rules that the table recommends
 PERSONAL_DATA = "personal_data"  # stands for the rules of `personal_data`
 OF_DOMAINS = "max_images_per_domain"  # the only rule with a step of its own

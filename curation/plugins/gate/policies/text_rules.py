@@ -147,7 +147,7 @@ def is_of_kind(batch: ImageBatch, kind: str) -> np.ndarray:
 
 @shared
 def marked_texts(batch: ImageBatch) -> MarkedTexts:
-    """Return the texts of a batch, with what tells their kinds."""
+    """Return the texts of a batch, with the marks by which `MarkedTexts` tells kinds of texts."""
     return MarkedTexts.of(batch.texts.field("text"))
 
 

@@ -94,7 +94,8 @@ class HostRanges:
     def signals(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         """Yield the signals of URLs as rows of FOUND.
 
-        All rows of a bucket are of one range of hosts; the bucket of its files comes right before that of its URLs.
+        All rows of a bucket are of one range of hosts. The bucket of its files comes right before the bucket of its
+        URLs.
         """
         last: int | None = None
         with contents() as held:
@@ -287,7 +288,7 @@ class KnownHosts:
         return zlib.decompress(self._contents.read(file.size))
 
     def signals(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the URLs in ASKED rows that have signals, as rows of FOUND; tally all, and those of known hosts."""
+        """Return the URLs in ASKED rows that have signals, as rows of FOUND; tally URLs, and URLs of known hosts."""
         high = rows["high"].to_numpy()
         low = rows["low"].to_numpy()
         out = np.zeros(rows.num_rows, np.int64)

@@ -452,7 +452,7 @@ def _asked(groups: Sequence[Group], agents: Sequence[str]) -> list[str]:
 
 
 def _rules_of(groups: Sequence[Group], agent: str) -> list[PathRule]:
-    """Return the rules of all groups that name an agent; if none does, those of the groups for EVERYONE."""
+    """Return the rules of all groups that name an agent; if none does, the rules of the groups for EVERYONE."""
     of_agent = [group for group in groups if agent in group.agents]
     named = of_agent or [group for group in groups if EVERYONE in group.agents]
     return [*chain.from_iterable(group.rules for group in named)]
