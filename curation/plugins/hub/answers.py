@@ -39,16 +39,16 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 _LOGIN = "log in by `hf auth login`, or set HF_TOKEN"
 _MAX_PAGE_BYTES = 64 << 20  # a page of a listing has 1,000 entries, which take about 300 KB
 _MAX_REASON = 300  # characters of a reason that the Hub gives
-_SAID_WAIT = 5.0  # seconds; a wait that a server asks for is said if it is as long
-_LONGEST_SILENCE = 600.0  # seconds without a byte from the Hub, where its client would wait for ever
-# Errors that the client raises when an answer is not what it expects.
+_SAID_WAIT = 5.0  # seconds: the shortest wait at a server's request that is logged
+_LONGEST_SILENCE = 600.0  # seconds without a byte from the Hub; the Hub's client would wait for ever
+# The Hub's client raises these errors when it cannot read an answer.
 _MISREAD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 Result = TypeVar("Result")
 
 
 class Unanswered(OSError):
-    """The Hub, or its storage, gives no answer that can be used; it may at another time."""
+    """The Hub, or its storage, gave no usable answer; a later request may get one."""
 
 
 def api() -> HfApi:
@@ -62,10 +62,11 @@ def headers() -> dict[str, str]:
 
 
 def answer(address: str, request: Callable[[], Result], tries: int = TRIES) -> Result:
-    """Return what a request about `address`, of the form hf://…, returns; a request that may pass is tried again.
+    """Call `request` and return its result; after an error that may be temporary, call it again, up to `tries` times.
 
-    The waits between tries are at least as long as the Hub asks for. InputError if the Hub refuses (the dataset, its
-    revision, or the token) or gives a malformed answer. OSError after the last try, or if the Hub asks for a long wait.
+    `address` names the dataset or file, as hf://…, in errors. The waits between tries are at least as long as the Hub
+    asks for. InputError if the Hub refuses the dataset, its revision or the token, or gives a malformed answer. OSError
+    for any other lasting error, after the last try, or if the Hub asks for a wait that is too long.
     """
     _guard()
 
@@ -85,7 +86,7 @@ def answer(address: str, request: Callable[[], Result], tries: int = TRIES) -> R
 
 
 def malformed(address: str, fault: str) -> InputError:
-    """Return the error for an answer about `address` that no Hub gives."""
+    """Return the InputError that says that the Hub's answer about `address` is malformed: its `fault`."""
     return InputError(
         f"{constants.ENDPOINT} gave a malformed answer about {shortened(address)} ({fault}); check that HF_ENDPOINT is "
         "a Hub, and that no proxy answers in its place"
@@ -93,16 +94,16 @@ def malformed(address: str, fault: str) -> InputError:
 
 
 def require_commit(address: str, commit: object) -> str:
-    """Return the name of a commit; InputError if the Hub gave something else."""
+    """Return `commit`, which the Hub gave as a commit's hash; InputError if it is not one."""
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
         raise malformed(address, f"{quoted(commit)} is no commit")
     return commit
 
 
 def tree(kind: str, repository: str, commit: str, folder: str = "", recursive: bool = True) -> list[Any]:
-    """Return the files (RepoFile) and folders (RepoFolder) in a folder of a commit, or all below it.
+    """Return the files (RepoFile) and folders (RepoFolder) in `folder` at `commit`; if `recursive`, all below it.
 
-    InputError if the Hub lists what cannot be, or for ever: a page or a path that was seen.
+    InputError if the Hub lists a path outside the folder, an impossible path, or the same path or page twice.
     """
     address = f"hf://{kind}/{repository}@{commit}"
     path = f"/{quote(folder, safe='')}" if folder else ""
@@ -143,7 +144,7 @@ def _entry(facts: dict[str, Any]) -> RepoFile | RepoFolder:
 
 
 def possible(address: str, entry: Any) -> Any:
-    """Return a file (RepoFile) or folder (RepoFolder) of an answer; InputError if there can be none such."""
+    """Return `entry`, a file or folder that the Hub listed; InputError if its path or its size is impossible."""
     if {"", ".", ".."} & {*entry.path.split("/")} or "\0" in entry.path:
         raise malformed(address, f"{quoted(entry.path)} is no path of a file")
     size = getattr(entry, "size", 0)
@@ -153,7 +154,7 @@ def possible(address: str, entry: Any) -> Any:
 
 
 def body_of(response: Any, most: int) -> bytes:
-    """Return the body of a response, or a little more than `most` bytes of a longer one."""
+    """Return the body of a response; if it is longer than `most` bytes, return a little more than `most` of them."""
     body = bytearray()
     for piece in response.iter_bytes():
         body += piece
@@ -163,7 +164,7 @@ def body_of(response: Any, most: int) -> bytes:
 
 
 def _asked_seconds(address: str, error: Exception) -> float:
-    """Return the seconds that a busy server wants to be waited for, and say so; OSError if they are too many."""
+    """Return how many seconds a busy server asks to wait, and log a long wait; Unanswered if it is too long."""
     response = getattr(error, "response", None)
     if response is None:
         return 0.0
@@ -177,7 +178,7 @@ def _asked_seconds(address: str, error: Exception) -> float:
 
 
 def _in_words(address: str, error: Exception) -> Exception:
-    """Return the error of one sentence that stands for an error of the client."""
+    """Return an error with a one-sentence message in place of `error`, which the Hub's client raised."""
     page = f"{constants.ENDPOINT}/{shortened(address.removeprefix('hf://').partition('@')[0])}"
     address = shortened(address)
     if isinstance(error, GatedRepoError):
@@ -203,12 +204,12 @@ def _in_words(address: str, error: Exception) -> Exception:
 
 
 def _is_of_storage(error: Exception) -> bool:
-    """Say whether a storage to which the Hub has led refuses a request: its links are valid for some minutes."""
+    """Return whether a host other than the Hub refused the request (401, 403): links to storage expire in minutes."""
     return status(error) in (401, 403) and _host(error) not in ("", _host_of(constants.ENDPOINT))
 
 
 def _host(error: Exception) -> str:
-    """Return the host that has answered with this error; empty if none has answered."""
+    """Return the scheme and host of the server that answered with this error; empty if no server answered."""
     response = getattr(error, "response", None)
     return "" if response is None else _host_of(str(response.url))
 
@@ -225,7 +226,7 @@ def _host_of(url: str) -> str:
 
 @cache
 def _guard() -> None:
-    """Let no message show the token of this user, or a link to storage, and let the token go to the Hub alone."""
+    """Hide the user's token and links to storage in all messages, and let requests send the token only to the Hub."""
     if token := get_token():
         note(f"hf://u:{token}@hub")
     of_client = logging.getLogger("huggingface_hub")
@@ -235,7 +236,7 @@ def _guard() -> None:
 
 
 def _guarded(factory: Callable[[], Any]) -> Any:
-    """Return a new HTTP client of the Hub's client, which looks at each request and at each answer."""
+    """Return a new HTTP client that checks each request for the token, and each answer for a long wait."""
     client = factory()
     client.event_hooks["request"].append(_keep_token)
     client.event_hooks["response"].append(_refuse_long_wait)
@@ -245,7 +246,7 @@ def _guarded(factory: Callable[[], Any]) -> Any:
 
 
 def _keep_token(request: Any) -> None:
-    """Raise InputError for a request of this program that would send the token of this user to another host."""
+    """Raise InputError if a request of this program would send the user's token to a host other than the Hub."""
     is_ours = request.headers.get("user-agent", "").startswith(f"{PROJECT}/")
     host = _host_of(str(request.url))
     if is_ours and "authorization" in request.headers and host != _host_of(constants.ENDPOINT):
@@ -253,7 +254,7 @@ def _keep_token(request: Any) -> None:
 
 
 def _refuse_long_wait(response: Any) -> None:
-    """Raise the error of an answer that asks for a long wait at once, as the client would sleep for as long."""
+    """Raise the HTTP error of an answer that asks for too long a wait; else the Hub's client would sleep that long."""
     if response.status_code in BUSY and too_long_a_wait(seconds_asked_for(response.headers)):
         response.read()
         hf_raise_for_status(response)

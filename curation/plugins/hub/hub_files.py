@@ -1,6 +1,6 @@
-"""Read files of the Hugging Face Hub: a revision is resolved to its commit once, and answers are compared.
+"""Read files of the Hugging Face Hub: resolve a revision to its commit once, and check that files are as listed.
 
-At a commit nothing changes, so a file is looked up once in a process.
+The files at a commit never change, so a process looks each of them up once.
 """
 
 import logging
@@ -33,27 +33,27 @@ from runtime.storage.listing import LOOKS
 log = logging.getLogger(__name__)
 
 Info = dict[str, Any]
-# hf://datasets/OWNER/NAME[@REVISION][/PATH]; a revision with slashes is escaped, but for pull requests and conversions.
+# hf://datasets/OWNER/NAME[@REVISION][/PATH]; slashes in a revision are %2F, except in refs/pr/… and refs/convert/….
 _NAME = re.compile(
     r"(?P<kind>datasets|spaces)/(?P<repository>[^/@]+/[^/@]+)"
     r"(?:@(?P<revision>refs/(?:pr/\d+|convert/[\w.-]+)|[^/]+))?(?:/(?P<path>.*))?"
 )
-_infos: dict[str, Info | None] = {}  # by name, of files at commits; None: there is no such file
+_infos: dict[str, Info | None] = {}  # name of a file or folder at a commit → its facts; None: it does not exist
 
 
 class NoDataset(InputError, FileNotFoundError):
-    """An address names no dataset, as that of an owner does, so there are no files."""
+    """The address names no dataset, only an owner for example, so it has no files."""
 
 
 class HubFiles(HfFileSystem):
-    """The client's file system, whose files at a commit are looked up once and whose answers are compared."""
+    """The Hub client's file system; it looks each file up once at its commit, and checks the answers to reads."""
 
     names_above_root = 2  # A dataset is `datasets/OWNER/NAME`.
 
     def pinned(self, name: str) -> str:
-        """Return the name of files at the commit to which its revision, or the branch `main`, leads now.
+        """Return `name` with the commit to which its revision (by default the branch `main`) leads now.
 
-        A revision is resolved once in a process. InputError if the Hub has no such dataset or revision.
+        A process resolves each revision once. InputError if the Hub has no such dataset or revision.
         """
         name = self._strip_protocol(name)
         parts = _NAME.fullmatch(name)
@@ -67,7 +67,7 @@ class HubFiles(HfFileSystem):
         return "/".join(filter(None, [f"{kind}/{repository}@{commit}", parts["path"]]))
 
     def info(self, path: str, **options: Any) -> Info:
-        """Return what the Hub says of a file or folder; it is asked once."""
+        """Return name, size, type and, of a file, ETag; the Hub is asked once. FileNotFoundError if there is none."""
         name = self.pinned(path).rstrip("/")
         parts = _at_commit(name)
         if parts is None or not parts["path"]:
@@ -79,7 +79,10 @@ class HubFiles(HfFileSystem):
         return info
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list:
-        """Return what is in a folder, or the file itself; FileNotFoundError if there is neither."""
+        """Return the files and folders in a folder, or a list of the one file; FileNotFoundError if `path` is neither.
+
+        With `detail`, they are the results of `info`, else names.
+        """
         info = self.info(path)
         infos = [info] if info["type"] == "file" else _listed(info["name"], recursive=False)
         return infos if detail else [info["name"] for info in infos]
@@ -87,7 +90,7 @@ class HubFiles(HfFileSystem):
     def find(
         self, path: str, maxdepth: int | None = None, withdirs: bool = False, detail: bool = False, **options: Any
     ) -> list[str] | dict[str, Info]:
-        """Return the files below a folder, as fsspec says; they are not asked for again."""
+        """Return the files below a folder, as fsspec defines `find`, and keep their facts for `info`."""
         try:
             info = self.info(path)
         except FileNotFoundError:
@@ -104,7 +107,7 @@ class HubFiles(HfFileSystem):
     def _repo_and_revision_exist(
         self, repo_type: str, repo_id: str, revision: str | None
     ) -> tuple[bool, Exception | None]:
-        """Return that a commit exists, which the answers to later requests show; look up other revisions."""
+        """Return whether a revision exists; assume it for a commit, as later requests fail if it does not exist."""
         if COMMIT.fullmatch(revision or ""):
             return True, None
         return super()._repo_and_revision_exist(repo_type, repo_id, revision)
@@ -116,10 +119,10 @@ class HubFiles(HfFileSystem):
 
 
 class HubFile(HfFileSystemFile):
-    """A file of the Hub that is being read; answers with other bytes than the listed ones are refused."""
+    """A file of the Hub, opened for reading; answers about another file or commit than was listed are refused."""
 
     def read(self, length: int = -1) -> bytes:
-        """Return bytes of the file; all in one request, if `length` is negative."""
+        """Return the next `length` bytes of the file; if `length` is negative, all that are left, in one request."""
         return AbstractBufferedFile.read(self, length)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
@@ -147,7 +150,7 @@ class HubFile(HfFileSystemFile):
         return body
 
     def _require_same(self, response: Any) -> None:
-        """Raise InputError if a response says that it is of another file, or commit, than was listed."""
+        """Raise InputError if the ETag or the commit in a response's headers is not the one that was listed."""
         stated: dict[str, str] = {}
         for reply in (response, *response.history):
             stated |= {name.lower(): value for name, value in reply.headers.items()}
@@ -163,13 +166,13 @@ class HubFile(HfFileSystemFile):
 
 
 def _at_commit(name: str) -> re.Match | None:
-    """Return the parts of a name whose revision is a commit; None for others."""
+    """Return the match of _NAME with a name whose revision is a commit; None for any other name."""
     parts = _NAME.fullmatch(name)
     return parts if parts and COMMIT.fullmatch(parts["revision"] or "") else None
 
 
 def _looked_up(name: str, parts: re.Match) -> Info | None:
-    """Ask the Hub for a file or folder at a commit; return None if there is none."""
+    """Ask the Hub for a file or folder at a commit, and return its facts; None if it does not exist."""
     address = f"hf://{name}"
     path = parts["path"]
 
@@ -187,7 +190,7 @@ def _looked_up(name: str, parts: re.Match) -> Info | None:
 
 
 def _listed(folder: str, recursive: bool) -> list[Info]:
-    """Return what is in a folder at a commit, or all below it; none of it is asked for again."""
+    """Return the facts of all files and folders in a folder at a commit, or below it, and keep them for `info`."""
     parts = _NAME.fullmatch(folder)
     assert parts is not None  # The name was pinned, so it has a revision.
     entries = tree(parts["kind"], parts["repository"], parts["revision"], parts["path"] or "", recursive)
@@ -198,7 +201,7 @@ def _listed(folder: str, recursive: bool) -> list[Info]:
 
 
 def _info(name: str, entry: RepoFile | RepoFolder) -> Info:
-    """Return what fsspec says of a file or folder; the ETag of a file, a SHA-256 or Git's hash, is the Hub's own."""
+    """Return the facts of a file or folder as fsspec has them; the ETag of a file is its SHA-256 (LFS) or Git hash."""
     if isinstance(entry, RepoFile):
         etag = entry.lfs.sha256 if entry.lfs else entry.blob_id
         return {"name": name, "size": entry.size, "type": "file", "etag": etag}
@@ -207,7 +210,7 @@ def _info(name: str, entry: RepoFile | RepoFolder) -> Info:
 
 @cache
 def _commit(kind: str, repository: str, revision: str) -> str:
-    """Return the commit to which a revision leads now, and say so, as it may move."""
+    """Return the commit to which a revision leads now, and log it, as the revision may move."""
     address = f"hf://{kind}/{repository}@{revision}"
     one = kind.removesuffix("s")
     about = answer(address, lambda: api().repo_info(repository, revision=revision, repo_type=one), LOOKS)

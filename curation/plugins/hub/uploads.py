@@ -1,7 +1,7 @@
 """Flags that upload a finished folder to a dataset of the Hugging Face Hub, and the upload itself.
 
-Files that are there already are not sent again, so an interrupted upload goes on. Nothing becomes public unasked, and
-no file that others wrote is replaced or deleted.
+Files that the dataset already has are not sent again, so the same call resumes an interrupted upload. A dataset is
+public only if --public asks for it. No file that others wrote is replaced or deleted.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 FORM = "huggingface"  # the format of exports that the Hub shows
 CARD = "README.md"
-RECORD = ".clip-curation-upload.json"  # in the dataset: the digests of all files of the last upload
-_BESIDE = {RECORD, ".gitattributes"}  # files that no upload is asked for; the second one is the Hub's
+RECORD = ".clip-curation-upload.json"  # file in the dataset with the digests of all files of the last upload
+_BESIDE = {RECORD, ".gitattributes"}  # files of the dataset that uploads do not compare; the Hub writes .gitattributes
 
 
 def add(parser: Parser) -> None:
@@ -52,7 +52,7 @@ def add(parser: Parser) -> None:
 
 
 def require(args: Namespace) -> None:
-    """Raise InputError if an upload is asked for that cannot begin: before anything is made for it."""
+    """Raise InputError if `args` ask for an upload that cannot begin; commands call this before they make its files."""
     if args.upload is None:
         return
     if getattr(args, "format", FORM) != FORM:
@@ -69,9 +69,10 @@ def require(args: Namespace) -> None:
 
 
 def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list[str] | None = None) -> None:
-    """Upload the folder --output, or the files `names` of it, to the dataset --upload, if given, and say so.
+    """Upload the folder --output to the dataset --upload and print a summary; do nothing without --upload.
 
-    `beside` has more files, by name. InputError if a file is not as it was written, or the dataset holds others.
+    `names` are the files to upload; None: all. `beside` maps names of further files to their texts. InputError if a
+    file of the folder has changed since it was written, or if the dataset has files that may not be replaced.
     """
     if args.upload is None:
         return
@@ -101,8 +102,8 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
 class Sending:
     """Sends the files of a folder to a dataset.
 
-    Beside them it sends RECORD, which has the digests of all files of the upload, so that a later upload knows them.
-    `stay` are the paths of files there that no upload has written.
+    It also sends RECORD, which has the digests of all files of the upload, so that a later upload may replace them.
+    `send` sets `stay`: the paths of other files in the dataset, which no upload of this program wrote.
     """
 
     def __init__(self, api: HfApi, name: str, folder: Path, is_public: bool, overwrite: bool):
@@ -119,7 +120,7 @@ class Sending:
         self.stay: list[str] = []
 
     def send(self) -> str:
-        """Send the files, and return the commit that has them."""
+        """Send the files, check that the dataset has them, and return the hash of their commit."""
         # This import is here because the package may be missing.
         from curation.plugins.hub.answers import require_commit
 
@@ -134,7 +135,7 @@ class Sending:
                 delete_patterns=[escape(path) for path in gone] or None,
                 commit_message="Upload by clip-curation",
             )
-        except RuntimeError as error:  # The error is of a file.
+        except RuntimeError as error:  # The upload of one file failed; the cause says why.
             raise error.__cause__ or error from None
         except ValueError as error:
             if CARD in str(error):  # The Hub refuses what the card says.
@@ -147,7 +148,10 @@ class Sending:
         return commit.oid
 
     def _claimed(self) -> str | None:
-        """Return the commit of the dataset, which is made if there is none; InputError if others may see it unasked."""
+        """Return the dataset's commit, or None; create a missing dataset. InputError if it is public and should not be.
+
+        A private dataset is refused, too, if --public is given.
+        """
         # This import is here because the package may be missing.
         from curation.plugins.hub.answers import malformed, require_commit
 
@@ -162,7 +166,11 @@ class Sending:
         return about.sha if about.sha is None else require_commit(self.address, about.sha)
 
     def _replaced(self, parent: str | None) -> list[str]:
-        """Return the files of an earlier upload that this one has no more; InputError if it may not replace others."""
+        """Return the paths to delete: files of an earlier upload that this one lacks. Set `stay`.
+
+        InputError if the dataset has any other file and --overwrite is missing, or if a file to send would replace one
+        that no upload of this program wrote.
+        """
         there = self._there(parent)
         others = [path for path, file in there.items() if not _is_same(file, self.digests.get(path))]
         if others and not self.overwrite:
@@ -176,7 +184,7 @@ class Sending:
         return [path for path in others if path not in self.digests and path not in self.stay]
 
     def _recorded(self, parent: str | None) -> dict[str, list[str]]:
-        """Return the digests of the files of an earlier upload, by path; none if RECORD is missing or damaged."""
+        """Return the digests of the files of the last upload, by path; {} if RECORD is missing or damaged."""
         from curation.plugins.hub.hub_files import HubFiles  # This import is here because the package may be missing.
 
         try:
@@ -196,10 +204,10 @@ class Sending:
 
 
 def _digests(path: Path) -> list[str]:
-    """Return the digests by which the Hub knows a file: SHA-256 if it stores it apart, and Git's."""
+    """Return a file's SHA-256, by which the Hub knows a file in LFS, and its Git hash, by which it knows any other."""
     return [content_digest(path, sha256()), content_digest(path, sha1(b"blob %d\0" % path.stat().st_size))]
 
 
 def _is_same(there: RepoFile, digests: list[str] | None) -> bool:
-    """Say whether a file of a dataset has these digests."""
+    """Return whether the digest of a file of the dataset is one of `digests`."""
     return digests is not None and (there.lfs.sha256 if there.lfs else there.blob_id) in digests
