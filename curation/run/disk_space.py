@@ -1,4 +1,4 @@
-"""Say before a run, from samples of its inputs, that what it writes will not fit on the disks of its folders."""
+"""Estimate from samples of the inputs whether a run's files fit on its disks; warn or refuse if they do not."""
 
 import io
 import math
@@ -21,8 +21,8 @@ from runtime.warming import compile_kernels
 
 # Bytes per row, besides URL, text and page, in pairs/, matched/ and curated/.
 PAIR, MATCHED, CURATED = 70, 55, 55
-PLENTY = 20  # times the bytes of the inputs; no run writes more
-ALL_PARTS = 2.5  # times the bytes of pairs/, which a run writes in all if most pairs match
+PLENTY = 20  # No run writes more than this many times the bytes of its inputs.
+ALL_PARTS = 2.5  # If most pairs match, a run writes in all this many times the bytes of pairs/.
 
 
 def row_bytes(rows: pa.Table | pa.RecordBatch) -> float:
@@ -54,9 +54,9 @@ def _free(folder: str | PathLike[str]) -> float:
 
 
 def require_space(output: str | PathLike[str], inputs: Sequence[Input], options: Options, progress: Progress) -> None:
-    """Refuse a new run whose pairs alone will not fit into its output folder; say it if all together may not.
+    """Raise InputError if the pairs of a new run will not fit into its output folder; warn if the whole run may not.
 
-    Also say it if the pairs, which are grouped by image in temporary files, may not fit on the disk of these.
+    Also warn if the temporary files in which pairs are grouped by image may not fit on their disk.
     """
     temporary = scratch_folder()
     free = _free(output)

@@ -1,4 +1,4 @@
-"""Find the files of a finished run: its manifest, its matched images, and what run.json says of them.
+"""Find the files of a finished run: its manifest and its matched images, with their checksums in run.json.
 
 Files with missing rows are refused. `output_folder` writes what this module finds, `results` reads its figures.
 """
@@ -23,7 +23,7 @@ from runtime.storage.parquet import require_rows
 from runtime.storage.paths import as_path, names, reachable, read_bytes
 from runtime.tallies import values_under
 
-OF_TIME = ("report.html", "times.json")  # files that differ although the run is the same
+OF_TIME = ("report.html", "times.json")  # files that differ when the same run is repeated
 MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
 RERUN = "run the same command of curate again"
 EXPECTED_RUN = "give the output folder of a finished run of clip-curate or clip-remove"
@@ -61,7 +61,7 @@ class FinishedRun:
 
     @property
     def digest(self) -> str:
-        """A digest of the facts, but for when and by which command line: the same run, made again, has the same."""
+        """A digest of the facts without `made` (time and command line): a repeated run has the same digest."""
         facts = {name: value for name, value in self.facts.items() if name != "made"}
         checksums = {name: value for name, value in facts.get("checksums", {}).items() if name not in OF_TIME}
         return digest_of(facts | {"checksums": checksums})

@@ -1,11 +1,11 @@
 """The output folder of a run, local or at a URL: its parts, its lock, and how finished parts get their names.
 
-`pairs/` holds the matched pairs of each input, and says which tasks have finished: an interrupted run, or one with
+`pairs/` holds the matched pairs of each input, and records which tasks have finished: an interrupted run, or one with
 more inputs, continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete.
-`matched/` has a descriptor of its own, so that a run with another threshold, seed or target size can reuse it. So has
-`gated/`, for a run with another threshold or target size. Inputs may be added and exclusion lists may change; a folder
-that differs from its run in anything else is refused. A run does not use `runtime.folders.folder`, because each of its
-parts is reused by a rule of its own; its claim has the same form.
+`matched/` has its own descriptor, so that a run with another threshold, seed or target size can reuse it. `gated/` has
+one, too, for a run with another threshold or target size. Between runs in one folder, inputs may be added and exclusion
+lists may change; a run that differs in anything else is refused. This module does not use `runtime.folders.folder`,
+because each part is reused by its own rule; the claim has the same form.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ RUN_VERSION = 3
 RUN_FOLDER = Kind("a run", "clip-curate", RUN_VERSION, "run.json")
 PAIRS = Kind("matched pairs", "clip-curate", RUN_VERSION)
 MATCHED = Kind("matched images", "clip-curate", RUN_VERSION)
-MAY_DIFFER = ("inputs", "exclusion")  # of runs in one folder; new inputs, or all, are matched again
+MAY_DIFFER = ("inputs", "exclusion")  # runs in one folder may differ in these
 
 SAMPLE_ROWS = 1000  # curated rows from which the report picks examples of each language
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a finished run; the first, run.json, is written last
 RESULTS = ("counts.parquet", "thresholds.json")
 PARTS = (TABLES_FOLDER, "pairs", "matched", "gated", REMOVED_PART, "curated", *RESULTS, *DESCRIPTIONS)
 GATE = "gate"  # in the work folder: the finished steps of a gate
-REOPENED = ("matched", GATE)  # what the next run continues if this one breaks off
+REOPENED = ("matched", GATE)  # parts in the work folder that the next run continues if this one is interrupted
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if isinstance(error, Exception):  # a run that has taken over may be the cause of the error
+            if isinstance(error, Exception):  # another run that has taken over the folder may have caused the error
                 self.owner.require()
         finally:
             self.release()
@@ -132,9 +132,9 @@ class Output:
         return Parts(self.path, self.owner.unfinished)
 
     def ledger(self, inputs: list[Input], unique_images: bool = False) -> Ledger:
-        """Return the ledger of the inputs that are already matched.
+        """Return the ledger, which records the inputs that are already matched.
 
-        It is the ledger of pairs/ or, if the inputs state each image once (`unique_images`), of matched/.
+        It is kept in pairs/ or, if the inputs state each image once (`unique_images`), in matched/.
         """
         self.owner.require()  # a run that has taken over may own what is reopened or pruned
         if unique_images:
@@ -147,7 +147,7 @@ class Output:
     def matched_result(self) -> TaskResult | None:
         """Return the result of matching if matched/ was made of the same inputs and exclusion lists, else None.
 
-        It is also None if a file is missing, there or in pairs/, so that its task runs again.
+        Also return None if a file of matched/ or pairs/ is missing, so that its task runs again.
         """
         result = self._result_of_same_inputs()
         if result is None or not result.files.keys() <= names(self.path / "matched") or self._lacks_pairs():
@@ -156,11 +156,11 @@ class Output:
         return result
 
     def lineage(self) -> list[dict]:
-        """Return one dict for each run that added inputs: their number as `inputs`, the `first` and the `last` path."""
+        """Return a dict for each run that added inputs: their number `inputs`, and their `first` and `last` path."""
         return self._earlier().get("lineage", [])
 
     def finish_pairs(self, ledger: Ledger) -> None:
-        """Write the descriptor of pairs/, which takes the place of the stamps of its tasks."""
+        """Write the descriptor of pairs/, and remove the stamps of its tasks, whose facts it has."""
         self.owner.require()
         folder = ledger.stamps.folder
         made_from = {name: value for name, value in self.description.items() if name != "inputs"}
@@ -186,7 +186,7 @@ class Output:
             Stamps(self.path / "matched", "").remove()
 
     def gate_parts(self, digest: str) -> Parts:
-        """Return the parts of the gate with this digest, whose steps outlive this run; remove the steps of others."""
+        """Return the parts in which the gate with this digest keeps its steps after a run; remove those of others."""
         self.owner.require()
         gates = self.path / WORK / GATE
         for name in names(gates) - {digest}:
@@ -196,9 +196,9 @@ class Output:
     def finish(
         self, part: str, checksums: dict[str, str], descriptor: dict | None = None, parts: Parts | None = None
     ) -> None:
-        """Give its name to a complete part of the results; `checksums` maps each file's name to its checksum.
+        """Move the complete part `part` to its final name, with `descriptor` if given, and let run.json list its files.
 
-        The part was begun in `parts`, by default those of this run; it may have a descriptor.
+        `checksums` maps each file's name to its checksum. `parts` are the parts where it was begun; None: this run's.
         """
         self.owner.require()
         (parts or self.parts).finish(part, descriptor)
@@ -239,7 +239,7 @@ class Output:
         return TaskResult(descriptor["tallies"], descriptor["checksums"], descriptor["facts"])
 
     def _lacks_pairs(self) -> bool:
-        """Say whether a file of pairs/ is missing, or its descriptor; pairs/ may be missing as a whole."""
+        """Return whether pairs/ lacks its descriptor or one of its files; False if pairs/ is missing or empty."""
         present = names(self.path / "pairs")
         if not present:
             return False
@@ -247,7 +247,7 @@ class Output:
         return descriptor is None or not descriptor["checksums"].keys() <= present
 
     def _earlier(self) -> dict:
-        """Return the descriptor that matched/ has or had of an earlier run, else that of the run, or {}."""
+        """Return the descriptor of matched/ that an earlier run wrote; without one, the content of run.json, or {}."""
         return self.parts.earlier("matched") or read_json(self.path / "run.json") or {}
 
     def files(self, part: str) -> list[OwnFile]:
@@ -262,7 +262,7 @@ class Output:
         self.checksums.update({f"{part}/{name}": checksum for name, checksum in checksums.items()})
 
     def remove_work(self) -> None:
-        """Remove the work folder; the lock that keeps other runs out goes last."""
+        """Remove the work folder; the lock that keeps other runs out is removed last."""
         work = self.path / WORK
         if is_url(work):
             with suppress(OSError):  # the results are complete: what is left beside them does no harm
@@ -323,7 +323,7 @@ def require_like(path: Path, description: dict) -> bool:
 
 
 def _descriptor(path: Path) -> dict:
-    """Return the description of the run in a folder, and its version; InputError if the folder holds no run."""
+    """Return the run's descriptor in a folder: of matched/, the claim, or run.json; InputError if there is none."""
     descriptor = Parts(path, path / WORK).earlier("matched") or _claim(path) or read_json(path / "run.json")
     if descriptor is None:
         raise InputError(
@@ -339,14 +339,14 @@ def _differences(descriptor: dict, description: dict, path: Path) -> list[str]:
     if descriptor.get("version") != RUN_VERSION or there.get("matched_version") != description.get("matched_version"):
         return ["another version of this program"]
     differences = differing(there, {name: value for name, value in description.items() if name not in MAY_DIFFER})
-    read = [file for file in there.get("inputs", []) if not is_table(file["path"])]  # not copies of tables
+    read = [file for file in there.get("inputs", []) if not is_table(file["path"])]  # without uncopied tables
     if lacking := _paths(read, path) - _paths(description["inputs"], path):
         differences.append(f"it read {min(lacking)}")
     return differences
 
 
 def _paths(inputs: list[dict], output: Path) -> set[str]:
-    """Return the paths of inputs; a file copied from a table is replaced by the name of its table."""
+    """Return the paths of inputs; in place of a file copied from a table, the table's name."""
     return {input_of(file["path"], hidden(str(tables_in(output)))) for file in inputs}
 
 
@@ -356,7 +356,7 @@ def _claim(path: Path) -> dict | None:
 
 
 def _has_no_pairs(path: Path) -> bool:
-    """Say whether the run that began in a folder ended before it had read any pair."""
+    """Return whether a run began in a folder but has read no pair."""
     if _claim(path) is None or read_json(path / "run.json") is not None:
         return False
     parts = (path / "pairs", path / "matched", path / WORK / "matched")
@@ -366,7 +366,7 @@ def _has_no_pairs(path: Path) -> bool:
 
 
 def _has_rows(record: dict | None) -> bool:
-    """Say whether a stamp or a descriptor of pairs or of matched images counts any rows; True if it is damaged."""
+    """Return whether a stamp or descriptor of pairs/ or matched/ counts any rows; True if it is damaged (None)."""
     if record is None:
         return True
     counts = [*record.get("counts", []), *record.get("tallies", [])]

@@ -38,7 +38,7 @@ from runtime.warming import Call, compile_kernels
 OBSERVERS = "clip_curation.report_sections"  # the hook of observers
 # Numbers of the config on which matched images depend, as made_from names them.
 _OF_MATCHING = (*("max_texts", "min_language_score", "min_language_scores", "no_language", "wrong_script"),)
-PDQ_NEAR = 31  # of 256 bits of a PDQ, those in which copies may differ, as its authors recommend
+PDQ_NEAR = 31  # The PDQ hashes of copies differ in at most so many of 256 bits, as PDQ's authors recommend.
 
 
 @typed
@@ -93,7 +93,7 @@ class FoundInputs:
 
     @classmethod
     def find(cls, config: CurationConfig, inputs: Sequence[str | Path], columns: TableOptions) -> FoundInputs:
-        """Find the files of a run, and open each once; InputError for inputs and columns that cannot be used."""
+        """Find the files of a run, and open each once; InputError for unusable inputs or columns."""
         require_inputs(inputs)
         sources = list(map(str, inputs))
         tables = list(dict.fromkeys(table_name(source) for source in sources if is_table(source)))
@@ -165,7 +165,7 @@ class Request:
         )
 
     def _excluded(self) -> str | None:
-        """Return a digest of the exclusion lists and, if they name hashes, of the hash tables; None without lists."""
+        """Return a digest of the exclusion lists and, if they have hashes, of the hash tables; None without lists."""
         exclusion = self.exclusion
         if exclusion.hashes and self.gate is not None:
             files = self.gate.hashes.files()
@@ -224,7 +224,7 @@ def entries_for(config: CurationConfig, metadata: str | Path | Entries) -> Entri
 
 @dataclass(frozen=True)
 class Context:
-    """What gates and observers work with: engine, config, output folder, progress, and the plan for matching texts."""
+    """The parts of a run that gates and observers use: engine, config, output folder, progress, and match plan."""
 
     engine: Engine
     config: CurationConfig
@@ -282,7 +282,7 @@ class GateOptionsHook(Protocol):
 
 @dataclass(frozen=True)
 class Observation:
-    """What an observer is given: the counted images, the manifest, and the numbers of the run."""
+    """The argument of an observer: the counted images, the manifest, and the numbers of the run."""
 
     context: Context
     images: list[OwnFile]

@@ -140,7 +140,8 @@ class Results(FinishedRun):
     def expected(self, thresholds: Sequence[Thresholds], images: int | None = SAMPLE) -> dict[str, np.ndarray]:
         """Return how many images each of the thresholds is expected to keep: by language, float64[threshold].
 
-        The language is that of the kept text. If the run counted more images than `images`, the number is extrapolated.
+        An image counts for the language of its kept text. If the run counted more than `images` images, the numbers are
+        extrapolated from `images` of them.
         """
         from curation.balancing.sampling import expected_sizes
 

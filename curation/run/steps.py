@@ -95,7 +95,7 @@ class Steps:
         return within_limits(self.output.matched_result() or self._match_inputs(), self.request.config)
 
     def matched_images(self, matched: TaskResult) -> MatchedImages:
-        """Return the files of matched images; `matched` is the result of `match_inputs`. Refuse damaged folders."""
+        """Return the files of matched images, given the result of `match`. InputError if rows or files are missing."""
         return self._complete(self.output.files("matched"), int(matched["matched_images"]))
 
     def gate(self, images: MatchedImages, gate: GateHook) -> tuple[MatchedImages, dict[str, Any]]:
@@ -291,7 +291,7 @@ class Steps:
         return threshold_for_size(sizes_at, target_size, unlimited_threshold(limiting))
 
     def _sizes(self, images: MatchedImages, counted: Counted) -> dict[str, Any]:
-        """Return what other English thresholds would keep, with some to choose if this run removed hardly anything."""
+        """Return the sizes that other English thresholds would give; suggest some if this run removed few images."""
         request = self.request
         sizes = Sizes.of(images.files, images.number, counted.counts, request.entries.languages, request.config)
         if sizes is None:
@@ -300,6 +300,6 @@ class Steps:
 
     @staticmethod
     def _complete(files: list[OwnFile], number: int) -> MatchedImages:
-        """Return the images in `files`; refuse files that do not hold `number` rows in all."""
+        """Return the images in `files`; InputError unless the files hold `number` rows in all."""
         require_rows(files, number)
         return MatchedImages(files, number)

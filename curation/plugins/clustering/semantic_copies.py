@@ -37,10 +37,10 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, read_table, row_counts, write_rows
 from runtime.tallies import Tallies, TaskResult
 
-PURPOSE = "semantic copies"  # of the draw
-TASK_BYTES = 64 << 20  # of vectors for each task that compares
-SENT_BYTES = 1 << 20  # of vectors that are packed into blocks at a time
-COMPARED_BYTES = 32 << 20  # of vectors of a cluster that are compared at a time
+PURPOSE = "semantic copies"  # purpose of the draws that order images
+TASK_BYTES = 64 << 20  # bytes of vectors for each task that compares
+SENT_BYTES = 1 << 20  # bytes of vectors that are packed into blocks at a time
+COMPARED_BYTES = 32 << 20  # bytes of vectors of a cluster that are compared at a time
 _READ_ROWS = 1 << 16
 _ROW_GROUP = 1 << 16
 _IMAGE = [pa.field(f"image_{field.name}", field.type) for field in PLACE]
@@ -51,10 +51,11 @@ _FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])  # a leader that has copies is a 
 
 @dataclass(frozen=True)
 class MeaningComparison:
-    """One search for copies, a look: the embeddings and images, the least cosine of copies, and the seed of the order.
+    """The parameters of one search for copies, a look.
 
-    `clusters` and `before` are of a further look: its clustering, and the results of all earlier looks, which are files
-    with the schema _FOUND, one for each file of images.
+    `cosine` is the least cosine of copies, and `seed` decides the order in which images are compared. For a further
+    look, `clusters` has its clustering, and `before` has the results of all earlier looks: a file with the schema
+    _FOUND for each file of images.
     """
 
     embeddings: Embeddings
@@ -68,7 +69,7 @@ class MeaningComparison:
     is_last: bool = True
 
     def found_before(self, number: int) -> pa.Table:
-        """Return what earlier looks found among the images of the file `number`, as rows of _FOUND."""
+        """Return, as rows of _FOUND, the copies and copied leaders that earlier looks found in image file `number`."""
         return read_table(self.before[number]) if self.before else _FOUND.empty_table()
 
     @property
@@ -90,7 +91,7 @@ class MeaningComparison:
         return rows["fine"].to_numpy().astype(np.uint64) << np.uint64(free) | draw
 
     def read(self, _: int, file: OwnFile, tallies: Tallies) -> Rows:
-        """Yield the images in a file of CHOSEN that are not yet copies as rows of _SENT."""
+        """Yield, as rows of _SENT, the images in a file of CHOSEN that no earlier look found to be copies."""
         for batch in batches(file, _READ_ROWS):
             copies = self.found_before(batch["file"][0].as_py())
             at = pc.index_in(batch["row"], value_set=copies["row"])
@@ -103,7 +104,7 @@ class MeaningComparison:
             yield pa.RecordBatch.from_arrays(columns, schema=_SENT)
 
     def with_vectors(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
-        """Yield the images of a task with their embeddings."""
+        """Yield the images of a task with their draws, fine clusters and embeddings, as rows of `schema`."""
         stream = rows_by_place(buckets)
         size = max(1, SENT_BYTES // (4 * self.embeddings.dimension))
         for number in stream.files():
@@ -115,7 +116,7 @@ class MeaningComparison:
                 begin += len(numbers)
 
     def compared(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
-        """Yield the copies in the clusters of a task as rows of _FOUND."""
+        """Yield, as rows of _FOUND, the copies in a task's clusters, and each leader with copies as its own copy."""
         dimension = self.embeddings.dimension
         parts = chain.from_iterable(_of_clusters(pa.concat_batches([*bucket]), dimension) for bucket in buckets)
         for _, cluster in groupby(parts, lambda rows: rows["fine"][0].as_py()):
@@ -184,9 +185,9 @@ def _copies(cluster: Iterator[pa.RecordBatch], leaders: MeaningLeaders) -> Itera
 
 
 def _write_file(number: int, rows: RowStream, how: MeaningComparison, folder: Path) -> TaskResult:
-    """Write the copies that looks so far found among the images of a file.
+    """Write the copies that this look and all earlier ones found among the images of the file `number`.
 
-    In the last look, tally `copies` and `copied`.
+    In the last look, tally `copies` and, as `copied`, the leaders that have copies.
     """
     result = TaskResult()
     images = pa.concat_tables([how.found_before(number), pa.Table.from_batches(rows.rest_of(number), _FOUND)])

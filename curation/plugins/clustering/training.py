@@ -28,14 +28,14 @@ from runtime.progress import advance
 from runtime.storage.arrays import open_arrays, save_arrays
 
 TextsOf = Literal["curated", "pool"]
-FEWEST = 8  # training vectors for each fine cluster
-SIZED_BY = 8192  # vectors for each fine cluster, if there are so many: then the sizes' random error is 1 %
+FEWEST = 8  # the fewest training vectors per fine cluster
+SIZED_BY = 8192  # the wanted training vectors per fine cluster: with so many, the sizes' random error is 1 %
 MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
-MOST_BYTES = 2 << 30  # of training vectors in the driver
+MOST_BYTES = 2 << 30  # the most bytes of training vectors in the driver
 
 BLOCK = 1024  # vectors whose products are in memory together
-LIST = 32  # the nearest centres, of which a vector chooses while prices change; then lists are computed again
-ROUNDS, STEPS = 6, 200  # how often lists are computed, and changes of prices with each list
+LIST = 32  # length of each vector's list of nearest centres: while prices change, it chooses among these
+ROUNDS, STEPS = 6, 200  # the most times that lists are computed, and the most price changes with each list
 NEARLY = 0.002  # root mean square of the sizes' relative deviations at which balancing stops
 FASTER, SLOWER = 1.2, 0.5  # factors of a step that keeps its direction, and of one that reverses it
 LARGEST = 4  # the largest step, in gaps between the nearest centre and the next
@@ -44,7 +44,7 @@ _SMALL, _LARGE = 1e-12, 1e37  # the smallest length and the largest product for 
 
 CENTRES_NAME = "clusters.json"
 CENTRES_VERSION = 1
-CANDIDATES = 4  # for each of the first centres
+CANDIDATES = 4  # rows that are drawn for each first centre; the best of them becomes the centre
 START_ROWS, MEAN_ROWS = 16, 256  # vectors per centre from which the first centres are drawn, and means are computed
 PLAIN, BALANCED = 12, 10  # iterations of Lloyd's algorithm without prices, and with prices
 TIMES, NEARLY_EQUAL = 5, 1.05  # the most rounds of balancing at the end, and the largest / mean size that ends them
@@ -141,9 +141,9 @@ class Centres:
 
     @cached_property
     def _doubled(self) -> np.ndarray:
-        """The centres times -2, exactly: their product with a vector plus `_bias` is its score less its squared length.
+        """The centres times -2. A vector's product with a row, plus the centre's `_bias`, is score - |vector|².
 
-        A score is a squared distance plus a price.
+        A score is the squared distance of vector and centre, plus the centre's price.
         """
         return np.float32(-2) * self.vectors
 
@@ -186,8 +186,8 @@ def _prices(lists: np.ndarray, squares: np.ndarray, weights: np.ndarray, start: 
     """Return the prices with the most equal sizes, after up to STEPS changes from `start`; `start` if none is better.
 
     `lists` and `squares` are the nearest centres of each vector and their squared distances. At each change, a centre's
-    price moves by up to the centre's step, which grows while its size stays too large or too small, and shrinks once
-    that reverses.
+    price moves by up to the centre's step. The step grows while the cluster stays too large, or too small; it shrinks
+    when a cluster that was too large becomes too small, or the reverse.
     """
     sizes = np.empty(len(start))
     out = np.empty(len(lists), np.int32)
@@ -223,7 +223,10 @@ def _gap(squares: np.ndarray) -> float:
 
 
 def _reach(lists: np.ndarray, squares: np.ndarray, prices: np.ndarray) -> float:
-    """Return by how much prices may change so that most vectors still choose a centre in their list."""
+    """Return the largest change of a price after which about half of the vectors surely keep to their lists.
+
+    It is half the median gap between the first and last scores in a list; infinity if the lists have all centres.
+    """
     if lists.shape[1] == len(prices):
         return np.inf
     scores = squares[:, [0, -1]] + prices[lists[:, [0, -1]]]

@@ -53,9 +53,9 @@ if TYPE_CHECKING:
 
 EXPORT = Kind("an export", "clip-export", version=3)
 COARSE = CLUSTER[0].name
-MOST_BYTES = 1 << 20  # of a file of answers
-_KEPT_IMAGES = "kept"  # counts kept images by coarse cluster
-_CAPTIONED = "captioned"  # counts images with a caption
+MOST_BYTES = 1 << 20  # A file of answers with more bytes is refused.
+_KEPT_IMAGES = "kept"  # name of a tally: kept images, by coarse cluster
+_CAPTIONED = "captioned"  # name of a tally: images with a caption
 _KEPT = pa.field("is_kept", pa.bool_())
 
 
@@ -72,8 +72,8 @@ class Form(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     writes: ClassVar[str]  # what the form writes, as the help says
-    flags: ClassVar[tuple[str, Mapping[str, str]]] = ("", {})  # a title, and the form's own flags with their helps
-    elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # for flags of this form with another
+    flags: ClassVar[tuple[str, Mapping[str, str]]] = ("", {})  # a heading, and the help of each of the form's own flags
+    elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # error for own flags with another form
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
@@ -89,10 +89,10 @@ class Form(Protocol):
 
 @dataclass(frozen=True)
 class ByCluster:
-    """Tables of clusters by uid, and the images that an expert trains on: those of some coarse clusters, and outsiders.
+    """Tables of clusters by uid, and which images an expert trains on: images of the clusters `coarse`, and outsiders.
 
     An expert is a model that is trained on a part of the data. Outsiders are images of other clusters; `outsiders` is
-    their expected share.
+    their expected share of the expert's images.
     """
 
     tables: Sequence[str] = ()
@@ -107,7 +107,10 @@ class ByCluster:
             raise InputError("there are outsiders of chosen clusters only; choose some (--expert)")
 
     def require_choice(self, form: str) -> None:
-        """Raise InputError if tables are given but no clusters chosen: the format `form` has no columns of clusters."""
+        """Raise InputError if tables are given but no clusters are chosen; for formats without columns of clusters.
+
+        `form` is the format's name for the message.
+        """
         if self.tables and not self.coarse:
             raise InputError(
                 f"clusters are columns of the format huggingface; for {form} choose some of them (--expert)"
@@ -118,7 +121,7 @@ ALL = ByCluster()
 
 
 def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
-    """Return the answers in a JSON file by the names of their questions, without null ones; {} if `path` is None.
+    """Return the answers in a JSON file by the names of their questions, without nulls; {} if `path` is None.
 
     InputError if the file cannot be read, or holds something else.
     """
@@ -145,7 +148,7 @@ def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
 
 
 def require_questions(answers: Mapping[str, str], questions: Iterable[str]) -> None:
-    """Raise InputError for answers to questions that a form does not ask."""
+    """Raise InputError if `answers` has a name that is not one of the form's `questions`."""
     names = [*questions]
     if unknown := sorted({*answers} - {*names}):
         near = did_you_mean(unknown[0], names, f"the questions are {', '.join(names)}")
@@ -153,7 +156,7 @@ def require_questions(answers: Mapping[str, str], questions: Iterable[str]) -> N
 
 
 def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> None:
-    """Raise InputError for sources of captions without a table of captions."""
+    """Raise InputError if sources of captions are given without tables of captions."""
     if sources and not captions:
         raise InputError("sources are chosen without captions; give tables of captions (--captions)")
 
@@ -189,7 +192,7 @@ def source_shares(sources: Sequence[str]) -> dict[str, float]:
 
 
 def single_sources(sources: Sequence[str]) -> list[str]:
-    """Return the names of sources, without ANY; `sources` are given as `source_shares` takes them."""
+    """Return the names of `sources` (NAME or NAME=SHARE each) without ANY, sorted; errors as in `source_shares`."""
     return [name for name in source_shares(sources) if name != ANY]
 
 
@@ -199,7 +202,7 @@ def forms() -> tuple[dict[str, type[Form]], dict[str, str]]:
 
 
 def _is_form(plugin: Any) -> bool:
-    """Return whether a plug-in has all that a Form has, and a method `write` of its own."""
+    """Return whether a plug-in is a dataclass with all members of Form, and with a `write` of its own."""
     if not (isinstance(plugin, type) and is_dataclass(plugin) and has("add_flags", "write")(plugin)):
         return False
     has_own = hasattr(plugin, "write") and plugin.write is not Form.write
@@ -257,12 +260,12 @@ def of_clusters(choice: Choice) -> str:
 
 @dataclass(frozen=True)
 class Beside:
-    """What is joined to a run's images: tables of captions and of clusters; and how many images lack them.
+    """Tables of captions and clusters to join to a run's images, and the numbers of images without them.
 
-    `choice` says which images are taken, by their clusters; None: all.
+    `choice` decides by their clusters which images are taken; None: all.
     """
 
-    tables: Sequence[Table] = ()  # of captions, one or one per source, and of clusters
+    tables: Sequence[Table] = ()  # one table of captions, or one for each source; then one of clusters
     images: int = 0  # images that the run counted or, after a removal, images of the manifest
     without_caption: int = 0
     without_cluster: int | None = None  # None: no clusters are joined
@@ -272,7 +275,7 @@ class Beside:
     def of(
         cls, engine: Engine, run: FinishedRun, captions: Paths, by_cluster: ByCluster, sources: Sequence[str] = ()
     ) -> Beside:
-        """Find the images of a run in tables; InputError if a table has none of them, or for an invalid choice.
+        """Find a run's images in the tables; InputError if a table has none of these images, or for an invalid choice.
 
         If `sources` are given, the captions of each source become a table of their own.
         """
@@ -312,11 +315,11 @@ class Beside:
 
     @property
     def lack(self) -> str:
-        """A phrase for a person on the number of images without a caption."""
+        """A phrase that states the number of images without a caption."""
         return f"{self.without_caption:,} of {counted(self.images, 'image')} have no caption"
 
     def __str__(self) -> str:
-        """Return, in brackets, the chosen clusters and the number of images without a cluster; "" without clusters."""
+        """Return, in brackets, the chosen clusters and how many images have no cluster; "" without clusters."""
         if self.without_cluster is None:
             return ""
         without = f"{counted(self.without_cluster, 'image')} of the pool have no cluster"
@@ -329,7 +332,7 @@ def _kept(file: OwnFile) -> Iterator[pa.RecordBatch]:
 
 
 def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
-    """Tally images with any caption, with one in each column of `captions`, with a cluster; kept images by cluster."""
+    """Tally images with any caption, with a caption by column, and with a cluster; and kept images by cluster."""
     tallies = Tallies()
     for name in {*captions, COARSE} & {*rows.schema.names}:
         tallies.add(name, rows.num_rows - rows[name].null_count)
@@ -342,14 +345,14 @@ def _counted(rows: pa.RecordBatch, captions: Sequence[str]) -> Tallies:
 
 
 def chosen(rows: pa.RecordBatch, uids: pa.Array, choice: Choice | None) -> pa.RecordBatch:
-    """Return the joined rows of the images that a choice takes, or all rows without one."""
+    """Return the joined rows of the images that `choice` takes by cluster; all rows if it is None."""
     if choice is None:
         return rows
     return rows.filter(pa.array(choice.takes(uids, rows[COARSE].fill_null(-1).to_numpy())))
 
 
 def with_kept(facts: dict[str, Any], kept: Counter[str], tallies: Tallies) -> dict[str, Any]:
-    """Return the content of run.json with other numbers of kept pairs: those in `kept`, by language.
+    """Return `facts`, the content of run.json, with the numbers of kept pairs, by language, replaced by `kept`.
 
     `tallies` has the kept pairs by licence, if the manifest states it.
     """

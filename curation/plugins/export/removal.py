@@ -47,7 +47,7 @@ REMOVED_GROUP = 1 << 16  # rows per row group
 PARTS = ("curated", "removed")
 RUN = "run.json"
 REMOVAL = Kind("a manifest without some images", "clip-remove", version=3, descriptor=RUN)
-REMOVED_ROWS = "removed"  # counts rows by reason and language
+REMOVED_ROWS = "removed"  # name of a tally: removed rows, by reason and language
 
 
 def remove_from_manifest(
@@ -163,7 +163,7 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
 
 
 def _summary(before: int, removal: Mapping[str, Any], to: Path) -> str:
-    """Return what was removed of `before` pairs, where the rows are, and what each list names.
+    """Return sentences: how many of `before` pairs were removed, where the rows are, and how many each list names.
 
     `removal` is the record of it in run.json.
     """

@@ -35,7 +35,7 @@ File = Captions | str | PathLike[str]
 
 @dataclass(frozen=True)
 class Position:
-    """A worker's progress in an epoch: numbers of finished groups of blocks, and of samples taken from the next."""
+    """A worker's progress in an epoch: how many groups of blocks it has finished, and samples of the next taken."""
 
     epoch: int
     group: int = 0
@@ -64,7 +64,7 @@ class BalancedDataset(IterableDataset):
         if torch is None:
             raise InputError(f"balancing while training needs PyTorch; {missing('torch', 'torch')}")
         super().__init__()
-        # In shared memory: workers that live on from one epoch to the next see it change.
+        # Workers may live on from one epoch to the next; in shared memory, they see the epoch change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._position: Position | None = None
         self._resumed: Position | None = None
@@ -82,16 +82,16 @@ class BalancedDataset(IterableDataset):
         self.captions = _opened(captions, self.config.caption_ratio)
 
     def steps(self, batch_size: int, workers: int = 0) -> int:
-        """Return the number of full batches that every rank gets this epoch, with drop_last=True.
+        """Return the smallest number of full batches that a rank gets this epoch, if loaders have drop_last=True.
 
-        `workers` is the number of workers of each rank. Ranks get a few more or fewer samples than one another;
-        processes that wait for each other need one number.
+        `workers` is the number of workers of each rank. Ranks get slightly different numbers of samples; ranks that
+        wait for each other must all take the same number of batches.
         """
         of_readers = np.array(self.shares(workers, batch_size)).reshape(-1, self.world.size)
         return int((of_readers // batch_size).sum(axis=0).min())
 
     def shares(self, workers: int, batch_size: int = 1) -> list[int]:
-        """Return the number of samples of each reader in this epoch: first worker 0 of every rank, then worker 1, ….
+        """Return the number of samples that each worker of each rank gets this epoch: worker 0 of all ranks first.
 
         `workers` is the number of workers of each rank.
         """
@@ -109,7 +109,7 @@ class BalancedDataset(IterableDataset):
     def samples(self, position: Position) -> Iterator[tuple[Any, Position]]:
         """Yield the samples of this worker that come after a position, each with the position after it."""
         worker, workers = this_worker()
-        # Ranks take turns before workers do: few blocks are shared evenly by ranks, however many workers these have.
+        # Blocks are dealt to worker 0 of every rank, then to worker 1: so ranks get equal shares even of few blocks.
         consumer = worker * self.world.size + self.world.rank
         consumers = workers * self.world.size
         dealt = block_groups(self._order(position.epoch), self.config, consumer, consumers)
@@ -123,7 +123,7 @@ class BalancedDataset(IterableDataset):
                 any_came = True
             done = 0
         if self.config.batches is not None and dealt and not any_came and position == Position(position.epoch):
-            self._sizes(position.epoch)  # This refuses an epoch of which no reader gets a sample.
+            self._sizes(position.epoch)  # This raises an error if no worker gets a sample in this epoch.
 
     @property
     def epoch(self) -> int:
@@ -176,7 +176,7 @@ class BalancedDataset(IterableDataset):
     def _sizes(self, epoch: int) -> np.ndarray:
         """Return the number of samples that an epoch keeps of each block.
 
-        ParameterError if batches are chosen, and no super-batch has enough samples for one.
+        ParameterError if batches are chosen, and no super-batch keeps enough samples for a batch.
         """
         sizes = self._drawn(epoch).sizes()
         require_any(self._order(epoch), sizes, self.config)

@@ -33,7 +33,7 @@ from runtime.errors import InputError, ParameterError
 DRAWN = pa.schema(
     [*SAMPLES, pa.field("shard", pa.int64()), pa.field("text", pa.string()), pa.field("probability", pa.float64())]
 )
-KEPT_SAMPLES = DRAWN.append(pa.field("caption", pa.string()))  # where it stands for the text
+KEPT_SAMPLES = DRAWN.append(pa.field("caption", pa.string()))  # replaces the text, unless null
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Drawn:
         return ids.to_numpy(), offsets[self.chosen], offsets[self.chosen + 1]
 
     def take(self, numbers: np.ndarray) -> Drawn:
-        """Return the samples at these positions."""
+        """Return the samples with these indices."""
         rows, chosen, probability = (values[numbers] for values in (self.rows, self.chosen, self.probability))
         repeats = None if self.numbers is None else self.numbers[numbers]
         return Drawn(self.batch, rows, chosen, probability, repeats, self.shard)
@@ -91,9 +91,9 @@ class Epoch:
     captions: Captions | Mapping[str, Captions] | None = None
 
     def kept(self, blocks: Iterable[int]) -> pa.Table:
-        """Return the samples that are kept of some blocks, as rows of KEPT_SAMPLES, shuffled among each other.
+        """Return the samples that the epoch keeps of all `blocks`, as rows of KEPT_SAMPLES in random order.
 
-        If batches are chosen, the blocks are a super-batch, and the result has the samples of its batch.
+        If the config chooses batches, `blocks` are a super-batch, and only the samples of its batch are returned.
         """
         drawn = [self._drawn(int(block)) for block in blocks]
         if self.config.batches is not None:
@@ -115,10 +115,7 @@ class Epoch:
         return replace(draw(rows, self.rates, self.config, self.number), shard=shard)
 
     def _chosen(self, drawn: list[Drawn], batches: ByEntries) -> list[Drawn]:
-        """Return the samples that are chosen for the batch, given the kept samples of each block of a super-batch.
-
-        The result has one Drawn per block.
-        """
+        """Return the samples of a super-batch that its batch has; `drawn` and the result have one Drawn per block."""
         order = self._shuffled(pa.chunked_array([of_block.uids for of_block in drawn], pa.string()), _numbers(drawn))
         entries = lists_at(order, [of_block.entries for of_block in drawn])
         size = number_taken(len(order), self.config)
@@ -132,13 +129,16 @@ class Epoch:
         return shuffled(uids, self.config.seed, purpose("order", self.number), numbers)
 
     def sizes(self) -> np.ndarray:
-        """Return the number of samples that are kept of each block; no image is read."""
+        """Return the number of samples that the epoch keeps of each block, int64[block]; no image is read."""
         blocks = chain.from_iterable(map(self.index.rows, range(len(self.index.shards))))
         return np.array([len(draw(block, self.rates, self.config, self.number).rows) for block in blocks], np.int64)
 
 
 def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: int) -> Drawn:
-    """Return the images of a batch with `uid` and `candidates` that an epoch keeps, each with one of its texts."""
+    """Return the images of `batch` that an epoch keeps, each with one of its texts.
+
+    `batch` has the columns `uid` and `candidates`.
+    """
     uids = batch["uid"]
     texts, image_offsets = parts(batch["candidates"])
     ids, text_offsets = entry_ids(texts.field("entries"), len(rates))
@@ -156,9 +156,9 @@ def draw(batch: pa.RecordBatch, rates: np.ndarray, config: OnlineConfig, epoch: 
 
 
 def _weighted(batch: pa.RecordBatch, offsets: np.ndarray, weights: np.ndarray, seed: int, epoch: int) -> Drawn:
-    """Return each image of a batch that has a text, as often as its weight says, each time with one of its texts.
+    """Return the images of a batch that have a text, repeated by their weights, each time with a drawn text.
 
-    `offsets` has where each image's texts begin in all texts of the batch.
+    `offsets` are the indices, in all texts of the batch, at which each image's texts begin.
     """
     uids = batch["uid"]
     texts = np.diff(offsets)
@@ -182,16 +182,16 @@ def shuffled(
 ) -> np.ndarray:
     """Return a permutation of the rows of `names` that depends only on names, seed and purpose.
 
-    `numbers` tell rows of one name apart.
+    If a name has several rows, `numbers` must differ for these, so that each row has its own draw.
     """
     return np.argsort(draws(seed, purpose, names, numbers), kind="stable")
 
 
 def block_groups(order: np.ndarray, config: OnlineConfig, consumer: int, consumers: int) -> list[np.ndarray]:
-    """Return the groups of blocks that one consumer reads, in the order in which an epoch deals them out.
+    """Return the groups of blocks that one consumer reads, in the order of `order`.
 
-    Each worker of each rank is a consumer, with a number from 0 to `consumers` - 1. Super-batches are dealt out whole:
-    what is chosen of one does not depend on the number of consumers.
+    Each worker of each rank is a consumer, with a number from 0 to `consumers` - 1. If batches are chosen, a group is a
+    super-batch, and it has the same blocks for any number of consumers.
     """
     mixed = config.mixed_blocks
     if config.batches is None:
@@ -201,9 +201,9 @@ def block_groups(order: np.ndarray, config: OnlineConfig, consumer: int, consume
 
 
 def number_taken(kept: int, config: OnlineConfig) -> int:
-    """Return how many of the `kept` samples of a group of blocks are yielded: all or, if batches are chosen, one batch.
+    """Return how many of the `kept` samples of a group of blocks are yielded.
 
-    0 if there are too few samples for a batch.
+    These are all; if batches are chosen, as many as a batch has, or 0 if `kept` is less.
     """
     if config.batches is None:
         return kept
@@ -211,9 +211,9 @@ def number_taken(kept: int, config: OnlineConfig) -> int:
 
 
 def require_any(order: np.ndarray, sizes: np.ndarray, config: OnlineConfig) -> None:
-    """Raise ParameterError if batches are chosen, and no super-batch keeps as many samples as a batch has.
+    """Raise ParameterError if batches are chosen, and every super-batch keeps fewer samples than a batch has.
 
-    `order` are the blocks in the epoch's order, `sizes` has the number of samples that are kept of each block.
+    `order` has the numbers of the blocks in the epoch's order, `sizes` the number of kept samples of each block.
     """
     if config.batches is None:
         return
@@ -224,14 +224,14 @@ def require_any(order: np.ndarray, sizes: np.ndarray, config: OnlineConfig) -> N
 
 
 def order_of_blocks(number: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the blocks of an index, 0 … number - 1, in the order in which an epoch deals them out."""
+    """Return the numbers of the blocks of an index, 0 … `number` - 1, in the order in which an epoch deals them out."""
     return shuffled(pa.array(np.arange(number)).cast(pa.string()), seed, purpose("blocks", epoch))
 
 
 def read(index: Index, kept: pa.Table) -> Iterator[dict]:
-    """Yield samples, given as rows of KEPT_SAMPLES, as webdataset yields them.
+    """Yield each sample of `kept` (rows of KEPT_SAMPLES) as a dictionary, as webdataset does.
 
-    `txt` is the drawn text or, if there is one, the caption; then the drawn text is `__alt__`.
+    If the sample has a caption, `txt` is the caption, and `__alt__` the drawn text; else `txt` is the drawn text.
     """
     columns = [column.to_pylist() for column in kept.columns]
     with ExitStack() as stack:
@@ -253,7 +253,7 @@ def read(index: Index, kept: pa.Table) -> Iterator[dict]:
 
 
 def _open(index: Index, shard: int, stack: ExitStack) -> tuple[int, str]:
-    """Return a tar's descriptor, closed with `stack`, and its path."""
+    """Open a tar; return its file descriptor, which `stack` closes, and its path; InputError for another size."""
     path = index.tar(shard)
     try:
         file = os.open(path, os.O_RDONLY)

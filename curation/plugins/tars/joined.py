@@ -31,7 +31,7 @@ from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
 _log = logging.getLogger(__name__)
-AT_ONCE = 1 << 13  # samples that a writer is given at a time
+AT_ONCE = 1 << 13  # samples in a batch of `Scan.read`
 IMAGES_AT_ONCE = 1 << 14  # images of a run that a task reads at a time
 # Names of counts: samples without uid, and keys without a picture; and of facts: the first such key of a tar. SIZE is
 # the name of facts: the number of samples of each tar.
@@ -44,16 +44,16 @@ Numbered = tuple[int, Input]  # number of a tar among all, and the tar
 
 @dataclass(frozen=True)
 class Scan:
-    """A tar's number, the file of its samples (rows of SAMPLES), and a stream of the rows joined to some of these."""
+    """A tar's number, the file of its samples (rows of SAMPLES), and a stream of the rows joined to samples."""
 
     number: int
     file: OwnFile
     stream: RowStream
 
     def read(self) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
-        """Yield batches of samples, each with the rows joined to some of them, or None without such rows.
+        """Yield pairs: a batch of samples, and the rows joined to these samples, or None if there are no such rows.
 
-        The column `row` has the index of the sample in the batch.
+        In the joined rows, the column `row` has the index of the sample in its batch.
         """
         end = 0
         for batch in batches(self.file, AT_ONCE):
@@ -69,7 +69,7 @@ Make = Callable[[Numbered, Made, Scan], object]
 
 
 def each_tar(folder: Folder, title: str, tars: Sequence[Input], tables: Sequence[Table], make: Make) -> TaskResult:
-    """Call `make`, with the tar's Scan, to write the output of each tar that has none; return the sum of all results.
+    """Call `make` with the Scan of each tar that has no output yet, to write it; return the sum of all tars' results.
 
     `tables` are joined to the samples; `title` names the step in progress messages.
     """
@@ -88,10 +88,10 @@ def each_tar(folder: Folder, title: str, tars: Sequence[Input], tables: Sequence
 
 
 def require_samples(folder: Folder, number: int, tars: Sequence[Input], where: str) -> None:
-    """Refuse tars that have no samples of a run: those of another download.
+    """Raise InputError if `number`, the number of samples of a run found in the tars, is 0.
 
-    `number` is the number of samples found, and `where` says where they were looked for. The finished tasks of the
-    folder are forgotten, so that it is emptied.
+    `where` says, for the error, where samples were looked for. Before the error, the folder forgets its finished tasks,
+    so that it is emptied.
     """
     if number:
         return
