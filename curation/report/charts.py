@@ -91,7 +91,7 @@ def expected(facts: dict[str, Any]) -> str:
 
 
 def _conditions(facts: dict[str, Any]) -> Iterator[Bar]:
-    """Yield a bar for each condition of the gate that images failed: the images left by this and earlier conditions.
+    """Yield a bar for each gate condition that any image failed: the images that this and earlier conditions left.
 
     The remark of the first bar also counts the matched images that were not downloaded, by status.
     """
@@ -117,8 +117,8 @@ def reasons(counts: dict[str, int], meanings: dict[str, str]) -> list[Bar]:
 def head_and_tail(run: Run, rates: np.ndarray) -> list[Bar]:
     """Return four bars: expected texts kept for head entries, for tail entries and for both, and expected images.
 
-    The tail has the entries counted less than t. A text counts once for each of its entries. `rates` has the rate of
-    each entry, by id.
+    The tail has the entries with counts below t. In the first three bars, a text counts once for each of its entries.
+    `rates` has the rate of each entry, by id.
     """
     tail, head = np.zeros(2), np.zeros(2)  # Both hold the number of entries seen, and of texts kept for them.
     for code, ids in run.entries.languages.items():
@@ -262,23 +262,25 @@ def counts_by_rank(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
 
 
 def kept_by_rank(counts: np.ndarray, kept: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Return, as float64, the kept count at each rank, from 1; the kept share is a mean since the rank before it.
+    """Return float64[rank]: a smoothed kept count at each of `ranks`, which are ascending and begin at 1.
 
-    `counts` and `kept` are as `by_rank` returns them.
+    It is the count at the rank, times the kept share of all texts after the previous rank and up to this one. `counts`
+    and `kept` are as `by_rank` returns them.
     """
     return counts[ranks - 1] * (_sums_between(kept, ranks) / _sums_between(counts, ranks))
 
 
 def _sums_between(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Return, for each rank, the sum of the values after the rank before it, up to its own."""
+    """Return, for each of `ranks`, the sum of the values after the previous rank and up to this one."""
     sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
     return np.diff(sums[np.concatenate([np.zeros(1, np.int64), ranks])])
 
 
 def cumulative_share(counts: np.ndarray, kept: np.ndarray, t: int) -> Chart:
-    """Return a chart of the cumulative share of matches by rank, most frequent entry first, of all and of kept texts.
+    """Return a chart of the cumulative share of matches by rank, most frequent entry first.
 
-    `counts` and `kept` are as `by_rank` returns them. In the ideal a count is cut to `t`.
+    Its lines are for all texts, for kept texts, and for an ideal in which each count is at most `t`. `counts` and
+    `kept` are as `by_rank` returns them.
     """
     ranks = _ranks(len(counts))
     x = LogAxis(LEFT, RIGHT, len(counts))

@@ -220,7 +220,7 @@ class Run:
         return notes
 
     def _note_on_size(self, sized: SizedThreshold, target: int) -> str:
-        """Return by how much the run missed its target size, and why it was not met better."""
+        """Return by how much the run missed its target size, and why it did not come closer."""
         kept = int(self.curated["kept"])
         missed = f"{number(abs(kept - target))} ({percent(abs(kept - target), target)})"
         than = "more" if kept > target else "fewer"
@@ -244,7 +244,7 @@ _KEPT_COLUMNS = ("expected", "kept", "kept_doubtful", "kept_without_letters")
 
 
 def licensed(facts: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
-    """Return the pairs by the licence that pages state: kept pairs, if the manifest states it, or else read pairs."""
+    """Return "kept" or "read", and such pairs by the licence that pages state; "kept" if the manifest has licences."""
     return ("kept", facts["kept_licenses"]) if "kept_licenses" in facts else ("read", facts.get("licenses", {}))
 
 

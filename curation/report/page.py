@@ -34,9 +34,9 @@ from runtime.terminal import aligned, in_one_line
 from runtime.wording import counted, decimal, number, percent
 
 SHOWN_ROWS = 24
-SHOWN_CHARACTERS = 500  # So many characters of a text are shown.
-CONSOLE_LANGUAGES = 7  # So many languages, the ones with the most texts, have a line of their own on the console.
-CONSOLE_REASONS = 4  # So many reasons, the most frequent ones, have a line of their own on the console.
+SHOWN_CHARACTERS = 500  # The page shows at most so many characters of a text.
+CONSOLE_LANGUAGES = 7  # On the console, so many languages, those with the most texts, have their own lines.
+CONSOLE_REASONS = 4  # On the console, so many reasons, the most frequent ones, have their own lines.
 NOTE_WIDTH = 100
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -116,7 +116,10 @@ def render(run: Run, rates: np.ndarray, rows: Rows) -> str:
 
 
 def aim(facts: dict[str, Any]) -> str:
-    """Return in which languages a run aimed at its tail share, and how many have no tail; `facts` is as in run.json."""
+    """Return, as a phrase, in which languages a run aimed at its tail share, and how many have no tail.
+
+    `facts` is the content of run.json.
+    """
     if not facts["parameters"]["balance"]:
         return "every match is kept"
     matched = [row for row in facts["languages"].values() if row["matches"]]
@@ -127,9 +130,10 @@ def aim(facts: dict[str, Any]) -> str:
 
 
 def in_notebook(path: Path, facts: dict[str, Any], warnings_alone: bool = False) -> str:
-    """Return HTML for a notebook: the funnel of the run in folder `path`, or its warnings, and a link to the report.
+    """Return HTML for a notebook: a link to the report of the run in folder `path`, and its funnel.
 
-    `facts` is the content of run.json. The link is relative to the working directory, as notebooks need it.
+    With `warnings_alone`, warnings are in place of the funnel. `facts` is the content of run.json. The link is relative
+    to the working directory, as notebooks need it; a report outside this directory gets no link.
     """
     report = path / "report.html"
     is_here = not is_url(path) and path.resolve().is_relative_to(Path.cwd())
@@ -231,7 +235,7 @@ def summary(facts: dict[str, Any]) -> str:
 
 
 def _choices(facts: dict[str, Any]) -> list[str]:
-    """Return lines with flags that balance more, if this run removed hardly any image."""
+    """Return lines with flags that keep fewer images; no lines if run.json suggests none."""
     choices = facts.get("sizes", {}).get("choices", [])
     if not choices:
         return []
@@ -270,7 +274,7 @@ def _cell(column: languages.Column, row: dict[str, Any]) -> str:
 
 @cache
 def templates(package: str) -> Environment:
-    """Return the Jinja environment of a package's folder `templates`; values are escaped by filters only."""
+    """Return the Jinja environment of a package's folder `templates`; only its filters escape values."""
     jinja = Environment(
         loader=PackageLoader(package), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
@@ -285,12 +289,12 @@ def as_json(value: Any) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text escaped for one line of Markdown: the name of a folder may look like a link."""
+    """Return a text as one line, escaped for Markdown, because the name of a folder may look like a link."""
     return re.sub(r"[\\`*_\[\]<>&|~$]|#(?=#*$)", r"\\\g<0>", _line(text))
 
 
 def code(text: str) -> str:
-    """Return a text as code within a line of Markdown, between more backticks than it has."""
+    """Return a text as inline code in Markdown, between more backticks in a row than it has."""
     line = _line(text) or " "
     fence = _fence(line, 1)
     space = " " if "`" in line else ""
@@ -298,7 +302,7 @@ def code(text: str) -> str:
 
 
 def block(text: str) -> str:
-    """Return the lines of a text as a block, between more backticks than it has."""
+    """Return a text as a code block in Markdown, between lines of more backticks in a row than it has."""
     lines = "\n".join(map(in_one_line, text.strip().splitlines())).encode("utf-8", "backslashreplace").decode()
     fence = _fence(lines, 3)
     return f"{fence}\n{lines}\n{fence}"

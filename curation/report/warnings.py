@@ -15,7 +15,7 @@ from runtime.packages import table_rows
 from runtime.wording import counted, decimal, number, percent
 
 SHOWN_WARNINGS = 7  # Nobody reads more than a screenful.
-# For these reasons only a part of an input was read.
+# A file that was dropped for one of these reasons was read in part.
 DAMAGE_REASONS = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")
 EXCLUDED_PREFIX = "excluded_"  # The reasons of pairs that a list names begin so.
 UNMATCHED_LIST = (
@@ -38,7 +38,7 @@ Sentence = tuple[str, ...]  # the parts of a warning; parts from the crawl or th
 
 
 class Quoted(str):
-    """Text of the crawl or of the metadata within a warning; the page gives it a writing direction of its own."""
+    """A part of a warning that comes from the crawl or the metadata; the page sets its writing direction apart."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Finding:
 
     rows: float
     matter: Sentence
-    remedy: str = ""  # empty if the matter already says what to do
+    remedy: str = ""  # empty if `matter`, the fault, already says what to do
 
     @property
     def sentence(self) -> Sentence:
@@ -64,7 +64,7 @@ class Doubt:
     details: Callable[[dict[str, Any]], Sentence]  # the words in brackets behind the language
     matter: str
     remedy: str
-    # whether a run with these parameters is checked
+    # whether the fault is looked for in a run with these parameters
     asks: Callable[[dict[str, Any]], bool] = lambda parameters: True
 
 
@@ -90,7 +90,7 @@ def findings(facts: dict[str, Any]) -> list[Finding]:
 
 
 def _listed(items: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Yield the parts of each item in turn, with a comma and space between two items."""
+    """Yield the parts of all items, one after the other, with ", " between two items."""
     for position, item in enumerate(items):
         if position:
             yield ", "
@@ -107,7 +107,7 @@ def starter(about: dict[str, Any]) -> str:
 
 
 def without_texts(records: float, dropped: Mapping[str, float]) -> str:
-    """Return why inputs of `records` records give no text of an image; `dropped` has rows by reason.
+    """Return why inputs with `records` records have no pair of text and image URL; `dropped` has rows by reason.
 
     >>> without_texts(0, {})
     'the inputs hold no rows: give inputs with URLs of images and texts'
@@ -363,7 +363,7 @@ def _implausible(row: dict[str, Any]) -> list[dict[str, Any]]:
 def _named_entries(row: dict[str, Any]) -> Sentence:
     entries = _implausible(row)
     named = (("“", Quoted(top["entry"]), f"” {percent(top['count'], row['texts'])}") for top in entries[:NAMED_LABELS])
-    # The number of others is not known, because run.json has only the first entries.
+    # The number of all such entries is unknown, because run.json lists only the most frequent ones.
     more = " and others" if len(entries) > NAMED_LABELS else ""
     return (f"{counted(row['texts'], 'text')}: ", *_listed(named), more)
 

@@ -1,7 +1,7 @@
 """Export `summary`: the summary of training content as Markdown and JSON, and lists of the largest domains.
 
-Tasks count domains and bytes of texts; the rest is what run.json has. What only a person knows stays a blank with its
-question, until `answers` fill it in.
+Tasks count domains and bytes of texts; all other numbers come from run.json. A question that only a person can answer
+stays a blank until `answers` fill it in.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ from runtime.storage.whole import whole, write_text
 from runtime.tallies import TaskResult, values_under
 from runtime.wording import counted, percent
 
-SUMMARY_VERSION = 1  # of summary.json
+SUMMARY_VERSION = 1  # version of the format of summary.json
 TEMPLATE = "Commission template for the public summary of training content, C(2025) 8311, AI Act, Article 53(1)(d)"
 NOTICE = f"After the {TEMPLATE}. Numbers are those of a finished run of clip-curation. This is no legal advice."
-ROWS_SHOWN = 50  # of a table in Markdown
+ROWS_SHOWN = 50  # the most rows of a table in Markdown
 BATCH_ROWS = 1 << 16
 FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet computes
 TEXT_BYTES = "text_bytes"
 
 
-QUESTIONS = table_rows(__package__, "sections.csv")  # which only a person can answer, in the order of the template
+QUESTIONS = table_rows(__package__, "sections.csv")  # questions to a person, in the order of the template
 SENTENCES = {row["fact"]: row for row in table_rows(__package__, "sentences.csv")}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The export format `summary`, with a person's answers by the names of blanks."""
+    """The export format `summary`; `answers` has a person's answers, by the names of blanks."""
 
     answers: Mapping[str, str] = field(default_factory=dict)
 
@@ -78,7 +78,7 @@ class Summary:
         values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": ROWS_SHOWN}
         write_text(folder.path / "summary.md", templates(__package__).get_template("summary.jinja").render(values))
         blanks = {row["blank"]: self.answers.get(row["blank"]) for row in QUESTIONS}
-        # For a person to fill in: without a checksum.
+        # A person fills in this file, so it has no checksum.
         write_text(folder.path / "answers.json", json.dumps(blanks, indent=1, ensure_ascii=False) + "\n")
         write_json(folder.path / "summary.json", self._facts(run, sections))
         all_blanks = chain.from_iterable(section["blanks"] for section in sections)
@@ -87,7 +87,10 @@ class Summary:
         return f"summary.md, summary.json, {counted(len(numbers.domains), 'list')} of domains and {still_open}"
 
     def _ranked(self, run: Results, folder: Folder, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
-        """Yield counts of images by domain: of kept or matched images, or of their pages; list the largest in files."""
+        """Yield counts by domain: of kept images, of their pages, and likewise of matched ones; write a file for each.
+
+        After a removal, a run has no matched images.
+        """
         parts = {"kept": kept} if run.facts.get("removals") else {"kept": kept, "matched": _matched(run)}
         lists = folder.parts.reopen("domains")
         for part, part_files in parts.items():
@@ -136,9 +139,9 @@ OPT_OUTS = (
     *("robots", "content_signal", "ai_txt"),
 )
 PERSONAL = ("email_address", "phone_number", "card_number", "iban")
-EXCLUDED = "excluded_"  # begins reasons
-SETTLED = "Stated above."  # answer to a question that a run decides
-TOKENS = 1_000_000_000  # end of the smallest bin of texts
+EXCLUDED = "excluded_"  # prefix of the reasons of pairs that an exclusion list names
+SETTLED = "Stated above."  # answer to a question that the numbers of a run answer
+TOKENS = 1_000_000_000  # upper end of the template's smallest bin for texts, in tokens
 KEPT_PAGES = "domains/kept_pages.csv"
 SMALL = 1000  # the most domains that a small enterprise lists
 
@@ -150,7 +153,7 @@ class Ranked:
     counted: DomainCounts
     of: str  # what was counted, such as "pages of matched images"
     file: str
-    rows: int  # images, with those of no domain
+    rows: int  # number of images, including images without a domain
 
     @property
     def listed(self) -> int:
@@ -179,7 +182,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class RunNumbers:
-    """The numbers of a run: the content of run.json, and what tasks have counted."""
+    """The numbers of a run: the content of run.json, the bytes of texts, and the counts by domain."""
 
     facts: Mapping[str, Any]
     text_bytes: int  # bytes of all kept texts
@@ -206,7 +209,7 @@ class RunNumbers:
         return {kind: texts for kind, texts in values_under(self.facts["dropped"], EXCLUDED).items() if texts}
 
     def rules(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Return the gate's rules with these names, or else all besides OPT_OUTS and PERSONAL, with their counts."""
+        """Return the gate's rules named `names`, with their counts; without names, all but OPT_OUTS and PERSONAL."""
         named = {*(names or (*OPT_OUTS, *PERSONAL))}
         rows = [(row, "images") for row in self.gate.get("conditions", [])]
         rows += [(row, "texts") for row in self.gate.get("texts", [])]
@@ -218,7 +221,7 @@ State = Callable[[RunNumbers], Iterator[Fact]]
 
 
 def summary_sections(numbers: RunNumbers, answers: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return all sections of the summary, each with facts, and questions with their answers, None where one is open."""
+    """Return all sections of the summary, each with facts and questions; the answer to an open question is None."""
     sections: dict[str, dict[str, Any]] = {}
     settled = {"tokens": SETTLED} if numbers.text_bytes < TOKENS else {}  # This run decides these questions.
     for row in QUESTIONS:
@@ -243,7 +246,7 @@ def image_bin(images: int) -> str:
 
 
 def _fact(name: str, value: Any, rows: Sequence[Mapping[str, Any]] = (), **more: Any) -> Fact:
-    """Return a fact with its sentence from sentences.csv: its `says`, or its `none` if there is neither value nor rows.
+    """Return a fact with its sentence from sentences.csv: `says`, or `none` if the fact has no value and no rows.
 
     `value` and `more` fill the blanks of the sentence.
     """

@@ -1,8 +1,8 @@
 """Count images by the registered domain of their URL, or of their page.
 
 Tasks count the URLs of each spelling of a host. The counts of one spelling are sent to one task, which looks up its
-registered domain once; then the counts of one domain are sent to one task. Each task's file begins with its largest
-domains, so that only the begins of files are read to find the largest of all domains.
+registered domain once. Then the counts of one domain are sent to one task. Each task's file has the domains with the
+most images first, so finding the largest of all domains reads only the beginning of each file.
 """
 
 import re

@@ -52,7 +52,7 @@ from runtime.wording import counted
 TEXT_PROBABILITIES, TEXT_ENTRIES = "text_probabilities", "text_entries"
 LOADERS = (TEXT_PROBABILITIES, TEXT_ENTRIES)
 ARRAYS = f"{TEXT_ENTRIES}/per_lang_t"
-SAMPLES = "samples"  # the name of a tally
+SAMPLES = "samples"  # name of a tally: samples written
 NAMES, KEYS = "names.csv", "keys.parquet"
 KEY_DIGITS = 24  # hex digits of the SHA-224 of a URL without blanks and tabs: a key of Meta CLIP's own tars
 URL_KEYS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.string())])
@@ -61,7 +61,7 @@ Sample = tuple[str, list[list], list[list]]  # key, [text, probability] …, [te
 
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
 INDEX = "index.json"
-TEXTS = "texts"  # name of a count
+TEXTS = "texts"  # name of a tally: texts written
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,9 @@ def write_shard(
 ) -> None:
     """Write one file of matched images as one JSON object: uid → its texts, each with its language and entries.
 
-    `listed` has the ids of the entries that a text has, sorted, and `languages` says which of them are of a language.
-    Note the numbers of images and of texts. Each image has a line of its own, so a shard can be read in parts.
+    `listed` has the sorted ids of all entries that any text has. `languages` has the slice of each language in it.
+    Record the numbers of images and texts in the task's result. Each image has its own line, so a shard can be read in
+    parts.
     """
     images = texts = 0
     name = f"{file.path.stem}.json"
@@ -294,13 +295,13 @@ def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
 
 
 def threshold_of(run: Results) -> int:
-    """Return the threshold t in the names of all arrays: of English, or of the first language without it."""
+    """Return the t that names all arrays: the threshold of English or, without English, of the first language."""
     codes = [*run.languages]
     return run.facts["languages"][ENGLISH if ENGLISH in codes else codes[0]]["t"]
 
 
 def member(number: int, key: str, value: Any) -> bytes:
-    """Return a member of a JSON object on its own line, after `{` if it is the first (number 0), else after `,`."""
+    """Return a member of a JSON object on a new line, after `{` if it is the first (`number` is 0), else after `,`."""
     return b"%b\n%b: %b" % (b"," if number else b"{", orjson.dumps(key), orjson.dumps(value))
 
 
@@ -315,7 +316,7 @@ def jsons_of(number: int) -> list[tuple[str, str]]:
 
 
 def tar_number(tar: Input) -> int:
-    """Return the number that is a tar's name; InputError for any other name.
+    """Return the number that a tar's name states; InputError if the name is not a number.
 
     >>> tar_number(Input("images/04321.tar", "tar", 0))
     4321

@@ -77,7 +77,7 @@ class ByEntries:
         return {"batch": int(self.batch), "target": target} | ({"most": True} if self.most else {})
 
     def targets(self, entries: int) -> np.ndarray | None:
-        """Return t (see the class) of each of `entries` entries, which nobody may change; None if `most` is set."""
+        """Return t (see the class) of each of `entries` entries, as a read-only array; None if `most` is set."""
         if self.most:
             return None
         return np.broadcast_to(1.0, entries) if self.target is None else self._scaled
@@ -136,7 +136,7 @@ def chosen_rows(ids: np.ndarray, offsets: np.ndarray, size: int, targets: np.nda
 
 @dataclass(frozen=True)
 class Expert:
-    """The images that an expert trains on, which a Choice takes by their clusters in the opened file `clusters`."""
+    """The images that an expert trains on; a Choice takes them by their clusters, which `clusters` has."""
 
     clusters: Clusters
     coarse: tuple[int, ...]

@@ -49,7 +49,7 @@ INDEX_ROWS = SAMPLES.append(TRAINED_TEXTS)
 
 BLOCK_ROWS = 1024  # rows of a block: few enough to share blocks out evenly, enough to read at once
 WRITTEN = INDEX_ROWS.with_metadata({})  # empty metadata, as in Arrow's tables: None would give files other bytes
-_SHARD = "shard"  # facts: the number of a shard, and its numbers of samples
+_SHARD = "shard"  # name of facts: the number of a shard, and its numbers of samples
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def build(
     engine: EngineLike = None,
     progress: Progress | None = None,
 ) -> Index:
-    """Return the index of tars in `folder`; build it unless it is there already.
+    """Return the index of `tars` in `folder`; build the index unless the folder has it already.
 
     `tars` are paths, folders or globs. `curated` is an output folder of curate, or its URL; the texts of each image are
     read from its gated/ if the run had a gate, otherwise from matched/. `engine` is a Spark session, or None for

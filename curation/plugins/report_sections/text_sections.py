@@ -31,7 +31,7 @@ from runtime.tallies import TaskResult
 from runtime.wording import counted, quotient
 
 FILES_SEARCHED = 8  # the first files of the manifest, which are searched for doubtful rows
-ROWS_SHOWN = 10  # most doubtful rows of a language, and rows of a rule in a step of the gate
+ROWS_SHOWN = 10  # the most doubtful rows that are shown for a language, and removed rows for a rule of a gate step
 DOUBTFUL_LANGUAGES = 60  # how many languages are shown: those with the most kept rows of a low score
 
 PUBLISHED: dict[str, Any] = {
@@ -130,7 +130,7 @@ def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None
     }
 
 
-PURPOSE = "shown"  # of the draws that choose the texts to show
+PURPOSE = "shown"  # purpose of the draws that choose the texts to show
 
 THINNED_SHARE = 0.1  # an entry is thinned if less than this share of its texts passed
 ENTRIES_SHOWN = 20  # entries listed per language

@@ -74,8 +74,8 @@ NOT_FINITE = "not_finite"  # half precision can overflow, and Spark takes NaN as
 SCORED = pa.schema(
     [
         pa.field("uid", pa.string()),
-        pa.field("key", pa.string()),  # of the sample in its tar
-        pa.field("clip_score", pa.float32()),  # cosine of image and text, the highest if there are several texts
+        pa.field("key", pa.string()),  # the sample's key in its tar
+        pa.field("clip_score", pa.float32()),  # cosine of image and text; of several texts, the highest cosine
         pa.field("status", pa.string()),  # ok, or the reason why there is no score
     ]
 )
@@ -83,15 +83,15 @@ SCORED = pa.schema(
 SCORED_OF_RUN = pa.schema(
     [
         *SCORED,
-        pa.field("language", pa.string()),  # of the text with the highest score
-        pa.field("scores", pa.list_(pa.float32())),  # of each text, in the order of `candidates` in matched/
+        pa.field("language", pa.string()),  # language of the text with the highest score
+        pa.field("scores", pa.list_(pa.float32())),  # score of each text, in the order of `candidates` in matched/
     ]
 )
 
 NO_TEXT, NO_UID = "no_text", "no_uid"
 TEXTS = pa.schema([TRAINED_TEXTS])  # a row per sample of a tar
 TEXTS_ROWS = 1 << 16  # rows of a row group
-AHEAD = 2  # batches that are decoded while the model works
+AHEAD = 2  # number of batches that threads decode while the model works on another
 Prepare = Callable[["Image.Image"], Any]
 
 
@@ -108,7 +108,7 @@ class ScoreRequest:
 def score_images(
     request: ScoreRequest, scorer: Scorer, progress: Progress | None = None, engine: EngineLike = None
 ) -> FinishedFolder:
-    """Write the scores of all images to the output folder, a file for each tar, and return the folder.
+    """Write the scores of all images to the output folder, one file for each tar; return the folder.
 
     `engine` joins the texts of a run to the tars: a Spark session, or None for processes of this machine.
 
@@ -141,13 +141,13 @@ def score_images(
 
 
 def _digest(run: Results) -> str:
-    """Return a checksum of a run's matched images; it does not change with a threshold or a gate."""
+    """Return a checksum of a run's matched images, which no threshold and no gate changes."""
     files = [(file.path.name, file.checksum or file.path.stat().st_size) for file in run.files(MATCHED_PART)]
     return f"{zlib.crc32(repr(files).encode()):08x}"
 
 
 def _score(tars: Iterable[Tar], scorer: Scorer, write: Task[Iterator[Batch]]) -> None:
-    """Write a table of scores for each tar, and after each table its stamp."""
+    """Write a table of scores for each tar, and a stamp after each table, which marks the tar as finished."""
     with strict_about_size():
         pool = ThreadPoolExecutor(scorer.config.workers)
         try:
@@ -202,7 +202,7 @@ def _of_image(scores: np.ndarray, languages: list[str] | None) -> dict[str, Any]
 
 
 class Tar(NamedTuple):
-    """A tar, and a list of texts for each sample; `languages` has a language for each text, or is None if unknown."""
+    """A tar with a list of texts for each sample; `languages` has the languages of these texts, None if unknown."""
 
     source: Input
     samples: pa.RecordBatch  # of SAMPLES
@@ -211,12 +211,12 @@ class Tar(NamedTuple):
 
     @property
     def schema(self) -> pa.Schema:
-        """The schema of the tar's rows."""
+        """The schema of the tar's table of scores."""
         return SCORED if self.languages is None else SCORED_OF_RUN
 
 
 class Batch(NamedTuple):
-    """Consecutive samples of a tar from row `begin` on: each image, prepared for the model, or why it is skipped."""
+    """Consecutive samples of a tar from row `begin` on; `images` has each prepared image, or why it is skipped."""
 
     tar: Tar
     begin: int
@@ -224,7 +224,7 @@ class Batch(NamedTuple):
 
 
 def with_own_texts(tars: Sequence[Input]) -> Iterator[Tar]:
-    """Yield each tar with the text in the `txt` file of each sample; a sample with a blank or no file has no text."""
+    """Yield each tar with the text of each sample's `txt` file; a sample with a blank or no such file has no text."""
     for tar in tars:
         path = Path(tar.path)
         yield Tar(tar, tar_rows(path), [_own_texts(content) for content in texts(path)])
@@ -268,9 +268,9 @@ def _tar(tar: Input, scanned: OwnFile, texts: OwnFile) -> Tar:
 
 
 def decoded_batches(tars: Iterable[Tar], size: int, prepare: Prepare, pool: ThreadPoolExecutor) -> Iterator[Batch]:
-    """Yield the samples of each tar in order, `size` at a time, decoded and prepared in `pool`.
+    """Yield the samples of each tar in order, in batches of `size`, decoded and prepared by the threads of `pool`.
 
-    A tar without samples gives an empty batch.
+    The last batch of a tar may be smaller. A tar without samples gives one empty batch.
     """
     begun: deque[tuple[Tar, int, list[Future]]] = deque()
     for tar in tars:
@@ -306,7 +306,7 @@ _STEPS_PER_UNIT = 10_000  # steps of the histogram per unit of score
 
 
 class Histogram:
-    """The number of images by score, in steps of 0.0001 from -1 to 1, and the sum of all scores."""
+    """Counts of images by score, rounded down to steps of 0.0001 from -1 to 1, and the sum of all scores."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(2 * _STEPS_PER_UNIT + 1, np.int64)
@@ -330,7 +330,7 @@ class Histogram:
 
 
 def score_facts(folder: Path, result: TaskResult) -> dict[str, Any]:
-    """Return the number of images by status, and the facts of their scores: of all, and by language if known.
+    """Return the number of images by status, and the facts of scores: of all images, and by language if known.
 
     `result` is the sum of the results of the tasks that wrote the files in `folder`. Languages are sorted by their
     number of images, the largest first.

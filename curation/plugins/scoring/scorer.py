@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 AUTO, CPU = "auto", "cpu"
 Precision = Literal["fp32", "bf16", "fp16"]
-MOST_BATCH = 1 << 16  # images: more would not fit a GPU
-MOST_WORKERS = 1 << 12  # threads: no machine has more
+MOST_BATCH = 1 << 16  # the most images in a batch: more would not fit a GPU
+MOST_WORKERS = 1 << 12  # the most threads: no machine runs more at once
 _DEVICE = re.compile(rf"{AUTO}|{CPU}|cuda(:[0-9]+)?")
 
 OPEN_CLIP, TRANSFORMERS = "open_clip", "transformers"
@@ -44,7 +44,7 @@ SCHEMES = ("hf-hub:", "local-dir:")  # prefixes of names that open_clip knows
 _CONFIGS = {OPEN_CLIP_CONFIG: OPEN_CLIP, "config.json": TRANSFORMERS}  # the first file in a folder decides the library
 _NO_CODE = {"trust_remote_code": False}
 
-MOST_CHARACTERS = 4096  # of a text: some tokenizers take seconds for a longer word, and no model reads more
+MOST_CHARACTERS = 4096  # A text is cut to these: some tokenizers take seconds for a longer word; no model reads more.
 
 
 @typed
@@ -88,7 +88,7 @@ class ScoringModel:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The name of a model and of its weights, as the library `library` expects them."""
+    """The names of a model and of its weights, as `library` (open_clip or transformers) expects them."""
 
     library: str
     name: str
@@ -98,9 +98,9 @@ class Checkpoint:
     def find(cls, name: str, pretrained: str | None, tags: Mapping[str, Sequence[str]]) -> Checkpoint:
         """Return the checkpoint for a name on the command line and the weights that `--pretrained` names, if any.
 
-        A folder belongs to the library whose config file it holds. Then names of open_clip are tried, and any other
-        OWNER/NAME is a repository for transformers. `tags` has the tags of weights by model of open_clip. InputError
-        for any other name, or weights that do not exist.
+        A folder belongs to the library whose config file it holds. Any other name is looked for among the models and
+        prefixes of open_clip; else OWNER/NAME is a repository for transformers. `tags` has the tags of weights of each
+        open_clip model. InputError for any other name, or for weights that do not exist or belong to no such model.
         """
         model_name = name.replace("/", "-")  # open_clip accepts ViT-B/32, too.
         if not os.path.isdir(name) and model_name in tags:

@@ -23,12 +23,12 @@ from runtime.errors import InputError
 from runtime.messages import quoted
 from runtime.terminal import WARNING, in_one_line
 
-DAMAGED = "damaged"  # facts: the path of a tar, and its fault
-MAX_BAD_SHARE = CurationConfig.max_bad_files  # of the tars of a run, or of the pictures
+DAMAGED = "damaged"  # name of facts: the path of a damaged tar, and its fault
+MAX_BAD_SHARE = CurationConfig.max_bad_files  # the largest share of unusable tars, or pictures, of a command
 TARS_SHOWN = 3  # damaged tars that a message names
 
 TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
-MOST_EXTENDED = 1 << 20  # bytes of an extended header, which states a long name
+MOST_EXTENDED = 1 << 20  # the most bytes of an extended header, which states a long name
 _ADLER = 65_521  # the largest prime below 2^16
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
@@ -94,7 +94,7 @@ def _require_whole(header: bytes, position: int) -> None:
 
 
 def _is_summed(header: bytes) -> bool:
-    """Return whether a header's checksum is the sum of its bytes, with 8 spaces for the checksum itself.
+    """Return whether a header's checksum is the sum of its bytes, with 8 spaces in place of the checksum itself.
 
     Adler-32 sums the bytes modulo 65,521, ten times as fast as `sum`. Sums of signed bytes, by old writers, must be
     exact.

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 
 TAR, PICTURE = "tar", "picture"
-STATUS = "status"  # counts rows by status
-ROW_GROUP = 50_000  # rows of a group in tables of hashes and scores
+STATUS = "status"  # name of a tally: rows by status
+ROW_GROUP = 50_000  # rows per row group in tables of hashes and scores
 
 # One row per image of a tar, in the order of the tar. The image's bytes are tar[offset:offset + size].
 SAMPLES = pa.schema(
@@ -65,8 +65,8 @@ SAMPLES = pa.schema(
 # Names in the schema metadata of SAMPLES: the fault of a damaged tar; the number of keys without a picture; the first.
 FAULT, WITHOUT, FIRST = b"fault", b"without", b"first"
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # the first in a sample counts
-MOST_JSON = 16 << 20  # bytes: a larger json is not read
-MOST_TEXT = 1 << 16  # bytes that are read of a text
+MOST_JSON = 16 << 20  # A json with more bytes is not read.
+MOST_TEXT = 1 << 16  # Only so many bytes of a text are read.
 Identity = tuple[str | None, str | None]
 
 
@@ -247,7 +247,7 @@ def samples_in(opened: AbstractContextManager[mmap.mmap]) -> pa.RecordBatch:
 
 
 def fault_of(rows: pa.RecordBatch) -> str | None:
-    """Return the fault of the tar from which these rows of SAMPLES are, or None if the tar is whole."""
+    """Return the fault of the tar whose rows of SAMPLES are `rows`; None if the tar is undamaged."""
     fault = (rows.schema.metadata or {}).get(FAULT)
     return None if fault is None else fault.decode()
 
@@ -424,7 +424,7 @@ def flattened(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """Return those of FORMATS that this Pillow can decode; silence the console output of Pillow and its libtiff."""
+    """Return the formats in FORMATS that this Pillow can decode; silence console output of Pillow and its libtiff."""
     from PIL import Image
 
     Image.init()
@@ -458,7 +458,7 @@ def strict_about_size() -> Iterator[None]:
 
 
 def distinct_tars(locations: Sequence[str | Path]) -> list[Input]:
-    """Return the tars that are given; InputError for two tars of the same name."""
+    """Return the tars at `locations`; InputError if two tars have the same name."""
     tars = tars_at(locations)
     stem, number = Counter(Path(tar_name(tar)).stem for tar in tars).most_common(1)[0]
     if number > 1:
@@ -467,7 +467,7 @@ def distinct_tars(locations: Sequence[str | Path]) -> list[Input]:
 
 
 def write_rows_of(made: Made, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-    """Write the rows that a task makes of images as one Parquet file; tally their values in the column `status`."""
+    """Write `rows`, a row per image, as the Parquet file of a task; tally the rows by their column `status`."""
     path = made.path("", f"{made.name}.parquet")
     with part_writer(path, schema, ROW_GROUP) as writer:
         for batch in rows:
