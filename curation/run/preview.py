@@ -43,12 +43,12 @@ from runtime.wording import counted, percent, short
 
 # Core-seconds per pair after reading: tests/bench/MEASURED.md, "What a dry run reckons with".
 PAIR_SECONDS = 9e-6
-GATE_SECONDS = 6.4e-6  # per matched pair: conditions 4.0 and the recommended rules 2.4
+GATE_SECONDS = 6.4e-6  # core-seconds per matched pair: 4.0e-6 for conditions and 2.4e-6 for the recommended rules
 KERNEL_SECONDS = 0.9  # core-seconds to compile a kernel
 
 WIDTH = 80
 LEAST_COST = 0.01  # core-hours; less is shown as less than this
-ROWS_SHOWN = 2  # of each group of inputs
+ROWS_SHOWN = 2  # rows shown of each group of inputs
 LANGUAGES_SHOWN = 8  # languages shown, those with the most pairs
 REASONS_SHOWN = 4  # reasons shown for dropped rows
 
@@ -193,7 +193,7 @@ def preview(
 
 
 def _require_texts(sampled: list[SampledInputs]) -> None:
-    """Refuse inputs if no sample has a pair; for such samples, files were read to their ends."""
+    """Raise InputError if no sample has a pair; sampling then has read the sampled files to their ends."""
     if not any(group.sample.rows.num_rows for group in sampled):
         read = Tallies()
         for group in sampled:

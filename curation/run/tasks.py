@@ -51,7 +51,7 @@ from runtime.storage.parquet import add_file, batches, read_table, write_rows
 from runtime.tallies import Tallies, Tally, TaskResult
 from runtime.warming import compile_kernels
 
-ROW_GROUP_ROWS = 100_000  # of a curated file; our choice, some 30 MB
+ROW_GROUP_ROWS = 100_000  # rows per row group of a curated file: our choice, some 30 MB
 OF_MATCHED, OF_CURATED = "candidates.list.element.entries", "entries"  # the columns of entries in files of images
 
 
@@ -63,7 +63,7 @@ class Artefacts:
     model: Shipped
     exclusion: Shipped | None  # None without exclusion lists
     lettered: Shipped | None = None  # mask of the entries with letters; None if texts need no such entry
-    on_disk: EntriesOnDisk | None = None  # of which missing matchers are built; None: all are there
+    on_disk: EntriesOnDisk | None = None  # entries from which workers build missing matchers; None: none is missing
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class MatchPlan:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What sampling tasks need: the rate of each entry, whether it has letters, the seed, and the files to write."""
+    """Parameters of sampling tasks: the rate of each entry, whether it has letters, the seed, the files to write."""
 
     rates: Shipped
     lettered: Shipped

@@ -43,9 +43,9 @@ MOST_LANGUAGES = 5  # languages named for each rule of the gate
 ISO_639 = {row["metadata"]: row["iso_639"] for row in table_rows(__package__, "hub_languages.csv")}
 # Identifiers of licences for texts and data in a dataset card; `other` stands for all that have none.
 LICENSES = files(__package__).joinpath("hub_licenses.txt").read_text("utf-8").split()
-# Of the columns beside those of the manifest.
+# Descriptions of columns that the manifest does not have.
 MEANINGS = {row["column"]: row["meaning"] for row in table_rows(__package__, "column_meanings.csv")}
-# What only the publisher states, as an answer under the name of a property of Croissant, or of its part.
+# Only the publisher can answer these; an answer has the name of a Croissant property, or of a part of one.
 QUESTIONS = {row["name"]: row["question"] for row in table_rows(__package__, "questions.csv")}
 UNASKED = ("name", "citeAs")  # answers that a card has, if they are given, without asking for them
 

@@ -36,7 +36,7 @@ from runtime.wording import counted
 
 GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
 DATA, ENTRIES = "data", "entries"  # parts
-SHA256 = "sha256"  # facts: the path of a file, and its SHA-256
+SHA256 = "sha256"  # name of facts: the path of a file, and its SHA-256
 KEPT_ROWS = "kept"
 
 

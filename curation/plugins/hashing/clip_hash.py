@@ -67,7 +67,7 @@ HASHES = Kind("hashes of pictures", "clip-hash", version=3)
 TASK_PICTURES = 10_000
 TASK_BYTES = 1 << 30
 NO_PICTURE = "no_picture"
-_BATCH_PICTURES = 1000  # rows
+_BATCH_PICTURES = 1000  # rows, one per picture, in a batch of `hashed_rows`
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _hash(task: list[samples.Source], made: Made, pdq: bool) -> None:
 
 
 def _pictures(task: list[samples.Source], result: TaskResult) -> Iterator[samples.Picture]:
-    """Yield the pictures of all sources of a task; of a damaged tar, those before the damage, and note the fault."""
+    """Yield the pictures of all sources of a task. A damaged tar is read up to the damage, and its fault is noted."""
     for source in task:
         try:
             yield from samples.read(source, lambda _: result.add(samples.STATUS, item=NO_PICTURE))
@@ -194,7 +194,7 @@ def phash(pixels: np.ndarray) -> bytes:
     ('0000000000000000', '8000000000000000')
     """
     frequencies = (_COSINES @ pixels.astype(np.int64) @ _COSINES.T).ravel()
-    # The median lies between the middle two of an even number of values, so values above the lower one are above it.
+    # The median of 64 values lies between the middle two, so a value above the median is above the lower of the two.
     middle = KEPT_FREQUENCIES * KEPT_FREQUENCIES // 2 - 1
     lower_middle = np.partition(frequencies, middle)[middle]
     return np.packbits(frequencies > lower_middle).tobytes()

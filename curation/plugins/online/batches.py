@@ -77,7 +77,7 @@ class ByEntries:
         return {"batch": int(self.batch), "target": target} | ({"most": True} if self.most else {})
 
     def targets(self, entries: int) -> np.ndarray | None:
-        """Return t (see the class) of each of `entries` entries, as a read-only array; None if `most` is set."""
+        """Return t (see the class) of each of `entries` entries; None if `most` is set. Callers must not change it."""
         if self.most:
             return None
         return np.broadcast_to(1.0, entries) if self.target is None else self._scaled

@@ -171,9 +171,9 @@ def build(
     shards = [Shard(Path(tar.path).relative_to(base).as_posix(), tar.size, tar.modified or 0) for tar in tar_inputs]
     files = matched_files(run)
     wanted = Wanted(INDEX, _made_from(base, shards, run.facts["made_from"], files, block_rows))
-    if wanted.is_complete(folder) and WORK not in names(folder):  # The folder may be one that cannot be written.
+    if wanted.is_complete(folder) and WORK not in names(folder):  # The folder may be read-only.
         return Index.open(folder)
-    # One process of a training builds the index; the others wait until it is there.
+    # If several processes train together, one builds the index; the others wait until it is complete.
     with suppress(AlreadyComplete), making(engine, folder, wanted, progress, wait=True) as made:
         write = partial(_write, block_rows=block_rows)
         tables = [matched_images(files, run.counted[1])]
