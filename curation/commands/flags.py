@@ -6,7 +6,7 @@ from typing import Any
 from curation.config import WITNESSES, CurationConfig
 from runtime.arguments import Stored, add_flags, helps
 
-NOBODY = "none"  # the value of --witnesses that means no witness
+NOBODY = "none"  # the value of --witnesses that selects no witness
 
 
 def add_exclude(group: _ActionsContainer, **options: Any) -> None:
@@ -37,7 +37,10 @@ class _Scores(Stored):
     """Stores a NUMBER under the flag's name, and each LANGUAGE=NUMBER in a dictionary under that name plus `s`."""
 
     def store(self, parser: Any, namespace: Namespace, values: Any) -> None:
-        """Store the scores; ArgumentError for a value that is no number, or two different scores for one language."""
+        """Store the scores; ArgumentError if a score is not a number, or for two different scores of one language.
+
+        ArgumentError, too, for two different scores without a language.
+        """
         scores: dict[str | None, float] = {}
         for value in values:
             code, equals, score = value.rpartition("=")

@@ -136,7 +136,7 @@ def _counted(block: Block) -> pa.RecordBatch:
 
 
 def _rows(tallied: Tallies) -> list[dict]:
-    """Return a row with the schema COUNTED for each number of rows that were read, cut or dropped."""
+    """Return the tallies in SHOWN_TALLIES above 0 as rows with name, item and count, the tally columns of COUNTED."""
     rows = []
     for row in tallied.rows():
         if row["name"] in SHOWN_TALLIES and row["value"]:
@@ -145,7 +145,7 @@ def _rows(tallied: Tallies) -> list[dict]:
 
 
 def _candidates(batches: Batches, plan: MatchPlan, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield the pairs that no list excludes, as CANDIDATES, and count; columns of `batches` have the same names."""
+    """Yield the pairs that no list excludes, as CANDIDATES; tally rows. `batches` have the same column names."""
     return plan.candidates(_read(batches, tallies), tallies)
 
 

@@ -199,9 +199,9 @@ def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: Match
 
 
 def _read(source: Input, columns: TableOptions, plan: MatchPlan, result: TaskResult) -> Iterator[pa.RecordBatch]:
-    """Yield the candidates of one input; count them, and report them as progress.
+    """Yield the pairs of one input in batches; tally rows that are read or dropped, and report the pairs as progress.
 
-    Fill in `pool_language` if `pool` is a witness and no shares are given.
+    Fill in `pool_language` if the config has the witness `pool` and no pool shares.
     """
     tally = Tally()
     batches_read = read(source, columns, tally)
