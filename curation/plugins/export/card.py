@@ -43,7 +43,7 @@ MOST_LANGUAGES = 5  # languages named for each rule of the gate
 ISO_639 = {row["metadata"]: row["iso_639"] for row in table_rows(__package__, "hub_languages.csv")}
 # Identifiers of licences for texts and data in a dataset card; `other` stands for all that have none.
 LICENSES = files(__package__).joinpath("hub_licenses.txt").read_text("utf-8").split()
-# Descriptions of columns that the manifest does not have.
+# Descriptions of optional columns, which only some manifests or exports have.
 MEANINGS = {row["column"]: row["meaning"] for row in table_rows(__package__, "column_meanings.csv")}
 # Only the publisher can answer these; an answer has the name of a Croissant property, or of a part of one.
 QUESTIONS = {row["name"]: row["question"] for row in table_rows(__package__, "questions.csv")}
