@@ -45,20 +45,20 @@ log = logging.getLogger("metadata")
 
 COUNTED_PART = Kind("counted entries", "clip-metadata")
 PARTS_VERSION = 3  # version of the format of parts; parts of another version are counted again
-ROUND_BYTES = 1 << 30  # of dumps, after which a round of languages that are counted together ends
+ROUND_BYTES = 1 << 30  # A round of languages that are counted together ends once their dumps have so many bytes.
 LISTED_DROPPED = 100  # the most dropped entries per language and reason that metadata.json lists; all are counted
 NGRAMS = "ngrams"  # the folder of the parts of n-grams, one part per language
 _TITLES = "titles"
-_OTHERS = re.compile("title|zipf")  # in the names of parameters on which words and pairs do not depend
+_OTHERS = re.compile("title|zipf")  # Words and pairs do not depend on parameters whose names contain one of these.
 
-Read = Mapping[str, Tally]  # by kind of source: how much was read, and how much dropped by reason
+Read = Mapping[str, Tally]  # kind of source → counts of things read, and of things dropped by reason
 
 
 @dataclass(frozen=True)
 class BuildPart:
-    """A folder of counted entries, `name` below the folder of all parts; `title` names it in messages.
+    """A folder of counted entries; `name` is its path in the folder of all parts, `title` its name in messages.
 
-    It is counted again if `made_from`, its files and parameters, changes.
+    `made_from` describes the source files and the parameters. If `made_from` changes, the part is counted again.
     """
 
     name: str
@@ -75,14 +75,14 @@ class Build:
     parts: Parts
 
     def ngrams(self, code: str) -> BuildPart:
-        """Return the part with a language's words and word pairs, whether or not it has been counted yet."""
+        """Return the part with the words and word pairs of the language `code`, which need not be counted yet."""
         files = self._dumps(code)
         config = {name: value for name, value in self.config.numbers().items() if not _OTHERS.search(name)}
         made_from = {"version": PARTS_VERSION, "files": files, "icu": ICU_VERSION, "config": config}
         return BuildPart(_ngrams(code), f"words of {language(code).name}", made_from)
 
     def rounds(self) -> list[list[str]]:
-        """Return the codes of the languages whose n-grams are still to be counted, in groups to count together."""
+        """Return lists of codes of the languages whose n-grams are not counted yet; a list is counted together."""
         codes = [code for code in self.sources.counted if not self.has(self.ngrams(code))]
         return list(gather(codes, self.bytes_of, ROUND_BYTES))
 
@@ -106,7 +106,7 @@ class Build:
         return {file.path.name: file for file in own_files(folder, checksums, f"delete {folder} and {AGAIN}")}
 
     def titles(self) -> BuildPart:
-        """Return the part with the titles of all languages, whether or not it has been counted yet."""
+        """Return the part with the titles of all languages, which need not be counted yet."""
         files = sorted(_identity(path) for path in self.sources.pageviews)
         facts = {"languages": self.sources.languages, "namespaces": self.sources.namespaces, "dumps": self._articles()}
         numbers = self.config.numbers().items()
@@ -116,8 +116,8 @@ class Build:
     def _articles(self) -> dict[str, list]:
         """Return, by language, the identities of the dumps whose articles decide which titles are kept.
 
-        If a language's entries now come from a list, its dumps in the earlier build are returned: without them, all
-        titles would be counted again.
+        For a language whose entries now come from a list, the dumps of the earlier build are returned. Without them,
+        `made_from` would change, and all titles would be counted again.
         """
         before = ((self.parts.descriptor(_TITLES) or {}).get("made_from") or {}).get("dumps", {})
         kept = {code: before[code] for code in self.sources.lists if code in before}
@@ -135,7 +135,7 @@ class Build:
         )
 
     def sources_of(self, code: str, read: Read) -> list[EntrySource]:
-        """Return the entries of a language from each source, the source with the highest precedence first.
+        """Return one EntrySource per source of the language `code`, the source with the highest precedence first.
 
         Count in `read`, for each kind of source, the entries that were read and dropped.
         """
@@ -236,11 +236,11 @@ class Build:
         return paths
 
     def _dumps_read(self, code: str) -> list[articles.Dump]:
-        """Return the facts of the Wikipedia files of a language, noted when they were read."""
+        """Return the facts that were noted when the Wikipedia files of the language `code` were read."""
         return self._descriptor(_ngrams(code)).get("facts", {}).get(articles.DUMPS_FACT, [])
 
     def _tally(self, part: str) -> dict[str, int]:
-        """Return a part's tallies over all languages: the numbers read, and the numbers dropped by reason."""
+        """Return those counts of a part that have no language, by written name, such as `dropped.namespace`."""
         tallies = self._tallies(part)
         return {written_name((row["name"], row["item"])): int(row["value"]) for row in tallies if not row["language"]}
 
@@ -268,7 +268,7 @@ def _ngrams(code: str) -> str:
 
 
 def _identity(path: str) -> list:
-    """Return the values that identify a version of a file: path, size, ETag or times, and inode."""
+    """Return [path, size, ETag or else modification time, ctime, inode], which identify a version of a file."""
     system, inner = fsspec.url_to_fs(with_secrets(path))
     version = version_of(system, system.info(inner))
     return [path, version.size, version.etag or version.modified, version.changed, version.inode]
@@ -292,7 +292,7 @@ class EntrySource:
 class Merged:
     """The merged entries of one language, and the dropped strings by reason.
 
-    `owners` has, for each entry, the set of its sources as bits: bit i is set if names[i] has the entry.
+    `owners` has an integer per entry, whose bits are the sources of the entry: bit i is set if source names[i] has it.
     """
 
     language: str
@@ -304,7 +304,7 @@ class Merged:
 
     @property
     def sources(self) -> dict[str, list[str]]:
-        """The names of the sources by entry, in the order of entries."""
+        """A dictionary from each entry to the names of its sources, in the order of entries."""
         table = self.table()
         return dict(zip(table["entry"].to_pylist(), table["sources"].to_pylist(), strict=True))
 
@@ -370,7 +370,7 @@ def merged_entries(
 
 
 def _forms(written: Sequence[str], rules: str, longest: int, dropped: dict[str, list[str]]) -> list[str | None]:
-    """Return strings normalised by `rules`, None for those that cannot be entries; add these to `dropped` by reason."""
+    """Return each string normalised by `rules`, or None if it cannot be an entry; add refused ones to `dropped`."""
     forms: list[str | None] = [*written]
     plain = are_plain(written)
     others = [index for index, is_plain in enumerate(plain) if not is_plain or len(written[index]) > longest]
@@ -399,7 +399,7 @@ def _refusal(entry: str, rules: str, longest: int) -> str | None:
     return None if _MATCHABLE[rules](entry) else "never_matches"
 
 
-# The functions that normalise entries, and that return whether a text can match an entry, by rule set.
+# By rule set: _FORMS normalises strings; _MATCHABLE returns whether any text can match an entry.
 _FORMS: dict[str, Callable[[Sequence[str]], list[str]]] = {
     "unicode": _unicode_forms,
     "meta": lambda written: [*map(str.strip, written)],

@@ -75,7 +75,7 @@ def write_entries(directory: str | Path, languages: Iterable[pa.Table], facts: C
     """
     directory = make_folder(as_path(directory))
     size = 0
-    counts = dict[str, int]()  # This and the next two have language codes as keys.
+    counts = dict[str, int]()  # The keys of this dictionary and of the next two are language codes.
     digests = dict[str, str]()
     sums = dict[str, str]()
     with whole(directory / ENTRIES) as file:
@@ -165,7 +165,7 @@ def require_room(size: int) -> None:
 
 
 def require_numberable(entries: int) -> None:
-    """Refuse a number of entries that 32-bit ids cannot number."""
+    """Raise InputError if there are more `entries` than 32-bit ids can number."""
     if entries > np.iinfo(np.int32).max:
         raise InputError(f"{entries:,} entries are more than ids of 32 bits can number")
 
@@ -271,9 +271,9 @@ class EntriesOnDisk:
 class Entries:
     """All entries; `table` has the columns of SCHEMA, and `languages` maps each code to its slice of ids.
 
-    `about` has those members of metadata.json that ABOUT lists, and the `path` of a folder at a URL, with the commit of
-    a dataset of the Hub; it is empty for entries built from lists. If `on_demand`, a language takes up to a second
-    until its entries can be read for the first time on a machine.
+    `about` has the members of metadata.json that ABOUT lists. For a folder at a URL, it also has the `path`, with the
+    commit if the URL is a dataset of the Hub. For entries built from lists, `about` is empty. If `on_demand` is True,
+    the entries of a language are made at the first access on a machine, which takes up to a second.
     """
 
     on_demand: ClassVar[bool] = False
@@ -341,7 +341,7 @@ class Entries:
 
     @property
     def name(self) -> str:
-        """The metadata's name, which selected entries keep; entries built from lists get an undated name."""
+        """The metadata's name, which `only` and `merged` keep; entries built from lists get an undated name."""
         return self.about.get("name") or metadata_name(
             None, sha256_of_all({code: sha256_of(self.of(code)) for code in self.languages})
         )
@@ -404,7 +404,10 @@ class Entries:
             save_arrays(folder, _STRINGS, header, arrays)
 
     def on_disk(self, folder: Path) -> EntriesOnDisk:
-        """Return where processes of this machine can read the strings: in `folder`, if they are on no disk yet."""
+        """Write the strings to `folder`, where all processes of this machine can read them; return this place.
+
+        A subclass whose strings are on disk already returns their own folder.
+        """
         self.save_strings(folder)
         return EntriesOnDisk(folder, Entries.of_strings)
 
@@ -417,7 +420,7 @@ class Entries:
     def open(cls, directory: str | Path) -> Entries:
         """Return the entries in a folder of clip-metadata; their strings are cached on this machine and memory-mapped.
 
-        InputError for a folder that is damaged, or whose version or digest differs.
+        InputError for a folder that is damaged, that has another format version, or whose entries have another digest.
         """
         directory = fixed(directory)
         with _readable(directory):

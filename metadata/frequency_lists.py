@@ -5,7 +5,7 @@ file is a word, a tab and a number. The first line may name the numbers: `count`
 count is divided by the sum of all counts in the file. Ranks give no frequency, so all words of a ranked list are taken.
 
 Matching is sensitive to case, and a list in lower case lacks the capitals of names. So in a list without any capital
-letter, each word gives two entries: `istanbul` gives `istanbul` and `İstanbul`.
+letter, each word also gives an entry that begins with a capital: `istanbul` gives `istanbul` and `İstanbul`.
 """
 
 import lzma
@@ -37,8 +37,8 @@ EXPECTED_LIST = (
 )
 _KINDS = ("count", "zipf", "rank")
 _NAMES = re.compile(r".+\.(tsv|txt)(\.(gz|bz2|xz))?")
-_ONE_LIST = {"sh": ("sh", "bs", "hr", "sr")}  # languages that share one list in wordfreq
-_NUMERAL = re.compile(r"\d[\d.,]")  # in wordfreq 00 stands for all numbers of two digits
+_ONE_LIST = {"sh": ("sh", "bs", "hr", "sr")}  # code in wordfreq → the languages that share this list
+_NUMERAL = re.compile(r"\d[\d.,]")  # wordfreq writes each digit of a long number as 0: 00 is any number of two digits
 _DOTTED = ("az", "crh", "gag", "tr")  # languages in which the capital of i is İ
 
 T = TypeVar("T")
@@ -81,8 +81,8 @@ def find(arguments: Iterable[str]) -> list[FrequencyList]:
 def words_of_list(frequency_list: FrequencyList, least: float, tally: Tally) -> Rated:
     """Return the words of a list with a Zipf value of at least `least`, the most frequent first, and their Zipf values.
 
-    In a list without capitals, each word is followed by itself with a capital. A ranked list gives all its words, and
-    None for the values. `tally` counts words and dropped lines.
+    In a list without capitals, each word is followed by the same word with a capital, if that differs. A ranked list
+    gives all its words, and None instead of the values. `tally` counts words, and dropped lines or words by reason.
     """
     listed, zipf = frequency_list.read(frequency_list.path, least, tally)
     tally["words"] += len(listed)
@@ -124,7 +124,7 @@ def _read_package(path: str, least: float, tally: Tally) -> Rated:
 
     words: list[str] = []
     zipf: list[float] = []
-    # The file lists words by their centibels below a word that is every word.
+    # Item i of the list has the words whose frequency is i centibels below a share of 1 of all words.
     for centibels, alike in enumerate(read_cBpack(path)):
         value = (900 - centibels) / 100
         if value < least:

@@ -86,8 +86,8 @@ _BY_CODE = {language.code: language for language in LANGUAGES}
 _BY_WIKIPEDIA = _index("wikipedia")
 _BY_WORDNET = _index("wordnet")
 _BY_LABEL = _BY_WIKIPEDIA | _BY_CODE | _index("labels")  # A model's label wins over an equal code.
-_SCRIPTS_OF_TAGS = ("hans", "hant", "jpan", "kore")  # scripts.csv has the scripts that these stand for.
-_FAR_SIMILARITY = 0.5  # A name of less similarity to the given one is not suggested.
+_SCRIPTS_OF_TAGS = ("hans", "hant", "jpan", "kore")  # subtags that stand for scripts in scripts.csv
+_FAR_SIMILARITY = 0.5  # Names that are less similar to the given name are not suggested.
 LONGEST_NAME = 100  # characters; a longer string is no name of a language
 _BY_NAME = {language.name.lower(): language for language in LANGUAGES}
 

@@ -72,7 +72,7 @@ def write_metadata(
 
 
 def asked_for(config: MetadataConfig, recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what two builds of the same metadata have in common: rules, parameters, and a part of their recipes."""
+    """Return rules, parameters and parts of `recipe`, all of which are equal in two builds of the same metadata."""
     same = {name: recipe[name] for name in ("languages", "sources", "made_with") if name in recipe}
     return {"rules": config.rules, "parameters": config.numbers()} | same
 

@@ -45,7 +45,7 @@ SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)
 
 SPACELESS_SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
 UNNORMALISED = 255  # in CharacterTable.order; the largest combining class is 240
-MAX_SCRIPTS = 62  # So many scripts have bits of their own in a letter table.
+MAX_SCRIPTS = 62  # the most scripts that have their own bit in a letter table
 # A character of these scripts is a word or a part of one; a syllable of Hangul is two letters or more.
 _ENOUGH = "".join(rf"\p{{{script}}}" for script in (*SPACELESS_SCRIPTS, "Hangul"))
 _LETTERED = rf"\p{{L}}.*\p{{L}}|[{_ENOUGH}]"
@@ -54,7 +54,7 @@ _HANGUL_TAILS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # vowels and f
 
 CHINESE, JAPANESE = 1, 2  # bits
 NO_SIGN = "のノ"  # kana that Chinese shop names use as decoration
-# The largest first byte of a frequent character in each character set.
+# Character set → the largest first byte of its frequent characters.
 _LAST = {"gb2312": 0xD7, "big5": 0xC6, "euc_jp": 0xCF}
 
 
@@ -162,7 +162,7 @@ def symbols(text: str) -> list[str]:
 def character_classes() -> np.ndarray:
     """Return the class of each code point, from SEPARATOR to WORD, as uint8 of shape (0x110000,)."""
     categories = np.frombuffer("".join(map(unicodedata.category, _ALL)).encode(), "S2")
-    kinds = categories.view("S1")[::2]  # A kind is L, M, N, P, S, Z or C.
+    kinds = categories.view("S1")[::2]  # A kind is the first letter of a category: L, M, N, P, S, Z or C.
     classes = np.full(0x110000, WORD, np.uint8)
     scripts = "".join(rf"\p{{scx={script}}}" for script in SPACELESS_SCRIPTS)
     classes[_matching(f"[{scripts}]") & (categories != b"Cf")] = SPACELESS

@@ -142,7 +142,7 @@ class Sources:
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """The recipe of these sources, a member of metadata.json; files are sorted by name, not by path."""
-        # A package has several files.
+        # `inputs` names the package wordfreq once; a recipe lists each of its files.
         files = inputs(self) | {FREQUENCIES: [frequency.path for frequency in self.frequencies]}
         described = {kind: _described(paths) for kind, paths in files.items()}
         lists = sorted(self.lists.items())

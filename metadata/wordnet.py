@@ -37,9 +37,9 @@ PACKAGE, MODULE = "clip-curation-wordnets", "clip_curation_wordnets"
 
 _INVISIBLE = "\u00ad\u200b\u200e\u200f\ufeff"  # without the joiners, which the spelling of Persian and Hindi needs
 
-# Applied in the order of the table: a gloss can only be recognised after the markup around it is removed.
+# Repairs are applied in the order of the table: a gloss is recognised only after the markup around it is removed.
 _REPAIRS = [(re.compile(row["pattern"]), row["replacement"]) for row in table_rows("metadata", "wordnet_repairs.csv")]
-_BETWEEN_WORDS = re.compile(r"[;|]|\s,|(?<!\d),(?=[^\d\s])")  # Atlanta, Georgia and 3,14 are one each
+_BETWEEN_WORDS = re.compile(r"[;|]|\s,|(?<!\d),(?=[^\d\s])")  # "Atlanta, Georgia" and "3,14" are not split
 _ODD = re.compile(rf"[&%<|\[{{#:+!?*();,\"{_INVISIBLE}]|''")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -56,7 +56,7 @@ PRINCETON_FILES = frozenset(f"data.{part}" for part in ("noun", "verb", "adj", "
 
 _LINE = re.compile(r"\d{8} \d\d [nvasr] [0-9a-f]{2} ")
 _ADJECTIVE_MARKER = re.compile(r"\((a|p|ip)\)$")  # galore(ip): where in a phrase the adjective may stand
-_KEY = re.compile(r"([a-z]{3}:)?lemma")  # not arb:lemma:root, als:def
+_KEY = re.compile(r"([a-z]{3}:)?lemma")  # other keys are arb:lemma:root and als:def, for example
 _LEXICON = re.compile(rb"<Lexicon(?:Extension)?\s[^>]*?\blanguage\s*=\s*[\"']([^\"']+)[\"']")
 _ARCHIVE = re.compile(r".+\.(?:zip|(tar)(?:\.(?:gz|bz2|xz))?)")
 _UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
@@ -167,21 +167,22 @@ def lmf_codes(path: str) -> list[str]:
 def lmf_lemmas(file: WordnetFile, tally: Tally, names_only: bool) -> Iterator[str]:
     """Yield the words of each lexical entry in the language of `file`; `tally` counts entries and dropped lemmas.
 
-    With `names_only`, only entries that are the first member of a synset count, if the lexicon's synsets list members.
+    With `names_only`, yield only words of entries that are the first member of a synset. If no synset of a lexicon
+    lists members, yield the words of all its entries.
     """
     for lexicon in _lexicons(file.path):
         if language_of(lexicon["language"]) != file.language:
             continue
         named = _namesakes(lexicon, tally) if names_only else None
         for entry in lexicon.get("entries", []):
-            if not entry.get("external"):  # An external entry is one of the lexicon that this one extends.
+            if not entry.get("external"):  # An external entry belongs to the lexicon that this lexicon extends.
                 tally["lexical_entries"] += 1
                 if named is None or entry["id"] in named:
                     yield from kept_words(entry["lemma"]["writtenForm"], file.language.code, tally)
 
 
 def _namesakes(lexicon: Mapping[str, Any], tally: Tally) -> set[str] | None:
-    """Return the ids of the entries that are the first member of a synset, and so name it; None if there are none.
+    """Return the ids of entries that name a synset, being its first member; None if there are no such entries.
 
     A synset's members are ids of entries (as in Open English WordNet) or of senses. `tally` counts synsets without
     members.
@@ -215,7 +216,7 @@ class WordnetFormat:
 
     names: re.Pattern[str]
     codes: Callable[[str], list[str]]  # path → codes of the languages in the file
-    lemmas: Callable[[WordnetFile, Tally, bool], Iterable[str]]  # file, tally, names of synsets only → lemmas
+    lemmas: Callable[[WordnetFile, Tally, bool], Iterable[str]]  # (file, tally, names_only) → lemmas
 
 
 FORMATS = {
@@ -236,9 +237,9 @@ def find(paths: Iterable[str]) -> list[WordnetFile]:
 def lemmas(file: WordnetFile, tally: Tally, names_only: bool = False) -> list[str]:
     """Return the distinct lemmas of `file`, in the file's order and with spaces instead of underscores.
 
-    `names_only` keeps only the first lemma of each synset, which names the synset; dict files state it, and so do
-    WN-LMF files whose synsets list their members. Other files give all lemmas. `tally` counts the lemmas read and
-    dropped. InputError if the file cannot be read to its end.
+    `names_only` keeps only the first lemma of each synset, which names the synset. Only dict files, and WN-LMF files
+    whose synsets list members, tell which lemma is the first; other files give all lemmas. `tally` counts the lemmas
+    read and dropped. InputError if the file cannot be read to its end.
     """
     try:
         distinct = list(dict.fromkeys(FORMATS[file.format].lemmas(file, tally, names_only)))

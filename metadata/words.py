@@ -1,8 +1,8 @@
 """Cut texts of every language into words, at ICU's word boundaries.
 
 A word is a segment with a letter or a digit, in the normal form of the `unicode` rules. A symbol of these rules stays
-whole, also if ICU cuts the symbol, such as the Korean `18일`. Boundaries, above all those from ICU's dictionaries, may
-differ between ICU versions; `ICU_VERSION` is the version in use.
+whole, even if ICU cuts the symbol, such as the Korean `18일`. Boundaries may differ between ICU versions, above all the
+boundaries from ICU's dictionaries. `ICU_VERSION` is the version in use.
 """
 
 import re
@@ -30,7 +30,7 @@ from runtime.tallies import TaskResult
 
 ICU_VERSION = icu4py.icu_version
 
-Segmenter = Callable[[str], Iterable[str]]  # text → its segments, which joined give the text
+Segmenter = Callable[[str], Iterable[str]]  # text → its segments; joined, they give the text
 
 LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 TSHEG = "\u0f0b"  # ends a syllable of Tibetan
@@ -44,7 +44,7 @@ _RESPELLED = (("\u0e4d\u0e32", "\u0e33"), ("\u0ecd\u0eb2", "\u0eb3"))
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a text in reading order, in normal form.
+    """The words of a text in reading order, as `strings` in normal form, and a bool per word in `follows`.
 
     `follows[i]` is True if only white space, or in Tibetan a tsheg, is between words i - 1 and i: no punctuation, no
     symbol, no line end.
@@ -218,7 +218,8 @@ def scores(counts: pa.Array, mutual: pa.Array, floor: float, config: MetadataCon
 class ChoiceRule:
     """A rule on how many of a language's best rows become entries: at most `most`, and a `share` of the candidates.
 
-    Rows with a value below `least` do not count. Candidates are the rows whose strings can be entries.
+    Candidates are the rows whose strings can be entries. The share counts all candidates, but a candidate with a value
+    below `least` never becomes an entry.
     """
 
     most: int
@@ -226,7 +227,7 @@ class ChoiceRule:
     least: float = -np.inf
 
     def taken(self, candidates: int, enough: int) -> int:
-        """Return how many rows are taken from `candidates` rows, of which `enough` are not below the least value.
+        """Return how many of `candidates` rows become entries; `enough` of the rows have a value of at least `least`.
 
         The share is rounded up, so a small table keeps one row.
 
@@ -258,8 +259,8 @@ def titles(language: Language, config: MetadataConfig) -> ChoiceRule:
 def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], longest: int) -> TaskResult:
     """Return tallies by language of batches with the schema RATED: `rows`, the `sum` of scores, `candidates`, `enough`.
 
-    Candidates are strings that can be entries (`can_be_entry`). `enough` counts the candidates whose score is not below
-    the least value of the language's rule.
+    `sum` adds the scores of all rows. `candidates` counts the strings that can be entries (`can_be_entry`). `enough`
+    counts the candidates with a score of at least `least` in the language's rule. `rules` has a rule per language.
     """
     tally = TaskResult()
     for code, rows in by_language(batches):
@@ -273,9 +274,10 @@ def figures(batches: Iterable[pa.RecordBatch], rules: Mapping[str, ChoiceRule], 
 
 
 def best(batches: Iterable[pa.RecordBatch], taken: Mapping[str, int], longest: int) -> Iterator[pa.RecordBatch]:
-    """Yield, in batches with the schema RATED, candidates that can be among the best `taken` of their language.
+    """Yield rows with the schema RATED, in batches, that may be among the `taken` rows of the highest scores.
 
-    The best of the yielded rows are the best of all. How many other rows are yielded depends on the order of rows.
+    `taken` has a number of rows per language. All rows that are among the best are yielded, and some others. How many
+    others depends on the order of rows. Strings that cannot be entries are left out.
     """
     best = {code: np.empty(0) for code in taken}
     least = dict.fromkeys(taken, -np.inf)
@@ -293,7 +295,7 @@ def best(batches: Iterable[pa.RecordBatch], taken: Mapping[str, int], longest: i
 
 
 def by_language(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yield the code and the rows of each language in each batch."""
+    """Yield (language code, rows of this language) for each language in each batch."""
     for batch in batches:
         codes = pc.unique(batch["language"]).to_pylist()
         for code in codes:
@@ -310,11 +312,11 @@ def _part(rows: int, share: float) -> int:
     return ceil(rows * Fraction(str(share)))  # In floats, 30 * 0.1 would be 3.0000000000000004, and the result 4.
 
 
-MAX_MINORITY_SHARE = 0.1  # share of a source's entries that may be in its other alphabet, such as names
+MAX_MINORITY_SHARE = 0.1  # most entries in the rarer alphabet, per entry in the other
 
 _SERBIAN = "аa бb вv гg дd ђđ еe жž зz иi јj кk лl љlj мm нn њnj оo пp рr сs тt ћć уu фf хh цc чč џdž шš"
 _UZBEK = "аa бb вv гg дd еe еye ёyo жj зz иi йy кk лl мm нn оo пp рr сs тt уu фf хx чch шsh ъ' эe юyu яya ўo' қq ғg' ҳh"
-ALPHABETS = {"sh": _SERBIAN, "sr": _SERBIAN, "uz": _UZBEK}  # each Cyrillic letter with Latin ones
+ALPHABETS = {"sh": _SERBIAN, "sr": _SERBIAN, "uz": _UZBEK}  # each Cyrillic letter, followed by its Latin letters
 
 _LATIN = re.compile(r"[a-zà-ɏ]", re.IGNORECASE)
 _CYRILLIC = re.compile(r"[\u0400-\u04ff]")
@@ -352,7 +354,8 @@ def in_both_alphabets(
 ) -> tuple[Sequence[str], Sequence[float] | None]:
     """Return the entries of a source, and their scores, with each entry followed by its spelling in the other alphabet.
 
-    Both stay unchanged if the language has one alphabet, or the source has many entries in both.
+    Each score is repeated for the added spelling. Entries and scores are returned unchanged if the language has only
+    one alphabet, or if the source has many entries in both alphabets (MAX_MINORITY_SHARE).
     """
     if code not in ALPHABETS:
         return entries, scores
@@ -371,7 +374,7 @@ def in_both_alphabets(
 
 
 def _spellings(entry: str, code: str) -> list[str]:
-    """Return an entry and its spelling in the other alphabet of its language, if it has one."""
+    """Return a list of the entry and, if there is one, its spelling in the other alphabet of its language."""
     return [*filter(None, (entry, in_other_alphabet(entry, code)))]
 
 
@@ -388,7 +391,8 @@ def _letters(code: str, is_latin: bool) -> tuple[dict[str, str], re.Pattern[str]
 def _cased(letters: str, written: str, entry: str) -> str:
     """Return `letters`, which replace `written` in `entry`, in the same case.
 
-    A capital is replaced by capitals if the whole entry has capitals; otherwise only the first letter is one.
+    A capital is replaced by capitals if all letters of the entry are capitals; otherwise only the first letter is a
+    capital. An entry of one letter does not count as all capitals.
     """
     if written == written.lower():
         return letters

@@ -51,7 +51,7 @@ class Stopped(Exception):
 
 
 class Again(Exception):
-    """The failure of a try after which another may succeed; `after` is the wait that the server asks for (s), or 0.
+    """The failure of a try after which another may succeed; `after` is the wait (s) that the server asks for, or 0.
 
     `no_network` is True if the host has not answered any request so far.
     """
@@ -294,7 +294,7 @@ class FetchResult:
     size: int | None  # bytes; None if the server does not state them
     outcome: str  # "fetched", "kept" (it was fetched before), "planned" (a dry run), "failed"
     check: str = ""  # the checksum that the file passed: "sha1 da39…", or "its own" if none is published
-    reason: str = ""  # of a failure
+    reason: str = ""  # why the download failed, else empty
 
 
 @contextmanager
@@ -311,9 +311,9 @@ def writable(path: Path) -> Iterator[None]:
 class Transfer:
     """The fetching of one file to its path below a folder, continued at the byte where an earlier try broke off.
 
-    Unfinished bytes are in `name.partial`. A hidden file beside it, the record, has the `validator` that names the
-    file's version to the server. Of a complete file the record has `size`, `mtime_ns` and `check`, by which a later run
-    recognises the file.
+    Unfinished bytes are in `name.partial`. A hidden JSON file beside it, the record, has the `validator`: the ETag or
+    date that names the file's version to the server. Once the file is complete, the record also has `size`, `mtime_ns`
+    and `check`, by which a later run recognises the file.
     """
 
     def __init__(self, download: Download, folder: Path, client: Client):
@@ -370,7 +370,7 @@ class Transfer:
         raise Refused(f"{redacted(self.download.url)} is not what was published: {fault}")
 
     def _receive(self) -> None:
-        """Fetch the rest of the partial file, or all of it if the server now has another version of the file.
+        """Fetch the rest of the partial file, or the whole file if its version on the server is unknown or has changed.
 
         Again if the response is not the part that was requested.
         """

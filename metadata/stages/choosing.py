@@ -30,20 +30,20 @@ from runtime.tallies import Tallies, TaskResult
 
 LANGUAGE = pa.field("language", pa.int16())
 
-BUCKET_BYTES = 8 << 20  # bytes of a build's files for each bucket, whose rows then take some 20 MB
+BUCKET_BYTES = 8 << 20  # bytes of a build's files per bucket; the rows of such a bucket take some 20 MB
 TASK_BYTES = (
     4 * BUCKET_BYTES
 )  # bytes of a build's files for each task, which takes its buckets in turn in a few seconds
-HELD_BYTES = 64 << 20  # Rows of the same key are combined once the rows in memory have so many bytes.
+HELD_BYTES = 64 << 20  # Once rows in memory have this number of bytes, rows with the same key are combined.
 
 _CODES = pa.array([language.code for language in LANGUAGES])
 
 CHOSEN = pa.schema([("entry", pa.string()), ("score", pa.float64())])
 
-RANGES_PER_UNIT = 256  # The first count of rows divides each unit of the values into so many ranges.
+RANGES_PER_UNIT = 256  # The first pass of `percentiles` divides each interval of length 1 into 256 ranges.
 
 _GROUP_ROWS = 1 << 20  # rows of a row group
-_HELD_RATED_BYTES = 64 << 20  # All but the best rows are dropped once the rows in memory have so many bytes.
+_HELD_RATED_BYTES = 64 << 20  # Once rows in memory have this number of bytes, all except the best rows are dropped.
 _KEYS = pa.schema([LANGUAGE, ("key", pa.float64()), ("count", pa.int64())])
 _SUMS = {"count": "sum"}
 
@@ -68,9 +68,9 @@ def tasks_for(size: int) -> int:
 
 
 def combined(batches: Iterable[pa.RecordBatch], values: Mapping[str, str]) -> pa.RecordBatch:
-    """Return one row for each group of rows that agree in all columns except those in `values`.
+    """Return one row for each group of rows that agree in all columns except the columns in `values`.
 
-    `values` maps a column to the name of its aggregation.
+    `values` maps the name of a column to the aggregation of its values, such as "sum" or "max".
     """
 
     def combine(held: list[pa.RecordBatch]) -> pa.RecordBatch:
@@ -96,7 +96,7 @@ def codes_of(rows: pa.RecordBatch) -> pa.Array:
 
 @dataclass(frozen=True)
 class Percentile:
-    """A percentile, `value`, of a language's values; `number` is how many values the language has."""
+    """A percentile of a language's values: `value` is the percentile, `number` is the number of values."""
 
     number: int
     value: float
@@ -108,7 +108,7 @@ def percentiles(engine: Engine, files: list[OwnFile], percent: float, work: Path
     A first pass counts rows by narrow ranges of values. A second pass counts rows by value, but only in the ranges that
     hold the two neighbours of the percentile. `work` is a folder for these counts.
     """
-    # These map each language to its number of values, the number of values below its ranges, and these ranges.
+    # By language: the number of values, the number of values below the two ranges, and the two ranges.
     numbers, before, holding = {}, {}, {}
     for code, keys, ends in _counted(engine, files, _range, make_folder(work / "ranges")):
         numbers[code] = int(ends[-1])
@@ -155,7 +155,7 @@ class KeyCounts:
     folder: Path
 
     def read(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
-        """Yield the counts of some files as rows of _KEYS."""
+        """Yield the number of rows in `files` by language and key, with the schema _KEYS."""
         sums: dict[str, Counter[float]] = defaultdict(Counter)
         for code, rows in by_language(all_rows(files, ["language", "value"])):
             keys, counts = np.unique(self.keys_of(code, rows["value"].to_numpy()), return_counts=True)
@@ -165,7 +165,7 @@ class KeyCounts:
             yield pa.RecordBatch.from_arrays([pa.array(numbers), [*sum_by_key], [*sum_by_key.values()]], schema=_KEYS)
 
     def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Write the sums of the counts that a task gets."""
+        """Add up the counts of each language and key in `buckets`, and write the sums to the file of `task`."""
         write_rows(file_of(self.folder, task).path, _KEYS, _GROUP_ROWS, (combined(rows, _SUMS) for rows in buckets))
 
 
@@ -180,7 +180,7 @@ def _range(_: str, values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ValueRanges:
-    """Narrow ranges of values, by language."""
+    """Narrow ranges of values by language; a range is the index that `_range` gives to its values."""
 
     ranges: Mapping[str, np.ndarray]
 
@@ -190,7 +190,7 @@ class ValueRanges:
 
 
 def read_rows(_: int, files: list[OwnFile], tallies: Tallies) -> Rows:
-    """Yield the rows of all files of an item."""
+    """Yield the rows of all `files`, which are the files of one item."""
     return all_rows(files)
 
 
@@ -223,8 +223,9 @@ def percentile(neighbours: tuple[float, float], number: int, percent: float) -> 
 class EntryChoice:
     """Chooses the rows of RATED with the highest scores of each language; ties go to the entry that sorts first.
 
-    `taken` maps each language to the number of rows to write. `file`, in `folder`, has {language} for the code.
-    The number of written rows is counted as `name`. An entry has at most `longest` characters.
+    `taken` maps each language to the number of rows to write. `file` is the path in `folder`, in which `{language}`
+    stands for the language's code. The number of written rows is counted as `name`. An entry has at most `longest`
+    characters.
     """
 
     name: str
@@ -235,26 +236,26 @@ class EntryChoice:
 
     @cached_property
     def codes(self) -> list[str]:
-        """The languages, sorted: each has a task."""
+        """The codes of the languages, sorted; each language has its own task."""
         return sorted(self.taken)
 
     def run(self, engine: Engine, sides: Sequence[Side]) -> TaskResult:
-        """Write the best of the rows of all sides, which yield batches of any languages; return the result."""
+        """Write the best rows of all `sides`, whose batches may mix languages; return counts and checksums of files."""
         if not self.codes:
             return TaskResult()
         sides = [replace(side, combine=self.among) for side in sides]
         return cogroup(engine, sides, Grouping(RATED, self.keys, self.write, len(self.codes), len(self.codes)))
 
     def among(self, rows: Iterable[pa.RecordBatch]) -> Rows:
-        """Yield the rows, among those that a task reads, that may be among the best."""
+        """Yield those of the rows that a task reads which may be among the best of their language (`words.best`)."""
         return best(rows, self.taken, self.longest)
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
-        """Return the key of each row, of which the task of its language gets all."""
+        """Return the key of each row; all rows of a language have the same key, so that one task gets them."""
         return keys_in(pc.index_in(rows["language"], pa.array(self.codes)).to_numpy(), len(self.codes))
 
     def write(self, task: int, buckets: Iterator[Rows], result: TaskResult) -> None:
-        """Write the best rows of a task's language."""
+        """Write the best rows of the language of `task`, an index in `codes`."""
         code = self.codes[task]
 
         def reduce(batches: list[pa.RecordBatch]) -> pa.RecordBatch:

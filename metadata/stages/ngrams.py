@@ -44,7 +44,7 @@ TITLES = pa.schema([("title", pa.string())])  # the schema of titles of articles
 # A row is a pair of words, or one word, whose other column is null.
 NGRAMS = pa.schema([LANGUAGE, *COUNTS])
 HALF_KNOWN = NGRAMS.append(pa.field("first_count", pa.int64()))
-# Entry, count and PMI of a pair.
+# A row has the entry, the count and the PMI (in `value`) of a pair.
 MUTUAL = pa.schema(
     [("language", pa.string()), ("entry", pa.string()), ("count", pa.float64()), ("value", pa.float64())]
 )
@@ -52,10 +52,10 @@ MUTUAL = pa.schema(
 # RATED with the index of the language instead of its code.
 SCORED = pa.schema([LANGUAGE, *[*RATED][1:]])
 
-# Pairs are grouped by the entry that their words make, words and pairs by the first or second word.
+# The schema of rows by the column that they are grouped by: the entry of a pair, or the first or second word.
 GROUPED = {"entry": SCORED, "first": NGRAMS, "second": HALF_KNOWN}
-# The endings of files. Files of words have rows of RATED with the count as the score, files of pairs have blocks of
-# HALF_KNOWN with all words and pairs, and mutual files have rows of MUTUAL.
+# The kinds of files and their endings. `words` files have rows of RATED, with the count as the score. `pairs` files
+# have blocks of HALF_KNOWN, with all words and pairs. `mutual` files have rows of MUTUAL.
 FILES = {"words": ".parquet", "pairs": BLOCKS_ENDING, "mutual": ".parquet"}
 
 _TITLE_ROWS = 1 << 16  # rows of a row group of titles
@@ -84,7 +84,7 @@ class NgramPlan:
     size: int
 
     def by(self, column: str, function: Function) -> Grouping:
-        """Return the grouping of rows by `column`, a key of GROUPED."""
+        """Return the grouping of rows by language and by `column`, a key of GROUPED; `function` takes the groups."""
         return choosing.by_string(GROUPED[column], column, self.size, function)
 
     def files(self, name: str) -> list[OwnFile]:
@@ -110,7 +110,10 @@ class NgramPlan:
         result.files[f"{dump.language}/{path.name}"] = titles.checksum
 
     def write_counts(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Write the words of a task to a file, and its words and pairs, packed by the second word, to another."""
+        """Write the words of a task to its `words` file, and its words and pairs to its `pairs` file.
+
+        The rows of the `pairs` file are packed by the second word; a single word counts as a second word.
+        """
         with part_writer(self.files("words")[task].path, RATED, _GROUP_ROWS) as writer:
             packed = self.by("second", _unread).packed(_added_up(buckets, writer))
             write_blocks(self.files("pairs")[task].path, HALF_KNOWN, packed)
@@ -147,14 +150,14 @@ def _write_unigrams(engine: Engine, figures: Tallies, plan: NgramPlan) -> TaskRe
 def write_bigrams(
     engine: Engine, pairs: Mapping[str, choosing.Percentile], unigrams: Mapping[str, float], plan: NgramPlan
 ) -> TaskResult:
-    """Write the pairs with the highest scores of each language; return the numbers of pairs and checksums.
+    """Write the pairs with the highest scores of each language; return their numbers and the checksums of the files.
 
-    `pairs` has the percentile of the PMIs of each language, `unigrams` how many words of each language are entries.
+    By language, `pairs` has the percentile of the PMIs, and `unigrams` has the number of words that are entries.
     """
     taken = {code: words.bigrams(int(unigrams.get(code, 0)), plan.config).most for code in pairs}
     floors = {code: percentile.value for code, percentile in pairs.items()}
     scored = PairScores(floors, plan)
-    # With a space between the words, each pair makes another entry. Without one, 中 + 国人 makes the same as 中国 + 人.
+    # With spaces, different pairs give different entries. Without spaces, 中 + 国人 and 中国 + 人 give the same entry.
     sides = [Side(spread(plan.files("mutual"), engine), scored.read_spaced)]
     if not all(language(code).spaced for code in pairs):
         sides.append(Side([[file] for file in scored.alike(engine)], read_rows))
@@ -164,7 +167,7 @@ def write_bigrams(
 
 @dataclass(frozen=True)
 class PairScores:
-    """Scores the pairs in the plan's files `mutual`; `floors` has the percentile of the PMIs of each language."""
+    """Scores the pairs in the plan's `mutual` files; `floors` has the percentile of the PMIs of each language."""
 
     floors: Mapping[str, float]
     plan: NgramPlan
@@ -186,7 +189,7 @@ class PairScores:
         return [choosing.file_of(self._folder, task) for task in range(tasks_for(self.plan.size))]
 
     def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Write the entries of a task, each with its highest score."""
+        """Write each entry of a task once, with the highest score of its pairs, as rows of RATED."""
         with part_writer(choosing.file_of(self._folder, task).path, RATED, _GROUP_ROWS) as writer:
             for batches in buckets:
                 rows = combined(batches, {"score": "max"})
@@ -199,7 +202,7 @@ class PairScores:
     def _scored(self, files: list[OwnFile], spaced: bool) -> Rows:
         """Yield pairs with their scores as rows of RATED; leave out pairs without a score.
 
-        If `spaced`, only languages that write spaces between words are read, else only the others.
+        If `spaced`, only languages that write spaces are yielded; otherwise, only languages that do not.
         """
         for code, rows in by_language(all_rows(files)):
             if language(code).spaced is spaced:
@@ -209,7 +212,10 @@ class PairScores:
 
 
 def _result_of(code: str, read: TaskResult, written: TaskResult) -> TaskResult:
-    """Return one language's counts, those in `read` now without the language's code, its files by name, and facts."""
+    """Return the counts, the checksums of files by name, and the facts of the language `code`.
+
+    Counts from `read` lose the language code; counts from `written` keep it.
+    """
     counts = [row | {"language": None} for row in read.rows() if row["language"] == code]
     files = (path.rpartition("/") + (checksum,) for path, checksum in (read.files | written.files).items())
     checksums = {name: checksum for folder, _, name, checksum in files if folder == code}
@@ -218,7 +224,7 @@ def _result_of(code: str, read: TaskResult, written: TaskResult) -> TaskResult:
 
 
 def count_dumps(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: NgramPlan) -> TaskResult:
-    """Write the plan's files `words` and `pairs`, and the titles of all articles; return the result of reading.
+    """Write the plan's `words` and `pairs` files, and the titles of all articles; return counts and facts of the dumps.
 
     `files` has the Wikipedia files of each language by code.
     """
@@ -231,7 +237,7 @@ def count_dumps(engine: Engine, files: Mapping[str, list[WikipediaFile]], plan: 
 
 
 def inform(engine: Engine, totals: Mapping[str, float], plan: NgramPlan) -> None:
-    """Write the plan's files `mutual`, the PMI of all pairs; `totals` has the count of all words of each language."""
+    """Write the plan's `mutual` files, the PMI of all pairs; `totals` has the count of all words by language."""
     make_folder(plan.work / "mutual")
     files = [file.path for file in plan.files("pairs")]
     cogroup(engine, [Side(files, _read_pairs)], plan.by("second", Information(totals, plan).write))
@@ -266,7 +272,7 @@ def _added_up(buckets: Iterable[Iterator[pa.RecordBatch]], writer: PartWriter) -
 
 
 def _unread(task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-    """Take no row: this is the function of a grouping that only packs rows."""
+    """Do nothing: a grouping that only packs rows never calls its function."""
 
 
 def _read_pairs(_: int, file: Path, tallies: Tallies) -> Iterator[Block]:
@@ -275,13 +281,13 @@ def _read_pairs(_: int, file: Path, tallies: Tallies) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class Information:
-    """The PMI of pairs; `totals` has the count of all words of each language."""
+    """Computes the PMI of pairs; `totals` has the count of all words by language."""
 
     totals: Mapping[str, float]
     plan: NgramPlan
 
     def write(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Write the pairs of a task as rows of MUTUAL."""
+        """Write the pairs of a task with their PMI to its `mutual` file, as rows of MUTUAL."""
         with part_writer(self.plan.files("mutual")[task].path, MUTUAL, _GROUP_ROWS) as writer:
             for batches in buckets:
                 _, pairs = _joined(pa.concat_batches(batches), "second", "first")

@@ -36,16 +36,16 @@ TITLES = pa.schema([*RATED, ("article", pa.bool_())])
 MIN_ARTICLE_SHARE = 0.5  # If the articles of a dump have a smaller share of the language's views, it is an excerpt.
 
 _VALUES = {"views": "sum", "article": "max"}
-_ARTICLES = "articles"  # the item of the tallies that count only titles of articles
+_ARTICLES = "articles"  # the item of tallies of only those titles that are titles of articles
 
 
 @dataclass(frozen=True)
 class TitlePlan:
     """The parameters and folders of the stage that chooses titles.
 
-    `namespaces` has, by Wikipedia code, names of namespaces beyond those in namespaces.csv. `articles` has by language
-    the files with titles of articles that the n-grams' stage wrote. Title entries go to `folder`, counts to `work`.
-    `size` is the bytes of all page-view files.
+    `namespaces` has names of namespaces by Wikipedia code, in addition to namespaces.csv. `articles` has, by language,
+    the files of article titles that `ngrams` wrote. Title entries are written to `folder`, counts to `work`. `size` is
+    the size of all page-view files in bytes.
     """
 
     config: MetadataConfig
@@ -58,7 +58,7 @@ class TitlePlan:
 
     @cached_property
     def viewed(self) -> list[OwnFile]:
-        """The files of all titles with views, with the schema TITLES; each task writes one file."""
+        """The files, one per task, of all titles that have views, with the schema TITLES."""
         return [choosing.file_of(self.work, task) for task in range(tasks_for(self.size))]
 
     def read_views(self, _: int, path: str, tallies: Tallies) -> Rows:
@@ -74,7 +74,7 @@ class TitlePlan:
         tallies.count(tally)
 
     def write_views(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> None:
-        """Write the titles of a task, each with the sum of its views, to a file."""
+        """Write the titles of a task with the sum of their views to a file; titles without views are left out."""
         with part_writer(self.viewed[task].path, TITLES, _GROUP_ROWS) as writer:
             for bucket in buckets:
                 rows = combined(bucket, _VALUES)
@@ -85,7 +85,7 @@ class TitlePlan:
     def figures(self, files: list[OwnFile]) -> TaskResult:
         """Return the tallies that `words.figures` makes of all titles, and of only the titles of articles.
 
-        The latter have the item _ARTICLES.
+        The tallies of titles of articles have the item _ARTICLES.
         """
         rules = {code: words.titles(language(code), self.config) for code in self.languages}
         tally = TaskResult()
@@ -161,7 +161,7 @@ class KeptTitles:
     strict: list[str]
 
     def read(self, _: int, files: list[OwnFile], tallies: Tallies) -> Rows:
-        """Yield such titles of some files as rows of RATED."""
+        """Yield the titles in `files` that are kept, as rows of RATED."""
         strict = pa.array(self.strict, pa.string())
         for rows in all_rows(files):
             is_kept = pc.or_(rows["article"], pc.invert(pc.is_in(rows["language"], strict)))

@@ -1,7 +1,7 @@
 """Read the articles in Wikipedia files, and convert their wikitext to plain text.
 
-Skipped pages are counted by reason. Several tasks may read spans of one dump, so what counts once per file is noted as
-facts. `dump_files` decides to which Wikipedia a file belongs.
+Skipped pages are counted by reason. Several tasks may read spans of one dump, so faults, which count once per file, are
+noted as facts. `dump_files` decides to which Wikipedia a file belongs.
 """
 
 import html
@@ -79,7 +79,7 @@ BATCH_CHARACTERS = 4 << 20
 PAGE_CHARACTERS = 2 << 20  # MediaWiki's limit is 2 MiB a page, so a longer text is not an article
 
 DUMPS_FACT = "dumps"  # name of the facts in results
-Dump = Mapping[str, Any]  # path, numbers of pages and articles, and names of faults, of a file or of a span of it
+Dump = Mapping[str, Any]  # `path`, `pages`, `articles` and `faults` of a file, or of a span of it
 _ARTICLE_NAMESPACE = "0"  # number of the namespace of articles
 _HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files and categories, into which links show nothing
 # Dumps before 2010 mark redirects only in the text, by #REDIRECT [[…]] in any language.
@@ -89,8 +89,8 @@ _REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 def articles(file: WikipediaFile, result: TaskResult) -> Iterator[pa.RecordBatch]:
     """Yield the articles of `file`, or of a span of it, in batches with the schema ARTICLES.
 
-    Count pages by the reason to skip them, and note a fact of the file under DUMPS_FACT. A file or span that is cut or
-    damaged yields the articles before the damage.
+    Add the numbers of pages, of articles, and of pages skipped by reason to `result`; note a `Dump` under DUMPS_FACT. A
+    file or span that is cut or damaged yields the articles before the damage.
     """
     tally = Tally()
     faults = ["conflicts.language"] if file.conflict else []
@@ -106,7 +106,7 @@ def articles(file: WikipediaFile, result: TaskResult) -> Iterator[pa.RecordBatch
 
 
 def summed(tally: Mapping[str, int], dumps: Iterable[Dump]) -> dict[str, int]:
-    """Return counts and facts of `articles` as counts; a fault of several spans of a file counts once.
+    """Add to the counts in `tally` the number of files and of faults; a fault of several spans of a file counts once.
 
     >>> spans = [{"path": "a.xml", "pages": 0, "articles": 0, "faults": ["dropped.corrupt"]}] * 2
     >>> summed({"pages": 0}, spans)

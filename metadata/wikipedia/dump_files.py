@@ -75,7 +75,7 @@ def format_of(path: str) -> str | None:
 
 
 def is_sought(path: str) -> bool:
-    """Return whether to read a file found in a folder, by its name; of JSON files, only Cirrus dumps of articles."""
+    """Return whether the name of a file in a folder says to read it; JSON is read only if a Cirrus dump of articles."""
     pure = PurePosixPath(path)
     format = format_of(path)
     if format is None or _NO_PAGES.fullmatch(pure.name):
@@ -144,8 +144,8 @@ class WikipediaFile:
     path: str
     format: str  # xml, cirrus or parquet
     wikipedia: str  # its code, as in languages.csv
-    conflict: bool = False  # Path, head or argument name different Wikipedias.
-    column: str | None = None  # Only rows of a table with `wikipedia` in this column are read.
+    conflict: bool = False  # whether path, head and argument name different Wikipedias
+    column: str | None = None  # the column of a table in which the rows to read have `wikipedia`
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
     span: Span | None = None  # the part of a multistream dump that is read
 

@@ -29,7 +29,7 @@ from runtime.tallies import Tally
 
 log = logging.getLogger("metadata.wikipedia")
 
-# A form with a smaller share of the largest form's bytes lacks parts, because multistream adds only a tenth.
+# A form with fewer bytes than this share of the largest form is incomplete: multistream adds only a tenth.
 WHOLE_SHARE = 0.8
 
 _NAME = re.compile(r"([a-z_]+wiki-(?:\d{8}|latest))-pages-articles(-multistream)?(\d*)\.xml(?:-p\d+p\d+)?(?:\.\w+)?")
@@ -46,7 +46,7 @@ _INDEXED, _PARTS, _STREAM_PARTS, _STREAM, _PLAIN = _ORDER = (
     "the whole dump",
 )
 
-SPAN_BYTES = 64 << 20  # A task reads so many bytes of a packed dump in some 20 seconds; 20 GB give 320 tasks.
+SPAN_BYTES = 64 << 20  # A task reads this part of a packed dump in some 20 seconds; 20 GB give 320 tasks.
 LONG_TASK = 1 << 30  # A packed dump of more bytes should not be one task.
 
 _DUMP = re.compile(r"(.*-multistream)(\d*)\.xml(-p\d+p\d+)?(\.bz2)")
@@ -146,7 +146,7 @@ def index_path(dump: str) -> str | None:
 
 
 def spans(dump: str) -> list[Span]:
-    """Return the spans of a dump, in order; none if it is small or has no matching index, so that one task reads it.
+    """Return the spans of a dump, in order; [] if it is small or has no matching index: then one task reads it.
 
     If a large dump has no usable index, log a warning.
     """
@@ -382,7 +382,10 @@ def _declared(head: bytes) -> str:
 
 
 def _cut(chunks: Iterable[bytes], tally: Tally, last: bool) -> Iterator[bytes]:
-    """Yield the bytes of each <page>…</page>; drop and count pages that never end or have more than PAGE_BYTES."""
+    """Yield the bytes of each <page>…</page>; drop and count pages that never end or have more than PAGE_BYTES.
+
+    CutError if the chunks end inside of a page and `last` is True.
+    """
     buffer = b""
     too_long = False
     for chunk in chunks:

@@ -50,9 +50,9 @@ MAIN_PAGES = frozenset(filter(None, chain.from_iterable(row["main_pages"].split(
 
 VIEWS = pa.schema([("wikipedia", pa.string()), ("title", pa.string()), ("views", pa.int64())])
 
-BLOCK_BYTES = 16 << 20  # So many bytes of lines, some 400,000 lines, are read together.
-HEAD_BYTES = 64 << 10  # A page-view file is recognised by so many bytes at its beginning.
-NAMED_FILES = 10  # A message names so many files.
+BLOCK_BYTES = 16 << 20  # bytes of lines that are read together: some 400,000 lines
+HEAD_BYTES = 64 << 10  # bytes at the beginning of a file by which a page-view file is recognised
+NAMED_FILES = 10  # the most files that a message names
 
 EXPECTED_LINES = (
     "expected lines `project title views bytes` or `wiki title page_id access views hourly`, as dumps.wikimedia.org "
@@ -255,7 +255,7 @@ class Namespaces:
         self._more = {code.replace("-", "_"): _folded(names) for code, names in (more or {}).items()}
 
     def hold(self, wikipedia: str, prefix: str) -> bool:
-        """Return whether a title of `wikipedia` that begins with `prefix` and a colon is no article's title."""
+        """Return whether a title of `wikipedia` that begins with `prefix` and a colon does not name an article."""
         name_sets = (_NAMES.get(wikipedia, _NAMES[_EVERYWHERE]), _INTERWIKI, self._more.get(wikipedia, frozenset()))
         return any(folded_namespace(prefix) in names for names in name_sets) or is_wikipedia(prefix.lower())
 
