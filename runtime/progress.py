@@ -23,7 +23,7 @@ _LOOK_EVERY = 0.5  # seconds
 # Seconds until a stage's first line, between lines in the first minute, and later, if lines cannot be overwritten.
 _LINE_AFTER, _LINE_EVERY, _MINUTE, _LATER_EVERY = 1.0, 4.0, 60.0, 30.0
 _NAMES = ("done", "rows", "total")
-_RUNNING = ".running"  # files of `visible` end so
+_RUNNING = ".running"  # the ending of the files of `visible`
 _advanced: Counter[str] = Counter()  # the counts of this process
 _of_task: Path | np.memmap | None = None  # the file of `visible`, or its content: the counts, in the order of _NAMES
 
@@ -40,7 +40,7 @@ def advance(done: int = 0, rows: int = 0, total: int = 0) -> None:
 
 @contextmanager
 def visible(folder: Path, name: str) -> Iterator[None]:
-    """Let other processes see the counts of the block while it runs, in a file of `folder` for `running`."""
+    """Write the counts of the block to a file in `folder` while it runs, so that `running` in any process sees them."""
     global _of_task
     _of_task = path = folder / f"{name}{_RUNNING}"
     try:
@@ -51,7 +51,7 @@ def visible(folder: Path, name: str) -> Iterator[None]:
 
 
 def running(folder: Path) -> Counter[str]:
-    """Return the sums of the counts of all blocks that run in `visible` with this folder."""
+    """Return the sums of the counts of all blocks that run now in `visible` with this `folder`."""
     sums = np.zeros(len(_NAMES), np.int64)
     for path in folder.glob(f"*{_RUNNING}"):
         with suppress(OSError, ValueError):  # A block has just ended, or begun.
@@ -82,7 +82,7 @@ class StageProgress:
     _sources: list[Callable[[], Counter[str]]] = field(default_factory=list)
 
     def follow(self, source: Callable[[], Counter[str]]) -> None:
-        """Add to the counts of this stage those that `source` returns; it is called whenever the counts are read."""
+        """Add the counts that `source()` returns to this stage; `source` is called whenever the counts are read."""
         self._sources.append(source)
 
     def figures(self) -> Counter[str]:

@@ -101,7 +101,7 @@ def size(item: object) -> int:
 
 
 def to_do(items: Iterable[object]) -> Counter[str]:
-    """Return the number of inputs in all items, as the count `total` for the progress of a stage."""
+    """Return a count `total` for the progress of a stage: the number of inputs in all items."""
     return Counter(total=sum(map(size, items)))
 
 

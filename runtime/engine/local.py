@@ -49,7 +49,7 @@ from runtime.tallies import TaskResult
 from runtime.warming import usable_cores
 
 TRIES = 3  # of a task whose processes, or whose server of processes, die
-AHEAD = 2  # tasks per core that are handed out at a time
+AHEAD = 2  # tasks per core that wait or run in processes at a time
 _OWN = ("curation", "metadata", "runtime")
 _CTRL_C = {signal.SIGINT}
 _ADDRESS = 107 - len("/listener-12345678")  # the most bytes of the path of a folder of sockets
@@ -203,7 +203,7 @@ class WorkerLost(OSError):
 
 @dataclass(frozen=True)
 class Partition:
-    """The blocks for one partition: for each file, int64[block, 3] with the offset and the size of each block last."""
+    """The blocks for one partition: files, each with int64[block, 3]: partition, offset and size of a block."""
 
     files: list[tuple[Path, np.ndarray]] = field(default_factory=list)
 
@@ -217,10 +217,10 @@ class Partition:
 
 
 class _Sent(NamedTuple):
-    """The result of a sending task: its file, the partition, offset and size of each block in it, and its result."""
+    """What a sending task returns: the file of its blocks, where they are in this file, and the task's result."""
 
     path: Path
-    blocks: np.ndarray  # int64[block, 3]
+    blocks: np.ndarray  # int64[block, 3]: partition, offset and size in bytes
     numbered: Numbered
 
 
@@ -273,7 +273,7 @@ def _numbered(function: Callable[[Any], TaskResult], index: int, item: Any) -> N
 
 @dataclass(frozen=True)
 class _Sending:
-    """Runs a task of an exchange, and writes its blocks for each of `partitions` tasks to a file in `folder`.
+    """Runs a task of an exchange; its blocks, for `partitions` tasks of the next stage, are written below `folder`.
 
     `first` tasks were numbered before those of its stage.
     """

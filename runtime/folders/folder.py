@@ -63,7 +63,7 @@ Content = TypeVar("Content")
 class Made:
     """The output of one task: the folder in which it writes files, a name for them, and its result."""
 
-    folder: Path  # in which the subfolders are while they are being written
+    folder: Path  # the parent of the subfolders while they are being written
     name: str  # a digest: no other task has it, and the same task always has it
     result: TaskResult = field(default_factory=TaskResult)
 
@@ -116,7 +116,7 @@ class Task(Generic[Content]):
 
 @dataclass(frozen=True)
 class Part(Generic[Content]):
-    """The files that tasks make of some items, in one or more subfolders; `missing` has the items without files."""
+    """The files that tasks make of some items, in subfolders or the folder; `missing` has the items not yet done."""
 
     missing: list[WorkItem[Content]]
     _folder: "Folder"
@@ -130,7 +130,7 @@ class Part(Generic[Content]):
     def commit(self) -> TaskResult:
         """Move the subfolders to their places, and return the sum of all results.
 
-        Of a folder that grows, files of no task are removed. InputError if items have no stamp, as files are missing.
+        In a folder that grows, files that belong to no task are removed. InputError if an item still has no stamp.
         """
         folder = self._folder
         ledger = self._ledger.completed(folder.path)
@@ -232,7 +232,7 @@ class Wanted:
         return differing(stated.get("made_from"), self.description)
 
     def _files_of_others(self, folder: Path, is_claimed: bool, described: Mapping[str, Any]) -> list[str]:
-        """Return the names of files and hidden folders in a folder that no command of this kind wrote."""
+        """Return those names of files and hidden folders in `folder` that a command of this kind did not write."""
         if is_claimed and not self.grows:
             return []  # the folder held nothing else when it was claimed
         is_ours = is_claimed or described.get("kind") == self.kind.name  # of any version
@@ -252,7 +252,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class FinishedFolder:
-    """A complete folder with one file per task; `facts` are those of its descriptor."""
+    """A complete folder with one file per task; `facts` are the facts in its descriptor."""
 
     path: Path
     facts: Mapping[str, Any]
@@ -362,7 +362,7 @@ class Folder:
         return name in (self.wanted.kind.descriptor, EARLIER) or self.wanted.is_kept(name)
 
     def forget(self) -> None:
-        """Remove the stamps of finished tasks, so that nothing is continued: an error then empties the folder."""
+        """Remove the stamps of finished tasks: after an error the folder is then emptied, and no task is resumed."""
         self.parts.owner.require()
         for name in _stamp_folders(self.path):
             remove(self.path / WORK / name)

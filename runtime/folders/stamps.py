@@ -34,7 +34,7 @@ class Input:
     format: str  # the name of one of formats()
     size: int  # compressed bytes; the format's typical size if the size is not known
     modified: int | None = None  # time of modification, nanoseconds since 1970, if the file system states it
-    row_groups: tuple[int, int] | None = None  # first, and last + 1; None: the whole file
+    row_groups: tuple[int, int] | None = None  # (first, last + 1); None: all row groups
     etag: str | None = None  # if the file system states it
     file_size: int | None = None  # bytes of the whole file, if the file system states them
     changed: int | None = None  # time of the inode's change, nanoseconds since 1970, of a local file
@@ -43,7 +43,7 @@ class Input:
 
     @property
     def digest(self) -> str:
-        """The digest of all members, which is another one if the file has changed."""
+        """A digest of all members; it changes if the file changes."""
         return digest_of(vars(self))
 
 
@@ -58,7 +58,7 @@ class Stamp:
     """The record of a finished task: its inputs, and its result, which has the checksum of each file that it wrote."""
 
     made_from: str  # digest of all that the files depend on, except the inputs
-    inputs: dict[str, str]  # the path of each input, by the digest of all its members
+    inputs: dict[str, str]  # digest of an input (`Input.digest`) → its path
     counts: list[dict]
     files: dict[str, str]
     facts: dict[str, list]
@@ -74,8 +74,8 @@ class Stamp:
 class Stamps:
     """The stamps of a folder's finished tasks, one JSON file per task, which workers write into `folder`.
 
-    When the folder is complete, its descriptor lists the tasks, and the stamps are removed. By default a task's files
-    are in `folder` too, and the stamp has their names. With `root`, the stamp has paths relative to the folder `root`.
+    When the folder is complete, its descriptor lists the tasks, and the stamps are removed. If `root` is None, a task's
+    files are in `folder`, and the stamp has their names. Otherwise the stamp has paths relative to the folder `root`.
     """
 
     folder: Path
@@ -87,7 +87,7 @@ class Stamps:
         return digest_of({"made_from": self.made_from, "inputs": [vars(source) for source in inputs]})
 
     def write(self, inputs: Sequence[Input], result: TaskResult) -> None:
-        """Write the stamp of a finished task over `inputs`; only from then on do the task's files count."""
+        """Write the stamp of a finished task that read `inputs`; before this, files of the task count as missing."""
         path_by_digest = {source.digest: source.path for source in inputs}
         content = asdict(Stamp(self.made_from, path_by_digest, **result.content()))
         content["checksum"] = digest_of(content)
@@ -96,7 +96,7 @@ class Stamps:
     def read(self) -> Iterator[Stamp]:
         """Yield the stamp of each finished task that has this `made_from` and whose files all exist.
 
-        Tasks that a descriptor lists count as stamps. Some stamps may cover inputs of other runs.
+        For tasks that only a descriptor lists, such stamps are made. Stamps may also cover inputs of other runs.
         """
         present = files(self.folder)
         paths = [path for path in present if is_stamp(path.name)]
@@ -118,7 +118,7 @@ class Stamps:
                     yield Stamp(self.made_from, task["inputs"], task["counts"], sums, task["facts"])
 
     def remove(self) -> None:
-        """Remove all stamps, which a descriptor has taken the place of."""
+        """Remove all stamps; the descriptor now lists the tasks."""
         stamps = [path for path in files(self.folder) if is_stamp(path.name)]
         for _ in in_threads(remove_file, stamps):
             pass
@@ -160,7 +160,7 @@ class Done:
 
     @classmethod
     def of(cls, name: str, stamp: Stamp) -> Done:
-        """Return the task of a stamp, which has this name."""
+        """Return the task of `stamp`; `name` is the name of the stamp's file without extension."""
         noted = json.dumps({"counts": stamp.counts, "facts": stamp.facts})
         return cls(name, stamp.inputs, stamp.files, noted)
 
@@ -170,7 +170,7 @@ class Done:
         return TaskResult(files=self.files, **json.loads(self.noted))
 
     def described(self) -> dict[str, Any]:
-        """Return what a descriptor says of the task."""
+        """Return the task as an item of the member `tasks` of a descriptor."""
         return {"inputs": self.inputs, "files": [*self.files], **json.loads(self.noted)}
 
 

@@ -17,7 +17,7 @@ from filelock import Timeout, UnixFileLock
 from runtime.errors import AGAIN, InputError
 
 MOMENT = 0.2  # seconds to wait for a lock: its last owner may be removing its file, which is then made anew
-HOLD_SECONDS = 3600.0  # that one process may hold a lock for which others wait, as while it builds an artefact
+HOLD_SECONDS = 3600.0  # the longest wait for a process that holds a lock, such as while it builds an artefact
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 _holds: dict[Path, int] = {}  # descriptors of the files that this process holds
 
@@ -29,7 +29,7 @@ class Held(Exception):
 def take(path: Path, seconds: float = MOMENT) -> UnixFileLock | None:
     """Lock the file `path`, and return the lock, held until its `release`; None if the file system has no locks.
 
-    If another process has the lock for so many `seconds` more, raise Held; a negative number waits until it is free.
+    Raise Held if another process still has the lock after `seconds`; if `seconds` is negative, wait without a limit.
     """
     # Without locks filelock would leave a marker instead, which outlives a process that is killed.
     lock = UnixFileLock(path, thread_local=False, fallback_to_soft=False)
@@ -47,7 +47,7 @@ def take(path: Path, seconds: float = MOMENT) -> UnixFileLock | None:
 
 
 def hold(path: Path) -> None:
-    """Lock the file `path`, as other processes may do too, until this process ends; for `take` it is Held meanwhile.
+    """Take a shared lock of the file `path` until this process ends: other processes can `hold`, but not `take` it.
 
     If the file system has no locks, nothing is locked.
     """

@@ -16,7 +16,7 @@ from runtime.errors import InputError
 from runtime.storage.locks import Held, alone, hold, take
 from runtime.storage.whole import sync
 
-KEPT_SECONDS = 7 * 24 * 3600  # since a folder was used last
+KEPT_SECONDS = 7 * 24 * 3600  # seconds after its last use for which a folder is kept
 _LOCK, _IN_USE, _PARTIAL = ".lock", ".in-use", ".partial"
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def opened_folder(folder: Path, make: Callable[[Path], object], open: Callable[[
 
 
 def sound(folder: Path, make: Callable[[Path], object], open: Callable[[Path], T]) -> T:
-    """Return `open(folder)` for a folder in a folder of `kept`; after an InputError, make it and open it again.
+    """Return `open(folder)` for a folder inside a folder of `kept`; after an InputError, make it and open it again.
 
     One process calls `make` with a temporary path, while others that need the same folder wait.
     """

@@ -24,7 +24,7 @@ from runtime.storage.scratch import staged
 from runtime.storage.whole import whole
 
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError)  # Arrow's errors
-# What Arrow says of damaged files, and what a message says instead.
+# Arrow's message about a damaged file → the words that replace it.
 _ARROW_WORDS = {
     "Parquet magic bytes not found": "its end is missing or damaged",
     "smaller than the minimum file footer": "its end is missing or damaged",
@@ -162,7 +162,7 @@ def written_files(folder: Path, checksums: Mapping[str, str]) -> list[OwnFile]:
 
 @lru_cache(maxsize=1 << 16)
 def _compare(file: OwnFile, validate: Callable[[Path], object] | None, marks: tuple[int, ...]) -> None:
-    """Refuse a damaged file. Results are cached; `marks` are inode, size and times, which change with the file."""
+    """Refuse a damaged file. `marks` (inode, size, times) are in the key of the cache, as they change with the file."""
     _require(file, file.path)
     if validate is not None:
         validate(file.path)

@@ -26,9 +26,9 @@ from runtime.storage.whole import whole
 from runtime.tallies import TaskResult
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
-FEW_ROWS = 128  # read at once: a dictionary page of 1 MB may stand for texts of gigabytes
+FEW_ROWS = 128  # the most rows read at once: a dictionary page of 1 MB may stand for texts of gigabytes
 FEW_BYTES = 128 << 20  # a dictionary page's bytes times the rows read at once, as each text may be the whole page
-BATCH_BYTES = 16 << 20  # of a batch, at most about
+BATCH_BYTES = 16 << 20  # the bytes of a batch, at most about
 _HEAD = 16  # bytes of a page's header, which hold its kind and size
 _DICTIONARY = 2
 _LONGEST_HEAD = 16 << 10  # bytes of a page's header with statistics
@@ -39,7 +39,7 @@ _INTEGERS = (4, 5, 6)
 _BINARY = 8
 _STRUCTURE = 12
 
-MOST_PARTS = 256  # files that are open at a time
+MOST_PARTS = 256  # the most files that are open at a time
 
 
 class PartWriter:
@@ -51,7 +51,7 @@ class PartWriter:
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self.rows = 0
-        self.checksum = ""  # This is of the file's bytes, once the file is complete.
+        self.checksum = ""  # This becomes the checksum of the file's bytes once the file is complete.
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch, which has the schema of the file."""
@@ -279,7 +279,10 @@ class BoundedParquet:
         return max(1, min(FEW_ROWS, FEW_BYTES // max([1, *sizes])))
 
     def _ranges(self, groups: Iterable[int], columns: list[str]) -> Iterator[tuple[int, int]]:
-        """Yield where chunks of columns begin and end in the file, if Arrow reads them at once and they make sense."""
+        """Yield the (begin, end) of chunks of `columns` in the file, in bytes; chunks of over PIECE bytes are left out.
+
+        Row groups whose metadata make no sense are left out, too.
+        """
         for group in groups:
             with suppress(pa.ArrowException):
                 chunks = [chunk for path, chunk in self._chunks(group).items() if path in columns]

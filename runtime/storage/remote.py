@@ -51,23 +51,23 @@ Result = TypeVar("Result")
 class Reading:
     """The number of bytes to request at a time from a remote file, and whether the next request is sent ahead."""
 
-    request_bytes: int  # of each request, at least
+    request_bytes: int  # the least bytes of a request
     ahead: bool = False  # the next request is sent while a block is used
 
 
-# For a whole file. At 40 ms a request, 100 MB/s and a reader of 25 MB/s, blocks of 1, 4, 8, 16 MB give:
-# 20, 22, 22, 21 MB/s ahead, 12, 16, 17, 18 otherwise. fsspec's default gives 16. A failed request costs a block.
+# AHEAD is for whole files. At 40 ms a request, 100 MB/s and a reader of 25 MB/s, blocks of 1, 4, 8, 16 MB give 20, 22,
+# 22, 21 MB/s if requested ahead, else 12, 16, 17, 18. fsspec's default gives 16. A failed request costs a block.
 AHEAD = Reading(8 << 20, ahead=True)
 A_GLANCE = Reading(256 << 10)  # for the first lines of a file
 AS_ASKED = Reading(1)  # for Parquet, whose readers ask for pieces of a good size
-NEAR = 256 << 10  # bytes between two ranges that are fetched rather than asked around, as a request takes as long
-MOST_MERGED = 8 << 20  # bytes of one request for several ranges
+NEAR = 256 << 10  # the most bytes between ranges fetched together; a request takes as long as these
+MOST_MERGED = 8 << 20  # the most bytes of one request for several ranges
 
 
 class RemoteFile(io.RawIOBase):
-    """A file at a URL, opened by `begin` and read in blocks; `size` is None if the server does not state it.
+    """A file at a URL, opened by `begin` and read in blocks; `size` in bytes is None if the server does not state it.
 
-    `failed` is called before each new try of a request.
+    `failed` is called after each failed try of a request that will be repeated.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class RemoteFile(io.RawIOBase):
         return self._size is not None
 
     def merged(self) -> BinaryIO:
-        """Return the file so wrapped that requests for expected ranges are merged."""
+        """Return a wrapper of the file that merges requests for ranges near each other."""
         return cast(BinaryIO, MergedReads(self))
 
     def close(self) -> None:
@@ -141,9 +141,9 @@ class RemoteFile(io.RawIOBase):
         return self._block[begin : begin + size]
 
     def _fetched(self, size: int) -> bytes:
-        """Return the block at the position, and request the next block ahead; both are of at least `size` bytes.
+        """Return the block at the position; if the file is read ahead, begin to request the block after it.
 
-        The last block of a file may be shorter.
+        Blocks have at least `size` bytes, except the last block of a file.
         """
         at, pending = self._next or (-1, None)
         self._next = None
@@ -185,7 +185,7 @@ class RemoteFile(io.RawIOBase):
         return self._file
 
     def _forget(self) -> None:
-        """Count a failure, and close the remote file, unless the open file can request the same bytes again."""
+        """Count a failure by calling `failed`. Close the remote file if it cannot request the same bytes again."""
         self._failed()
         if not (isinstance(self._file, AbstractBufferedFile) and self._file.size is not None):
             self._drop()
@@ -197,7 +197,7 @@ class RemoteFile(io.RawIOBase):
 
 
 class MergedReads:
-    """A wrapper of a remote file, of which ranges of bytes that lie near each other are fetched by one request."""
+    """A wrapper of a remote file that fetches ranges of bytes which lie near each other by one request."""
 
     def __init__(self, file: RemoteFile):
         self._file = file
@@ -207,9 +207,10 @@ class MergedReads:
         return getattr(self._file, name)
 
     def expect(self, ranges: Iterable[tuple[int, int]], at_a_time: int) -> None:
-        """Merge those of the ranges (begin, end) that are near in their order; each is to be read about once.
+        """Merge each of `ranges`, (begin, end) in bytes, with the range before it if both are near each other (NEAR).
 
-        `at_a_time` of them may be read in any order: so many requests and one more are kept.
+        A range should be read about once. Up to `at_a_time` neighbouring ranges may be read in any order: the results
+        of the last `at_a_time` + 1 requests are kept.
         """
         self._merged: list[tuple[int, int]] = []
         for begin, end in ranges:
