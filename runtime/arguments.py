@@ -36,7 +36,7 @@ _OWN = 2  # groups that argparse makes itself: of arguments without a flag, and 
 REMOVED_FLAGS = "removed_flags.csv"
 _FLAG = re.compile(r"(--set [^=]*|--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
 _ENDING = {"-h", "--help", "--help-all", "--version"}  # flags that end a program before its values are looked at
-_ADVICE = {  # what argparse says, and what to do
+_ADVICE = {  # the beginning of a message of argparse → advice
     "not allowed with argument": "give one of them",
     "are required: RUN": "RUN comes before all flags",
     "expected one argument": "give a value after it",
@@ -45,7 +45,7 @@ _ADVICE = {  # what argparse says, and what to do
 _HOME = re.compile(r"([\w.-]+=)?(~(?:/.*)?)", re.DOTALL)  # a path below the home folder, perhaps as NAME=PATH
 # Two values with a comma between them; after a colon, as in license:cc0,cc-by, a comma is a part of the value.
 _JOINED = re.compile(r"(?:^|=)((?:\w+://)?[^=:\s,]+,[^=:\s,]+)")
-_joined: dict[str, str] = {}  # such values of this process's command line, each with its flag, which takes several
+_joined: dict[str, str] = {}  # such a value in this process's command line → its flag, which takes several values
 
 
 class Parser(argparse.ArgumentParser):

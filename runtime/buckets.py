@@ -26,7 +26,7 @@ from runtime.storage.paths import is_url, room
 from runtime.storage.whole import whole
 
 BLOCKS_ENDING = ".arrows.zst"
-READ_BYTES = 16 << 20  # A file is read in pieces of this size.
+READ_BYTES = 16 << 20  # the bytes of the pieces in which a file is read
 _CODEC = pa.Codec("zstd", compression_level=1)  # Its output is a third smaller than that of lz4, for 0.25 µs a row.
 _END_OF_STREAM = pa.py_buffer(b"\xff\xff\xff\xff\x00\x00\x00\x00")  # the end of an Arrow IPC stream
 _SKIPPABLE = 0x184D2A50  # zstd skips frames that begin with this number

@@ -28,14 +28,14 @@ from runtime.buckets import MIN_BLOCK_ROWS, MOST_BUCKETS, Block, Keys, Packer, b
 from runtime.engine import Engine, Stage
 from runtime.tallies import TaskResult
 
-SIDE = pa.field("side", pa.int8())  # the number of the side that a row is from
-PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # the number of a file, and of a row in it
+SIDE = pa.field("side", pa.int8())  # the index of the side that a row comes from
+PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # the index of a file, and of a row in this file
 _STREAM_BATCH_ROWS = 1 << 16
 
 Rows = Iterator[pa.RecordBatch]
 Read = Callable[..., Iterator[pa.RecordBatch] | Iterator[Block]]
 Function = Callable[..., Iterable[pa.RecordBatch] | None]
-Write = Callable[..., TaskResult]  # Such a function takes the number of a file, a RowStream, and more.
+Write = Callable[..., TaskResult]  # Such a function takes the index of a file, a RowStream and further arguments.
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ class Grouping:
         yield from packer.finish()
 
     def run(self, task: int, blocks: Iterable[bytes], result: TaskResult) -> Rows:
-        """Yield the rows that the function yields for a task, given the task's blocks."""
+        """Call `function` with the buckets of rows in a task's `blocks`; yield the rows that it yields."""
         buckets = by_bucket(blocks, self.buckets, self.schema, self.keys)
         yield from self.function(task, buckets, result, *self.more) or ()
 
 
 def cogroup(engine: Engine, sides: Sequence[Side], *stages: Grouping) -> TaskResult:
-    """Take the rows of all sides through the stages; return the sum of the results of all tasks."""
+    """Send the rows of all `sides` through the stages, in order; return the sum of the results of all tasks."""
     first = stages[0]
     items: list[list[tuple[int, int, Any]]] = []
     for number_of_side, side in enumerate(sides):
@@ -165,7 +165,7 @@ class RowStream:
         self._begin = 0
 
     def files(self) -> Iterator[int]:
-        """Yield the number of each file that has rows; all rows about a file must be taken before the next is asked."""
+        """Yield the index of each file that has rows; take all rows about a file before asking for the next file."""
         while (held := self._peek()) is not None:
             yield held["file"][0].as_py()
 
@@ -184,7 +184,7 @@ class RowStream:
     def beside(
         self, file: int, batches: Iterable[pa.RecordBatch], fields: Sequence[pa.Field]
     ) -> Iterator[tuple[pa.RecordBatch, list[pa.Array]]]:
-        """Yield each batch of a file's rows with the columns `fields` of the rows about it, null where none is."""
+        """Yield each batch of a file's rows with the columns `fields` of the stream's rows about it, else null."""
         end = 0
         for batch in batches:
             begin, end = end, end + batch.num_rows
@@ -223,17 +223,17 @@ def filled(rows: pa.RecordBatch | None, begin: int, end: int, field: pa.Field) -
 
 @dataclass(frozen=True)
 class Places:
-    """How rows with a PLACE are dealt to the tasks of files."""
+    """The layout of files and tasks: rows with the columns of PLACE are dealt to the task that writes their file."""
 
     files: int
-    file_bits: int  # the bits that the number of a file needs
+    file_bits: int  # the bits that the largest index of a file needs
     tasks: int  # a power of two; if there are fewer tasks than files, a task takes several files in turn
     row_bits: int  # the bits that the largest row number in a file needs
     rows: int  # the number of rows in all files
 
     @classmethod
     def of(cls, sizes: Sequence[int], most_tasks: int = MOST_BUCKETS) -> Places:
-        """Return the layout for files with these numbers of rows, in at most about `most_tasks` tasks."""
+        """Return the layout for files with `sizes` rows, in at most about `most_tasks` tasks."""
         file_bits = max(1, (len(sizes) - 1).bit_length())
         task_bits = max(1, (most_tasks - 1).bit_length())
         row_bits = max(1, max(sizes, default=0).bit_length())
@@ -244,7 +244,7 @@ class Places:
         return min(tasks, 1 << (self.rows // (MIN_BLOCK_ROWS * self.tasks)).bit_length())
 
     def files_of(self, task: int) -> range:
-        """Return the numbers of the files that a task writes."""
+        """Return the indices of the files that a task writes."""
         size = (1 << self.file_bits) // self.tasks
         return range(min(self.files, task * size), min(self.files, (task + 1) * size))
 
@@ -260,7 +260,7 @@ class Places:
         return Grouping(schema, self.keys, function, self.tasks, self.tasks, more)
 
     def stage(self, schema: pa.Schema, write: Write, *more: Any) -> Grouping:
-        """Return the grouping whose tasks call `write(number, stream, *more)` for each file."""
+        """Return the grouping whose tasks call `write(index, stream, *more)` for the index of each file."""
         return self.grouping(schema, _write_files, self, write, more)
 
 

@@ -33,7 +33,7 @@ from runtime.storage.whole import whole
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-ENDING = ".packed"  # no ending of archives: Spark unpacks some, and a folder `metadata/` would hide the package
+ENDING = ".packed"  # Spark would unpack a .zip, for example, and a folder `metadata/` would hide the package
 _PARTIAL = ".partial"
 NAMED = 3  # the most machines that a message names
 SHARED = "give a folder that all machines share, or a URL"
@@ -44,8 +44,8 @@ class Shipped:
     """An artefact, a folder or a file, that workers open wherever they run."""
 
     source: Path  # on the driver's disk
-    packed: str | None = None  # its archive: a name in Spark, or a path or URL that all machines see; None: no archive
-    checksum: str | None = None  # of a file; in a folder, files to map have their own checksums
+    packed: str | None = None  # the archive: a name in Spark, or a path or URL for all machines; None: no archive
+    checksum: str | None = None  # of a file; None for a folder, whose mapped files have their own checksums
 
     def path(self) -> Path:
         """Return, in a worker, the artefact's path on this machine; InputError if its file was damaged on the way."""

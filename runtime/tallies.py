@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 UNKNOWN = "unknown_"  # begins the names whose items are values from the input, such as `unknown_language`
-MAX_UNKNOWN_ITEMS = 1000  # So many of these items have their own sums.
+MAX_UNKNOWN_ITEMS = 1000  # the most of these items that have their own sums
 
 Item = str | int
 Key = str | tuple[str, Item]  # the name of a count, or its name and item
@@ -50,7 +50,7 @@ class Tallies:
         self._sums[name, item, language] += value
 
     def count(self, sums: Mapping[Key, float]) -> None:
-        """Add sums by key, sorted by name and item."""
+        """Add `sums` (key → number) to the counts, in the order of names and items."""
         for key in sorted(sums, key=written_name):
             name, item = _name_and_item(key)
             self.add(name, sums[key], item=item)
@@ -86,7 +86,7 @@ class Tallies:
 
 
 class TaskResult(Tallies):
-    """What a task hands back, or several: tallies, the checksums of files by name, and lists of facts by name.
+    """The result of one or several tasks: tallies, the checksums of files by name, and lists of facts by name.
 
     A fact is a value that JSON can represent, such as the first uid of a kind; the lists of several tasks are joined in
     the order of the tasks.
@@ -118,7 +118,7 @@ class TaskResult(Tallies):
         return merged([self, other])
 
     def content(self) -> dict[str, Any]:
-        """Return the arguments that make an equal TaskResult, which JSON can represent, as stamps hold them."""
+        """Return the keyword arguments that make an equal TaskResult; JSON can represent them, and stamps hold them."""
         return {"counts": self.rows(), "files": dict(sorted(self.files.items())), "facts": self.facts}
 
 
@@ -129,7 +129,7 @@ def written_name(key: str | tuple[str, Item | None]) -> str:
 
 
 def values_under(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
-    """Return the values whose names begin with `prefix`, in their order, by the rest of the name."""
+    """Return a dictionary of the values whose names begin with `prefix`, without the prefix, in the same order."""
     return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 

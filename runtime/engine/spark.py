@@ -122,7 +122,7 @@ class Spark:
         require_shared(self.session, folder)
 
     def _numbered(self, items: list[Item], most: int) -> RDD[tuple[int, Item]]:
-        """Return the items, each with its index, in at most `most` partitions; each task is sent only its own items."""
+        """Return an RDD of (index, item) in at most `most` partitions; each task is sent only its own items."""
         return self.session.sparkContext.parallelize([*enumerate(items)], max(1, min(len(items), most)))
 
 
@@ -212,7 +212,7 @@ class _SparkTask:
             yield number % self.partitions, (number, result)
 
     def pass_on(self, partition: int, sent: Iterable[Sent]) -> Iterator[Sent]:
-        """Yield what a task of a later stage sends, and the results that came with its blocks and its own."""
+        """Run a task of a later stage: yield its blocks, then the results that came with `sent` and its own result."""
         runs, addresses = self.shared.value
         results: list[Numbered] = []
         with counting(partition, self.counter, addresses):

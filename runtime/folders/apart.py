@@ -33,7 +33,7 @@ def require_apart(
     to, output_names = hidden(str(output)), _Names.of(str(output), real, has_wildcards=False).fixed
     for path in dict.fromkeys(map(str, inputs)):
         names = _Names.of(path, real)
-        if names.fixed[: len(output_names)] == output_names:  # the output folder, or in it
+        if names.fixed[: len(output_names)] == output_names:  # The input is the output folder, or is in it.
             below = (names.fixed + names.pattern)[len(output_names) :]
             if not below or below[0] not in except_in:
                 where = "is in" if below else "is"
@@ -54,7 +54,7 @@ class _Names:
 
     @classmethod
     def of(cls, path: str, real: Real, has_wildcards: bool = True) -> _Names:
-        """Return the names in a path or URL; `real` resolves symbolic links.
+        """Return the names in a path or URL; `real` resolves symbolic links of local paths.
 
         A local path that exists is taken literally: its names have no wildcards.
         """
@@ -70,7 +70,7 @@ class _Names:
         return cls(["file", *_followed("/".join(names[:first]) or "/", real)], names[first:])
 
     def match_in(self, folder: list[str]) -> bool:
-        """Say whether this path or glob holds the folder `folder`, or may match files that a run writes into it."""
+        """Say whether this path or glob contains `folder` (names of a path), or may match files of a run in it."""
         if folder[: len(self.fixed)] != self.fixed:
             return False
         rest, pattern = folder[len(self.fixed) :], self.pattern

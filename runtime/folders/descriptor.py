@@ -58,7 +58,7 @@ class Kind:
 
 
 def name_of_descriptor(present: Iterable[str]) -> str | None:
-    """Return which of the names of a folder's files is its descriptor's; None if none is."""
+    """Return the first of NAMES among the file names `present` in a folder; None if it has no descriptor."""
     return next((name for name in NAMES if name in present), None)
 
 
@@ -71,15 +71,16 @@ def set_aside(folder: Path, name: str = DESCRIPTOR) -> None:
 
 
 def complete(folder: Path, content: Mapping[str, Any], name: str = DESCRIPTOR) -> None:
-    """Write the descriptor of a folder; remove the one that was set aside."""
+    """Write `content` as the descriptor of a folder; remove an earlier descriptor that was set aside."""
     write_json(folder / name, dict(content))
     remove_file(folder / EARLIER)
 
 
 def differing(there: object, here: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two descriptions, as phrases for a person; `there` is a part of a JSON file.
+    """Return the differences between two descriptions as phrases for a person; `there` is a part of a JSON file.
 
-    Of a member that is an object, each differing member is named. Members that `here` lacks do not count.
+    If the value of a member is an object, each differing member of the object is named. Members of the description
+    that `here` lacks are ignored.
 
     >>> there = {"pdq": False, "model": {"name": "a"}, "run": "00c0ffee"}
     >>> differing(there, {"pdq": True, "model": {"name": "b"}, "run": "00decade"})
@@ -98,7 +99,7 @@ def differing(there: object, here: Mapping[str, Any]) -> list[str]:
 
 
 def _difference(name: str, there: object, here: object) -> str:
-    """Return a phrase about two values, which are shown if they are short and no digests."""
+    """Return a phrase about two values of `name`, which shows both unless one is long, an object or a digest."""
     shown = [_shown(there), _shown(here)]
     if None in shown:
         return f"other {name}"

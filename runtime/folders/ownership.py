@@ -83,8 +83,8 @@ class Owner:
 def claim(folder: Path, wait: bool = False) -> Owner:
     """Return the right to write into `folder`, which is made if need be.
 
-    If another process has the lock, raise an InputError, or with `wait` wait until the lock is free. Temporary files of
-    killed processes are removed: those of the run that is continued may be among them.
+    If another process has the lock, raise an InputError; with `wait`, wait until the lock is free instead. Temporary
+    files of killed processes on this machine are removed, as the run that is continued may have left some.
     """
     remove_left_scratch()
     if is_url(folder):
@@ -95,7 +95,10 @@ def claim(folder: Path, wait: bool = False) -> Owner:
 
 @contextmanager
 def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
-    """Yield the right to write into a folder. At the end, remove unfinished files, and the folder if new and empty."""
+    """Yield the right to write into a folder.
+
+    At the end, remove unfinished files, and the folder itself if this run made it and it is empty.
+    """
     is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
     owner = claim(folder, wait)
     try:
@@ -131,7 +134,7 @@ def clear_work(work: Path, *kept: str) -> None:
 
 
 def is_free(folder: Path) -> bool:
-    """Return whether a folder is new or empty, apart from a claim and unfinished files of a run that was killed."""
+    """Return whether a folder is new, or has only a claim and unfinished files of a run that was killed."""
     left = finished(names(folder / WORK)) - {LOCK, TOKEN, CLAIM}
     return finished(names(folder)) <= {WORK} and all(map(_RUN.fullmatch, left))
 

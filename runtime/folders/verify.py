@@ -89,9 +89,9 @@ def _descriptor(path: Path, remedy: str) -> Mapping[str, Any]:
 
 
 def _unknown(present: set[str], described: set[str]) -> Iterator[str]:
-    """Yield the files that no descriptor lists, though a reader of the folder would take them for files of it.
+    """Yield the files that no descriptor lists, but that a reader of the folder would read.
 
-    These are in the folder of a described file, and have the same ending.
+    Such a file is in the folder of a described file, and has the same ending.
     """
     places = {(PurePosixPath(name).parent, PurePosixPath(name).suffix) for name in described}
     for name in sorted(present - described):
