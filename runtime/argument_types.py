@@ -108,11 +108,11 @@ def typed(called: Called) -> Called:
     The decorated function raises a ParameterError. A class's constructor is checked only if the class has a
     __post_init__. Other constructors are not checked: the parts that they are given may be stand-ins.
 
-    A Literal admits its strings alone, and an empty path is refused. Numbers and strings in place of lists are left to
+    A Literal accepts only its strings. An empty path is refused. Numbers and strings in place of lists are left to
     `require_integer`, `require_several` and similar functions, whose messages say more. Items of lists are checked if
-    they are words or paths; those of mappings are not. The text of an Annotated type says what to give in its place.
+    they are words or paths; items of mappings are not checked. The text of an Annotated type is the advice in messages.
 
-    A constructor gets numbers and lists of NumPy and pandas as those of Python, which can be written as JSON.
+    For a constructor, numbers and lists of NumPy and pandas are converted to Python's, which JSON can represent.
 
     >>> @typed
     ... def kept(name: str, balance: bool = True) -> None: ...
@@ -162,7 +162,7 @@ def _typed(function: Any) -> Any:
 
 
 def _plain(value: Any, hint: Any) -> Any:
-    """Return a number of NumPy, or any library, as one of Python, and so an array for which `hint` has a Sequence.
+    """Return a number of NumPy or another library as a Python number, and an array as a list if `hint` has a Sequence.
 
     >>> import numpy as np
     >>> _plain(np.int64(5), None), _plain({"da": np.float32(0.5)}, None), _plain(np.array(["han"]), Sequence[str])

@@ -1,6 +1,7 @@
 """Add and apply the flags that all commands share, which say how a command runs.
 
-They say what it writes to the terminal, where its tasks run, and the memory of Spark; one prints completion by shells.
+They set what a command writes to the terminal, where its tasks run, and the memory of Spark. One flag prints a shell's
+completion script.
 """
 
 import argparse

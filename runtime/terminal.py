@@ -137,7 +137,7 @@ def say(text: str, level: Level = "info", step: str | None = None, numbers: Mapp
 def print_result(text: str, numbers: Mapping[str, float] | None = None) -> None:
     """Write the result of a command to standard output, even if `quiet`, and the warnings in it to standard error.
 
-    A reader that closes the pipe early, as `head` does, ends nothing.
+    If the reader closes the pipe early, as `head` does, the command goes on.
     """
     result, warnings = _apart(redacted(text))
     with writing():
@@ -231,7 +231,7 @@ def _width() -> int:
 
 
 def _wrapped(text: str, level: Level) -> str:
-    """Return a text whose warnings, or whose lines if it is of another level than info, are wrapped on a terminal."""
+    """Return `text` with its warnings wrapped, on a terminal; if `level` is not info, all its lines are wrapped."""
     if not is_live():
         return text
     fill = TextWrapper(_width() - 1, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False).fill
@@ -239,7 +239,7 @@ def _wrapped(text: str, level: Level) -> str:
 
 
 def _of_levels(text: str, level: Level) -> Iterator[tuple[str, Level]]:
-    """Yield parts of a text, each with its level: the whole text if output is text and not quiet.
+    """Yield (part of the text, its level): the whole text if output is text and not quiet.
 
     Otherwise, yield the text without its warnings, and then each warning.
     """

@@ -94,7 +94,7 @@ def open_arrow(file: OwnFile) -> pa.RecordBatchFileReader:
 
 
 def _mapped(path: Path) -> tuple[pa.Buffer, pa.RecordBatchFileReader]:
-    """Return the bytes of a file, mapped into memory, and a reader of its batches, whose columns are slices of them."""
+    """Return the bytes of a file, mapped into memory, and a reader of batches, whose columns are slices of them."""
     with pa.memory_map(str(path)) as file:
         content = file.read_buffer()
     return content, pa.ipc.open_file(pa.BufferReader(content))

@@ -57,11 +57,11 @@ class HasPath(Protocol):
 
 Named = TypeVar("Named", bound=HasPath)
 
-LOOKS = 5  # tries to list or look up a path: the wrong name of a host should not take minutes
+LOOKS = 5  # the most tries to list or look up a path: a wrong host name should not take minutes
 OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "abfs://", "abfss://", "az://")
 
 RUN, METADATA = "run.json", "metadata.json"
-DESCRIPTOR = "_folder.json"  # of other folders; readers of Parquet pass over names that begin with _
+DESCRIPTOR = "_folder.json"  # the descriptor of other folders; readers of Parquet pass over names that begin with _
 CLAIM = "claim.json"  # in the hidden folder WORK of a folder that a command has begun to make
 FOLDERS = {  # a file that only one kind of folder has → that kind
     RUN: "a run of clip-curate or clip-remove",
