@@ -15,7 +15,9 @@ from runtime.redaction import hidden
 from runtime.tallies import TaskResult
 
 OVER_LIMIT = "text_over_limit"
-SEVERAL_URLS = 1 << 30  # bit of `signals`: the uid has several URLs; `combine` sets it, and `group_images` clears it
+# A bit of `signals`: the uid has several URLs. `combine` sets it, and `group_images` clears it. It is the sign bit,
+# which no signal, place or licence uses: it never reaches a file of images.
+SEVERAL_URLS = -(1 << 31)
 EXAMPLE_CHARACTERS = 200  # An example shows so many characters of a uid or URL.
 
 OF_TEXT = ("page_url", "record", "copies", "shown")  # columns that `combine` computes anew for each text that stays

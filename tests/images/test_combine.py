@@ -6,10 +6,11 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from curation.images.combining import OVER_LIMIT, combine
+from curation.images.combining import OVER_LIMIT, SEVERAL_URLS, combine
 from curation.images.grouping import DUPLICATE, group_images
 from curation.inputs.limits import SHARED_UID, SHARED_UIDS
-from curation.schemas import KEYED, MATCHED, PAIRS
+from curation.licences import LICENCES
+from curation.schemas import HOST_SIGNALS, IMAGE_PLACES, KEYED, MATCHED, PAIRS, SIGNALS
 from runtime.tallies import TaskResult
 from tests.naive.images import naive_combine, naive_group
 from tests.support.pair_rows import cut, pairs, random_pairs, shuffled
@@ -280,3 +281,23 @@ def test_a_uid_of_several_urls_is_counted_once_and_named_with_two_of_them_howeve
     images = group_images(combine(pa.concat_batches(some), 64, tallies), tallies).to_pylist()
     assert (tallies[SHARED_UIDS], tallies.noted(SHARED_UID)) == (1, ["1 (http://a and http://b)"])
     assert [image["signals"] for image in images] == [0, 0, 3]
+
+
+def test_no_bit_of_the_column_signals_has_two_meanings():
+    bits = [*SIGNALS.values(), *HOST_SIGNALS.values(), *IMAGE_PLACES.values(), *LICENCES.values()]
+    assert len(set(bits)) == len(bits)
+    assert all(bit.bit_count() == 1 and not bit & SEVERAL_URLS for bit in bits)
+
+
+@pytest.mark.parametrize("name", LICENCES)
+def test_a_licence_is_kept_and_does_not_make_a_uid_shared(name):
+    rows = pairs(
+        {"uid": "1", "text": "x", "url": "http://a", "signals": LICENCES[name]},
+        {"uid": "1", "text": "y", "url": "http://a"},
+        {"uid": "2", "text": "x", "url": "http://b", "signals": LICENCES[name]},
+        {"uid": "2", "text": "y", "url": "http://c"},
+    )
+    tallies = TaskResult()
+    images = group_images(combine(rows, 64, tallies), tallies).to_pylist()
+    assert tallies[SHARED_UIDS] == 1
+    assert [image["signals"] for image in images] == [LICENCES[name]] * 2

@@ -13,9 +13,9 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
         own = [row for row in rows if row["uid"] == uid]
         of_image = {"url": min(row["url"] for row in own)}
         bits = {bit for row in own for bit in range(31) if row["signals"] >> bit & 1}
-        if len({row["url"] for row in own if row["url"] is not None}) > 1:
-            bits.add(30)
         of_image["signals"] = sum(2**bit for bit in bits)
+        if len({row["url"] for row in own if row["url"] is not None}) > 1:
+            of_image["signals"] -= 2**31
         for name in ("stated_width", "stated_height"):
             of_image[name] = max((row[name] for row in own if row[name] is not None), default=None)
         for rank, (_, text) in enumerate(sorted({(row["hash"], row["text"]) for row in own})):
@@ -48,7 +48,7 @@ def naive_group(combined: list[dict], unique: bool = False) -> tuple[list[dict],
         images.setdefault(number if unique else row["uid"], []).append(row)
     tallies = Counter()
     tallies["images", None, None] = len(images)
-    tallies["shared_uids", None, None] = sum(rows[0]["signals"] >= 2**30 for rows in images.values())
+    tallies["shared_uids", None, None] = sum(rows[0]["signals"] < 0 for rows in images.values())
     for row in combined:
         tallies["dropped", "duplicate_text", None] += row["copies"] - 1
         tallies["texts", None, row["language"]] += 1
@@ -80,5 +80,5 @@ def _image(rows: list[dict]) -> dict:
         text | {"page_url": None if own == page else own} for text, own in zip(candidates, pages, strict=True)
     ]
     of_image = {name: rows[0][name] for name in ("uid", "url", "stated_width", "stated_height", "shown")}
-    of_image["signals"] = rows[0]["signals"] % 2**30
+    of_image["signals"] = rows[0]["signals"] % 2**31
     return of_image | {"page_url": page, "candidates": candidates}

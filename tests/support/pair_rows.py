@@ -73,7 +73,7 @@ def random_pairs(random: Random, rows: int, images: int = 30, has_records: bool 
                 "url": f"http://é/{random.randrange(5)}",
                 "page_url": (page := random.choice(PAGES)),
                 "record": random_record(random, page) if has_records else None,
-                "signals": random.choice([0, 0, 1, 2, 5, 32]),
+                "signals": random.choice([0, 0, 1, 2, 5, 32, 1 << 30]),
                 **stated_sizes(random),
             }
             for _ in range(rows)
