@@ -45,7 +45,8 @@ IMAGE_PLACES = {
     "in contents": 1 << 29,
 }
 
-# Columns for the use, place and size of an image, as its page states them; a size that is not stated is null.
+# Columns for what an image's page states. `signals` has bits for rights to use the image and for places on the page.
+# A size that is not stated is null.
 STATED = (
     pa.field("signals", pa.int32()),
     pa.field("stated_width", pa.int32()),

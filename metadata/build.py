@@ -49,7 +49,8 @@ ROUND_BYTES = 1 << 30  # A round of languages that are counted together ends onc
 LISTED_DROPPED = 100  # the most dropped entries per language and reason that metadata.json lists; all are counted
 NGRAMS = "ngrams"  # the folder of the parts of n-grams, one part per language
 _TITLES = "titles"
-_OTHERS = re.compile("title|zipf")  # Words and pairs do not depend on parameters whose names contain one of these.
+# If a parameter changes whose name contains one of these words, words and pairs are not counted again.
+_OTHERS = re.compile("title|zipf")
 
 Read = Mapping[str, Tally]  # kind of source → counts of things read, and of things dropped by reason
 

@@ -159,7 +159,7 @@ def entries_size(entries: pa.Array | pa.ChunkedArray) -> int:
 
 
 def require_room(size: int) -> None:
-    """Raise InputError if all entries, of `size` bytes, do not fit into one array of strings."""
+    """Raise InputError if all entries together have more bytes (`size`) than one Arrow array of strings can hold."""
     if size > _MAX_ENTRIES_BYTES:
         raise InputError(f"the entries have {size:,} bytes together, more than {_MAX_ENTRIES_BYTES:,}; leave some out")
 

@@ -213,7 +213,10 @@ def _of_list(entries: Sequence[str]) -> str:
 
 
 def read_recipe(path: str) -> dict[str, Any]:
-    """Return the members of a metadata.json that are needed to follow its recipe; InputError if one is missing."""
+    """Return the members of a metadata.json by which `--recipe` builds the same metadata again.
+
+    InputError if a member is missing.
+    """
     try:
         with reachable(as_path(path)):
             facts = content_of(read_bytes(as_path(path)))

@@ -37,7 +37,7 @@ _HEAD = np.dtype(
 MAX_BLOCK_ROWS = 8192  # A block of at most this many rows stays in the processor's cache.
 MIN_BLOCK_ROWS = 1 << 10  # Blocks have this many rows on average, as each block costs as much as some hundred rows.
 WAITING_BYTES = 128 << 20  # The rows that wait in a Packer; while they are sorted, they take twice as much.
-STORE_BYTES = 64 << 20  # The blocks that a Store holds in memory.
+STORE_BYTES = 64 << 20  # If the blocks in a Store's memory exceed this, they go to a temporary file.
 BUCKET_BYTES = 256 << 20  # The rows of a bucket that memory may hold: a larger bucket is split.
 MIN_BUCKET_BYTES = 1 << 20  # Smaller buckets are joined, as each bucket costs as much as some thousand rows.
 

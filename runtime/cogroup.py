@@ -28,7 +28,7 @@ from runtime.buckets import MIN_BLOCK_ROWS, MOST_BUCKETS, Block, Keys, Packer, b
 from runtime.engine import Engine, Stage
 from runtime.tallies import TaskResult
 
-SIDE = pa.field("side", pa.int8())  # the index of the side that a row comes from
+SIDE = pa.field("side", pa.int8())  # the index, in the list of sides, of the side from which a row comes
 PLACE = (pa.field("file", pa.int32()), pa.field("row", pa.int64()))  # the index of a file, and of a row in this file
 _STREAM_BATCH_ROWS = 1 << 16
 

@@ -29,7 +29,8 @@ from numba.core.caching import IndexDataCacheFile
 
 from runtime.errors import InputError
 
-_OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")  # folders removed when an executor or a job ends
+# Spark removes folders with these names when an executor or a job ends.
+_OF_SPARK = re.compile(r"(spark|executor|blockmgr)-[0-9a-f-]{36}")
 OTHERS = stat.S_IWGRP | stat.S_IWOTH  # the rights of others to write
 _REMEDY = "name another folder in NUMBA_CACHE_DIR"
 _OTHER_HOME = "name another folder in XDG_CACHE_HOME"

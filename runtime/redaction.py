@@ -44,7 +44,7 @@ OF_SIGNATURE = re.compile(
     r"(?i)expir(es|y|ation)|exp|policy|hash-algorithm|s[a-z]|s(rt|pr|ip|dd|es|kt|ke|ks|kv)|sk[ot]id|s[au]oid|scid"
 )
 
-# Parameters of a signature that are no secrets by themselves: their values are words, numbers and names of regions.
+# These parameters are removed from URLs, but their values (words, numbers, regions) are not hidden elsewhere in a text.
 HARMLESS = re.compile(r"(?i)x-\w+-(algorithm|date|expires|signed-?headers|content-.*|meta-.*)|q-(?!ak|signature).*")
 
 _USER = r"""(?x)
@@ -73,7 +73,9 @@ _values: dict[str, str] = {}  # secret in the form of `_plain` → secret withou
 
 
 def redacted(text: str) -> str:
-    """Return a text without user, password and secret query values in its URLs.
+    """Return a text without the users, passwords and secret query values of its URLs.
+
+    The times, rights and versions of a signature are removed with their secret; other parameters stay.
 
     >>> redacted("https://me:word@a.org/b.csv?part=1&X-Amz-Signature=0f&X-Amz-Date=2026")
     'https://a.org/b.csv?part=1'

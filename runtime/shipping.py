@@ -184,7 +184,10 @@ def pack(artefact: Path, folder: Path) -> Path:
 
 
 def put(artefact: Path, folder: Path) -> Path:
-    """Pack an artefact into a shared folder or URL, unless its archive is there; return the archive's path."""
+    """Pack an artefact, and move the archive into a shared folder or URL unless it is there; return its path there.
+
+    The archive's name contains a digest of its content.
+    """
     with staged() as local:
         packed = pack(artefact, local)
         to = folder / packed.name

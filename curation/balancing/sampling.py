@@ -214,10 +214,11 @@ def keys_of_draws(rows: pa.RecordBatch) -> np.ndarray:
 
 
 def rows_by_draw(sections: Iterable[Rows], lettered: np.ndarray, schema: pa.Schema, tallies: Tallies) -> Rows:
-    """Yield the rows of a curated file, sorted by draw, in one batch with the schema `schema` per section.
+    """Yield the rows of a curated file, sorted by the draw for their position, in one batch of `schema` per section.
 
     `sections` are the file's sections, in the order of their draws, with the schema DRAWN. `lettered` is bool[id]:
-    whether the entry has letters. `tallies` gets the numbers of doubtful rows and the licences.
+    whether the entry has letters. `tallies` gets the licences, and the numbers of rows with a low language score and of
+    rows in which no entry has letters.
     """
     for rows in sections:
         kept = _in_order(pa.concat_batches([*rows])).select(schema.names)

@@ -225,7 +225,7 @@ def entry_ids(entries: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def hold_any(entries: pa.Array, marks: np.ndarray) -> np.ndarray:
-    """Return a mask, bool[list]: which lists hold at least one id for which `marks` (bool[id]) is true."""
+    """Return bool[list]: whether the list holds an id for which `marks` (bool[id]) is true; false if empty or null."""
     ids, offsets = entry_ids(entries, len(marks))
     before = np.concatenate([[0], np.cumsum(marks[ids])])
     return before[offsets[1:]] > before[offsets[:-1]]

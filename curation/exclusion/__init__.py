@@ -254,7 +254,10 @@ class Exclusion:
 
 
 def _forms(lists: Iterable[tuple[str, pa.Array]]) -> dict[str, list]:
-    """Return by kind the values in `lists`, pairs (kind, values), each array converted by the `form` of its kind."""
+    """Return, for each kind, a list of the arrays of this kind, each converted by the kind's `form`.
+
+    `lists` yields pairs (kind, array).
+    """
     values: dict[str, list] = {kind: [] for kind in KINDS}
     for kind, some in lists:
         values[kind].append(KINDS[kind].form(some))

@@ -352,7 +352,10 @@ SAMPLED_PAIRS = 1_000  # Reading of a file stops after so many pairs; readers yi
 
 @dataclass(frozen=True)
 class InputSample:
-    """A group of inputs with the same format, dialect and given columns, and the first pairs of some inputs."""
+    """A group of inputs with the same format, CSV dialect and columns named by the user, and the first pairs of some.
+
+    The preview shows these pairs, and the needed disk space is estimated from them.
+    """
 
     format: str
     dialect: str | None

@@ -235,7 +235,7 @@ class _Weights:
     languages: list[str]  # `other` first, then the languages of labels and around texts
     pool: np.ndarray  # float32 [1, language]: weights
     hosts: np.ndarray  # float32 [host, language]: numbers of sure texts; the last row is for texts without a host
-    pages: np.ndarray  # float32 [page, language]: the same for pages
+    pages: np.ndarray  # float32 [page, language]: numbers of sure texts; the last row is for texts without a page
     host: np.ndarray  # int64 [text], like the next three
     page: np.ndarray
     stated: np.ndarray

@@ -45,7 +45,7 @@ GENERIC = _WORDS["generic"]
 WORD_ELEMENTS = _WORDS["word_elements"]
 ELEMENTS = _WORDS["elements"]
 
-# The patterns use neither \s nor \w nor \d, which mean other characters to RE2 than to Python.
+# RE2 runs these patterns. They avoid \s, \w and \d, which match only ASCII in RE2 but more in Python.
 _LATIN = r"0-9a-z\x{C0}-\x{24F}"
 _COPY = r"(?: ?\([0-9]{1,4}\)|[ _-]copy)?"
 _SIGNS = r"_.,()+~%!'$-"

@@ -219,7 +219,10 @@ def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
 
 
 def read_texts(reader: Reader, offsets: np.ndarray, data: np.ndarray) -> Iterator[Symbols]:
-    """Yield the symbols of all texts, a group of texts at a time; the next group overwrites most of the arrays."""
+    """Yield the symbols (words or characters, as `reader` defines them) of all texts, a group of texts at a time.
+
+    The next group may overwrite all arrays except `bounds`.
+    """
     space = _space(0)
     for first, last in _groups(offsets):
         size = _most_symbols(offsets, first, last)
@@ -265,7 +268,10 @@ def _space(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def valid_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
-    """Return the entries as an Arrow array; InputError if an entry is null or empty."""
+    """Return the entries in the same order, as one Arrow array of large strings.
+
+    InputError if an entry is null or empty.
+    """
     entries = string_array(entries, "entries")
     if entries.null_count:
         position = pc.index(pc.is_null(entries), True).as_py()

@@ -49,7 +49,10 @@ class Bar:
 
 
 def funnel(facts: dict[str, Any]) -> list[Bar]:
-    """Return a bar for each step of a run, with the rows left after the step; `facts` is the content of run.json."""
+    """Return bars with the counts of a run, in the order of its steps: files, pages, pairs, images, texts, kept images.
+
+    `facts` is the content of run.json. A gate condition has a bar only if an image failed it.
+    """
     rows = facts["rows"]
     matched = rows["matched"]
     past = rows.get("gated")

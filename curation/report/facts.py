@@ -189,7 +189,7 @@ class Run:
         }
 
     def language_row(self, code: str) -> dict[str, Any]:
-        """Return the row of a language in run.json."""
+        """Return what run.json states about one language: its counts, its threshold and its most matched entries."""
         ids = self.entries.ids(code)
         matched = {name: self.matched.by_language(name).get(code, 0) for name in _MATCHED_COLUMNS}
         kept = {name: self.curated.by_language(name).get(code, 0) for name in _KEPT_COLUMNS}

@@ -36,7 +36,9 @@ from runtime.wording import counted, decimal, number, percent
 SHOWN_ROWS = 24
 SHOWN_CHARACTERS = 500  # The page shows at most so many characters of a text.
 CONSOLE_LANGUAGES = 7  # On the console, so many languages, those with the most texts, have their own lines.
-CONSOLE_REASONS = 4  # On the console, so many reasons, the most frequent ones, have their own lines.
+# The console has a list of reasons for drops and one for undetermined languages. In each, the most frequent reasons,
+# up to this number, have their own lines; one more line sums the rest.
+CONSOLE_REASONS = 4
 NOTE_WIDTH = 100
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 

@@ -291,7 +291,10 @@ class Steps:
         return threshold_for_size(sizes_at, target_size, unlimited_threshold(limiting))
 
     def _sizes(self, images: MatchedImages, counted: Counted) -> dict[str, Any]:
-        """Return the sizes that other English thresholds would give; suggest some if this run removed few images."""
+        """Return how many images other English thresholds would keep.
+
+        If balancing removed few images, the result also has thresholds to choose, which would keep fewer images.
+        """
         request = self.request
         sizes = Sizes.of(images.files, images.number, counted.counts, request.entries.languages, request.config)
         if sizes is None:

@@ -125,9 +125,10 @@ def _taken(figures: Tallies, code: str, strict: bool, plan: TitlePlan) -> int:
 
 
 def _judged(figures: Tallies, strict: list[str], plan: TitlePlan) -> TaskResult:
-    """Return tallies of the titles dropped because they are not articles, and of languages whose dump is an excerpt.
+    """Return tallies: how many titles are dropped because they are not articles, and which dumps are excerpts.
 
-    `figures` are the tallies of `TitlePlan.figures`; `strict` lists the languages whose dump is complete.
+    `figures` are the tallies of `TitlePlan.figures`. `strict` lists the languages whose dump is complete: titles are
+    dropped only in them. The languages with an excerpt are counted together and listed by code.
     """
     tally = TaskResult()
     rows = figures.by_language("rows")

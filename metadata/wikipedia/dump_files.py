@@ -145,7 +145,7 @@ class WikipediaFile:
     format: str  # xml, cirrus or parquet
     wikipedia: str  # its code, as in languages.csv
     conflict: bool = False  # whether path, head and argument name different Wikipedias
-    column: str | None = None  # the column of a table in which the rows to read have `wikipedia`
+    column: str | None = None  # If set, only the rows of a table are read that have `wikipedia` in this column.
     namespaces: tuple[tuple[int, str], ...] = ()  # numbers and names, from a dump's head
     span: Span | None = None  # the part of a multistream dump that is read
 

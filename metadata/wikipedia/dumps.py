@@ -33,7 +33,8 @@ log = logging.getLogger("metadata.wikipedia")
 WHOLE_SHARE = 0.8
 
 _NAME = re.compile(r"([a-z_]+wiki-(?:\d{8}|latest))-pages-articles(-multistream)?(\d*)\.xml(?:-p\d+p\d+)?(?:\.\w+)?")
-# Files that share the first group hold different articles of one dump: pages-articles, content_current, Cirrus.
+# The first group names a dump (pages-articles, content_current or Cirrus), and the second its Wikipedia. The files of a
+# dump hold different articles; two dumps of a Wikipedia hold the same articles.
 _DAY = re.compile(
     r"(([a-z_]+wiki)(?:-(?:\d{8}|latest)-pages-articles|-\d{4}-\d\d-\d\d(?=-p\d)|-\d{8}-cirrussearch|_content-\d{8}(?=-\d)))"
 )
@@ -111,7 +112,10 @@ class Span:
 
 
 class MarkupSection:
-    """A file-like object that reads the bytes of one span of a file."""
+    """A file-like object that reads only the bytes of one span of a dump, compressed as they are.
+
+    Its only method is `read`, which needs a size.
+    """
 
     def __init__(self, file: BinaryIO, span: Span):
         self._file = file

@@ -67,7 +67,10 @@ class Owner:
             self._lock.release()
 
     def end(self) -> None:
-        """Remove the unfinished files of this run, then its lock file or token; release the lock."""
+        """Remove the unfinished files of this run, then its lock file; release the lock.
+
+        Where there are no locks, the token is removed, unless another run has replaced it.
+        """
         remove(self.unfinished)
         with suppress(InputError, FileNotFoundError):
             self.require()

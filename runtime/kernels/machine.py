@@ -49,7 +49,7 @@ def instruction(results, of=types.int64):
 
 
 def pointer(context, builder, array_type, array, i, to):
-    """Return the address of array[i], as a pointer to the type `to`."""
+    """Emit code for the address of array[i]; return this address, a pointer to the LLVM type `to`."""
     return at(builder, context.make_array(array_type)(context, builder, array).data, i, to)
 
 
@@ -72,7 +72,7 @@ def _value(context, builder):
 
 @instruction(results=1)
 def byte_at(builder, data, i):
-    """Return data[i] as int64, without a test for a negative `i`."""
+    """Return data[i] of a byte array as int64; the index must be inside the array, as it is not checked."""
     return builder.zext(builder.load(at(builder, data, i, BYTE)), WORD)
 
 

@@ -101,9 +101,10 @@ def _mapped(path: Path) -> tuple[pa.Buffer, pa.RecordBatchFileReader]:
 
 
 def _validate(path: Path) -> None:
-    """Raise an error if a column is not in the file, an offset is not in its column, or a text is not UTF-8.
+    """Raise an error if an Arrow file is cut or damaged.
 
-    PyArrow 26 finds a column outside the file by itself, and 19 does not.
+    The bytes of each column must be in the file, each offset in its column, and each text must be UTF-8. PyArrow 26
+    finds a column outside the file by itself, and 19 does not.
     """
     content, reader = _mapped(path)
     end = content.address + content.size

@@ -90,7 +90,7 @@ def read_json(path: Path) -> dict | None:
     except (FileNotFoundError, ValueError):
         return None
     except OSError:
-        if is_url(path):  # A server that is busy or forbids the request does not say that the file is missing.
+        if is_url(path):  # The file may exist, though the server is busy or forbids the request.
             raise
         return None
     return content if isinstance(content, dict) else None

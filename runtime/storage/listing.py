@@ -258,7 +258,10 @@ def _asked_once(system: AbstractFileSystem) -> AbstractFileSystem:
 
 @dataclass
 class _Listed:
-    """The files that a path stands for, as a file system lists them; all names are the file system's own names."""
+    """The files, hidden files and folders that a path stands for.
+
+    Each has the name that fsspec's file system gives it: bucket/key for S3, the whole URL for HTTP.
+    """
 
     infos: list[Info]
     is_file: bool = False

@@ -401,7 +401,7 @@ def in_parts(batches: Iterable[pa.RecordBatch], schema: pa.Schema, parts: int, w
     with ExitStack() as stack:
         files = [stack.enter_context(pa.ipc.new_file(str(path), schema)) for path in paths]
         for batch in batches:
-            # NumPy sorts numbers of a byte in linear time.
+            # NumPy's stable sort takes linear time for numbers of one byte.
             part = key_part(batch[schema.names[0]].to_numpy(), parts).astype(np.uint8)
             order = np.argsort(part, kind="stable")
             ends = np.searchsorted(part[order], np.arange(parts + 1))

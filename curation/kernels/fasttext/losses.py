@@ -119,7 +119,10 @@ def likeliest(children, weights, mean, near_enough, waiting):
 
 @inline
 def likeliest_in_order(children, weights, mean, waiting):
-    """Return the likeliest label and its score as fastText finds them: left before right, the later of equal labels."""
+    """Return the likeliest label and its score in fastText's order: left child before right, the later of equal labels.
+
+    `mean` is the mean vector of a text. If `weights` are known products, `mean` is the number of labels.
+    """
     nodes, _, scores, _ = waiting
     labels = len(children) // 2 + 1
     label = 0

@@ -53,9 +53,10 @@ def find_places(data, images, host_offsets, hosts, link, places):
 
 @inline
 def target_of(data, i):
-    """Return begin and end of the URL of the link after the object that ends at data[i], and whether it has no escape.
+    """Return begin and end of the next object's URL, and whether the URL has no escape.
 
-    The begin is NONE if no link follows or if it has a text, and ODD if the link is unusual.
+    data[i] is the byte after the previous object. The begin is NONE if the next object is no link or has a text, and
+    ODD if Python must read it.
     """
     i = after_space(data, i)
     begin = np.int64(NONE)

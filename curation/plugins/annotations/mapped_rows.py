@@ -121,9 +121,9 @@ def facts_path(path: Path) -> Path:
 
 @contextmanager
 def work_beside(path: str | PathLike[str]) -> Iterator[str]:
-    """Yield a temporary folder beside a file, where the file's rows are sorted; one process at a time has it.
+    """Yield a temporary folder beside a file, for sorting the file's rows; a second process waits until the first ends.
 
-    Files that killed processes left in the folder, and half-written files for `path`, are removed.
+    Files that killed processes left in the folder, and half-written files for `path`, are removed before.
     """
     path = Path(path)
     folder = path.with_name(f".{path.name}{WORK}")

@@ -214,9 +214,10 @@ def _samples(scan: Scan, lists: Lists, choice: Choice | None) -> Iterator[Sample
 
 
 def of_samples(keys: Sequence[str], rows: pa.RecordBatch, lists: Lists) -> Iterator[Sample]:
-    """Yield a Sample for each of `rows`: its key, and its texts in the form that each of the two loaders reads.
+    """Yield a Sample for each of `rows`: its key, and its texts in two forms, for Meta CLIP's two loaders.
 
-    `keys` has the samples' keys in the order of `rows`.
+    The first form has each text with its probability, the second each text with its language and entry ids. `keys` has
+    the samples' keys in the order of `rows`.
     """
     texts, offsets = parts(rows[TRAINED_TEXTS.name])
     probability = keep_probability(texts.field("entries"), lists.rates.array()).tolist()

@@ -135,9 +135,10 @@ class VectorsOfSets:
 
     @classmethod
     def of(cls, vectors: Sequence[list[np.ndarray]], cosine: float) -> VectorsOfSets:
-        """Return the embeddings of all sets; InputError if there is none, or if their lengths differ.
+        """Return the distinct embeddings of each set; InputError if no set has an array, or if dimensions differ.
 
-        `vectors` has, for each set, a list of arrays float32[vector, dimension], each as `scaled` returns it.
+        `vectors` has, for each set, a list of arrays float32[vector, dimension], each as `scaled` returns it. `cosine`
+        is the least cosine of embeddings that count as near.
         """
         widths = {array.shape[1] for array in chain.from_iterable(vectors)}
         if len(widths) != 1:

@@ -105,7 +105,7 @@ class GateFolder:
         return self.parts.unfinished / REMOVED_PART
 
     def path(self, step: str) -> Path:
-        """Return the folder of a step."""
+        """Return the path of a step's folder, which need not exist."""
         return self.parts.unfinished / self.steps[step]
 
     def images(self, step: str, finished: FinishedStep) -> list[OwnFile]:

@@ -144,9 +144,9 @@ class GateOptions:
         return values
 
     def kernels(self, hashes: Sequence[str] = ()) -> dict[Call, int]:
-        """Return the functions whose kernels the options may need, with the number of kernels of each; open no file.
+        """Return functions that compile all kernels the options may need, each with its number of kernels.
 
-        `hashes` are kinds of listed hashes.
+        No file is opened. `hashes` are kinds of listed hashes.
         """
         calls = warm_gate.needed(self.rules.numbers)
         if ":" in (self.same_image or ""):

@@ -302,5 +302,8 @@ def words_of_keys(column: pa.Array, bits: int) -> np.ndarray:
 
 
 def binaries_of_keys(words: np.ndarray) -> pa.Array:
-    """Return uint64[row, word] as an array of binaries, big-endian, the inverse of `words_in`."""
+    """Return the words uint64[row, word] as an array of type binary: the words of each row, big-endian, joined.
+
+    `words_of_keys` turns the array back into words.
+    """
     return binaries(words.astype(">u8").tobytes(), 8 * words.shape[1])

@@ -46,7 +46,7 @@ class HostFiles:
     def find(cls, paths: Paths) -> HostFiles:
         """Return the WARC files and tables in files, folders, globs or URLs.
 
-        InputError if there are none, or if a table has no column host or text.
+        InputError if a path has none, or if a table lacks the column host or the column text.
         """
         names = [*map(str, paths)]
         versions: dict[str, Version] = {}

@@ -165,11 +165,11 @@ def order_of(some, row, others, other):
 
 @kernel
 def find_leaders(later, earlier, copies, number, out):
-    """Set out[pair] to whether the earlier hash of a pair is the leader of the later hash.
+    """Set out[pair] to whether the earlier hash of a pair is the leader of the later, which is always the larger hash.
 
     The leader is the smallest hash paired with the later hash that is not a copy; a hash with a leader is a copy. Pairs
-    are sorted by (later, earlier). copies[:number] are the copies of previous pairs, ascending; the copies of these
-    pairs are appended. Return the new number of copies.
+    are sorted by (later, earlier), and at most one pair of a later hash is true. copies[:number] are the copies of
+    previous pairs, ascending; the copies of these pairs are appended. Return the new number of copies.
     """
     for pair in range(len(later)):
         out[pair] = False
