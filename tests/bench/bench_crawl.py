@@ -88,7 +88,7 @@ def bench_wat() -> None:
     print(f"wat   ready after {time.perf_counter() - start:.1f} s (compiled now, or read from Numba's cache)")
     parts = cut(data)
     groups = warc_records.metadata(gzip_members(io.BytesIO(data), Counter()), Counter())
-    blocks = [data[begin:end] for data, *spans in groups for begin, end in zip(*spans, strict=True)]
+    blocks = [group.data[i:j] for group in groups for i, j in zip(group.begins, group.ends, strict=True)]
     size = sum(len(zlib.decompress(part, 31)) for part in parts)
     print(f"wat   {size / 1e6:.0f} MB in {len(parts)} members, {len(blocks)} records that are parsed, {rows} rows")
     ways = {

@@ -52,10 +52,10 @@ def make(folder: Path, images: int) -> Path:
     counts = EntryCounts.zeros(len(entries), entries.digest)
     counts.save(str(folder / "run" / "counts.parquet"), entries)
     thresholds = Thresholds.of(counts.by_language(entries.languages), 1)
-    tallies = TaskResult(
-        [{"name": name, "item": None, "language": None, "value": images} for name in ("images", "kept")]
-    )
-    tallies += TaskResult({"name": "kept", "item": None, "language": code, "value": images // 3} for code in CODES)
+    tallies = TaskResult([{"name": "images", "item": None, "language": None, "value": images}])
+    kept = dict.fromkeys(CODES, images // 3)
+    kept["en"] += images % 3
+    tallies += TaskResult({"name": "kept", "item": None, "language": code, "value": kept[code]} for code in CODES)
     described = {"inputs": [], "metadata": entries.digest}
     run = Run(CurationConfig(english_threshold=1), described, entries, counts, thresholds, tallies, tallies, counts)
     # As after a removal: there is no matched/, and tables are of images of the manifest.

@@ -69,7 +69,7 @@ def sets(args: argparse.Namespace) -> None:
         hashes = HashesOfSets.of([own], DISTANCE)
         built = time.process_time() - begin
         seconds, _ = _timed(lambda hashes=hashes, images=images: hashes.find(images, DISTANCE))
-        size = sum(array.nbytes for array in hashes.arrays().values()) / 1e6
+        size = sum(array.nbytes for array in vars(hashes).values()) / 1e6
         print(f"| {number:,} | {built:.1f} | {size:.0f} | {seconds / len(images) * 1e6:.1f} |", flush=True)
 
 
