@@ -208,12 +208,14 @@ def test_a_command_that_is_killed_before_a_request_is_done_again(
     assert command.start(s3_folder / "quiet").wait(600) == 0
     total = requests.number
     whole = command.finish(s3_folder / "quiet")
+    kills = 0
     for number, end in enumerate([chance.randrange(1, total), total - chance.randrange(min(LAST, total - 1))]):
         output = s3_folder / str(number)
         requests.until(end)
         job = command.start(output)
         requests.kill = lambda job=job: kill_all(job)
-        job.wait(600)
+        kills += job.wait(600) == -signal.SIGKILL
         requests.until(float("inf"))
         assert command.finish(output) == whole, f"request {end} of {total}"
-    print(f"{kind}: {total} requests, 2 kills")
+    print(f"{kind}: {total} requests, {kills} kills")
+    assert kills, "no command was killed before it ended"
