@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from isal import isal_zlib as zlib
 
+from runtime.arrow import differs
 from runtime.errors import InputError, low_limit
 from runtime.kernel_caches import scratch_folder
 from runtime.storage.checksums import checksum_of
@@ -36,7 +37,7 @@ _HEAD = np.dtype(
 
 MAX_BLOCK_ROWS = 8192  # A block of at most this many rows stays in the processor's cache.
 MIN_BLOCK_ROWS = 1 << 10  # Blocks have this many rows on average, as each block costs as much as some hundred rows.
-WAITING_BYTES = 128 << 20  # The rows that wait in a Packer; while they are sorted, they take twice as much.
+WAITING_BYTES = 128 << 20  # The rows that wait in a Packer.
 STORE_BYTES = 64 << 20  # If the blocks in a Store's memory exceed this, they go to a temporary file.
 BUCKET_BYTES = 256 << 20  # The rows of a bucket that memory may hold: a larger bucket is split.
 MIN_BUCKET_BYTES = 1 << 20  # Smaller buckets are joined, as each bucket costs as much as some thousand rows.
@@ -52,26 +53,51 @@ Item = TypeVar("Item")
 Keys = Callable[[pa.RecordBatch], np.ndarray]  # Such a function returns the uint64 key of each row.
 
 
+class Extent(NamedTuple):
+    """The bytes of a block in a local file, which nobody changes or removes while the block is needed."""
+
+    path: Path
+    begin: int
+    size: int
+
+    def read(self, size: int) -> bytes:
+        """Return the first `size` bytes."""
+        file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(file, size, self.begin)
+        finally:
+            os.close(file)
+
+
 class Block(NamedTuple):
     """A packed batch of rows of one bucket, after a header that states the bucket and the number of buckets.
 
-    If `buckets` is 0, the block holds a schema or the end of a stream instead of rows.
+    `unpacked` is the number of bytes that the rows take once they are unpacked. A block has its bytes in memory, in a
+    file, or both. If `buckets` is 0, it holds a schema or the end of a stream instead of rows.
     """
 
     bucket: int
     buckets: int
-    data: bytes
+    unpacked: int
+    data: bytes | None
+    extent: Extent | None = None
 
     @classmethod
-    def of(cls, data: bytes) -> Block:
+    def of(cls, data: bytes, extent: Extent | None = None) -> Block:
         """Return a block, given its bytes: the header and the packed rows."""
-        head = np.frombuffer(data, _HEAD, 1)[0]
-        return cls(int(head["bucket"]), int(head["buckets"]), data)
+        return cls(*_numbers_of(data), data, extent)
 
-    @property
-    def unpacked(self) -> int:
-        """The number of bytes that the rows of the block take once they are unpacked."""
-        return int(np.frombuffer(self.data, _HEAD, 1)[0]["unpacked"])
+    @classmethod
+    def at(cls, extent: Extent) -> Block:
+        """Return a block in a file; only its header is read."""
+        return cls(*_numbers_of(extent.read(_HEAD.itemsize)), None, extent)
+
+    def read(self) -> bytes:
+        """Return the bytes of the block."""
+        if self.data is not None:
+            return self.data
+        assert self.extent is not None
+        return self.extent.read(self.extent.size)
 
     def scaled(self, number: int) -> int:
         """Return the bucket to which the block's rows belong if keys are divided into only `number` buckets.
@@ -89,7 +115,13 @@ def packed(content: pa.Buffer, bucket: int = 0, buckets: int = 0) -> Block:
     data = _CODEC.compress(content, asbytes=True)
     head = np.array([(_SKIPPABLE, _HEAD.itemsize - 8, bucket, buckets, content.size, len(data), 0)], _HEAD)
     head["checksum"] = _checksum(head[0], data)
-    return Block(bucket, buckets, head.tobytes() + data)
+    return Block(bucket, buckets, content.size, head.tobytes() + data)
+
+
+def _numbers_of(data: bytes) -> tuple[int, int, int]:
+    """Return bucket, number of buckets and unpacked size of a block, as the header in its first bytes states them."""
+    head = np.frombuffer(data, _HEAD, 1)[0]
+    return int(head["bucket"]), int(head["buckets"]), int(head["unpacked"])
 
 
 def rows_of_block(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
@@ -113,21 +145,22 @@ def write_blocks(path: Path, schema: pa.Schema, blocks: Iterable[Block]) -> str:
         with partial.open("wb") as file:
             passed = 0
             for block in chain([packed(schema.serialize())], blocks):
-                file.write(block.data)
-                passed = _passed(block, passed)
-            file.write(packed(_END_OF_STREAM, passed).data)
+                data = block.read()
+                file.write(data)
+                passed = _passed(data, passed)
+            file.write(packed(_END_OF_STREAM, passed).read())
         return checksum_of(partial)
 
 
 def read_blocks(path: Path, schema: pa.Schema | None) -> Iterator[Block]:
-    """Yield the blocks of a file.
+    """Yield the blocks of a file; blocks of a local file also say where in the file they are.
 
     A damaged file, or a file whose schema is not `schema`, raises an InputError; with `schema` None, any schema will
     do. If the server behind a URL fails, its OSError is raised, because the file may be complete.
     """
     try:
         with path.open("rb", buffering=READ_BYTES) as file:
-            yield from _in_sequence(_frames(file), schema)
+            yield from _in_sequence(_frames(file, None if is_url(path) else path), schema)
     except (ValueError, pa.ArrowException, OSError, MemoryError) as error:
         if is_url(path) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             raise
@@ -140,9 +173,9 @@ def _checksum(head: np.void, packed: bytes | memoryview | pa.Buffer) -> int:
     return zlib.crc32(packed, zlib.crc32(head.tobytes()[: -head["checksum"].itemsize]))
 
 
-def _passed(frame: Block, before: int) -> int:
+def _passed(frame: bytes, before: int) -> int:
     """Return a checksum over the checksums of all frames up to `frame`; `before` is the result of the frame before."""
-    return zlib.crc32(memoryview(frame.data)[_HEAD.itemsize - _HEAD["checksum"].itemsize : _HEAD.itemsize], before)
+    return zlib.crc32(memoryview(frame)[_HEAD.itemsize - _HEAD["checksum"].itemsize : _HEAD.itemsize], before)
 
 
 def _in_sequence(frames: Iterator[Block], schema: pa.Schema | None) -> Iterator[Block]:
@@ -153,21 +186,25 @@ def _in_sequence(frames: Iterator[Block], schema: pa.Schema | None) -> Iterator[
     last = next(frames, None)
     if last is None:
         raise ValueError("it is cut off")
-    if schema is not None and last != packed(schema.serialize()):
+    if schema is not None and last.read() != packed(schema.serialize()).read():
         raise ValueError("its columns are others")
     before = 0
-    passed = _passed(last, 0)
+    passed = _passed(last.read(), 0)
     for last in frames:
         before = passed
-        passed = _passed(last, passed)
+        passed = _passed(last.read(), passed)
         if last.buckets:
             yield last
-    if last != packed(_END_OF_STREAM, before):
+    if last.read() != packed(_END_OF_STREAM, before).read():
         raise ValueError("it is cut off, or its parts are not in sequence")
 
 
-def _frames(file: IO[bytes]) -> Iterator[Block]:
-    """Yield all frames of a file, each after its checksum is verified; a damaged or cut frame raises a ValueError."""
+def _frames(file: IO[bytes], path: Path | None) -> Iterator[Block]:
+    """Yield all frames of a file, each after its checksum is verified; a damaged or cut frame raises a ValueError.
+
+    The frames have extents if `path`, the path of a local file, is given.
+    """
+    begin = 0
     while data := file.read(_HEAD.itemsize):
         if len(data) < _HEAD.itemsize:
             raise ValueError("it is cut off")
@@ -179,7 +216,9 @@ def _frames(file: IO[bytes]) -> Iterator[Block]:
             raise ValueError("it is cut off")
         if _checksum(head, packed) != head["checksum"]:
             raise ValueError("a checksum differs")
-        yield Block.of(data + packed)
+        frame = data + packed
+        yield Block.of(frame, Extent(path, begin, len(frame)) if path else None)
+        begin += len(frame)
 
 
 def buckets_for(size: float, bucket_size: int) -> int:
@@ -246,13 +285,13 @@ def in_buckets(blocks: Iterable[Block], buckets: int, schema: pa.Schema, keys: K
         if block.buckets >= buckets:
             yield block
         else:
-            rows = rows_of_block(block.data, schema)
+            rows = rows_of_block(block.read(), schema)
             yield from packer.deal(rows, keys(rows))
     yield from packer.finish()
 
 
 def by_bucket(
-    blocks: Iterable[bytes], number: int, schema: pa.Schema, keys: Keys, is_dealt_out: bool = False
+    blocks: Iterable[Block], number: int, schema: pa.Schema, keys: Keys, is_dealt_out: bool = False
 ) -> Iterator[Iterator[pa.RecordBatch]]:
     """Yield an iterator over the batches of each of `number` buckets, in the order of buckets.
 
@@ -261,15 +300,15 @@ def by_bucket(
     not split again: a bucket that is still too large has a single key.
     """
     with Store() as store:
-        for block in in_buckets(map(Block.of, blocks), number, schema, keys):
-            store.add(block.scaled(number), block.data, block.unpacked)
+        for block in in_buckets(blocks, number, schema, keys):
+            store.add(block.scaled(number), block)
         for buckets, size in _together(store.unpacked):
             taken = chain.from_iterable(map(store.take, buckets))
             if size > BUCKET_BYTES and not is_dealt_out:
                 parts = 1 << (2 * size // BUCKET_BYTES).bit_length()
                 yield from by_bucket(taken, number * parts, schema, keys, is_dealt_out=True)
             else:
-                yield (rows_of_block(data, schema) for data in taken)
+                yield (rows_of_block(block.read(), schema) for block in taken)
 
 
 def _together(sizes: dict[int, int]) -> Iterator[tuple[list[int], int]]:
@@ -295,7 +334,7 @@ class Packer:
 
     def __init__(self, buckets: int):
         self._buckets = buckets
-        self._waiting: list[tuple[pa.RecordBatch, np.ndarray]] = []
+        self._waiting: list[tuple[pa.RecordBatch, np.ndarray]] = []  # rows sorted by bucket, with their buckets
         self._rows = self._bytes = 0
 
     def add(self, rows: pa.RecordBatch, buckets: np.ndarray) -> Iterator[Block]:
@@ -304,9 +343,12 @@ class Packer:
         Rows are added only when the result is iterated over.
         """
         if rows.num_rows:
-            # NumPy sorts numbers faster if each has fewer bytes.
-            short = buckets.astype(np.min_scalar_type(self._buckets))
-            self._waiting.append((rows, short))
+            if (buckets[1:] < buckets[:-1]).any():
+                # NumPy sorts numbers faster if each has fewer bytes.
+                order = np.argsort(buckets.astype(np.min_scalar_type(self._buckets)), kind="stable")
+                rows = rows.take(pa.array(order))
+                buckets = buckets[order]
+            self._waiting.append((rows, buckets))
         self._rows += rows.num_rows
         self._bytes += rows.nbytes
         if self._rows >= MIN_BLOCK_ROWS * self._buckets or self._bytes > WAITING_BYTES:
@@ -318,36 +360,34 @@ class Packer:
 
     def finish(self) -> Iterator[Block]:
         """Yield blocks of all rows that still wait."""
-        if not self._waiting:
-            return
-        schema = self._waiting[0][0].schema
-        buckets = np.concatenate([numbers for _, numbers in self._waiting])
-        waiting = []
-        for column in range(len(schema)):
-            waiting.append([rows.column(column) for rows, _ in self._waiting])
-        columns = []
+        waiting = self._waiting
         self._waiting = []
         self._rows = 0
         self._bytes = 0
-        order = np.argsort(buckets, kind="stable")
-        buckets = buckets[order]
-        # Columns are sorted and freed one at a time, so that memory never holds all columns twice.
-        while waiting:
-            columns.append(pa.concat_arrays(waiting.pop(0)).take(pa.array(order)))
-        rows = pa.RecordBatch.from_arrays(columns, schema=schema)
-        bounds = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1], [True]])).tolist()
-        for begin, end in zip(bounds, bounds[1:], strict=False):
-            for row in range(begin, end, MAX_BLOCK_ROWS):
-                block = rows.slice(row, min(MAX_BLOCK_ROWS, end - row))
-                yield packed(block.serialize(), int(buckets[row]), self._buckets)
+        slices: dict[int, list[pa.RecordBatch]] = {}
+        for rows, buckets in waiting:
+            bounds = np.append(np.flatnonzero(differs(buckets)), len(buckets))
+            for begin, end in pairwise(bounds.tolist()):
+                slices.setdefault(int(buckets[begin]), []).append(rows.slice(begin, end - begin))
+        for bucket in sorted(slices):
+            yield from self._packed(slices[bucket], bucket)
+
+    def _packed(self, slices: list[pa.RecordBatch], bucket: int) -> Iterator[Block]:
+        rows = slices[0] if len(slices) == 1 else pa.concat_batches(slices)
+        for begin in range(0, rows.num_rows, MAX_BLOCK_ROWS):
+            yield packed(rows.slice(begin, MAX_BLOCK_ROWS).serialize(), bucket, self._buckets)
 
 
 class Store:
-    """Keeps blocks by bucket until its context ends: in memory, or in a temporary file if they exceed STORE_BYTES."""
+    """Keeps blocks by bucket until its context ends; those that are in no file are written to a temporary file.
+
+    The temporary file is in memory until it has STORE_BYTES.
+    """
 
     def __init__(self, folder: Path | None = None):
         self._folder = folder or scratch_folder()
-        self._extents: dict[int, list[tuple[int, int]]] = {}
+        # A block in the temporary file is kept as (begin, size).
+        self._blocks: dict[int, list[Block | tuple[int, int]]] = {}
         self._unpacked: dict[int, int] = {}
 
     def __enter__(self) -> Store:
@@ -362,17 +402,26 @@ class Store:
         """The number of bytes that the rows of each bucket take once they are unpacked, sorted by bucket."""
         return dict(sorted(self._unpacked.items()))
 
-    def add(self, bucket: int, data: bytes, unpacked: int) -> None:
-        """Keep a block of `bucket`, given as bytes; `unpacked` is the number of bytes of its rows once unpacked."""
+    def add(self, bucket: int, block: Block) -> None:
+        """Keep a block as one of `bucket`."""
+        kept = self._written(block.read()) if block.extent is None else block._replace(data=None)
+        self._blocks.setdefault(bucket, []).append(kept)
+        self._unpacked[bucket] = self._unpacked.get(bucket, 0) + block.unpacked
+
+    def take(self, bucket: int) -> Iterator[Block]:
+        """Yield the blocks of a bucket; each can be taken only once."""
+        for kept in self._blocks.pop(bucket, []):
+            if isinstance(kept, Block):
+                yield kept
+            else:
+                begin, size = kept
+                self._file.seek(begin)
+                yield Block.of(self._file.read(size))
+
+    def _written(self, data: bytes) -> tuple[int, int]:
+        """Append bytes to the temporary file; return where they begin, and their number."""
         begin = self._file.seek(0, os.SEEK_END)
         with room(self._folder):
             self._file.write(data)
             self._file.flush()
-        self._extents.setdefault(bucket, []).append((begin, len(data)))
-        self._unpacked[bucket] = self._unpacked.get(bucket, 0) + unpacked
-
-    def take(self, bucket: int) -> Iterator[bytes]:
-        """Yield the blocks of a bucket; each can be taken only once."""
-        for begin, size in self._extents.pop(bucket, []):
-            self._file.seek(begin)
-            yield self._file.read(size)
+        return begin, len(data)

@@ -82,11 +82,11 @@ class Grouping:
                 if batch.buckets >= self.tasks:
                     yield batch
                     continue
-                batch = rows_of_block(batch.data, self.schema)
+                batch = rows_of_block(batch.read(), self.schema)
             yield from packer.deal(batch, self.keys(batch))
         yield from packer.finish()
 
-    def run(self, task: int, blocks: Iterable[bytes], result: TaskResult) -> Rows:
+    def run(self, task: int, blocks: Iterable[Block], result: TaskResult) -> Rows:
         """Call `function` with the buckets of rows in a task's `blocks`; yield the rows that it yields."""
         buckets = by_bucket(blocks, self.buckets, self.schema, self.keys)
         yield from self.function(task, buckets, result, *self.more) or ()
@@ -128,7 +128,7 @@ def _send(
 
 
 def _run_stage(
-    task: int, blocks: Iterable[bytes], result: TaskResult, *, stage: Grouping, after: Grouping | None
+    task: int, blocks: Iterable[Block], result: TaskResult, *, stage: Grouping, after: Grouping | None
 ) -> Iterator[Block]:
     """Run a task of a stage, and yield its rows in blocks for the stage `after` it; the last stage yields no rows."""
     rows = stage.run(task, blocks, result)

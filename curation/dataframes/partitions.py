@@ -45,7 +45,7 @@ def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
     for block in pack_pairs(
         _candidates(batches, plan, result), matching, plan.config.max_texts, PARTITION_BUCKETS, result
     ):
-        yield pa.RecordBatch.from_pylist([{"bucket": block.bucket, "block": block.data}], BLOCKS)
+        yield pa.RecordBatch.from_pylist([{"bucket": block.bucket, "block": block.read()}], BLOCKS)
 
 
 def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
@@ -63,7 +63,7 @@ def grouped_images(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]
     """
     _prepare()
     packed = chain.from_iterable(batch["block"] for batch in batches)
-    blocks = (block.as_buffer() for block in packed)
+    blocks = (Block.of(block.as_buffer()) for block in packed)
     for images in images_of(by_bucket(blocks, PARTITION_BUCKETS, PAIRS, key_of), max_texts, TaskResult()):
         for at in range(0, images.num_rows, IMAGES_PER_BATCH):
             yield images.slice(at, IMAGES_PER_BATCH)
@@ -94,11 +94,11 @@ def all_tallies(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]:
     _prepare()
     tallied = TaskResult()
 
-    def blocks() -> Iterator[pa.Buffer]:
+    def blocks() -> Iterator[Block]:
         for batch in batches:
             for row in batch.select(TALLIES.names).filter(batch["name"].is_valid()).to_pylist():
                 tallied.add(row["name"], row["count"], item=row["item"])
-            yield from (block.as_buffer() for block in batch["block"].drop_null())
+            yield from (Block.of(block.as_buffer()) for block in batch["block"].drop_null())
 
     tally_copies(by_bucket(blocks(), PARTITION_BUCKETS, KEYED, key_of), max_texts, tallied)
     yield pa.RecordBatch.from_pylist(_rows(tallied), TALLIES)
@@ -132,7 +132,7 @@ def sampled_pairs(batches: Batches, rates: Shipped, seed: int) -> Iterator[pa.Re
 
 
 def _counted(block: Block) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([{"bucket": block.bucket, "block": block.data}], COUNTED)
+    return pa.RecordBatch.from_pylist([{"bucket": block.bucket, "block": block.read()}], COUNTED)
 
 
 def _rows(tallied: Tallies) -> list[dict]:

@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import pairwise
 from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.util import Finalize
@@ -36,7 +37,7 @@ import numpy as np
 from runtime import engine
 from runtime.argument_types import MOST_CORES, require_integer
 from runtime.arrow import ALLOCATORS
-from runtime.buckets import Block
+from runtime.buckets import Block, Extent
 from runtime.engine import Numbered, RunTask, Stage
 from runtime.errors import AGAIN, InputError, LowLimit, name_flags, without_secrets
 from runtime.interrupts import postponed
@@ -203,24 +204,22 @@ class WorkerLost(OSError):
 
 @dataclass(frozen=True)
 class Partition:
-    """The blocks for one partition: files, each with int64[block, 3]: partition, offset and size of a block."""
+    """The blocks for one partition, in files: int64[block, 4] has partition, index of the file, offset and size."""
 
-    files: list[tuple[Path, np.ndarray]] = field(default_factory=list)
+    files: list[Path]
+    blocks: np.ndarray
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes of each block."""
-        for path, blocks in self.files:
-            with path.open("rb", buffering=0) as file:
-                for _, begin, size in blocks.tolist():
-                    file.seek(begin)
-                    yield file.read(size)
+    def __iter__(self) -> Iterator[Block]:
+        """Yield each block; its rows are still in the file."""
+        for _, file, begin, size in self.blocks.tolist():
+            yield Block.at(Extent(self.files[file], begin, size))
 
 
 class _Sent(NamedTuple):
-    """What a sending task returns: the file of its blocks, where they are in this file, and the task's result."""
+    """What a sending task returns: the files of its blocks, where they are in these files, and the task's result."""
 
-    path: Path
-    blocks: np.ndarray  # int64[block, 3]: partition, offset and size in bytes
+    files: list[Path]
+    blocks: np.ndarray  # int64[block, 4]: partition, index of the file, offset and size in bytes
     numbered: Numbered
 
 
@@ -252,18 +251,19 @@ class Sums:
 
 def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[Partition]:
     """Return the blocks of each partition after all senders end; add their results to `sums`."""
-    by_file: dict[Path, list[np.ndarray]] = {}
+    indices: dict[Path, int] = {}
+    gathered = [np.empty((0, 4), np.int64)]
     for message in sent:
-        by_file.setdefault(message.path, []).append(message.blocks)
+        of_files = [indices.setdefault(file, len(indices)) for file in message.files]
+        blocks = message.blocks
+        blocks[:, 1] = np.array(of_files, np.int64)[blocks[:, 1]]
+        gathered.append(blocks)
         sums.add(message.numbered)
-    gathered = [Partition() for _ in range(partitions)]
-    for path, parts in by_file.items():
-        blocks = np.concatenate(parts)
-        blocks = blocks[np.argsort(blocks[:, 0], kind="stable")]
-        bounds = np.searchsorted(blocks[:, 0], np.arange(partitions + 1))
-        for partition in np.flatnonzero(np.diff(bounds)).tolist():
-            gathered[partition].files.append((path, blocks[bounds[partition] : bounds[partition + 1]]))
-    return gathered
+    blocks = np.concatenate(gathered)
+    blocks = blocks[np.lexsort((blocks[:, 2], blocks[:, 1], blocks[:, 0]))]
+    bounds = np.searchsorted(blocks[:, 0], np.arange(partitions + 1))
+    files = list(indices)
+    return [Partition(files, blocks[begin:end]) for begin, end in pairwise(bounds)]
 
 
 def _numbered(function: Callable[[Any], TaskResult], index: int, item: Any) -> Numbered:
@@ -287,19 +287,30 @@ class _Sending:
         """Run the task `index` of the stage with its item."""
         result = TaskResult()
         blocks = self.run(index, item, result) or ()
-        path, written = _written(blocks, self.folder, self.partitions)
-        return _Sent(path, written, (self.first + index, result))
+        files, places = _places(blocks, self.folder, self.partitions)
+        return _Sent(files, places, (self.first + index, result))
 
 
-def _written(blocks: Iterable[Block], folder: Path, partitions: int) -> tuple[Path, np.ndarray]:
-    """Append blocks to this process's file; return its path and int64[block, 3]: partition, offset and size."""
-    path = folder / str(os.getpid())
-    written = list[tuple[int, int, int]]()
-    with room(folder), path.open("ab") as file:
+def _places(blocks: Iterable[Block], folder: Path, partitions: int) -> tuple[list[Path], np.ndarray]:
+    """Return the files of the blocks, and int64[block, 4]: partition, index of the file, offset and size.
+
+    Blocks that are in no file that stays are appended to this process's file in `folder`, which is one of several
+    folders of an exchange: the folders of stages before it are soon removed.
+    """
+    own = folder / str(os.getpid())
+    exchanged = f"{folder.parent}{os.sep}"
+    indices = {own: 0}
+    places = list[tuple[int, int, int, int]]()
+    with room(folder), own.open("ab") as file:
         for block in blocks:
-            written.append((block.scaled(partitions), file.tell(), len(block.data)))
-            file.write(block.data)
-    return path, np.array(written, np.int64).reshape(-1, 3)
+            extent = block.extent
+            if extent is None or str(extent.path).startswith(exchanged):
+                data = block.read()
+                extent = Extent(own, file.tell(), len(data))
+                file.write(data)
+            index = indices.setdefault(extent.path, len(indices))
+            places.append((block.scaled(partitions), index, extent.begin, extent.size))
+    return list(indices), np.array(places, np.int64).reshape(-1, 4)
 
 
 def _here(call: Call, index: int, item: Any) -> Any:

@@ -24,6 +24,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from runtime import engine
+from runtime.buckets import Block
 from runtime.engine import Item, Numbered, RunTask, Stage
 from runtime.errors import InputError, name_flags, refusal_in, without_secrets
 from runtime.progress import Progress, advanced, current
@@ -208,7 +209,7 @@ class _SparkTask:
         with counting(item, self.counter, addresses):
             result = TaskResult()
             for block in runs[0](number, item, result) or ():
-                yield block.scaled(self.partitions), block.data
+                yield block.scaled(self.partitions), block.read()
             yield number % self.partitions, (number, result)
 
     def pass_on(self, partition: int, sent: Iterable[Sent]) -> Iterator[Sent]:
@@ -219,17 +220,17 @@ class _SparkTask:
             result = TaskResult()
             blocks = _blocks(sent, results)
             for block in runs[self.number](partition, blocks, result) or ():
-                yield block.scaled(self.partitions), block.data
+                yield block.scaled(self.partitions), block.read()
             deque(blocks, maxlen=0)  # This reads the blocks that the task left unread: some hold results.
         for numbered in (*results, (self.first + partition, result)):
             yield numbered[0] % self.partitions, numbered
 
 
-def _blocks(sent: Iterable[Sent], results: list[Numbered]) -> Iterator[bytes]:
+def _blocks(sent: Iterable[Sent], results: list[Numbered]) -> Iterator[Block]:
     """Yield the blocks in `sent`; append the results of tasks in `sent` to `results`."""
     for _, data in sent:
         if isinstance(data, bytes):
-            yield data
+            yield Block.of(data)
         else:
             results.append(data)
 

@@ -82,9 +82,9 @@ def write(folder: Path, blocks: list[Block], files: int, file: int, row_group_ro
     return tallies
 
 
-def sent(blocks: list[Block], files: int, file: int) -> list[pa.Buffer]:
+def sent(blocks: list[Block], files: int, file: int) -> list[Block]:
     """Return the blocks for one file as a task receives them."""
-    return [pa.py_buffer(block.data) for block in blocks if block.scaled(files) == file]
+    return [Block.of(pa.py_buffer(block.read())) for block in blocks if block.scaled(files) == file]
 
 
 @pytest.mark.parametrize("files", [1, 2, 3, 7])

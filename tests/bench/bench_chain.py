@@ -146,7 +146,7 @@ def _steps(args, files: list[Path]) -> tuple[Clock, Clock, int]:
     blocks = own("read pairs", lambda: list(read_blocks(pairs, schemas.PAIRS)))
     images = []
     for fourth in range(4):
-        own_blocks = [block.data for block in blocks if block.scaled(4) == fourth]
+        own_blocks = [block.read() for block in blocks if block.scaled(4) == fourth]
         rows = own("read pairs", lambda blocks=own_blocks: [rows_of_block(data, schemas.PAIRS) for data in blocks])
         packed = [CODEC.compress(block.serialize()) for block in rows]
         sizes = [block.serialize().size for block in rows]
@@ -172,7 +172,7 @@ def _after_matching(own: Clock, floor: Clock, images: list[pa.RecordBatch], fold
     kept = [own("sample", lambda b=batch: curated.sampled(b, rates, 0, TaskResult())) for batch in batches]
     lettered = opened_itself(save_array(folder / "lettered.npy", counts.values > 0))
     grouping = Sampling(lettered, lettered, 0, 1, folder, 100_000).grouping
-    received = own("by section", lambda: [block.data for block in grouping.packed(kept)])
+    received = own("by section", lambda: list(grouping.packed(kept)))
     own("write curated", lambda: [*grouping.run(0, received, TaskResult())])
     ordered = list(pq.ParquetFile(path).iter_batches())
     floor("curated", lambda: _write(folder / "curated.parquet", schemas.CURATED, ordered, 100_000))

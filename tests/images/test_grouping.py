@@ -45,7 +45,7 @@ def written(
     tallies, images = TaskResult(), []
     for at in range(partitions):
         received = [
-            pa.py_buffer(each.data)
+            Block.of(pa.py_buffer(each.read()))
             for each in in_buckets(blocks, partitions, PAIRS, key_of)
             if each.scaled(partitions) == at
         ]
@@ -272,7 +272,7 @@ def test_a_bucket_is_the_share_of_all_keys_below_a_key(keys, buckets):
 def test_a_bucket_of_many_lies_in_the_bucket_of_few_that_has_its_keys(keys, some, others):
     few, many = sorted([some, others])
     buckets = bucket_of(np.array(keys, np.uint64), many).tolist()
-    found = [Block(bucket, many, b"").scaled(few) for bucket in buckets]
+    found = [Block(bucket, many, 0, b"").scaled(few) for bucket in buckets]
     assert found == bucket_of(np.array(keys, np.uint64), few).tolist()
 
 

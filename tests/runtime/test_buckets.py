@@ -1,6 +1,7 @@
 """Rows are packed by bucket into blocks that are worth their cost, and a store gives back each block once."""
 
 import errno
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -11,10 +12,10 @@ import pytest
 
 from curation.schemas import PAIRS
 from runtime import buckets as module
-from runtime.buckets import Block, Packer, Store, rows_of_block
+from runtime.buckets import Block, Extent, Packer, Store, packed, rows_of_block
 from runtime.storage.paths import FullDisk
 from tests.support.pair_rows import cut, random_pairs
-from tests.support.small_blocks import BUCKETS, ROWS, by_bucket, rows_of, small, small_blocks
+from tests.support.small_blocks import BUCKETS, ROWS, by_bucket, bytes_of, rows_of, small, small_blocks
 
 
 @pytest.mark.parametrize("buckets", [1, 3, 64])
@@ -90,13 +91,13 @@ def test_the_same_rows_give_the_same_bytes():
 def test_a_block_is_known_by_its_bytes_alone():
     for block in small_blocks():
         for data in (block.data, pa.py_buffer(block.data)):
-            assert Block.of(data) == (block.bucket, BUCKETS, data)
+            assert Block.of(data) == (block.bucket, BUCKETS, block.unpacked, data, None)
             assert rows_of(data) == rows_of(block.data)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 7, 8])
 def test_a_bucket_of_many_is_in_the_bucket_of_few_that_has_its_share(number):
-    found = [Block(bucket, 8, b"").scaled(number) for bucket in range(8)]
+    found = [Block(bucket, 8, 0, b"").scaled(number) for bucket in range(8)]
     assert found == [int(bucket / 8 * number) for bucket in range(8)]
     assert set(found) == set(range(number))
 
@@ -117,51 +118,78 @@ def test_a_block_that_a_flipped_bit_is_in_is_refused():
 # Store
 
 
+def block_of(data: bytes) -> Block:
+    return packed(pa.py_buffer(data))
+
+
 def of_each(store: Store, buckets: int) -> list[list[bytes]]:
-    return [sorted(bytes(data) for data in store.take(bucket)) for bucket in range(buckets)]
+    return [sorted(block.read() for block in store.take(bucket)) for bucket in range(buckets)]
 
 
 @pytest.mark.parametrize("held", [1, 100, 1 << 20])
 def test_a_store_gives_the_blocks_of_each_bucket_once(tmp_path, monkeypatch, held):
     monkeypatch.setattr(module, "STORE_BYTES", held)
-    random, expected = Random(held), [[] for _ in range(5)]
-    with Store(tmp_path) as store:
+    random = Random(held)
+    expected = [[] for _ in range(5)]
+    unpacked = Counter()
+    with Store(tmp_path) as store, (tmp_path / "file").open("wb") as file:
         for _ in range(200):
-            bucket, data = random.randrange(4), random.randbytes(random.randrange(1, 40))
-            store.add(bucket, data if random.random() < 0.5 else pa.py_buffer(data), len(data))
-            expected[bucket].append(data)
-        assert store.unpacked == {bucket: sum(map(len, own)) for bucket, own in enumerate(expected) if own}
+            bucket = random.randrange(4)
+            block = block_of(random.randbytes(random.randrange(1, 40)))
+            expected[bucket].append(block.read())
+            unpacked[bucket] += block.unpacked
+            if random.random() < 0.5:
+                extent = Extent(tmp_path / "file", file.tell(), len(block.data))
+                file.write(block.data)
+                file.flush()
+                block = block._replace(data=random.choice([None, block.data]), extent=extent)
+            store.add(bucket, block)
+        assert store.unpacked == unpacked
         assert of_each(store, 5) == [sorted(blocks) for blocks in expected]
         assert of_each(store, 5) == [[]] * 5
 
 
 def test_a_store_takes_blocks_while_it_gives_others(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STORE_BYTES", 3)
+    blocks = [[block_of(b"%d%d" % (bucket, number)) for number in range(10)] for bucket in range(3)]
+    given = []
     with Store(tmp_path) as store:
         for number in range(10):
-            store.add(0, b"0%d" % number, 1)
-            store.add(1, b"1%d" % number, 1)
-        given = []
-        for number, data in enumerate(store.take(0)):
-            given.append(bytes(data))
-            store.add(2, b"2%d" % number, 1)
-        assert sorted(given) == [b"0%d" % number for number in range(10)]
-        assert of_each(store, 3)[1:] == [[b"%d%d" % (at, number) for number in range(10)] for at in (1, 2)]
+            store.add(0, blocks[0][number])
+            store.add(1, blocks[1][number])
+        for number, block in enumerate(store.take(0)):
+            given.append(block)
+            store.add(2, blocks[2][number])
+        assert given == blocks[0]
+        assert [list(store.take(bucket)) for bucket in (1, 2)] == blocks[1:]
+
+
+def test_a_block_in_a_file_is_known_by_its_header_and_read_when_it_is_needed(tmp_path):
+    blocks = small_blocks()
+    path = tmp_path / "blocks"
+    path.write_bytes(b"".join(bytes_of(blocks)))
+    begin = 0
+    for block in blocks:
+        found = Block.at(Extent(path, begin, len(block.data)))
+        assert found == block._replace(data=None, extent=found.extent)
+        assert found.read() == block.data
+        begin += len(block.data)
 
 
 def is_written(folder: Path, monkeypatch, held: int) -> bool:
-    """Say whether a store has a file that is given ten bytes and may hold so many."""
-    monkeypatch.setattr(module, "STORE_BYTES", held)
+    """Say whether a store has a file that is given ten blocks and may hold so many of them."""
+    block = block_of(b"x")
+    monkeypatch.setattr(module, "STORE_BYTES", held * len(block.data))
     with Store(folder) as store:
         for _ in range(10):
-            store.add(0, b"x", 1)
+            store.add(0, block)
         return store._file._rolled
 
 
 def test_a_store_writes_what_is_too_much_to_hold_and_leaves_no_file(tmp_path, monkeypatch):
     assert [is_written(tmp_path, monkeypatch, held) for held in (1, 4, 10)] == [True, True, False]
     with suppress(KeyError), Store(tmp_path) as store:
-        store.add(0, b"x" * 100, 1)
+        store.add(0, block_of(b"x" * 100))
         raise KeyError
     assert list(tmp_path.iterdir()) == []
 
@@ -174,4 +202,4 @@ def test_a_store_on_a_full_disk_says_so(tmp_path, monkeypatch, step):
     with Store(tmp_path) as store:
         monkeypatch.setattr(store._file, step, full)
         with pytest.raises(FullDisk, match=f"no space left in {tmp_path}"):
-            store.add(0, b"x", 1)
+            store.add(0, block_of(b"x"))

@@ -13,7 +13,7 @@ from runtime import buckets as module
 from runtime.buckets import read_blocks, write_blocks
 from runtime.storage import own_files as writing
 from runtime.storage.paths import names
-from tests.support.small_blocks import ROWS, SMALL, read, small_blocks, small_file
+from tests.support.small_blocks import ROWS, SMALL, bytes_of, read, small_blocks, small_file
 
 SORTED = sorted(ROWS, key=lambda row: row[0])
 
@@ -36,13 +36,13 @@ def is_refused(path, schema: pa.Schema = SMALL) -> bool:
 def frames_of(path) -> list[bytes]:
     """Return the schema, the blocks and the end of a file, each with its head."""
     with path.open("rb") as file:
-        return [frame.data for frame in module._frames(file)]
+        return bytes_of(module._frames(file, None))
 
 
 def test_a_file_has_the_blocks_that_were_written_in_their_order(folder):
     path, blocks = small_file(folder), small_blocks()
     assert [block.bucket for block in blocks] == [0, 2, 3, 2, 3]
-    assert list(read_blocks(path, SMALL)) == blocks
+    assert bytes_of(read_blocks(path, SMALL)) == bytes_of(blocks)
     assert read(path) == SORTED
     assert names(folder) == {path.name}
 
@@ -58,7 +58,7 @@ def test_no_blocks_give_a_file_without_rows(folder):
 def test_blocks_are_whole_wherever_the_pieces_end_in_which_a_file_is_read(folder, monkeypatch, size):
     path = small_file(folder)
     monkeypatch.setattr(module, "READ_BYTES", size)
-    assert list(read_blocks(path, SMALL)) == small_blocks()
+    assert bytes_of(read_blocks(path, SMALL)) == bytes_of(small_blocks())
 
 
 def test_any_reader_of_arrow_and_zstd_reads_a_file(tmp_path):

@@ -51,7 +51,7 @@ def send_to_each(_: int, item: int, tallies: TaskResult, size: int, partitions: 
     data = np.random.default_rng(item).bytes(size // partitions)
     for bucket in range(partitions):
         tallies.add("sent", len(data))
-        yield Block(bucket, partitions, data)
+        yield Block(bucket, partitions, 0, data)
 
 
 def send_or_fail(place: int, item: tuple[int, int], tallies: TaskResult) -> Iterator[Block]:
@@ -62,34 +62,34 @@ def send_or_fail(place: int, item: tuple[int, int], tallies: TaskResult) -> Iter
         yield block
 
 
-def pass_on(partition: int, blocks: Iterable[bytes], tallies: TaskResult) -> Iterator[Block]:
+def pass_on(partition: int, blocks: Iterable[Block], tallies: TaskResult) -> Iterator[Block]:
     """Yield the blocks as they are."""
     for block in blocks:
         tallies.add("passed on")
-        yield Block.of(block)
+        yield block
 
 
-def receive(partition: int, blocks: Iterable[bytes], tallies: TaskResult, folder: Path) -> None:
+def receive(partition: int, blocks: Iterable[Block], tallies: TaskResult, folder: Path) -> None:
     """Write the rows of a partition's blocks to a file `partition`, in order."""
-    rows = sorted(f"{row}/{text}" for block in blocks for row, text in rows_of(block, SMALL))
+    rows = sorted(f"{row}/{text}" for block in blocks for row, text in rows_of(block.read(), SMALL))
     with (folder / str(partition)).open("x") as file:  # whoever is called twice fails
         file.write("\n".join(rows))
     tallies.add("received", len(rows))
     tallies.add("weight", 0.1 * len(rows), language="en")
 
 
-def receive_sizes(partition: int, blocks: Iterable[bytes], tallies: TaskResult) -> None:
+def receive_sizes(partition: int, blocks: Iterable[Block], tallies: TaskResult) -> None:
     """Tally blocks and their bytes, and drop them."""
     for block in blocks:
         tallies.add("blocks")
-        tallies.add("bytes", len(block))
+        tallies.add("bytes", len(block.read()))
     tallies.add("called")
 
 
-def receive_nothing(partition: int, blocks: Iterable[bytes], tallies: TaskResult) -> None:
+def receive_nothing(partition: int, blocks: Iterable[Block], tallies: TaskResult) -> None:
     """Fail if there is a block."""
     assert list(blocks) == []
 
 
-def take_nothing(partition: int, blocks: Iterable[bytes], tallies: TaskResult) -> None:
+def take_nothing(partition: int, blocks: Iterable[Block], tallies: TaskResult) -> None:
     """Receive a partition without looking at its blocks."""

@@ -46,9 +46,14 @@ def rows_of(data: bytes | pa.Buffer, schema: pa.Schema = SMALL) -> list[tuple]:
     return [tuple(row.values()) for row in rows.to_pylist()]
 
 
+def bytes_of(blocks: Iterable[Block]) -> list[bytes]:
+    """Return the bytes of each block."""
+    return [block.read() for block in blocks]
+
+
 def by_bucket(blocks: Iterable[Block], schema: pa.Schema = SMALL) -> list[tuple[int, tuple]]:
     """Return all rows with their bucket, in the order of the buckets and in each as they came."""
-    rows = [(block.bucket, row) for block in blocks for row in rows_of(block.data, schema)]
+    rows = [(block.bucket, row) for block in blocks for row in rows_of(block.read(), schema)]
     return sorted(rows, key=lambda row: row[0])
 
 

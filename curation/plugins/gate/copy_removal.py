@@ -243,8 +243,8 @@ def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     with Store() as store:
         shared = _by_value(gather_reduced(_stored(rows, store), _by_value, BUCKET_BYTES))
         shared = shared.filter(pc.greater(shared["size"], 1))
-        for data in store.take(0):
-            batch = rows_of_block(data, VALUES)
+        for block in store.take(0):
+            batch = rows_of_block(block.read(), VALUES)
             places = pc.index_in(batch["value"], value_set=shared["value"])
             images = batch.filter(places.is_valid())
             copy_of = shared["uid"].take(places.drop_null())
@@ -254,7 +254,7 @@ def equal_images(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def _stored(rows: Iterable[pa.RecordBatch], store: Store) -> Iterator[pa.RecordBatch]:
     """Put rows of VALUES into a store; yield their values and uids as rows of _SIZES, each with size 1."""
     for batch in gather_rows(rows, RUN_ROWS, RUN_BYTES):
-        store.add(0, packed(batch.serialize()).data, batch.nbytes)
+        store.add(0, packed(batch.serialize()))
         sizes = pa.array(np.ones(batch.num_rows, np.int64))
         yield pa.RecordBatch.from_arrays([batch["value"], batch["uid"], sizes], schema=_SIZES)
 

@@ -331,10 +331,10 @@ def _marked(bucket: Rows, names_of_columns: Sequence[str]) -> Rows:
             is_name = rows["copy_of"].is_valid()
             named.append(pa.Table.from_batches([rows.filter(is_name).select(_NAMED.names)]))
             images = rows.filter(pc.invert(is_name))
-            store.add(0, packed(images.serialize()).data, images.nbytes)
+            store.add(0, packed(images.serialize()))
         names = one_batch(pa.concat_tables(named))
-        for data in store.take(0):
-            images = rows_of_block(data, COPIES)
+        for block in store.take(0):
+            images = rows_of_block(block.read(), COPIES)
             indices = pc.index_in(images["key"], value_set=names["key"])
             column = COPIES.get_field_index("copy_of")
             marked = images.set_column(column, COPIES.field(column), names["copy_of"].take(indices))
