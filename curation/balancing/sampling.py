@@ -6,7 +6,10 @@ the manifest, and so its file and its section of that file. Each section is a bu
 rows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -123,26 +126,46 @@ def texts_by_language(batch: pa.RecordBatch, rates: ArrayLike) -> pa.Table:
     return sums_by_language(columns)
 
 
-def expected_sizes(
-    batch: pa.RecordBatch, counts: np.ndarray, languages: dict[str, slice], thresholds: Sequence[Thresholds]
-) -> dict[str, np.ndarray]:
-    """Return, by language, how many images of a batch each of `thresholds` is expected to keep, float64[threshold].
+@dataclass(frozen=True)
+class CountedTexts:
+    """The texts of a batch of images, whose entries are counted, prepared to try thresholds on them.
 
-    `batch` has the schema MATCHED, `counts` one count per id, and `languages` each language's slice of ids.
+    Rates are computed only for the batch's own entries: rates of thirty million entries at each threshold would not fit
+    into memory.
     """
-    texts, image_offsets, ids, text_offsets = _texts(batch, len(counts))
-    # Rates are computed only for the batch's entries: rates of thirty million entries at each threshold would not fit
-    # into memory.
-    distinct_ids, ids = np.unique(ids, return_inverse=True)
-    slices = {code: slice(*np.searchsorted(distinct_ids, (all.start, all.stop))) for code, all in languages.items()}
-    slices = {code: ids for code, ids in slices.items() if ids.start < ids.stop}
-    codes = texts.field("language").dictionary_encode()
-    choices = _choices(image_offsets)
-    sizes = np.empty((len(codes.dictionary), len(thresholds)))
-    for column, candidate in enumerate(thresholds):
-        expected = _probability(ids, text_offsets, rates_of(counts[distinct_ids], slices, candidate)) / choices
-        sizes[:, column] = np.bincount(codes.indices, expected, len(sizes))
-    return dict(zip(codes.dictionary.to_pylist(), sizes, strict=True))
+
+    languages: pa.DictionaryArray  # of each text
+    choices: np.ndarray  # int64[text]: number of texts of the text's image
+    ids: np.ndarray  # indices of the texts' entries in `counts`
+    offsets: np.ndarray  # Text i has ids[offsets[i]:offsets[i + 1]].
+    counts: np.ndarray  # counts of the distinct entries
+    slices: dict[str, slice]  # by language, its part of `counts`
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch, counts: np.ndarray, languages: dict[str, slice]) -> CountedTexts:
+        """Return the texts of a batch with the schema MATCHED.
+
+        `counts` has one count per id, and `languages` each language's slice of ids.
+        """
+        texts, image_offsets, ids, offsets = _texts(batch, len(counts))
+        distinct_ids, ids = np.unique(ids, return_inverse=True)
+        slices = {}
+        for code, all_ids in languages.items():
+            own = slice(*np.searchsorted(distinct_ids, (all_ids.start, all_ids.stop)))
+            if own.start < own.stop:
+                slices[code] = own
+        codes = texts.field("language").dictionary_encode()
+        return cls(codes, _choices(image_offsets), ids, offsets, counts[distinct_ids], slices)
+
+    def expected_sizes(self, thresholds: Sequence[Thresholds]) -> dict[str, np.ndarray]:
+        """Return, by language, how many of the images each of `thresholds` is expected to keep, float64[threshold]."""
+        codes = self.languages.dictionary.to_pylist()
+        sizes = np.empty((len(codes), len(thresholds)))
+        for column, candidate in enumerate(thresholds):
+            rates = rates_of(self.counts, self.slices, candidate)
+            expected = _probability(self.ids, self.offsets, rates) / self.choices
+            sizes[:, column] = np.bincount(self.languages.indices, expected, len(codes))
+        return dict(zip(codes, sizes, strict=True))
 
 
 def kept_by_language(batch: pa.RecordBatch) -> pa.Table:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curation.balancing.sampling import expected_sizes
+from curation.balancing.sampling import CountedTexts
 from curation.balancing.thresholds import (
     Distribution,
     EntryCounts,
@@ -35,7 +35,8 @@ class Sizes:
     counts: np.ndarray
     languages: dict[str, slice]
     config: CurationConfig
-    sample: Sequence[pa.RecordBatch]
+    sample: Sequence[CountedTexts]
+    judged: int
     images: int
 
     @classmethod
@@ -54,15 +55,13 @@ class Sizes:
             return None
         chosen = np.unique(np.linspace(0, len(files) - 1, SAMPLED_FILES).round().astype(int))
         rows_per_file = -(-SAMPLED_IMAGES // len(chosen))
-        sample = list[pa.RecordBatch]()
+        sample = list[CountedTexts]()
+        judged = 0
         for index in chosen:
-            sample += _first(files[index], rows_per_file)
-        return cls(distributions, counts.values, languages, config, sample, images)
-
-    @property
-    def judged(self) -> int:
-        """The number of images in the sample."""
-        return sum(batch.num_rows for batch in self.sample)
+            for batch in _first(files[index], rows_per_file):
+                sample.append(CountedTexts.of(batch, counts.values, languages))
+                judged += batch.num_rows
+        return cls(distributions, counts.values, languages, config, sample, judged, images)
 
     def facts(self, is_choice: bool) -> dict[str, Any]:
         """Return the entry `sizes` of run.json: a curve and, if `is_choice`, thresholds for OFFERED_SHARES."""
@@ -82,8 +81,8 @@ class Sizes:
         """Return the expected number of all kept images at each of the English thresholds `candidates`."""
         thresholds = [self._thresholds(t) for t in candidates]
         sizes = np.zeros(len(candidates))
-        for batch in self.sample:
-            for of_language in expected_sizes(batch, self.counts, self.languages, thresholds).values():
+        for texts in self.sample:
+            for of_language in texts.expected_sizes(thresholds).values():
                 sizes += of_language
         return (sizes * (self.images / max(1, self.judged))).tolist()
 

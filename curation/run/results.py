@@ -143,7 +143,7 @@ class Results(FinishedRun):
         An image counts for the language of its kept text. If the run counted more than `images` images, the numbers are
         extrapolated from `images` of them.
         """
-        from curation.balancing.sampling import expected_sizes
+        from curation.balancing.sampling import CountedTexts
 
         for position, each in enumerate(thresholds):
             require_kind(f"thresholds[{position}]", each, Thresholds, "Thresholds, such as run.thresholds(20)")
@@ -152,7 +152,8 @@ class Results(FinishedRun):
         read = 0
         for batch in self.matched(images):
             read += batch.num_rows
-            for code, sizes in expected_sizes(batch, self.counts, self.languages, thresholds).items():
+            texts = CountedTexts.of(batch, self.counts, self.languages)
+            for code, sizes in texts.expected_sizes(thresholds).items():
                 sums[code] = sums.get(code, none) + sizes
         scale = self.counted[1] / max(read, 1)
         return {code: sizes * scale for code, sizes in sums.items()}

@@ -105,7 +105,7 @@ def group_and_sample() -> None:
     sampling.sample_batch(matched, rates[0], 0)
     sampling.texts_by_language(matched, rates[0])
     thresholds = [Thresholds(0.5, {"en": 1})]
-    sampling.expected_sizes(matched, np.ones(2, np.int64), {"en": slice(0, 2)}, thresholds)
+    sampling.CountedTexts.of(matched, np.ones(2, np.int64), {"en": slice(0, 2)}).expected_sizes(thresholds)
 
 
 # Each call with the number of kernels that it compiles and no other; the longest calls begin first.

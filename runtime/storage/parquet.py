@@ -26,8 +26,8 @@ from runtime.storage.whole import whole
 from runtime.tallies import TaskResult
 
 PIECE = 4 << 20  # bytes of a column that are read at once: a request to an object store, held for each column
-FEW_ROWS = 128  # the most rows read at once: a dictionary page of 1 MB may stand for texts of gigabytes
-FEW_BYTES = 128 << 20  # a dictionary page's bytes times the rows read at once, as each text may be the whole page
+FEW_ROWS = 512  # the most rows read at once: a dictionary page of 1 MB may stand for texts of gigabytes
+FEW_BYTES = 256 << 20  # a dictionary page's bytes times the rows read at once, as each text may be the whole page
 BATCH_BYTES = 16 << 20  # the bytes of a batch, at most about
 _HEAD = 16  # bytes of a page's header, which hold its kind and size
 _DICTIONARY = 2
