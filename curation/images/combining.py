@@ -23,6 +23,9 @@ EXAMPLE_CHARACTERS = 200  # An example shows so many characters of a uid or URL.
 OF_TEXT = ("page_url", "record", "copies", "shown")  # columns that `combine` computes anew for each text that stays
 
 
+_PREFERRED = ["kind", "given", "page_language", "pool_language"]  # columns that decide which of equal texts stays
+
+
 def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.RecordBatch:
     """Return rows with the schema KEYED or PAIRS, each text of an image once, at most `max_texts` texts of an image.
 
@@ -104,11 +107,12 @@ def _order_by_numbers(rows: pa.RecordBatch) -> np.ndarray:
     """
     keys = rows["key"].to_numpy()
     hashes = rows["hash"].to_numpy()
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     shared = ~differs(keys[order])
     shared[:-1] |= shared[1:]
-    some = order[shared]
-    order[shared] = some[np.lexsort((_preference(rows)[some], hashes[some], keys[some]))]
+    some = np.sort(order[shared])  # The first of equal rows stays, though the sort above is not stable.
+    preference = _preference(rows.select(_PREFERRED).take(pa.array(some)))
+    order[shared] = some[np.lexsort((preference, hashes[some], keys[some]))]
     return order
 
 

@@ -226,7 +226,8 @@ def group_images(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -
         kind = "witness" if name in WITNESSES else "undetermined"
         tallies.add(kind, row["counts"], item=name)
     _tally_languages(rows, has_match, tallies)
-    return _images(rows.filter(has_match), (np.cumsum(new_image) - 1)[has_match.to_numpy(zero_copy_only=False)])
+    texts = np.flatnonzero(has_match.to_numpy(zero_copy_only=False))
+    return _images(rows, texts, np.cumsum(new_image)[texts])
 
 
 def _with_shown(rows: pa.RecordBatch, new_image: np.ndarray) -> pa.RecordBatch:
@@ -257,13 +258,18 @@ def _tally_languages(rows: pa.RecordBatch, has_match: pa.Array, tallies: Tallies
             tallies.add(name, row[f"{name}_sum"] or 0, language=row["language"])
 
 
-def _images(rows: pa.RecordBatch, image: np.ndarray) -> pa.RecordBatch:
-    """Return one row per image, with the schema MATCHED, from pairs sorted by `image`, the number of their image."""
+def _images(rows: pa.RecordBatch, texts: np.ndarray, image: np.ndarray) -> pa.RecordBatch:
+    """Return one row per image, with the schema MATCHED, from the pairs whose indices are `texts`.
+
+    The indices are sorted by `image`, which has the number of the image of each.
+    """
     starts = np.flatnonzero(differs(image))
-    columns = {name: rows[name].take(pa.array(starts)) for name in ("uid", *OF_IMAGE, "shown")}
-    columns["page_url"], pages = _pages(rows["page_url"], starts)
-    of_texts = {name: rows[name] for name in rows.schema.names} | {"page_url": pages}
-    candidates = pa.StructArray.from_arrays([of_texts[field.name] for field in CANDIDATE], fields=list(CANDIDATE))
+    of_images = pa.array(texts[starts])
+    of_texts = pa.array(texts)
+    columns = {name: rows[name].take(of_images) for name in ("uid", *OF_IMAGE, "shown")}
+    columns["page_url"], pages = _pages(rows["page_url"].take(of_texts), starts)
+    members = [pages if field.name == "page_url" else rows[field.name].take(of_texts) for field in CANDIDATE]
+    candidates = pa.StructArray.from_arrays(members, fields=list(CANDIDATE))
     columns["candidates"] = pa.ListArray.from_arrays(pa.array(np.append(starts, len(image)), pa.int32()), candidates)
     return pa.RecordBatch.from_pydict(columns, schema=MATCHED)
 

@@ -137,7 +137,8 @@ class Matching:
     def _entries(self, texts: pa.Array, languages: pa.Array) -> pa.Array:
         """Return, for each text, the ids of the entries that it contains, among the entries of its language."""
         codes = languages.dictionary_encode()
-        indices = codes.indices.to_numpy()
+        # NumPy's stable sort takes linear time for numbers of one or two bytes.
+        indices = codes.indices.to_numpy().astype(np.min_scalar_type(len(codes.dictionary)))
         order = np.argsort(indices, kind="stable")
         bounds = np.searchsorted(indices[order], np.arange(len(codes.dictionary) + 1))
         entries_by_language = [
@@ -146,4 +147,6 @@ class Matching:
         ]
         if not entries_by_language:
             return pa.nulls(0, ENTRY_IDS)
-        return pa.concat_arrays(entries_by_language).take(pa.array(np.argsort(order)))
+        positions = np.empty_like(order)
+        positions[order] = np.arange(len(order))
+        return pa.concat_arrays(entries_by_language).take(pa.array(positions))
