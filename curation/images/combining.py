@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from curation.inputs.limits import SHARED_UID
 from curation.kernels.images import differs_from_last, smallest
-from runtime.arrow import differs, string_buffers
+from runtime.arrow import differs, string_buffers, taken
 from runtime.redaction import hidden
 from runtime.tallies import TaskResult
 
@@ -49,9 +49,9 @@ def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.Reco
     result.add("dropped", int(copies[~stays].sum()), item=OVER_LIMIT)
 
     kept = pa.array(order[texts[stays]])
-    columns = {name: rows[name].take(kept) for name in rows.schema.names if name not in (*OF_IMAGE, *OF_TEXT)}
+    columns = {name: taken(rows[name], kept) for name in rows.schema.names if name not in (*OF_IMAGE, *OF_TEXT)}
     pages = smallest_rows(_with_records(rows), order, of_texts)[stays]
-    columns |= {name: rows[name].take(pa.array(pages, mask=pages < 0)) for name in ("page_url", "record")}
+    columns |= {name: taken(rows[name], pa.array(pages, mask=pages < 0)) for name in ("page_url", "record")}
     for name, of_image in OF_IMAGE.items():
         columns[name] = of_image(rows[name], order, images, image_of_text[stays])
     sums = {"copies": copies, "shown": np.where(rank == 0, shown[image_of_text], 0)}

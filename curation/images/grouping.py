@@ -26,7 +26,7 @@ from curation.inputs.limits import SHARED_UIDS
 from curation.language.text_kinds import is_foreign
 from curation.licences import READ_LICENSES, license_column
 from curation.schemas import ALT, CANDIDATE, KEYED, LABELS, MATCHED, MATCHED_ROW_GROUP, PAIRS, SIGNALS
-from runtime.arrow import differs, gather_reduced, gather_rows, parts
+from runtime.arrow import differs, gather_reduced, gather_rows, parts, taken
 from runtime.buckets import BUCKET_BYTES, Block, Packer, group_buckets
 from runtime.cogroup import Grouping, Rows
 from runtime.storage.parquet import add_file
@@ -266,9 +266,9 @@ def _images(rows: pa.RecordBatch, texts: np.ndarray, image: np.ndarray) -> pa.Re
     starts = np.flatnonzero(differs(image))
     of_images = pa.array(texts[starts])
     of_texts = pa.array(texts)
-    columns = {name: rows[name].take(of_images) for name in ("uid", *OF_IMAGE, "shown")}
-    columns["page_url"], pages = _pages(rows["page_url"].take(of_texts), starts)
-    members = [pages if field.name == "page_url" else rows[field.name].take(of_texts) for field in CANDIDATE]
+    columns = {name: taken(rows[name], of_images) for name in ("uid", *OF_IMAGE, "shown")}
+    columns["page_url"], pages = _pages(taken(rows["page_url"], of_texts), starts)
+    members = [pages if field.name == "page_url" else taken(rows[field.name], of_texts) for field in CANDIDATE]
     candidates = pa.StructArray.from_arrays(members, fields=list(CANDIDATE))
     columns["candidates"] = pa.ListArray.from_arrays(pa.array(np.append(starts, len(image)), pa.int32()), candidates)
     return pa.RecordBatch.from_pydict(columns, schema=MATCHED)

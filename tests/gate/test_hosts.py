@@ -208,7 +208,7 @@ def test_signals_are_the_same_for_any_number_of_buckets(tmp_path):
             rows_read = chain(read_hosts(0, files, tallies), read_urls(0, own, tallies))
             blocks = [*grouping.packed(rows.select(ASKED.names) for rows in rows_read)]
         assert {block.buckets for block in blocks} == {sent}
-        found = grouping.run(0, (block.data for block in reversed(blocks)), tallies)
+        found = grouping.run(0, reversed(blocks), tallies)
         rows = [row for batch in found for row in batch.to_pylist()]
         answers.append((sorted(rows, key=str), tallies.rows()))
     assert len(answers[0][0]) > 50

@@ -22,7 +22,7 @@ def test_rows_of_a_key_meet_in_one_bucket_and_are_combined(held, monkeypatch):
     grouping, sums, seen = by_string(ROWS, "word", 8 * BUCKET_BYTES, _combined), Counter(), 0
     for language, word, count, _ in rows:
         sums[language, word] += count
-    for batch in grouping.run(0, (block.data for block in grouping.packed(batches)), TaskResult()):
+    for batch in grouping.run(0, grouping.packed(batches), TaskResult()):
         for row in batch.to_pylist():
             assert sums[row["language"], row["word"]] == row["count"]
             seen += 1
