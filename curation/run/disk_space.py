@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from curation.inputs.files import Input, samples
 from curation.run.request import Options
+from runtime.engine import Engine
 from runtime.errors import InputError
 from runtime.folders.ownership import is_free
 from runtime.kernel_caches import scratch_folder
@@ -54,20 +55,42 @@ def _free(folder: str | PathLike[str]) -> float:
 
 
 def require_space(output: str | PathLike[str], inputs: Sequence[Input], options: Options, progress: Progress) -> None:
-    """Raise InputError if the pairs of a new run will not fit into its output folder; warn if the whole run may not.
-
-    Also warn if the temporary files in which pairs are grouped by image may not fit on their disk.
-    """
-    temporary = scratch_folder()
+    """Raise InputError if the pairs of a new run will not fit into its output folder; warn if the whole run may not."""
     free = _free(output)
-    free_temporary = _free(temporary)
-    if not is_free(as_path(output)) or sum(source.size for source in inputs) * PLENTY < min(free, free_temporary):
+    if not is_free(as_path(output)) or _surely_fit(inputs, free):
         return
-    compile_kernels(options.kernels(inputs), progress)
-    need = sum((row_bytes(sample.rows) + PAIR) * sample.pairs for sample in samples([*inputs], options.columns))
-    if need > free_temporary and not options.unique_images:
-        progress.note(f"{lacking_space(temporary, need, free_temporary)}; another disk can be named in TMPDIR.")
+    need = _bytes_of_pairs(inputs, options, progress)
     if need > free:
         raise InputError(f"{lacking_space(output, need, free)}; make room, or give an output folder on another disk")
     if need * ALL_PARTS > free:
         progress.note(f"{lacking_space(output, need * ALL_PARTS, free)}; --dry-run says more exactly what will be.")
+
+
+def warn_of_temporary_files(
+    output: str | PathLike[str], inputs: Sequence[Input], options: Options, engine: Engine, progress: Progress
+) -> None:
+    """Warn if the temporary files in which a new run groups pairs by image may not fit on their disk.
+
+    Processes of this machine read the pairs in a local output folder, and write no such files.
+    """
+    reads_in_place = engine.is_local and not is_url(as_path(output))
+    if options.unique_images or reads_in_place or not is_free(as_path(output)):
+        return
+    temporary = scratch_folder()
+    free = _free(temporary)
+    if _surely_fit(inputs, free):
+        return
+    need = _bytes_of_pairs(inputs, options, progress)
+    if need > free:
+        progress.note(f"{lacking_space(temporary, need, free)}; another disk can be named in TMPDIR.")
+
+
+def _surely_fit(inputs: Sequence[Input], free: float) -> bool:
+    """Say whether a run's files fit into so many free bytes, however large they are for inputs of this size."""
+    return sum(source.size for source in inputs) * PLENTY < free
+
+
+def _bytes_of_pairs(inputs: Sequence[Input], options: Options, progress: Progress) -> float:
+    """Return the estimated bytes of the pairs of all inputs, packed."""
+    compile_kernels(options.kernels(inputs), progress)
+    return sum((row_bytes(sample.rows) + PAIR) * sample.pairs for sample in samples([*inputs], options.columns))

@@ -12,7 +12,7 @@ from typing import Any
 from curation.config import CurationConfig
 from curation.inputs.files import dialects
 from curation.inputs.tables.columns import tables_in
-from curation.run.disk_space import require_space
+from curation.run.disk_space import require_space, warn_of_temporary_files
 from curation.run.output_folder import Output, require_output
 from curation.run.request import FoundInputs, Options, Request
 from curation.run.results import Results
@@ -20,7 +20,7 @@ from curation.run.steps import Counted, Steps
 from metadata.entries import Entries
 from runtime import terminal
 from runtime.argument_types import typed
-from runtime.engine import Engine, EngineLike, started
+from runtime.engine import Engine, EngineLike, engine_of, started
 from runtime.folders.apart import require_apart
 from runtime.progress import ConsoleProgress, Progress
 from runtime.warming import compile_kernels
@@ -50,6 +50,7 @@ def curate(
     shown = progress or (ConsoleProgress() if terminal.is_notebook() else Progress())
     inputs = [inputs] if isinstance(inputs, str | PathLike) else inputs
     request = request_for(config or CurationConfig(), inputs, metadata, output, options or Options(), shown)
+    warn_of_temporary_files(output, request.files, request.options, engine_of(engine), shown)
     with Output.claim(output, request.made_from(), request.options.overwrite) as owned:
         claimed = owned
         compile_kernels(request.kernels, shown)

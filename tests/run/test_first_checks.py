@@ -1,11 +1,13 @@
 """Arguments, inputs, columns, output and space are checked before anything that takes seconds."""
 
 from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
 
 from curation import InputError, curate
 from curation.config import CurationConfig
+from curation.inputs.files import find
 from curation.inputs.tables.columns import TableOptions
 from curation.run import disk_space, pipeline, request
 from curation.run.preview import preview, preview_text
@@ -108,13 +110,21 @@ def test_a_run_that_may_not_fit_says_so_and_runs(free, pairs):
     curate(pairs / "pairs.jsonl", pairs / "out", metadata=entries)  # the run is there, and writes little
 
 
-def test_temporary_files_that_may_not_fit_are_named_with_their_folder_before_the_work(free, pairs):
+def test_temporary_files_of_spark_that_may_not_fit_are_named_with_their_folder(free, pairs):
     free(100_000, str(scratch_folder()))
     progress = Noting()
-    curate(pairs / "pairs.jsonl", pairs / "out", metadata=Entries.build({"en": ["dog"]}), progress=progress)
+    inputs = find([str(pairs / "pairs.jsonl")])
+    disk_space.warn_of_temporary_files(pairs / "out", inputs, Options(), SimpleNamespace(is_local=False), progress)
     (note,) = progress.notes
     assert note.endswith("kB are free on its disk; another disk can be named in TMPDIR.")
     assert f"will be written into {scratch_folder()}, and 100.0 kB" in note
+
+
+def test_processes_need_no_temporary_files_as_large_as_the_pairs(free, pairs):
+    free(100_000, str(scratch_folder()))
+    progress = Noting()
+    curate(pairs / "pairs.jsonl", pairs / "out", metadata=Entries.build({"en": ["dog"]}), progress=progress)
+    assert progress.notes == []
 
 
 def test_a_dry_run_says_that_a_run_will_not_fit(free, pairs):
