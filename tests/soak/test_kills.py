@@ -151,6 +151,7 @@ def kill_at_moments(command: Command, folder: Path, moments: Sequence[str]) -> N
         assert {*os.listdir(output)} == top
         assert "--master" in command.more or {*os.listdir(command.scratch)} == left
     print(f"{command.kind} {' '.join(command.more)}: {dict(kills)}, {seconds:.1f} s, {number} files")
+    assert kills.total() > kills["none"], "no command was killed before it ended"
 
 
 @pytest.fixture(scope="module")
