@@ -21,8 +21,6 @@ SEVERAL_URLS = -(1 << 31)
 EXAMPLE_CHARACTERS = 200  # An example shows so many characters of a uid or URL.
 
 OF_TEXT = ("page_url", "record", "copies", "shown")  # columns that `combine` computes anew for each text that stays
-
-
 _PREFERRED = ["kind", "given", "page_language", "pool_language"]  # columns that decide which of equal texts stays
 
 

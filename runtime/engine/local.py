@@ -61,6 +61,10 @@ _PATIENCE = 300.0  # seconds for the server to start and to fork a worker, of wh
 _preparation = spawn.get_preparation_data
 _unregister = resource_tracker.unregister
 
+# The place of a block: the partition that it is for, the index of its file, where it begins there, and its bytes. The
+# driver holds the place of each block of an exchange, so the fields are small.
+_PLACES = np.dtype([("partition", "<i4"), ("file", "<i4"), ("begin", "<i8"), ("size", "<u4")])
+
 Call = Callable[[int, Any], Any]  # returns the result of a task, given the index and the item
 
 
@@ -204,22 +208,22 @@ class WorkerLost(OSError):
 
 @dataclass(frozen=True)
 class Partition:
-    """The blocks for one partition, in files: int64[block, 4] has partition, index of the file, offset and size."""
+    """The blocks for one partition, which are in `files`."""
 
     files: list[Path]
-    blocks: np.ndarray
+    places: np.ndarray  # _PLACES[block]
 
     def __iter__(self) -> Iterator[Block]:
         """Yield each block; its rows are still in the file."""
-        for _, file, begin, size in self.blocks.tolist():
+        for _, file, begin, size in self.places.tolist():
             yield Block.at(Extent(self.files[file], begin, size))
 
 
 class _Sent(NamedTuple):
-    """What a sending task returns: the files of its blocks, where they are in these files, and the task's result."""
+    """What a sending task returns: the files of its blocks, where the blocks are in them, and the task's result."""
 
     files: list[Path]
-    blocks: np.ndarray  # int64[block, 4]: partition, index of the file, offset and size in bytes
+    places: np.ndarray  # _PLACES[block]
     numbered: Numbered
 
 
@@ -252,18 +256,18 @@ class Sums:
 def _gathered(sent: Iterator[_Sent], partitions: int, sums: Sums) -> list[Partition]:
     """Return the blocks of each partition after all senders end; add their results to `sums`."""
     indices: dict[Path, int] = {}
-    gathered = [np.empty((0, 4), np.int64)]
+    gathered = [np.empty(0, _PLACES)]
     for message in sent:
         of_files = [indices.setdefault(file, len(indices)) for file in message.files]
-        blocks = message.blocks
-        blocks[:, 1] = np.array(of_files, np.int64)[blocks[:, 1]]
-        gathered.append(blocks)
+        message.places["file"] = np.array(of_files)[message.places["file"]]
+        gathered.append(message.places)
         sums.add(message.numbered)
-    blocks = np.concatenate(gathered)
-    blocks = blocks[np.lexsort((blocks[:, 2], blocks[:, 1], blocks[:, 0]))]
-    bounds = np.searchsorted(blocks[:, 0], np.arange(partitions + 1))
+    places = np.concatenate(gathered)
+    gathered.clear()
+    places = places[np.lexsort((places["begin"], places["file"], places["partition"]))]
+    bounds = np.searchsorted(places["partition"], np.arange(partitions + 1))
     files = list(indices)
-    return [Partition(files, blocks[begin:end]) for begin, end in pairwise(bounds)]
+    return [Partition(files, places[begin:end]) for begin, end in pairwise(bounds)]
 
 
 def _numbered(function: Callable[[Any], TaskResult], index: int, item: Any) -> Numbered:
@@ -292,7 +296,7 @@ class _Sending:
 
 
 def _places(blocks: Iterable[Block], folder: Path, partitions: int) -> tuple[list[Path], np.ndarray]:
-    """Return the files of the blocks, and int64[block, 4]: partition, index of the file, offset and size.
+    """Return the files of the blocks, and where the blocks are, _PLACES[block].
 
     Blocks that are in no file that stays are appended to this process's file in `folder`, which is one of several
     folders of an exchange: the folders of stages before it are soon removed.
@@ -310,7 +314,7 @@ def _places(blocks: Iterable[Block], folder: Path, partitions: int) -> tuple[lis
                 file.write(data)
             index = indices.setdefault(extent.path, len(indices))
             places.append((block.scaled(partitions), index, extent.begin, extent.size))
-    return list(indices), np.array(places, np.int64).reshape(-1, 4)
+    return list(indices), np.array(places, _PLACES)
 
 
 def _here(call: Call, index: int, item: Any) -> Any:
