@@ -29,11 +29,15 @@ LISTED_ITEMS = 20  # number of listed entries per language, and of listed damage
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the report: anchor, heading, and HTML in which text from users or data is already escaped."""
+    """A section of the report: anchor, heading, HTML in which text from users or data is already escaped, and a script.
+
+    The script is JavaScript that runs after the HTML is there; nothing of users or data may be in it.
+    """
 
     anchor: str
     title: str
     html: str
+    script: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import base64
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -11,11 +12,13 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from curation.plugins.clustering.clip_cluster import cluster_page as clusters_page
+from curation.plugins.report_sections.search import Chosen, search_section
 from curation.plugins.report_sections.text_sections import observe_shape, removed_section, thinned
 from curation.report.facts import Observed
 from curation.report.page import write_report
 from curation.run.request import Observation
 from metadata.languages import LANGUAGES
+from metadata.rules import normalise
 from tests.clustering.test_page import hostile_facts
 from tests.report.contrast import BACKGROUND, INK, WORDS, contrast, luminance
 from tests.report.runs import finished, hostile, nothing_read, row
@@ -110,6 +113,21 @@ def with_gate():
     rules = [counted | {"text": f"max_images_per_domain:{number}"} for number in range(1_000, 1_024)]
     gate = {"tables": [], "conditions": rules[:12], "texts": rules[12:], "policy": ["recommended"]}
     return replace(run, gate=gate, made={"at": "2026-12-01T21:41:31+00:00", "command_line": "x" * 900}), rates
+
+
+def with_search(lists=None, texts=("the dog", "כלב אדום", "白い犬")):
+    """Return a run whose report has the search: all entries, the first two texts with each, and tail entries last."""
+    run, rates = finished() if lists is None else finished(lists, range(sum(map(len, lists.values()))))
+    every = [*range(len(run.counts))]
+    rows = {id: [number for number, text in enumerate(texts) if run.entries.entry(id) in text] for id in every}
+    chosen = Chosen(np.array(every[:-1]), np.array(every[-1:]), len(texts), rows)
+    section = search_section(chosen, dict(enumerate(texts)), run)
+    return replace(run, observed={"search": Observed(section=section)}), rates
+
+
+def with_long_entries():
+    """Return a run whose report has the search, with entries and texts that no line holds."""
+    return with_search({"en": ["w" * 300, "w", "W"]}, ["w" * 900])
 
 
 def one(browser, selector: str):
@@ -222,6 +240,126 @@ def test_without_scripts_all_is_there_to_read_and_nothing_that_would_not_work(br
     assert texts(browser, ".text mark") == ["the", "dog"]
 
 
+# --- the search ---
+
+
+def found(browser, typed: str) -> list[str]:
+    """Type into the search; return the entries that it shows."""
+    one(browser, "#word").clear()
+    one(browser, "#word").send_keys(typed)
+    return texts(browser, "#hits bdi")
+
+
+def test_a_word_shows_its_entries_with_language_count_rate_and_texts(browser, tmp_path):
+    show(browser, tmp_path, *with_search())
+    assert texts(browser, "#hits *") == []
+    assert found(browser, "Dog") == ["dog", "red dog"]
+    assert one(browser, "#hits-found").text == "2 of 9 entries"
+    first, second = texts(browser, "#hits li")
+    assert first.splitlines() == [
+        "dog English · in 900 texts, 300 of them kept · rate 0.0222 (t = 20)",
+        "the dog",
+    ]
+    assert second.splitlines()[1] == "None of the rows in which texts were looked for has it."
+    classes = [each.get_attribute("class") for each in browser.find_elements(By.CSS_SELECTOR, "#hits bdi")]
+    assert classes == ["head", "tail"]
+    assert found(browser, "xyz") == []
+    assert one(browser, "#hits-found").text == "None of the 9 entries of this page contains it."
+    one(browser, "#word").clear()
+    one(browser, "#word").send_keys(" ")
+    assert (texts(browser, "#hits *"), one(browser, "#hits-found").text) == ([], "")
+
+
+ODD = [
+    "Straße",
+    "STRASSE 1",
+    "ﬁsh",
+    "Fish & chips",
+    "selfish",
+    "l’été",
+    "ＡＢＣ",
+    "abc™x",
+    "ὈΔΥΣΣΕΎΣ",
+    "C++",
+    "a.b",
+    "ab",
+]
+OF_SCRIPTS = {"en": ODD, "he": ["כלב", "כלב אדום"], "ja": ["犬", "白い犬", "写真"], "th": ["แมว", "แมวดำ"]}
+
+
+def hits_by_definition(run, typed: str) -> list[str]:
+    """Return the entries that the search shows: equal, beginning, a word's beginning, another part; then by count."""
+
+    def key(text: str) -> str:
+        return " ".join(normalise(text).upper().split())
+
+    ranked = []
+    for id in range(len(run.counts)):
+        entry, wanted = key(run.entries.entry(id)), key(typed)
+        tests = (entry == wanted, entry.startswith(wanted), f" {wanted}" in entry, wanted in entry)
+        if wanted and any(tests):
+            ranked.append((tests.index(True), -run.counts.values[id], id))
+    return [run.entries.entry(id) for *_, id in sorted(ranked)]
+
+
+TYPED = ("s", "STRASSE", "straße", "fi", "ﬁ", "fish", "été", "l'é", "abc", "ὀδυσσεύς", "c+", ".", "a", "CHIPS  ", "לב")
+
+
+@pytest.mark.parametrize("typed", [*TYPED, "כלב", "犬", "写", "แมว", "& c", "(", "\\"])
+def test_hits_are_those_and_in_the_order_of_their_definition(browser, tmp_path, typed):
+    run, rates = with_search(OF_SCRIPTS)
+    show(browser, tmp_path, run, rates)
+    assert found(browser, typed) == hits_by_definition(run, typed)
+
+
+def test_of_many_hits_the_first_are_shown_and_all_are_counted(browser, tmp_path):
+    show(browser, tmp_path, *with_search({"en": [f"e{number}" for number in range(1_200)]}))
+    assert found(browser, "e")[:2] == ["e1199", "e1198"]
+    assert len(texts(browser, "#hits li")) == 50
+    assert one(browser, "#hits-found").text == "1,200 of 1,200 entries; the first 50 are shown"
+
+
+def test_the_search_is_reached_named_and_heard_without_a_mouse(browser, tmp_path):
+    show(browser, tmp_path, *with_search())
+    one(browser, "nav a[href='#search']").send_keys(Keys.ENTER)
+    for _ in range(3):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        if browser.switch_to.active_element.get_attribute("id") == "word":
+            break
+    box = browser.switch_to.active_element
+    box.send_keys("犬")
+    assert texts(browser, "#hits bdi") == ["犬"]
+    assert (box.accessible_name, box.aria_role) == ("Search entries", "searchbox")
+    assert one(browser, "#hits-found").aria_role == "status"
+    assert (one(browser, "#hits").accessible_name, one(browser, "#hits").aria_role) == ("Entries found", "list")
+
+
+def test_hits_from_right_to_left_run_so_and_their_figures_do_not(browser, tmp_path):
+    show(browser, tmp_path, *with_search())
+    assert found(browser, "כל") == ["כלב"]
+    line, text = browser.find_elements(By.CSS_SELECTOR, "#hits p")
+    assert (line.value_of_css_property("direction"), text.value_of_css_property("direction")) == ("ltr", "rtl")
+    assert one(browser, "#hits bdi").get_attribute("lang") == text.get_attribute("lang") == "he"
+    assert one(browser, "#word").value_of_css_property("direction") == "rtl"
+    assert one(browser, "#hits bdi").rect["x"] < one(browser, "#hits small").rect["x"]
+
+
+def test_hostile_entries_and_texts_are_found_and_do_nothing(browser, tmp_path):
+    some = [text for text in EVERY if text.strip()]
+    show(browser, tmp_path, *with_search({"en": some}, EVERY))
+    assert len(found(browser, "e")) > 10
+    assert len(found(browser, "<script>")) > 1
+    require_harmless(browser, "Curation report", (tmp_path / "report.html").as_uri())
+    assert browser.find_elements(By.CSS_SELECTOR, "#hits li :not(p, bdi, small)") == []
+
+
+def test_without_scripts_the_search_is_not_offered(browser, tmp_path):
+    scripts(browser, False)
+    show(browser, tmp_path, *with_search())
+    assert not one(browser, "#word").is_displayed()
+    assert "needs scripts" in one(browser, "noscript p").text
+
+
 # --- texts of any script ---
 
 
@@ -320,12 +458,14 @@ def test_pictures_are_requested_after_a_click_alone_without_referrer_and_a_lost_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, PHONE, 320])
-@pytest.mark.parametrize("made", [finished, nothing_read, all_languages, with_sections, with_gate])
+@pytest.mark.parametrize("made", [finished, nothing_read, all_languages, with_sections, with_gate, with_long_entries])
 def test_the_page_of_any_run_fits_any_screen_without_network_or_errors(browser, tmp_path, made, width):
     resize(browser, width)
     address = "http://a.example/" + "x" * 400
     long = row("dog " + "犬" * 300 + "W" * 300, [0], url=address, page_url=address)
     show(browser, tmp_path, *made(), [] if made is nothing_read else [long])
+    for box in browser.find_elements(By.ID, "word"):
+        box.send_keys("w")
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert browser.get_log("browser") == []
@@ -369,7 +509,8 @@ def test_the_last_column_can_be_scrolled_to_on_a_phone_and_the_languages_stay(br
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_words_stand_out_from_what_is_behind_them(browser, tmp_path, scheme):
     colours(browser, scheme)
-    show(browser, tmp_path, *finished(), [row("the red dog", [0, 2, 3])])
+    show(browser, tmp_path, *with_search(), [row("the red dog", [0, 2, 3])])
+    found(browser, "dog")
     page, ink = map(luminance, browser.execute_script(f"return [{BACKGROUND}(document.body), {INK}(document.body)]"))
     assert (page > ink) == (scheme == "light")
     faint = [words for words in browser.execute_script(WORDS) if contrast(*words[:2]) < 4.5]
