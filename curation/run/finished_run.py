@@ -3,13 +3,15 @@
 Files with missing rows are refused. `output_folder` writes what this module finds, `results` reads its figures.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from curation.licences import licenses_in
 from curation.schemas import with_extra
 from metadata.languages import OTHER
 from runtime.argument_types import typed
@@ -21,7 +23,7 @@ from runtime.storage.listing import described
 from runtime.storage.own_files import OwnFile, own_files
 from runtime.storage.parquet import require_rows
 from runtime.storage.paths import as_path, names, reachable, read_bytes
-from runtime.tallies import values_under
+from runtime.tallies import Tallies, values_under
 
 OF_TIME = ("report.html", "times.json")  # files that differ when the same run is repeated
 MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
@@ -81,12 +83,17 @@ class FinishedRun:
     def files(self, part: str) -> list[OwnFile]:
         """Return the Parquet files of a part, such as `curated`; InputError if files are missing or are not of the run.
 
-        The output folder of clip-remove has a manifest but no matched images.
+        A part of another run's manifest has no matched images.
         """
-        if self.facts.get("removals") and part in (MATCHED_PART, self.counted[0].name):
+        if self.is_partial and part in (MATCHED_PART, self.counted[0].name):
+            if self.facts.get("removals"):
+                raise InputError(
+                    f"{self.path} is a manifest from which images were removed, and has no matched images; give the "
+                    "run that it came from, or curate that again with --exclude"
+                )
             raise InputError(
-                f"{self.path} is a manifest from which images were removed, and has no matched images; give the run "
-                "that it came from, or curate that again with --exclude"
+                f"{self.path} is a part of another run's pairs, and has no matched images; give the run that it came "
+                "from"
             )
         sums = values_under(self.facts.get("checksums", {}), f"{part}/")
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
@@ -103,8 +110,15 @@ class FinishedRun:
         return OTHER.code if made_from.get("merge_languages") else made_from.get("metadata_of")
 
     @property
+    def is_partial(self) -> bool:
+        """Whether the manifest is a part of another run's: `removals` or `selections` in run.json say which."""
+        return bool(self.facts.get("removals") or self.facts.get("selections"))
+
+    @property
     def _remedy(self) -> str:
-        return "remove again from the run that it came from" if self.facts.get("removals") else RERUN
+        if self.facts.get("removals"):
+            return "remove again from the run that it came from"
+        return "make it again from the run that it came from" if self.facts.get("selections") else RERUN
 
 
 def curated_files(run: FinishedRun) -> list[OwnFile]:
@@ -119,8 +133,18 @@ def matched_files(run: FinishedRun) -> list[OwnFile]:
 
 
 def pool_files(run: FinishedRun) -> list[OwnFile]:
-    """Return the files of the counted images; for an output folder of clip-remove, those of the manifest."""
-    return curated_files(run) if run.facts.get("removals") else matched_files(run)
+    """Return the files of the counted images; for a part of another run's manifest, the files of the manifest."""
+    return curated_files(run) if run.is_partial else matched_files(run)
+
+
+def with_kept(facts: dict[str, Any], kept: Counter[str], tallies: Tallies) -> dict[str, Any]:
+    """Return `facts`, the content of run.json, with the numbers of kept pairs, by language, replaced by `kept`.
+
+    `tallies` has the kept pairs by licence, if the manifest states it.
+    """
+    languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
+    licenses = {"kept_licenses": licenses_in(tallies)} if "kept_licenses" in facts else {}
+    return facts | licenses | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
 
 
 def _whole_files(run: FinishedRun, part: str, rows: int) -> list[OwnFile]:

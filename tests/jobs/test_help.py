@@ -10,7 +10,7 @@ from runtime.errors import InputError
 from tests.support.checkout import commands
 
 COMMANDS = commands()
-OF_A_RUN = {f"clip-{name}" for name in ("align", "cluster", "export", "remove")}
+OF_A_RUN = {f"clip-{name}" for name in ("align", "cluster", "export", "find", "remove")}
 FLAG = re.compile(r"^  (?:-h, )?(--[\w-]+)", re.MULTILINE)
 
 
@@ -40,6 +40,7 @@ def test_help_shows_few_flags_and_help_all_the_others_after_them(shown):
 # A user's questions, each with the flags that answer it; other flags come last.
 IN = "RUN input model pretrained run metadata entries url-column text-column wordnet wikipedia pageviews frequencies"
 IN += " starter download contact tars captions caption-sources clusters answers texts classes templates"
+IN += " entry language domain url uid text"
 QUESTIONS = (IN, "format output overwrite", "english-threshold target-size languages expert fine coarse sample")
 
 

@@ -89,9 +89,9 @@ class Summary:
     def _ranked(self, run: Results, folder: Folder, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
         """Yield counts by domain: of kept images, of their pages, and likewise of matched ones; write a file for each.
 
-        After a removal, a run has no matched images.
+        A part of another run's manifest has no matched images.
         """
-        parts = {"kept": kept} if run.facts.get("removals") else {"kept": kept, "matched": _matched(run)}
+        parts = {"kept": kept} if run.is_partial else {"kept": kept, "matched": _matched(run)}
         lists = folder.parts.reopen("domains")
         for part, part_files in parts.items():
             for column, thing in (("url", f"{part} images"), ("page_url", f"pages of {part} images")):

@@ -174,7 +174,8 @@ def is_balanced(facts: Mapping[str, Any]) -> bool:
 def is_filtered(facts: Mapping[str, Any]) -> bool:
     """Return whether a run left out any images or texts besides those without an entry."""
     gate = facts.get("gate", {})
-    filters = (facts["made_from"].get("exclusion"), facts.get("removals"), gate.get("conditions"), gate.get("texts"))
+    after_sampling = facts.get("removals") or facts.get("selections")
+    filters = (facts["made_from"].get("exclusion"), after_sampling, gate.get("conditions"), gate.get("texts"))
     return any(filters)
 
 
@@ -194,6 +195,7 @@ def card_sentences(facts: Mapping[str, Any]) -> list[str]:
         licenses=of_licenses(facts),
         gate=defaultdict(dict, facts.get("gate", {})),
         removals=facts.get("removals", []),
+        selections=facts.get("selections", []),
     )
     return [line for line in lines.split("\n") if line]
 

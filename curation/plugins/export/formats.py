@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentParser
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import partial
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.licences import licenses_in
 from curation.plugins.annotations.captions import (
     caption_table,
     captions_of,
@@ -349,13 +347,3 @@ def chosen(rows: pa.RecordBatch, uids: pa.Array, choice: Choice | None) -> pa.Re
     if choice is None:
         return rows
     return rows.filter(pa.array(choice.takes(uids, rows[COARSE].fill_null(-1).to_numpy())))
-
-
-def with_kept(facts: dict[str, Any], kept: Counter[str], tallies: Tallies) -> dict[str, Any]:
-    """Return `facts`, the content of run.json, with the numbers of kept pairs, by language, replaced by `kept`.
-
-    `tallies` has the kept pairs by licence, if the manifest states it.
-    """
-    languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
-    licenses = {"kept_licenses": licenses_in(tallies)} if "kept_licenses" in facts else {}
-    return facts | licenses | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}

@@ -20,7 +20,7 @@ from curation.plugins.export import card as cards
 from curation.plugins.export import formats
 from curation.plugins.export.card import FUNNEL, README, Card
 from curation.plugins.joins.uid_join import each_joined
-from curation.run.finished_run import curated_files
+from curation.run.finished_run import curated_files, with_kept
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.arrow import require
@@ -79,7 +79,7 @@ class HuggingFace(Card):
         facts = run.facts
         if beside.choice:  # Only chosen pairs count as kept.
             kept = Counter({code: int(rows) for code, rows in result.by_language(KEPT_ROWS).items()})
-            facts = formats.with_kept(facts, kept, result) | {"part": formats.of_clusters(beside.choice)}
+            facts = with_kept(facts, kept, result) | {"part": formats.of_clusters(beside.choice)}
         digests = dict(sorted(result.noted(SHA256)))
         columns = [*list(run.schema)[len(CURATED) :], *beside.fields]
         self._describe(run, facts, folder, digests, columns)

@@ -17,9 +17,8 @@ import pyarrow as pa
 from curation.commands.flags import add_exclude
 from curation.exclusion import Exclusion
 from curation.licences import tally_licenses
-from curation.plugins.export.formats import with_kept
 from curation.report.warnings import NAMED_ITEMS, UNMATCHED_LIST
-from curation.run.finished_run import curated_files
+from curation.run.finished_run import curated_files, with_kept
 from curation.run.results import Results
 from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
 from runtime.arguments import Parser, add_flags, helps

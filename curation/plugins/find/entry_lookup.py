@@ -1,0 +1,151 @@
+"""Look up the entries and languages that a search names in a finished run, and name the nearest where they are not."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.plugins.find.searching import Search, SearchConditions
+from curation.run.results import Results
+from metadata.languages import named
+from runtime.errors import InputError
+from runtime.messages import listed, nearest_names, quoted
+
+MAX_NEAREST = 5  # names in a message
+MAX_LANGUAGES = 30  # codes in a message
+MAX_DISTANCE = 2  # edits between a misspelt entry and one that is named in its place
+MAX_COMPARED = 2_000  # entries, the most frequent ones, whose distance is computed
+MAX_LETTERS = 60  # Longer entries are not compared: the time is the square of their length.
+
+
+class NothingFound(InputError):
+    """The run has nothing that meets the conditions; the message names what is nearest."""
+
+
+@dataclass(frozen=True)
+class SoughtEntry:
+    """An entry that a search names, in one of the languages that have it."""
+
+    id: int
+    language: str
+    entry: str
+    count: int
+    rate: float
+
+
+def conditions_of(run: Results, search: Search) -> tuple[SearchConditions, list[SoughtEntry]]:
+    """Return the conditions of a search in a run, and its entries; NothingFound if the run lacks one of its names."""
+    for code in search.language:
+        _require_language(run, code)
+    if not search.entry:
+        return SearchConditions(search), []
+    entries = [*_sought_entries(run, search)]
+    return SearchConditions(search, tuple(sought.id for sought in entries)), entries
+
+
+def _require_language(run: Results, code: str) -> None:
+    languages = run.facts["languages"]
+    present = [code for code in languages if languages[code].get("matched")]
+    if code in present:
+        return
+    if code in languages:
+        fault = f"no text in {named(code)} has an entry, so the run has no images in this language"
+    else:
+        fault = f"the run has no texts in the language {quoted(code)}"
+    spelled = {code: named(code) for code in present} | {_name(code): named(code) for code in present}
+    nearest = [f"did you mean {spelled[name]}?" for name in nearest_names(code, spelled)]
+    raise NothingFound(f"{fault}; {next(iter(nearest), f'it has {listed(present, MAX_LANGUAGES)}')}")
+
+
+def _name(code: str) -> str:
+    return named(code).partition(" (")[0]
+
+
+def _sought_entries(run: Results, search: Search) -> Iterator[SoughtEntry]:
+    """Yield each entry that the search names, once for each language that has it, in the order of the search."""
+    rows = run.counted_entries.rows
+    in_languages = pa.array(search.language or [*run.languages], pa.string())
+    one_list = run.one_list is not None  # Then the entries of all languages are in one list.
+    for entry in dict.fromkeys(search.entry):
+        same = rows.filter(pc.equal(rows["entry"], entry))
+        wanted = same if one_list else same.filter(pc.is_in(same["language"], value_set=in_languages))
+        if not wanted.num_rows:
+            raise _no_entry(rows, entry, search.language, same["language"].to_pylist())
+        for row in wanted.to_pylist():
+            yield SoughtEntry(row["id"], row["language"], row["entry"], row["count"], row["rate"])
+
+
+def _no_entry(rows: pa.Table, entry: str, languages: Sequence[str], others: Sequence[str]) -> NothingFound:
+    """Return the error that no text in `languages` has an entry; `others` are the languages in which one has it."""
+    where = f" in {listed([*map(named, languages)], MAX_NEAREST)}" if languages else ""
+    fault = f"no text of the run has the entry {quoted(entry)!r}{where}"
+    if others:
+        return NothingFound(f"{fault}; the languages that have it are {listed([*map(named, others)], MAX_NEAREST)}")
+    if languages:
+        rows = rows.filter(pc.is_in(rows["language"], value_set=pa.array(languages, pa.string())))
+    nearest = nearest_entries(rows, entry)
+    if not nearest:
+        return NothingFound(f"{fault}, and no entry is near to it; entries are written as counts.parquet has them")
+    return NothingFound(f"{fault}; the nearest entries are {', '.join(nearest)}")
+
+
+def nearest_entries(rows: pa.Table, entry: str, most: int = MAX_NEAREST) -> list[str]:
+    """Return the entries of `rows`, a table with the schema COUNTS, that are nearest to `entry`, as `entry (language)`.
+
+    These are entries at most MAX_DISTANCE edits away, regardless of case, and then the most frequent entries that
+    contain it.
+    """
+    entry = entry.strip()[:MAX_LETTERS]
+    lowered = entry.lower()
+    longest = min(MAX_DISTANCE, max(1, len(entry) // 3))
+    lengths = pc.utf8_length(rows["entry"])
+    of_length = rows.filter(pc.less_equal(pc.abs(pc.subtract(lengths, len(entry))), longest))
+    # Of `longest` + 1 pieces of the entry, at most `longest` edits leave at least one as it is.
+    is_near = [pc.match_substring(of_length["entry"], piece, ignore_case=True) for piece in _pieces(entry, longest + 1)]
+    compared = _most_frequent(of_length.filter(_any(is_near)), MAX_COMPARED)
+    near = []
+    for row in compared:
+        distance = edit_distance(row["entry"].lower(), lowered)
+        if distance <= longest:
+            near.append((distance, -row["count"], row["id"], row))
+    chosen = [row for *_, row in sorted(near, key=lambda item: item[:3])]
+    if len(chosen) < most and lowered:
+        containing = rows.filter(pc.match_substring(rows["entry"], entry, ignore_case=True))
+        chosen += [row for row in _most_frequent(containing, most) if row not in chosen]
+    return [f"{quoted(row['entry'])} ({row['language']})" for row in chosen[:most]]
+
+
+def _pieces(entry: str, number: int) -> list[str]:
+    bounds = np.linspace(0, len(entry), number + 1).astype(int)
+    pieces = [entry[begin:end] for begin, end in zip(bounds, bounds[1:], strict=False)]
+    return [piece for piece in pieces if piece]
+
+
+def _any(masks: Iterable[pa.ChunkedArray]) -> pa.ChunkedArray | pa.Scalar:
+    is_any: pa.ChunkedArray | pa.Scalar = pa.scalar(False)
+    for mask in masks:
+        is_any = pc.or_(is_any, mask)
+    return is_any
+
+
+def _most_frequent(rows: pa.Table, most: int) -> list[dict]:
+    order = [("count", "descending"), ("id", "ascending")]
+    return rows.take(pc.select_k_unstable(rows, most, sort_keys=order)).to_pylist()
+
+
+def edit_distance(one: str, other: str) -> int:
+    """Return the least number of letters to insert, delete or replace that turn one string into the other.
+
+    >>> edit_distance("lighthose", "lighthouse"), edit_distance("", "dog")
+    (1, 3)
+    """
+    above = [*range(len(other) + 1)]
+    for row, letter in enumerate(one, 1):
+        current = [row]
+        for column, of_other in enumerate(other, 1):
+            replaced = above[column - 1] + (letter != of_other)
+            current.append(min(replaced, above[column] + 1, current[-1] + 1))
+        above = current
+    return above[-1]
