@@ -89,6 +89,7 @@ class Parser(argparse.ArgumentParser):
         )
         self._last = [run_flags.add(self)]  # The help shows these groups after all others.
         self.settings: dict[str, type] = {}  # These fields have no flag; each has its config.
+        self._is_earlier = False  # whether the command line is one that an earlier process has read
         self.removed: dict[str, str] = {}  # Each flag of an earlier version has a sentence on what replaces it.
 
     @classmethod
@@ -204,6 +205,18 @@ class Parser(argparse.ArgumentParser):
         run_flags.apply(values, self.error)
         return values
 
+    def parse_again(self, command_line: str) -> Any:
+        """Return the values of a command line that `parse_args` has read before, as its `command_line` states it.
+
+        No flag is applied to this process. InputError if this version cannot read the line.
+        """
+        self.collected = {}
+        self._is_earlier = True
+        arguments = settings.joined(shlex.split(command_line)[1:])
+        values = super().parse_args(arguments)
+        values.command_line = command_line
+        return values
+
     def _refuse_unknown(self, unknown: re.Match, following: Sequence[str]) -> NoReturn:
         """End the program, with what replaces a removed flag, or with the name that a misspelt one may stand for.
 
@@ -271,7 +284,9 @@ class Parser(argparse.ArgumentParser):
         return super()._get_values(action, [*map(_with_home, arg_strings)])
 
     def error(self, message: str) -> NoReturn:
-        """Write `message` as one line, and end the program with status 2."""
+        """Write `message` as one line, and end the program with status 2; InputError instead for `parse_again`."""
+        if self._is_earlier:
+            raise InputError(f"this version of {self.prog} does not accept the earlier command line: {message}")
         for found, advice in _ADVICE.items():
             message = f"{message}; {advice}" if found in message else message
         said = in_one_line(redacted(with_advice(message)))

@@ -76,14 +76,8 @@ def sample_batch(
     """
     all_columns = batch
     batch = require(batch, SAMPLED)
-    rates = _checked_rates(rates, dimensions=(1,))
-    texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
-    uids = batch.column("uid")
-    chosen = np.zeros(batch.num_rows, np.int64)
-    probability = np.zeros(batch.num_rows)
-    text_draws = draws(seed, "text", uids)
-    kernels.choose_texts(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
-    kept = np.flatnonzero(draws(seed, "keep", uids) < probability)
+    texts, chosen, probability = choose_texts(batch, rates, seed)
+    kept = np.flatnonzero(coins(batch["uid"], seed) < probability)
     columns = {name: batch.column(name).take(pa.array(kept)) for name in ("uid", "url", "page_url")}
     for name in ("text", "language", "lid_score", "entries"):
         columns[name] = texts.field(name).take(pa.array(chosen[kept]))
@@ -99,6 +93,22 @@ def sample_batch(
         judgement = load_own("clip_curation.extra_columns")[JUDGEMENT]
         columns[JUDGEMENT] = judgement(texts.take(pa.array(chosen[kept])), kept, all_columns)
     return pa.RecordBatch.from_pydict(columns, schema=schema)
+
+
+def choose_texts(batch: pa.RecordBatch, rates: ArrayLike, seed: int) -> tuple[pa.StructArray, np.ndarray, np.ndarray]:
+    """Return all texts of a batch with the schema SAMPLED, and the index and the probability of each image's text."""
+    rates = _checked_rates(rates, dimensions=(1,))
+    texts, image_offsets, ids, text_offsets = _texts(batch, len(rates))
+    chosen = np.zeros(batch.num_rows, np.int64)
+    probability = np.zeros(batch.num_rows)
+    text_draws = draws(seed, "text", batch["uid"])
+    kernels.choose_texts(ids, text_offsets, image_offsets, rates, text_draws, chosen, probability)
+    return texts, chosen, probability
+
+
+def coins(uids: pa.Array, seed: int) -> np.ndarray:
+    """Return a draw for each image, float64[image]: the image is kept if the draw is below its probability."""
+    return draws(seed, "keep", uids)
 
 
 def needed_by(extra: Sequence[ExtraColumn]) -> list[str]:

@@ -67,12 +67,17 @@ def called(args: Namespace) -> dict[str, Any]:
     return {
         "inputs": args.input,
         "output": args.output,
-        "metadata": Entries.build(read_lists(args.entries)) if args.entries else args.metadata,
+        "metadata": metadata_of(args),
         "config": made(CurationConfig, args),
         "options": options_of(args),
         "engine": engine_for(args, "curate"),
         "progress": ConsoleProgress(),
     }
+
+
+def metadata_of(args: Namespace) -> Entries | str | None:
+    """Return the entries, or the folder of metadata, that a command line names; None for starter metadata."""
+    return Entries.build(read_lists(args.entries)) if args.entries else args.metadata
 
 
 def options_of(args: Namespace) -> Options:
@@ -85,6 +90,11 @@ def options_of(args: Namespace) -> Options:
 
 def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     """Parse the command line of clip-curate; return the values."""
+    return parser().parse_args(argv)
+
+
+def parser() -> Parser:
+    """Return the parser of clip-curate."""
     parser = Parser.of(NAME, __package__)
     _add_main(parser)
     _add_inputs(parser.add_argument_group("what is read"))
@@ -100,7 +110,7 @@ def parse_curate(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_engine()
     parser.take_defaults(Options)
     parser.take_defaults(CurationConfig)
-    return parser.parse_args(argv)
+    return parser
 
 
 def _add_main(parser: Parser) -> None:

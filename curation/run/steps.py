@@ -190,7 +190,7 @@ class Steps:
 
     def _match_inputs(self) -> TaskResult:
         inputs, unique = self.request.files, self.request.options.unique_images
-        plan = self._match_plan
+        plan = self.match_plan
         ledger = self.output.ledger(inputs, unique).checked(self.progress)
         if ledger.missing:
             self._match_missing(ledger)
@@ -214,17 +214,17 @@ class Steps:
             set_aside(ledger.stamps.folder)
         buckets = 0 if options.unique_images else pair_buckets(self.request.files)
         with self.progress.stage(f"match {len(ledger.missing)} of {len(ledger.inputs)} files"):
-            tasks.match_inputs(self.engine, ledger, options.columns, self._match_plan, buckets)
+            tasks.match_inputs(self.engine, ledger, options.columns, self.match_plan, buckets)
 
     @cached_property
-    def _match_plan(self) -> tasks.MatchPlan:
+    def match_plan(self) -> tasks.MatchPlan:
         """The plan for matching texts; the artefacts that workers need are shipped once."""
         return tasks.MatchPlan(self._artefacts(), self.request.config)
 
     @property
     def _context(self) -> Context:
         """The context that gates and observers are given."""
-        return Context(self.engine, self.request.config, self.output, self.progress, lambda: self._match_plan)
+        return Context(self.engine, self.request.config, self.output, self.progress, lambda: self.match_plan)
 
     def _artefacts(self) -> tasks.Artefacts:
         """Build and ship the files that workers match with: entries, model, exclusion, mask of entries with letters."""

@@ -56,6 +56,16 @@ def refused(parser, capsys):
     return run
 
 
+def test_a_recorded_command_line_is_read_again_and_changes_nothing_in_this_process(parser, monkeypatch, capsys):
+    args = parser.parse_args(["--input", "a b", "c", "--output", "out", "--seed", "3"])
+    monkeypatch.setattr("runtime.run_flags.apply", lambda *_: pytest.fail("a flag was applied"))
+    again = parser.parse_again(args.command_line)
+    assert vars(again) == vars(args)
+    with pytest.raises(InputError, match="does not accept the earlier command line: unrecognized arguments"):
+        parser.parse_again("make --output out --gone")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_defaults_are_those_of_the_config_and_stand_in_the_help(parser):
     args = parser.parse_args(["--output", "out"])
     assert (args.seed, args.size) == (7, None)

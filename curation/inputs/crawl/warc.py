@@ -62,14 +62,14 @@ def read(
 def _pages(responses: "Iterator[Response]", tally: Tally) -> Iterator[Page]:
     """Yield the pages with images among responses; count unreadable ones."""
     for record, block, offset in responses:
-        page = _page(record, block)
+        page = page_of(record, block)
         if isinstance(page, str):
             tally["dropped", page] += 1
         elif page and page.images:
             yield page._replace(offset=offset)
 
 
-def _page(record: WarcRecord, block: bytes) -> Page | str | None:
+def page_of(record: WarcRecord, block: bytes) -> Page | str | None:
     """Return the page in the block of a response, the reason why it is dropped, or None if it is not HTML."""
     if not block.startswith(b"HTTP/"):
         return "bad_http" if record.is_http else None

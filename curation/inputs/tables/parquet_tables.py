@@ -110,7 +110,7 @@ def _members(fields: Iterable[pa.Field], within: str = "") -> Iterator[tuple[str
             yield from _members(field.type, f"{within}{field.name}.")
 
 
-def _values(batch: pa.RecordBatch, name: str) -> pa.Array:
+def column_values(batch: pa.RecordBatch, name: str) -> pa.Array:
     """Return the column `name`, or the member of a struct if `name` is its path."""
     if name in batch.schema.names:
         return batch[name]
@@ -125,7 +125,7 @@ def from_batch(batch: pa.RecordBatch, columns: dict[str, str], tally: Tally) -> 
     """
     tally["records"] += batch.num_rows
     bytes_of_field = {field: as_bytes for field in columns} | {"uid": uid_bytes}
-    arrays = [bytes_of_field[field](_values(batch, name)) for field, name in columns.items()]
+    arrays = [bytes_of_field[field](column_values(batch, name)) for field, name in columns.items()]
     try:
         strings = [array.cast(pa.string()) for array in arrays]
     except pa.ArrowInvalid:  # The strings of a table may not be UTF-8.

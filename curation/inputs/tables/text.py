@@ -56,6 +56,12 @@ def _row(record: Object, keys: list[str]) -> tuple[str | None, ...]:
     return tuple(map(_string, map(record.get, keys)))
 
 
+def row_of_line(line: str, keys: list[str]) -> tuple[str | None, ...] | None:
+    """Return the values of `keys` in the object on a line, as `read_json_pairs` reads them; None if there is none."""
+    value = _json(line)
+    return _row(_flat(value), keys) if type(value) is dict else None
+
+
 def check_json(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     """Return the columns of an unpacked file; InputError if needed columns are missing; an empty file passes."""
     tally = Tally()
@@ -142,13 +148,26 @@ def read_delimited(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the candidates in an unpacked file, and count in `tally`."""
     tally["files"] += 1
-    rows, first, columns = _opened(file, path, options, tally)
-    if first is not None:
-        rows.width = len(first)
-        rows.is_pair = lambda row: _WEB.match(row[columns["url"]]) is not None
-        data = rows if options.numbers(path) is None else chain([first], rows)
+    rows, data, columns = opened_rows(file, path, options, tally)
+    if columns:
         values_of = itemgetter(*columns.values())  # There are at least two columns, so it returns a tuple.
         yield from candidates_in_rows(columns, map(values_of, _of_width(data, rows, tally)), tally)
+
+
+def opened_rows(
+    file: BinaryIO, path: str, options: TableOptions, tally: Tally
+) -> tuple[DelimitedRows, Iterator[Fields], dict[str, int]]:
+    """Return what reads an unpacked file, an iterator over its rows of data, and the column number of each field.
+
+    A row that is broken is None, or does not have `width` fields. The columns are {} if every row is broken.
+    """
+    rows, first, columns = _opened(file, path, options, tally)
+    if first is None:
+        return rows, iter(rows), {}
+    rows.width = len(first)
+    rows.is_pair = lambda row: _WEB.match(row[columns["url"]]) is not None
+    data = iter(rows) if options.numbers(path) is None else chain([first], rows)
+    return rows, data, columns
 
 
 def check_delimited(file: BinaryIO, path: str, options: TableOptions) -> Glance:
