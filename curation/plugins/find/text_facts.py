@@ -33,7 +33,7 @@ class TextFacts:
     again: RunAgain
 
     def of_texts(self, texts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the facts about texts, rows of PAIRS or candidates of MATCHED, or rows of a manifest."""
+        """Return the facts about texts, rows of PAIRS, CURATED or GATE_REMOVED, or candidates of MATCHED."""
         return [self._of_text(text) for text in texts[:MAX_STATED_TEXTS]]
 
     def _of_text(self, text: dict[str, Any]) -> dict[str, Any]:
@@ -42,13 +42,15 @@ class TextFacts:
             "kind": text.get("kind"),
             "page_url": text.get("page_url"),
             "language": text["language"],
-            "lid_score": text["lid_score"],
+            "lid_score": text.get("lid_score"),
             "evidence": self._evidence(text),
-            "entries": [self._entry(id) for id in text["entries"]],
+            "entries": [self._entry(id) for id in text.get("entries", ())],
         }
 
     def _evidence(self, text: dict[str, Any]) -> str:
         """Return what the language of a text follows from."""
+        if "lid_score" not in text:
+            return "the sample of removed texts does not state it"
         if text["lid_score"] is None:
             return "the input states it"
         if "judged" in text:

@@ -106,12 +106,16 @@ class _Path:
             by_part.setdefault(row.part, []).append(row)
         return by_part
 
+    @cached_property
+    def gone(self) -> list[str]:
+        """The parts that the run has written, and that its folder does not have any more."""
+        return missing_parts(self.run)
+
     def facts(self) -> dict[str, Any]:
         """Return all facts about the image."""
         places = [_place_of(row) for rows in self.rows.values() for row in rows]
-        gone = missing_parts(self.run)
-        if gone:
-            self.notes.append(f"The folder of the run has no {', '.join(gone)} any more, which it wrote.")
+        if self.gone:
+            self.notes.append(f"The run has written {', '.join(self.gone)}, which its folder does not have any more.")
         first = next((rows[0].values for rows in self.rows.values()), None)
         if first is not None:
             self.wanted = WantedImage(first["url"], first["uid"])
@@ -145,8 +149,10 @@ class _Path:
         if "curated" in self.rows:
             facts["result"] = KEPT
             facts["manifest"] = _place_of(self.rows["curated"][0])
+        elif counted in self.rows:
+            facts["result"] = NOT_DRAWN
         else:
-            facts["result"] = NOT_DRAWN if counted in self.rows else GATED_OUT
+            facts["result"] = UNKNOWN if counted in self.gone else GATED_OUT
         if "draw" in facts and facts["draw"]["kept"] != (facts["result"] == KEPT):
             self.notes.append("The draw and the manifest do not agree: the files of this folder are not of one run.")
         return facts
@@ -174,11 +180,11 @@ class _Path:
         return {"texts": self.texts.of_texts(texts), "dropped": _reasons(again.dropped)}
 
     def _gate(self, image: dict[str, Any]) -> dict[str, Any]:
-        """Return what the gate decided about a matched image: whether it passed, and what removed which text.
+        """Return whether a matched image passed the gate, None if gated/ is gone, and which of its texts were removed.
 
         The sample of removed texts is the source; if it lacks the image, the image goes through the gate again.
         """
-        passed = "gated" in self.rows
+        passed = None if "gated" in self.gone else "gated" in self.rows
         facts: dict[str, Any] = {"passed": passed, "source": None, "removed": []}
         if passed:
             facts["texts"] = self.texts.of_texts(self.rows["gated"][0].values["candidates"])
@@ -193,9 +199,9 @@ class _Path:
             again = run_again.gate_again(self.again, file, row.group, image["uid"])
         except (InputError, OSError) as error:
             self.notes.append(f"The image cannot go through the gate again: {error}.")
-            return facts if passed else facts | {"rules": self._removing()}
+            return facts | {"rules": self._removing()} if passed is False else facts
         facts |= {"source": "the gate, run again", "removed": self._removals(again.removed)}
-        if not passed and (again.passes or not again.removed):
+        if passed is False and (again.passes or not again.removed):
             facts["rules"] = self._removing(again.passes)
         return facts
 
@@ -224,7 +230,7 @@ class _Path:
             first = pairs[0].values
             self.wanted = WantedImage(first["url"], first["uid"])
             again = run_again.group_again([pair.values for pair in pairs], self.again.config.max_texts)
-            return {"result": UNMATCHED, "source": "pairs", "inputs": _inputs_of(pairs)} | self._grouped(again)
+            return {"source": "pairs", "inputs": _inputs_of(pairs)} | self._of_texts(again)
         inputs = self.run.facts["made_from"].get("inputs", [])
         read = read_again(self.engine, inputs, self.again.columns, self.wanted)
         if read.unread:
@@ -254,15 +260,23 @@ class _Path:
         except (InputError, OSError) as error:
             self.notes.append(f"The texts cannot be matched again: {error}.")
             return facts | {"result": EXCLUDED if facts["lists"] else UNKNOWN}
-        facts |= self._grouped(again)
-        if not again.pairs:
-            return facts | {"result": EXCLUDED}
+        facts |= self._of_texts(again)
+        return facts if again.pairs else facts | {"result": EXCLUDED}
+
+    def _of_texts(self, again: MatchedAgain) -> dict[str, Any]:
+        """Return the texts of an image that is in no part of the run, and the result that follows from them."""
+        facts = self._grouped(again)
         if again.image is None:
             return facts | {"result": UNMATCHED}
-        self.notes.append(
-            "Matched again, a text has an entry, so the run should have this image. Inputs, lists or this program have "
-            "changed since, or the witness `pool` has decided on the language of its texts."
-        )
+        if "matched" not in self.gone:
+            self.notes.append(
+                "Matched again, a text has an entry, so the run should have this image. Inputs, lists or this program "
+                "have changed since, or the witness `pool` has decided on the language of its texts."
+            )
+        elif not self.run.facts.get("gate"):
+            facts["draw"] = self.texts.of_draw(again.image)
+            if not facts["draw"]["kept"]:
+                return facts | {"result": NOT_DRAWN}
         return facts | {"result": UNKNOWN}
 
     def _listed(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ ANSWERS = {
     "unknown": "It is not in the manifest. Its row was never seen, or it was dropped before matching; "
     "the run cannot tell which.",
 }
+_PASSED = {True: "the image passed", False: "the image was removed", None: "whether the image passed is not known"}
 MAX_SHOWN_ENTRIES = 12
 MAX_TEXT_CHARACTERS = 200
 
@@ -128,7 +129,7 @@ def _gate(facts: dict[str, Any]) -> Iterator[str]:
     gate = facts.get("gate")
     if not gate:
         return
-    yield "the image passed" if gate["passed"] else "the image was removed"
+    yield _PASSED[gate["passed"]]
     for row in gate["removed"]:
         yield f"{_quoted(row['text'])}: removed by {row['rule']}, of the step {row['step']}"
         if row["removes"]:
