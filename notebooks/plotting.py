@@ -69,6 +69,29 @@ def share(value) -> str:
     return percent(None if value != value else value)
 
 
+def lines(counts, kept, t: int) -> tuple:
+    """Return label, style and values of the lines of all texts, of kept texts, and of t texts an entry at most."""
+    ideal = np.minimum(counts, t)
+    return (
+        ("all texts", {"color": BEFORE}, counts),
+        ("kept texts", {"color": AFTER}, kept),
+        ("the ideal", {"color": LINE, "linewidth": 0.8}, ideal),
+    )
+
+
+def grid(codes, draw, x: str, y: str) -> None:
+    """Let `draw(axes, code)` draw one plot for each language; `x` and `y` are the labels of all axes."""
+    height = -(-len(codes) // 3)
+    fig, panels = plt.subplots(height, 3, figsize=(11, 3.1 * height), squeeze=False)
+    for axes, code in zip(panels.flat, codes, strict=False):
+        draw(axes, code)
+    for axes in panels.flat[len(codes) :]:
+        axes.set_visible(False)
+    fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    fig.supxlabel(x, fontsize=10, color=LINE)
+    fig.supylabel(y, fontsize=10, color=LINE)
+
+
 def name_dots(axes, names, x, y, room=(28, 15)) -> None:
     """Write each name at the right of its dot, above or below, where it hides no dot and no name; limits are final.
 
