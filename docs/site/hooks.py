@@ -40,7 +40,7 @@ KEYWORDS = {
     "how-to/gates.md": ["filter", "NSFW"],
     "how-to/choosing-t.md": ["threshold"],
 }
-BOOSTS = {"how-to/": 2, "start/": 2, f"{COMMANDS}/": 2, "reference/api/": 0.5}  # of pages' ranks in the search
+BOOSTS = {"how-to/": 2, "start/": 2, f"{COMMANDS}/": 2, "reference/api/": 0.5, "notebooks/": 0.5}  # of pages' ranks in the search
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
 BADGE = re.compile(r"^\[!\[.*\n", re.MULTILINE)  # of README: images of other hosts, which the site does not show
 ALONE = "---\nhide: [navigation]\n---\n\n"  # without a menu of one line
