@@ -40,7 +40,8 @@ KEYWORDS = {
     "how-to/gates.md": ["filter", "NSFW"],
     "how-to/choosing-t.md": ["threshold"],
 }
-BOOSTS = {"how-to/": 2, "start/": 2, f"{COMMANDS}/": 2, "reference/api/": 0.5, "notebooks/": 0.5}  # of pages' ranks in the search
+# What the ranks of pages in the search are multiplied by.
+BOOSTS = {"how-to/": 2, "start/": 2, f"{COMMANDS}/": 2, "reference/api/": 0.5, "notebooks/": 0.5}
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
 BADGE = re.compile(r"^\[!\[.*\n", re.MULTILINE)  # of README: images of other hosts, which the site does not show
 ALONE = "---\nhide: [navigation]\n---\n\n"  # without a menu of one line
