@@ -215,6 +215,13 @@ def test_a_damaged_input_may_hide_the_image(tmp_path):
     assert [*facts["inputs"]["damaged"]] == [str(folder / "rows.jsonl.gz")]
 
 
+def test_a_url_that_is_spelled_otherwise_is_answered_with_the_spelling_of_the_run(run):
+    for url in (at("kept").replace("https", "http"), f"{at('kept')}?width=100", at("kept").replace("12", "%312")):
+        facts = why(run, url, engine=Local(1)).facts
+        assert (facts["result"], facts["near"]) == ("not in the inputs", [at("kept")])
+        assert at("kept") in str(why(run, url, engine=Local(1)))
+
+
 def test_an_image_with_a_listed_hash_is_excluded(tmp_path):
     folder = tmp_path / "inputs"
     folder.mkdir()

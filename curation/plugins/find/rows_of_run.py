@@ -6,9 +6,12 @@ Parts are read in tasks: first only the column that is compared, and other colum
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import md5
+from html import unescape
 from typing import Any
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +30,8 @@ from runtime.storage.paths import names
 from runtime.tallies import TaskResult
 
 ROWS = "rows"  # the notes of the rows that a task finds
+_WEB_SCHEMES = ("http", "https")
+_IN_URLS = "/?:@!$&'()*+,;=~#[]"  # characters that `quote` leaves as they are
 MAX_ROWS_OF_IMAGE = 10_000  # A task returns at most so many rows; a logo may have millions of pairs.
 
 
@@ -37,10 +42,10 @@ def uid_of(url: bytes) -> str:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Looks up the rows with a value in a column, `uid` or `url`, in the tasks of an engine."""
+    """Looks up the rows with one of some values in a column, `uid` or `url`, in the tasks of an engine."""
 
     column: str
-    value: str
+    values: tuple[str, ...]
 
     def rows_of_part(self, item: tuple[str, OwnFile]) -> TaskResult:
         """Note the rows in a file of a part as the fields of FoundRow; `item` has the part's name and the file."""
@@ -61,9 +66,9 @@ class Lookup:
         """Note the pairs in a file of blocks, each with the name of the file."""
         result = TaskResult()
         left = MAX_ROWS_OF_IMAGE
-        key = uid_hashes(pa.array([self.value])).view(np.uint64)
+        keys = uid_hashes(pa.array(self.values)).view(np.uint64)
         for block in read_blocks(file.path, PAIRS):
-            if self.column == "uid" and block.bucket != bucket_of(key, block.buckets)[0]:
+            if self.column == "uid" and block.bucket not in bucket_of(keys, block.buckets):
                 continue
             rows = rows_of_block(block.read(), PAIRS)
             rows = rows.filter(pa.array(self._mask(rows))).slice(0, left)
@@ -72,7 +77,7 @@ class Lookup:
         return result
 
     def _mask(self, rows: pa.RecordBatch) -> np.ndarray:
-        return pc.equal(rows[self.column], self.value).fill_null(False).to_numpy(zero_copy_only=False)
+        return pc.is_in(rows[self.column], pa.array(self.values)).to_numpy(zero_copy_only=False)
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,8 @@ class WantedImage:
     @property
     def lookups(self) -> list[Lookup]:
         """How the image is looked up in a run: by its uid, and where that finds nothing, by its URL if it is known."""
-        by_uid = Lookup("uid", self.uid)
-        return [by_uid] if self.url is None else [by_uid, Lookup("url", self.url)]
+        by_uid = Lookup("uid", (self.uid,))
+        return [by_uid] if self.url is None else [by_uid, Lookup("url", (self.url,))]
 
     def is_named(self, url: object, stated: object = None) -> bool:
         """Return whether a row is about the image, given its URL and the uid that it states, or None."""
@@ -137,6 +142,27 @@ def find_rows(run: FinishedRun, engine: Engine, wanted: WantedImage) -> list[Fou
         if noted:
             return [FoundRow(*row) for row in noted]
     return []
+
+
+def find_near(run: FinishedRun, engine: Engine, url: str) -> list[str]:
+    """Return the URLs of images in the run's parts that are spelled nearly like a URL: `other_spellings` has them."""
+    items = [(part, file) for part in _parts(run) for file in run.files(part)]
+    uids_of_others = [uid_of(other.encode("utf-8", "replace")) for other in other_spellings(url)]
+    noted = engine.run(items, Lookup("uid", tuple(uids_of_others)).rows_of_part).noted(ROWS)
+    return sorted({FoundRow(*row).values["url"] for row in noted})
+
+
+def other_spellings(url: str) -> list[str]:
+    """Return other spellings of a URL: with another scheme, with other escapes, with or without query or www.
+
+    >>> other_spellings("http://a.org/b%20c?d=1&amp;e")[:3]
+    ['http://a.org/b c?d=1&amp;e', 'http://a.org/b%20c', 'http://a.org/b%20c?d=1&e']
+    """
+    scheme, separator, rest = url.partition("://")
+    others = {rest, unescape(rest), unquote(rest), quote(unquote(rest), _IN_URLS), re.split("[?#]", rest)[0]}
+    others |= {other.rstrip("/") for other in others} | {f"www.{rest}", rest.removeprefix("www.")}
+    schemes = {scheme, *_WEB_SCHEMES}
+    return sorted({f"{name}{separator}{other}" for name in schemes for other in others} - {url})
 
 
 def missing_parts(run: FinishedRun) -> list[str]:

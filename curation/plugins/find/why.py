@@ -17,7 +17,15 @@ import pyarrow.compute as pc
 
 from curation.plugins.find import run_again
 from curation.plugins.find.inputs_again import ReadAgain, read_again
-from curation.plugins.find.rows_of_run import FoundPair, FoundRow, WantedImage, find_pairs, find_rows, missing_parts
+from curation.plugins.find.rows_of_run import (
+    FoundPair,
+    FoundRow,
+    WantedImage,
+    find_near,
+    find_pairs,
+    find_rows,
+    missing_parts,
+)
 from curation.plugins.find.run_again import MatchedAgain, RunAgain
 from curation.plugins.find.text_facts import TextFacts
 from curation.plugins.find.why_text import as_html, as_text
@@ -35,7 +43,7 @@ MAX_STATED_ROWS = 50  # rows of inputs, and paths of inputs, that the facts list
 TEXT_LEFT = "a text is left"  # in run.json, the condition of a gate that follows from its rules about texts
 # The titles of conditions that compare images with each other begin with these words.
 _COMPARING = ("one image of a picture", "one image of a meaning", "at most ", "max_images_per_text")
-_WITHOUT_PLACES = ("url", "uid", "page_url")
+_LISTED_COLUMNS = ("url", "uid", "page_url")
 
 
 @dataclass(frozen=True, repr=False)
@@ -241,11 +249,12 @@ class _Path:
 
     def _without_candidates(self, read: ReadAgain) -> dict[str, Any]:
         """Return the facts about an image of which no input has a candidate."""
-        facts = {
-            "lists": self._listed([dict.fromkeys(_WITHOUT_PLACES) | {"url": self.wanted.url, "uid": self.wanted.uid}])
-        }
+        row = dict.fromkeys(_LISTED_COLUMNS) | {"url": self.wanted.url, "uid": self.wanted.uid}
+        facts: dict[str, Any] = {"lists": self._listed([row])}
         if read.dropped:
             return facts | {"result": DROPPED_ROW, "dropped": _reasons(read.dropped)}
+        if self.wanted.url is not None:
+            facts["near"] = find_near(self.run, self.engine, self.wanted.url)
         if not (read.unread or read.damaged):
             return facts | {"result": NEVER_SEEN}
         return facts | {"result": EXCLUDED if facts["lists"] else UNKNOWN}
@@ -285,7 +294,7 @@ class _Path:
         if exclusion is None:
             self.notes.append(f"The exclusion lists cannot be looked up: {self.again.faults[run_again.LISTS]}.")
             return []
-        schema = pa.schema([CANDIDATES.field(name) for name in _WITHOUT_PLACES])
+        schema = pa.schema([CANDIDATES.field(name) for name in _LISTED_COLUMNS])
         batch = pa.RecordBatch.from_pylist([*rows], schema)
         lists = []
         for listed in exclusion.by_list:

@@ -55,6 +55,7 @@ def sections(facts: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
     makers = {
         "found in": _found,
         "inputs": _inputs,
+        "spelled nearly like this, and in the run": _near,
         "exclusion lists": _lists,
         "dropped": _dropped,
         "texts": _texts,
@@ -92,6 +93,10 @@ def _inputs(facts: dict[str, Any]) -> Iterator[str]:
     for path, reasons in inputs.get("damaged", {}).items():
         counts = ", ".join(f"{number(value)} {name}" for name, value in reasons.items())
         yield f"{path} has records that cannot be read ({counts}); the image may be in one of these"
+
+
+def _near(facts: dict[str, Any]) -> Iterator[str]:
+    yield from facts.get("near", [])
 
 
 def _lists(facts: dict[str, Any]) -> Iterator[str]:
