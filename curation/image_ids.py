@@ -30,6 +30,17 @@ def spelled_key(rows: pa.RecordBatch, row: int) -> str:
     return "".join(f"{rows.column(half)[int(row)].as_py() % 2**64:016x}" for half in range(len(KEY)))
 
 
+def spelled_keys(rows: pa.RecordBatch) -> pa.StringArray:
+    """Return the KEY of each row, spelled as by `spelled_key`; KEY must be the first columns of `rows`.
+
+    >>> uid = "0123456789abcdef00000000000000ff"
+    >>> spelled_keys(pa.RecordBatch.from_arrays(key_columns(pa.array([uid])), schema=pa.schema(KEY)))[0].as_py() == uid
+    True
+    """
+    halves = np.stack([rows.column(half).to_numpy() for half in range(len(KEY))], axis=1)
+    return _spelled(halves.astype(">i8").view(np.uint32), rows.num_rows)
+
+
 @typed
 def uids(urls: Strings, stated_uids: Strings | None = None) -> pa.StringArray:
     """Return each URL's uid in `stated_uids` or, if that is null, its MD5 as 32 lower-case hexadecimal digits.
@@ -66,12 +77,17 @@ def _digests(values: pa.Array) -> pa.StringArray:
         raise InputError(f"{rows:,} rows in one batch are too many for one Arrow array: pass smaller batches")
     offsets, data = string_buffers(values)
     words = np.empty((rows, 4), np.uint32)
-    digits = np.empty(rows * 4, np.uint64)
     md5(data, offsets, words)
+    array = _spelled(words, rows)
+    return pc.if_else(values.is_valid(), array, None) if values.null_count else array
+
+
+def _spelled(words: np.ndarray, rows: int) -> pa.StringArray:
+    """Return the four words (uint32) of each row as 32 hexadecimal digits."""
+    digits = np.empty(rows * 4, np.uint64)
     hex_digits(words.reshape(-1), digits)
     ends = np.arange(rows + 1, dtype=np.int32) * np.int32(_DIGITS)
-    array = pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(digits))
-    return pc.if_else(values.is_valid(), array, None) if values.null_count else array
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(digits))
 
 
 def _hashed(values: pa.Array, seeds: np.ndarray) -> np.ndarray:

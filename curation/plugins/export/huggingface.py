@@ -73,7 +73,7 @@ class HuggingFace(Card):
         )
         if beside.tables:
             write = partial(_write_rows, schema=run.schema, fields=beside.fields, choice=beside.choice)
-            result = each_joined(folder, "write the rows", files, beside.tables, write, DATA)
+            result = each_joined(folder, "write the rows", items_of(files), beside.tables, write, DATA)
         else:
             result = folder.make("copy the rows", items_of(files), _copy, DATA)
         facts = run.facts

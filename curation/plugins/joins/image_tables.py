@@ -101,9 +101,7 @@ class ImageTable:
                 raise InputError(f"{file[0]} has no column {missing[0]}, which {self.files[0][0]} has")
             for batch in table.batches(wanted, BATCH_ROWS):
                 batch = batch.filter(pc.is_valid(batch[self.identity]))
-                identity = batch[self.identity]
-                names = (uid_bytes(identity) if self.is_uid else identity).cast(pa.string())
-                keys = key_columns(names if self.is_uid else uids(names))
+                keys = keys_of(batch[self.identity], self.is_uid)
                 values = [_cast(batch[name], schema.field(name).type, file[0], name) for name in columns]
                 yield pa.RecordBatch.from_arrays([*keys, *values], schema=schema)
 
@@ -123,6 +121,12 @@ class ImageTable:
             if name in KEY_NAMES or self.columns.names.count(name) > 1:
                 raise InputError(f"{self.name} has several columns {name}, or one that is reserved; rename it")
         return pa.schema([*KEY, *(self.columns.field(name) for name in columns)])
+
+
+def keys_of(identity: pa.Array, is_uid: bool) -> list[pa.Array]:
+    """Return the two columns of KEY of images, given their uids (`is_uid`) or their URLs, of which none is null."""
+    names = (uid_bytes(identity) if is_uid else identity).cast(pa.string())
+    return key_columns(names if is_uid else uids(names))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from runtime.arrow import differs, gather_reduced, one_batch
 from runtime.buckets import BUCKET_BYTES, MIN_TASKS_PER_CORE, MOST_BUCKETS, group_buckets
 from runtime.cogroup import PLACE, SIDE, Grouping, Places, Rows, RowStream, Side, Write, cogroup, place_columns
 from runtime.engine import Engine
-from runtime.folders.folder import Folder, Task, WorkItem, items_of
+from runtime.folders.folder import Folder, Task, WorkItem
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, row_counts
 from runtime.tallies import Tallies, TaskResult
@@ -230,25 +230,27 @@ def _count_joined(
 def each_joined(
     folder: Folder,
     title: str,
-    files: Sequence[OwnFile],
+    items: Sequence[WorkItem[Any]],
     tables: Sequence[Table],
     make: Callable[..., object],
-    part: str,
+    *parts: str,
+    images: Callable[[list[Any]], Images] | None = None,
 ) -> TaskResult:
-    """Call `make(file, made, number, stream)` for each file, to write a file of `part`; `stream` has the joined rows.
+    """Call `make(file, made, number, stream)` for the file of each item; `stream` has the rows joined to its images.
 
-    Finished files are not made again. Return the sum of all results.
+    The files that `make` writes are in the subfolders `parts`. Finished files are not made again. `images` returns the
+    images in a list of such files; the default is for files of a run. Return the sum of all results.
     """
-    of_folder = folder.part(items_of(files), part)
+    of_folder = folder.part(items, *parts)
     missing = of_folder.missing
     if missing:
-        with folder.progress.stage(f"{title} of {len(missing)} of {counted(len(files), 'file')}"):
-            join = Join(images_in([item.content for item in missing]), tables)
+        with folder.progress.stage(f"{title} of {len(missing)} of {counted(len(items), 'file')}"):
+            join = Join((images or images_in)([item.content for item in missing]), tables)
             join.write(folder.engine, _make, missing, of_folder.task(make))
     return of_folder.commit()
 
 
-def _make(number: int, stream: RowStream, items: Sequence[WorkItem[OwnFile]], task: Task[OwnFile]) -> TaskResult:
+def _make(number: int, stream: RowStream, items: Sequence[WorkItem[Any]], task: Task[Any]) -> TaskResult:
     """Run `task` on the item of the file `number`; `stream` has the rows joined to the images of this file."""
     return task(items[number], number, stream)
 
