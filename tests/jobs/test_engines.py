@@ -254,9 +254,10 @@ def test_metadata_of_all_kinds_of_sources(engines, sample, tmp_path, name):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    """A folder with a finished run, tars of its images, captions, embeddings and clusters of them, and lists."""
+    """A folder with two finished runs, tars of images of one, captions, embeddings and clusters of them, and lists."""
     folder = tmp_path_factory.mktemp("made")
     run = finished_run(folder / "run", [image(number) for number in range(60)])
+    finished_run(folder / "other", run.images[::2], t=3)
     own = [row["uid"] for row in run.images]
     (folder / "tars").mkdir()
     for number in range(2):
@@ -286,6 +287,7 @@ COMMANDS = {
     "captions": f"{EXPORT} webdataset {TARS} {CAPTIONS} --caption-sources a=0.5",
     "removal": "clip-remove MADE/run --exclude MADE/removed.txt",
     "alignment": f"clip-align MADE/run --classes en={CASES / 'classes' / 'en.txt'}",
+    "comparison": "clip-compare MADE/other MADE/run",
     "hashes": "clip-hash --input MADE/pictures",
     "clusters": "clip-cluster MADE/run --fine 3 --coarse 2 --embeddings MADE/embeddings",
     "semantic copies": "clip-cluster MADE/run --fine 3 --coarse 2 --embeddings MADE/embeddings --same-meaning 0.95",

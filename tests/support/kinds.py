@@ -16,9 +16,11 @@ from tests.support import own_tables
 from tests.support.cluster import BIN
 from tests.support.cluster_tables import cluster_rows, write_table
 from tests.support.embeddings import embeddings_of, write_embeddings
+from tests.support.finished_run import finished_run
 from tests.support.gate_inputs import write_inputs
 from tests.support.kept_work import Inputs
 
+NEW = "--new"  # a flag that names the output in place of --output
 CALL = "python -m tests.support.kinds"
 GATED = (
     "clip-curate --input {gate}/pairs.parquet --metadata {gate_entries} --english-threshold 20 --images {gate}/images"
@@ -45,6 +47,9 @@ OTHERS = {
     "hashes": "clip-hash --input {pictures}",
     "clusters": "clip-cluster {run} --embeddings {vectors} --fine 3 --coarse 2 --same-meaning 0.9",
     "alignment": "clip-align {run} --classes en={list}",
+    "comparison": "clip-compare {other_run} {run}",
+    "new rows": "clip-compare {other_run} {run} --new",
+    "new rows of a table": "clip-compare {other_run} {captions} --new",
 }
 CALLED = {
     "scores": f"{CALL} scores {{pictures}}",
@@ -77,6 +82,7 @@ def write_inputs_of_kinds(folder: Path, sample: Path) -> dict[str, Path]:
     (folder / "list").write_text("".join(f"{uid}\n" for uid in uids[::7]))
     (folder / "answers").write_text("{}")
     write_table(folder / "cluster_table", cluster_rows(uids))
+    finished_run(folder / "other_run", made.run.images[::2], t=3)
     own = {path.name: path for path in folder.iterdir()}
     of_made = {"run": made.run.path, "tars": made.tars, "captions": made.captions, "pictures": made.pictures}
     return {**own, **of_made, "sample": sample}
@@ -86,7 +92,10 @@ def command_line(kind: str, inputs: dict[str, Path], output: object, *more: str)
     """Return the command that makes a folder of a kind."""
     name, *words = {**KINDS, **COPIED}[kind].split()
     line = [str(BIN / name), *(word.format(**inputs) for word in words)]
-    return [*line, *more, *([] if name == "python" else ["--output"]), str(output)]
+    if name == "python":
+        return [*line, *more, str(output)]
+    own = [] if words[-1] == NEW else ["--output"]
+    return [*line, *own, str(output), *more]
 
 
 def make(kind: str, *paths: str) -> None:

@@ -181,13 +181,11 @@ def shortened(text: str, most: int, position: int = 0) -> str:
     """Return a text that has at most `most` bytes as the page writes it; a longer one is cut around `position`.
 
     >>> shortened("a dog", 20), shortened("abcdefghij" * 3, 20), shortened("abcdefghij" * 3, 20, 15)
-    ('a dog', 'abcdefghijabcdefg…', '…defghijabcdefg…')
+    ('a dog', 'abcdefghijabcdefg…', '…efghijabcdefgh…')
     """
     if len(text) <= most and _size(text) <= most:
         return text
-    begin = max(0, position - most // 10)
-    if begin:
-        begin = text.find(" ", begin, position) + 1 or begin  # the beginning of a word, if one is there
+    begin = max(0, position - most // 16)
     before = "…" if begin else ""
     shown = text[begin : begin + most]
     while _size(f"{before}{shown}…") > most:
