@@ -20,6 +20,7 @@ The others are of this project alone:
   MATCHED batch
 - `file_systems`, by protocol of URLs: classes of fsspec for object stores that are only read. `pinned` turns names that
   may move into names that do not; `names_above_root` is how many names come before the name of a bucket or dataset
+- `results`, methods of `run.results.Results` that plugins bring, by name: functions of the results and of arguments
 - `uploads` of what commands have written: modules with the functions `add`, `require` and `upload`
 """
 

@@ -7,6 +7,7 @@ Two runs can be compared by the images that they kept.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,7 @@ from runtime.arrow import parts
 from runtime.draws import draws
 from runtime.errors import InputError
 from runtime.messages import no_column, quoted, quoted_names
+from runtime.packages import load_own
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
@@ -189,12 +191,30 @@ class Results(FinishedRun):
         some = [batch.filter(pa.array(draws(0, "compare", batch["uid"]) < share)) for batch in batches]
         return pa.Table.from_batches(some, pa.schema([CURATED.field(name) for name in columns]))
 
+    def find(self, **conditions: Any) -> pa.Table:
+        """Return the rows of the manifest that meet all `conditions`, as a table in memory.
+
+        The conditions are `entry`, `language`, `domain`, `url` and `uid`, each a string or several alternatives, and
+        `text`, a regular expression of RE2. With `matched=True`, the rows are all matched images, each with one of its
+        texts that meet the conditions. `limit` is the largest number of rows; without one, all rows are in memory. The
+        rows are read in this process; `clip-find --output` writes them in tasks.
+        """
+        return self._by_plugin("find")(self, **conditions)
+
     def kept_counts(self) -> np.ndarray:
         """Return the number of kept texts that contain each entry, int64."""
         counts = EntryCounts.zeros(len(self.counts), "")
         for batch in _batches(self.files("curated"), ["entries"]):
             counts.count(batch["entries"])
         return counts.values
+
+    @staticmethod
+    def _by_plugin(name: str) -> Any:
+        """Return the function that a plugin brings for a method; InputError if the plugin was removed."""
+        functions = load_own("clip_curation.results")
+        if name not in functions:
+            raise InputError(f"this installation has no plugin for Results.{name}; install the whole package")
+        return functions[name]
 
     @property
     def _one_threshold(self) -> bool:

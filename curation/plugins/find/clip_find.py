@@ -4,19 +4,24 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import Any
 
 from curation.plugins.find.entry_lookup import NothingFound
 from curation.plugins.find.figures import find_figures
 from curation.plugins.find.printed import facts_of, text_of
 from curation.plugins.find.searching import Search
+from curation.plugins.find.selecting import ROWS, require_new_file, write_found_rows, write_selection
 from curation.run.results import Results
 from runtime import terminal
+from runtime.argument_types import require_integer
 from runtime.arguments import Parser, add_flags, helps
 from runtime.console import FAILED, command
-from runtime.engine import engine_for
+from runtime.engine import Engine, engine_for
 from runtime.errors import InputError
-from runtime.progress import ConsoleProgress
+from runtime.progress import ConsoleProgress, Progress
+from runtime.storage.paths import absolute
 from runtime.terminal import print_result
+from runtime.wording import counted
 
 NAME = "clip-find"
 NOTHING = "nothing in the run meets the search"
@@ -36,19 +41,49 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: Namespace) -> None:
     """Search as a parsed command line says; print what is found."""
     search = Search(args.entry, args.language, args.domain, args.url, args.uid, args.text)
-    if not search.described:
-        raise InputError(
-            "no condition is given; give at least one of --entry, --language, --domain, --url, --uid, --text"
-        )
-    source = Results.open(args.run)
+    _require_sense(args, search)
+    file = require_new_file(args.rows) if args.rows else None
+    source = Results.open(absolute(args.run))
     progress = ConsoleProgress()
     engine = engine_for(args, "find")
+    sentences = []
+    if search.described:
+        facts = _facts(engine, source, search, progress)
+        sentences.append(json.dumps(facts) if args.json else text_of(facts))
+    if args.output:
+        sentences.append(write_selection(engine, source, search, args.output, args.matched, progress))
+    if file:
+        with progress.stage("write rows"):
+            rows = write_found_rows(source, search, file, args.matched, args.limit or ROWS)
+        sentences.append(f"wrote {counted(rows, 'row')} to {file}")
+    if args.json:
+        print_result(sentences[0])
+        return
+    print_result("\n\n".join(sentences))
+
+
+def _facts(engine: Engine, source: Results, search: Search, progress: Progress) -> dict[str, Any]:
+    """Return the facts about what a search finds, which are printed; NothingFound if there is nothing."""
+    engine.start(progress)
     with progress.stage("search the run"):
         figures = find_figures(engine, source, search)
     if not figures.images and not figures.kept:
         raise NothingFound(NOTHING)
-    facts = facts_of(figures)
-    print_result(json.dumps(facts) if args.json else text_of(facts))
+    return facts_of(figures)
+
+
+def _require_sense(args: Namespace, search: Search) -> None:
+    """Raise an InputError if flags are missing that others need."""
+    if not (search.described or args.rows or args.output):
+        raise InputError("no condition is given; give --entry, --language, --domain, --url, --uid or --text")
+    if args.json and not search.described:
+        raise InputError("--json prints the figures of a search; give --entry or another condition with it")
+    if args.matched and not (args.rows or args.output):
+        raise InputError("--matched says which rows are written; give --output or --rows with it")
+    if args.limit is not None:
+        if not args.rows:
+            raise InputError("--limit is the largest number of rows in a file; give --rows with it")
+        require_integer("--limit", args.limit, 1)
 
 
 def parse(argv: Sequence[str] | None = None) -> Namespace:

@@ -22,6 +22,7 @@ from runtime.arrow import one_batch, parts
 from runtime.errors import InputError
 from runtime.messages import quoted
 from runtime.progress import advance
+from runtime.redaction import hidden
 from runtime.storage.own_files import OwnFile, intact, refusing
 from runtime.storage.parquet import open_parquet
 from runtime.storage.paths import is_url
@@ -57,6 +58,7 @@ class Search:
     def described(self) -> dict[str, str | list[str]]:
         """The fields that have values, for JSON."""
         lists = {name: [*getattr(self, name)] for name in ("entry", "language", "domain", "url", "uid")}
+        lists["url"] = [*map(hidden, lists["url"])]  # Secrets in URLs are neither shown nor stored.
         given: dict[str, str | list[str]] = {name: values for name, values in lists.items() if values}
         return given | ({} if self.text is None else {"text": self.text})
 
