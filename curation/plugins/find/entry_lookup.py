@@ -98,6 +98,8 @@ def nearest_entries(rows: pa.Table, entry: str, most: int = MAX_NEAREST) -> list
     contain it.
     """
     entry = entry.strip()[:MAX_LETTERS]
+    if not entry:
+        return []
     lowered = entry.lower()
     longest = min(MAX_DISTANCE, max(1, len(entry) // 3))
     lengths = pc.utf8_length(rows["entry"])
@@ -111,7 +113,7 @@ def nearest_entries(rows: pa.Table, entry: str, most: int = MAX_NEAREST) -> list
         if distance <= longest:
             near.append((distance, -row["count"], row["id"], row))
     chosen = [row for *_, row in sorted(near, key=lambda item: item[:3])]
-    if len(chosen) < most and lowered:
+    if len(chosen) < most:
         containing = rows.filter(pc.match_substring(rows["entry"], entry, ignore_case=True))
         chosen += [row for row in _most_frequent(containing, most) if row not in chosen]
     return [f"{quoted(row['entry'])} ({row['language']})" for row in chosen[:most]]

@@ -21,7 +21,7 @@ from curation.balancing.sampling import CountedTexts, sample_batch
 from curation.balancing.thresholds import Thresholds
 from curation.config import ENGLISH
 from curation.plugins.find.entry_lookup import SoughtEntry, conditions_of
-from curation.plugins.find.searching import Hits, Search, SearchConditions, hits_in, opened, read_group, with_entries
+from curation.plugins.find.searching import Hits, Search, SearchConditions, hits_in, opened, with_entries
 from curation.run.finished_run import curated_files, matched_files
 from curation.run.results import Results
 from curation.schemas import SAMPLED
@@ -279,7 +279,7 @@ class _Places:
             with opened(self.files[file]) as parquet:
                 for group in sorted({place[3] for place in self.drawn if place[2] == file}):
                     rows = sorted({place[4] for place in self.drawn if tuple(place[2:4]) == (file, group)})
-                    taken = read_group(parquet, group).take(pa.array(rows))
+                    taken = parquet.read(group).take(pa.array(rows))
                     for row, content in zip(rows, taken.to_pylist(), strict=True):
                         row_by_place[file, group, row] = content
         return [row_by_place[place[2], place[3], place[4]] for place in self.drawn]

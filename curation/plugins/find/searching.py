@@ -7,7 +7,7 @@ has a row that meets the conditions. At a URL, only these columns are fetched.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -212,13 +212,48 @@ def _mask(values: pa.Array) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class OpenedFile:
+    """An opened Parquet file of a run, which is read one row group at a time."""
+
+    file: OwnFile
+    parquet: ParquetFile
+
+    @property
+    def groups(self) -> range:
+        """The numbers of the row groups."""
+        return range(self.parquet.num_row_groups)
+
+    def read(self, group: int, columns: Sequence[str] | None = None) -> pa.RecordBatch:
+        """Return the rows of a row group with the named columns of rows and texts; all columns if None.
+
+        InputError if the file is damaged.
+        """
+        names = self.parquet.schema_arrow.names
+        if columns is not None and TEXTS in names:
+            in_rows = [name for name in columns if name in names]
+            columns = [*in_rows, *(f"{TEXTS}.list.element.{name}" for name in columns if name in _IN_TEXTS)]
+        with refusing(self.file):
+            return one_batch(self.parquet.read_row_group(group, columns))
+
+
+@contextmanager
+def opened(file: OwnFile) -> Iterator[OpenedFile]:
+    """Open a file of a run; at a URL, only the pages that are read are fetched and compared with their checksums."""
+    with ExitStack() as stack:
+        with refusing(file):
+            path = file.path if is_url(file.path) else stack.enter_context(intact(file))
+            parquet = stack.enter_context(open_parquet(path))
+        yield OpenedFile(file, parquet)
+
+
+@dataclass(frozen=True)
 class Hits:
     """The rows of one row group, and which of their texts meet the conditions; at least one text does."""
 
     texts: RowTexts
     met: np.ndarray  # bool[text]
     group: int
-    _file: ParquetFile
+    _file: OpenedFile
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -227,27 +262,7 @@ class Hits:
 
     def read(self, columns: Sequence[str] | None = None) -> pa.RecordBatch:
         """Read columns of all rows of the row group; all columns if None."""
-        return read_group(self._file, self.group, columns)
-
-
-@contextmanager
-def opened(file: OwnFile) -> Iterator[ParquetFile]:
-    """Open a file of a run; at a URL, only the pages that are read are fetched and compared with their checksums."""
-    with refusing(file):
-        if is_url(file.path):
-            with open_parquet(file.path) as parquet:
-                yield parquet
-        else:
-            with intact(file) as path, open_parquet(path) as parquet:
-                yield parquet
-
-
-def read_group(parquet: ParquetFile, group: int, columns: Sequence[str] | None = None) -> pa.RecordBatch:
-    """Return the rows of a row group with the named columns of rows and texts; all columns if None."""
-    if columns is not None and TEXTS in parquet.schema_arrow.names:
-        in_rows = [name for name in columns if name in parquet.schema_arrow.names]
-        columns = [*in_rows, *(f"{TEXTS}.list.element.{name}" for name in columns if name in _IN_TEXTS)]
-    return one_batch(parquet.read_row_group(group, columns))
+        return self._file.read(self.group, columns)
 
 
 def hits_in(file: OwnFile, conditions: SearchConditions, more: Sequence[str] = ()) -> Iterator[Hits]:
@@ -257,8 +272,8 @@ def hits_in(file: OwnFile, conditions: SearchConditions, more: Sequence[str] = (
     """
     columns = [*dict.fromkeys([*conditions.columns, *more])]
     with opened(file) as parquet:
-        for group in range(parquet.num_row_groups):
-            texts = RowTexts.of(read_group(parquet, group, columns))
+        for group in parquet.groups:
+            texts = RowTexts.of(parquet.read(group, columns))
             met = conditions.met(texts)
             advance(rows=texts.batch.num_rows)
             if met.any():
