@@ -16,6 +16,8 @@ from curation.plugins.find.searching import Search
 from curation.plugins.find.selecting import find
 from curation.run.results import Results
 from metadata import Entries
+from runtime.engine import engine_of
+from runtime.engine.local import Local
 from tests.naive.searches import naive_beside, naive_expected, naive_found
 from tests.support.finished_run import LISTS
 from tests.support.in_turn import in_turn
@@ -205,6 +207,17 @@ def test_nearest_entries_are_those_of_the_least_distance(run):
     assert nearest_entries(rows, "phto") == ["photo (en)"]
     assert nearest_entries(rows, "") == []
     assert nearest_entries(rows, "x" * 100_000) == []
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_spark_and_processes_find_the_same(run, spark):
+    processes = Local(2)
+    for asked in ({"entry": ["dog", "猫"]}, {"domain": ["shop.co.uk"]}):
+        results = [facts_of(find_figures(engine_of(engine), Results.open(run.path), Search(**asked)))
+                   for engine in (processes, spark, in_turn())]  # fmt: skip
+        assert results[0] == results[1] == results[2]
+    processes.close()
 
 
 def test_of_two_counts_the_rates_are_those_of_the_run(run):

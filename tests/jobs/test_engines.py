@@ -285,6 +285,8 @@ COMMANDS = {
     "summary": f"{EXPORT} summary",
     "webdataset": f"{EXPORT} webdataset {TARS}",
     "captions": f"{EXPORT} webdataset {TARS} {CAPTIONS} --caption-sources a=0.5",
+    "selection": "clip-find MADE/run --entry dog --language en",
+    "selected images": "clip-find MADE/run --language en ja --matched",
     "removal": "clip-remove MADE/run --exclude MADE/removed.txt",
     "alignment": f"clip-align MADE/run --classes en={CASES / 'classes' / 'en.txt'}",
     "comparison": "clip-compare MADE/other MADE/run",

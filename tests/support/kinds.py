@@ -43,6 +43,7 @@ EXPORTS = {
 }
 OTHERS = {
     "metadata": "clip-metadata --wordnet {sample}/wordnet --wikipedia {sample}/wikipedia --languages he hi ja",
+    "selection": "clip-find {run} --language en --matched",
     "removal": "clip-remove {run} --exclude {list}",
     "hashes": "clip-hash --input {pictures}",
     "clusters": "clip-cluster {run} --embeddings {vectors} --fine 3 --coarse 2 --same-meaning 0.9",

@@ -17,6 +17,7 @@ from runtime.argument_types import require_integer
 from runtime.arguments import Parser, add_flags, helps
 from runtime.console import FAILED, command
 from runtime.engine import Engine, engine_for
+from runtime.engine.local import Local
 from runtime.errors import InputError
 from runtime.progress import ConsoleProgress, Progress
 from runtime.storage.paths import absolute
@@ -25,6 +26,7 @@ from runtime.wording import counted
 
 NAME = "clip-find"
 NOTHING = "nothing in the run meets the search"
+MAX_ROWS_HERE = 5_000_000  # One process searches so many rows in the time that other processes take to start.
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -45,7 +47,7 @@ def run(args: Namespace) -> None:
     file = require_new_file(args.rows) if args.rows else None
     source = Results.open(absolute(args.run))
     progress = ConsoleProgress()
-    engine = engine_for(args, "find")
+    engine = _engine(args, source)
     sentences = []
     if search.described:
         facts = _facts(engine, source, search, progress)
@@ -60,6 +62,14 @@ def run(args: Namespace) -> None:
         print_result(sentences[0])
         return
     print_result("\n\n".join(sentences))
+
+
+def _engine(args: Namespace, source: Results) -> Engine:
+    """Return the engine of a command line; for a run with few rows, this process, unless --cores is given."""
+    engine = engine_for(args, "find")
+    rows = source.counted[1] + source.facts["rows"]["kept"]
+    is_small = engine.is_local and args.cores is None and rows <= MAX_ROWS_HERE
+    return Local(1) if is_small else engine
 
 
 def _facts(engine: Engine, source: Results, search: Search, progress: Progress) -> dict[str, Any]:

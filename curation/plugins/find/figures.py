@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from heapq import nsmallest
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.balancing.sampling import CountedTexts, sample_batch
+from curation.balancing.sampling import CountedTexts, choose_texts, coins
 from curation.balancing.thresholds import Thresholds
 from curation.config import ENGLISH
 from curation.plugins.find.entry_lookup import SoughtEntry, conditions_of
-from curation.plugins.find.searching import Hits, Search, SearchConditions, hits_in, opened, with_entries
+from curation.plugins.find.searching import TEXTS, Hits, Search, SearchConditions, hits_in, opened, with_entries
 from curation.run.finished_run import curated_files, matched_files
 from curation.run.results import Results
-from curation.schemas import SAMPLED
 from runtime.arrow import gather_reduced, one_batch, parts
 from runtime.buckets import BUCKET_BYTES
 from runtime.cogroup import Grouping, Rows, Side, cogroup
@@ -37,7 +35,8 @@ from runtime.storage.scratch import scratch
 from runtime.tallies import TaskResult
 
 EXAMPLES = 20  # texts that are shown of a sought entry, or of a search without entries
-_DRAWN = 2 * EXAMPLES  # texts that are drawn of the counted images; those that were kept are drawn of the manifest, too
+KEPT = "kept texts"  # name of a fact: drawn texts of the manifest
+NOT_KEPT = "other texts"  # name of a fact: drawn texts of counted images that the run did not keep
 MAX_TOGETHER = 1_000  # entries beside a sought one that a task returns: the most frequent ones
 TOGETHER_TASKS = 4
 PURPOSE = "find"  # of draws
@@ -85,9 +84,11 @@ class _FigureTask:
     """What the tasks of a search need."""
 
     conditions: SearchConditions
-    counts: Shipped | None = None  # one count for each id; None if the search names no entry
-    languages: dict[str, slice] | None = None
-    thresholds: Sequence[tuple[str, int, Thresholds]] = ()
+    counts: Shipped  # one count for each id
+    rates: Shipped  # one rate for each id
+    languages: dict[str, slice]  # by code, its slice of ids
+    thresholds: Sequence[tuple[str, int, Thresholds]]
+    seed: int
 
     def groups(self, hits: Hits) -> Iterator[tuple[int, np.ndarray]]:
         """Yield each sought entry's number, and the texts that meet the conditions with it, bool[text]."""
@@ -108,18 +109,28 @@ def find_figures(engine: Engine, run: Results, search: Search) -> SearchFigures:
     counted = [] if run.is_partial else matched_files(run)
     manifest = curated_files(run)
     with scratch() as local:
-        counts = engine.ship(save_array(Path(local) / "counts.npy", run.counts)) if entries else None
-        task = _FigureTask(conditions, counts, run.languages if entries else None, thresholds)
+        task = _FigureTask(
+            conditions,
+            counts=engine.ship(save_array(Path(local) / "counts.npy", run.counts)),
+            rates=engine.ship(save_array(Path(local) / "rates.npy", run.rates)),
+            languages=run.languages,
+            thresholds=thresholds,
+            seed=seed_of(run),
+        )
         sides = [
             Side(counted, _read_counted, None, _summed, (task,)),
             Side(manifest, _read_manifest, None, _summed, (task,)),
         ]
         summing = Grouping(TOGETHER, _keys, _note_together, TOGETHER_TASKS, TOGETHER_TASKS)
         sums = cogroup(engine, sides, summing)
-    examples = {}
-    for number in range(len(entries)) if entries else [ALL]:
-        examples[number] = _examples(run, conditions, number, sums)
+    numbers = range(len(entries)) if entries else [ALL]
+    examples = {number: _examples(run, number, sums) for number in numbers}
     return SearchFigures(run, search, entries, thresholds, sums, examples)
+
+
+def seed_of(run: Results) -> int:
+    """Return the seed of a run."""
+    return int(run.facts.get("parameters", {}).get("seed", 0))
 
 
 def _tried_thresholds(run: Results) -> list[tuple[str, int, Thresholds]]:
@@ -135,8 +146,8 @@ def _tried_thresholds(run: Results) -> list[tuple[str, int, Thresholds]]:
 
 def _read_counted(number: int, file: OwnFile, result: TaskResult, task: _FigureTask) -> Rows:
     """Tally the images and texts of a file of counted images that meet the conditions; yield rows of TOGETHER."""
-    drawn = _Drawn(number, "counted", _DRAWN)
-    for hits in hits_in(file, task.conditions):
+    drawn = _Drawn(number, NOT_KEPT)
+    for hits in hits_in(file, task.conditions, ["entries"]):
         result.add("images", len(hits.rows))
         languages = hits.texts.column("language")
         of_images = pa.table({"language": languages.filter(pa.array(hits.met)), "row": hits.texts.rows[hits.met]})
@@ -144,8 +155,9 @@ def _read_counted(number: int, file: OwnFile, result: TaskResult, task: _FigureT
             result.add("texts", texts, language=code)
             result.add("images_of", images, language=code)
         uids = hits.read(["uid"])["uid"]
+        is_kept = _kept_texts(hits, uids, task.rates.array(), task.seed)
         for sought, met in task.groups(hits):
-            drawn.add(sought, hits, met, uids)
+            drawn.add(sought, hits, met & ~is_kept, uids)
             if sought != ALL:
                 result.add("images_with", len(np.unique(hits.texts.rows[met])), item=sought)
                 result.add("texts_with", int(met.sum()), item=sought)
@@ -156,7 +168,7 @@ def _read_counted(number: int, file: OwnFile, result: TaskResult, task: _FigureT
 
 def _read_manifest(number: int, file: OwnFile, result: TaskResult, task: _FigureTask) -> Rows:
     """Tally the rows of a file of the manifest that meet the conditions; yield nothing."""
-    drawn = _Drawn(number, "manifest", EXAMPLES)
+    drawn = _Drawn(number, KEPT)
     for hits in hits_in(file, task.conditions):
         for count in pc.value_counts(hits.texts.column("language").filter(pa.array(hits.met))).to_pylist():
             result.add("kept", count["counts"], language=count["values"])
@@ -169,6 +181,19 @@ def _read_manifest(number: int, file: OwnFile, result: TaskResult, task: _Figure
     yield from ()
 
 
+def _kept_texts(hits: Hits, uids: pa.Array, rates: np.ndarray, seed: int) -> np.ndarray:
+    """Return which texts of the rows that were hit the run kept, bool[text]."""
+    rows = pa.array(hits.rows)
+    images = pa.RecordBatch.from_pydict({"uid": uids.take(rows), TEXTS: hits.texts.batch[TEXTS].take(rows)})
+    _, chosen, probability = choose_texts(images, rates, seed)
+    is_kept = coins(images["uid"], seed) < probability
+    offsets = hits.texts.offsets
+    first = np.append(0, np.cumsum(np.diff(offsets)[hits.rows]))[:-1]  # the first text of each of these images
+    kept = np.zeros(len(hits.met), bool)
+    kept[(offsets[hits.rows] + chosen - first)[is_kept]] = True
+    return kept
+
+
 def _by_language(rows: pa.Table) -> list[tuple[str, int, int]]:
     """Return each language, with its number of texts and of images."""
     sums = rows.group_by("language", use_threads=False).aggregate([("row", "count"), ("row", "count_distinct")])
@@ -178,10 +203,9 @@ def _by_language(rows: pa.Table) -> list[tuple[str, int, int]]:
 class _Drawn:
     """The texts with the smallest draws that a task has met, for each sought entry."""
 
-    def __init__(self, file: int, part: str, most: int) -> None:
+    def __init__(self, file: int, name: str) -> None:
         self._file = file
-        self._part = part
-        self._most = most
+        self._name = name
         self._held: dict[int, list[list]] = {}
 
     def add(self, sought: int, hits: Hits, met: np.ndarray, uids: pa.Array) -> None:
@@ -190,23 +214,23 @@ class _Drawn:
         rows = hits.texts.rows[texts]
         numbers = texts - hits.texts.offsets[rows]
         drawn = draws(0, PURPOSE, uids.take(pa.array(rows)), numbers)
-        smallest = np.argsort(drawn)[: self._most]
+        smallest = np.argsort(drawn)[:EXAMPLES]
         new = [
-            [draw, self._part, self._file, hits.group, row, number]
+            [draw, self._file, hits.group, row, number]
             for draw, row, number in zip(
                 drawn[smallest].tolist(), rows[smallest].tolist(), numbers[smallest].tolist(), strict=True
             )
         ]
-        self._held[sought] = nsmallest(self._most, self._held.get(sought, []) + new)
+        self._held[sought] = nsmallest(EXAMPLES, self._held.get(sought, []) + new)
 
     def note(self, result: TaskResult) -> None:
         """Add the draws, with the places of the texts, to the facts of a task."""
         for sought, held in self._held.items():
-            result.note(_name_of_draws(self._part, sought), *held)
+            result.note(_name_of_draws(self._name, sought), *held)
 
 
-def _name_of_draws(part: str, sought: int) -> str:
-    return f"{part} {sought}"
+def _name_of_draws(name: str, sought: int) -> str:
+    return f"{name} {sought}"
 
 
 def _together(hits: Hits, sought: int, met: np.ndarray) -> Rows:
@@ -219,7 +243,7 @@ def _together(hits: Hits, sought: int, met: np.ndarray) -> Rows:
 
 def _tally_expected(task: _FigureTask, hits: Hits, sought: int, met: np.ndarray, result: TaskResult) -> None:
     """Tally how many of the texts that are marked in `met` each of the tried thresholds is expected to keep."""
-    if not task.thresholds or task.counts is None or task.languages is None:
+    if not task.thresholds:
         return
     ids, offsets = parts(hits.texts.column("entries").filter(pa.array(met)))
     distinct, indices = np.unique(ids.to_numpy(), return_inverse=True)
@@ -264,52 +288,31 @@ def _note_together(task: int, buckets: Iterator[Rows], result: TaskResult) -> No
                 result.note("together", *zip(*(most[name].to_pylist() for name in TOGETHER.names), strict=True))
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where drawn texts are: rows of some files, which are read again for their content."""
-
-    files: Sequence[OwnFile]
-    drawn: Sequence[Sequence[Any]]  # [draw, part, file, group, row, number of the text in the row]
-
-    @cached_property
-    def rows(self) -> list[dict[str, Any]]:
-        """The row of each drawn text, in the order of `drawn`."""
-        row_by_place: dict[tuple[int, int, int], dict[str, Any]] = {}
-        for file in sorted({place[2] for place in self.drawn}):
-            with opened(self.files[file]) as parquet:
-                for group in sorted({place[3] for place in self.drawn if place[2] == file}):
-                    rows = sorted({place[4] for place in self.drawn if tuple(place[2:4]) == (file, group)})
-                    taken = parquet.read(group).take(pa.array(rows))
-                    for row, content in zip(rows, taken.to_pylist(), strict=True):
-                        row_by_place[file, group, row] = content
-        return [row_by_place[place[2], place[3], place[4]] for place in self.drawn]
-
-
-def _examples(run: Results, conditions: SearchConditions, sought: int, sums: TaskResult) -> list[dict[str, Any]]:
+def _examples(run: Results, sought: int, sums: TaskResult) -> list[dict[str, Any]]:
     """Return up to EXAMPLES drawn texts as dictionaries: kept ones and others, half of each if there are enough."""
-    kept = nsmallest(EXAMPLES, sums.noted(_name_of_draws("manifest", sought)))
-    shown = []
-    for row in _Places(curated_files(run), kept).rows:
-        shown.append({name: row[name] for name in ("uid", "url", "text", "language")} | {"kept": True})
-    if run.is_partial:
-        return shown
-    drawn = nsmallest(_DRAWN, sums.noted(_name_of_draws("counted", sought)))
-    others = []
-    places = _Places(matched_files(run), drawn)
-    kept_texts = _kept_texts(run, places.rows)
-    for row, place in zip(places.rows, drawn, strict=True):
-        text = row["candidates"][place[-1]]
-        if kept_texts.get(row["uid"]) != text["text"]:
-            example = {"uid": row["uid"], "url": row["url"], "text": text["text"], "language": text["language"]}
-            others.append(example | {"kept": False})
-    half = EXAMPLES // 2
-    most_kept = max(half, EXAMPLES - len(others))
-    return shown[:most_kept] + others[: EXAMPLES - min(len(shown), most_kept)]
+    kept = nsmallest(EXAMPLES, sums.noted(_name_of_draws(KEPT, sought)))
+    others = nsmallest(EXAMPLES, sums.noted(_name_of_draws(NOT_KEPT, sought)))
+    shown = max(EXAMPLES // 2, EXAMPLES - len(others))
+    rows = [*_texts_at(curated_files(run), kept[:shown], is_kept=True)]
+    if others:
+        rows += _texts_at(matched_files(run), others[: EXAMPLES - len(rows)], is_kept=False)
+    return rows
 
 
-def _kept_texts(run: Results, rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Return the text that the run kept of each image, by uid, without images that it did not keep."""
-    batch = pa.RecordBatch.from_pylist([*{row["uid"]: row for row in rows}.values()], SAMPLED)
-    seed = run.facts.get("parameters", {}).get("seed", 0)
-    kept = sample_batch(batch, run.rates, seed)
-    return dict(zip(kept["uid"].to_pylist(), kept["text"].to_pylist(), strict=True))
+def _texts_at(files: Sequence[OwnFile], drawn: Sequence[Sequence[Any]], is_kept: bool) -> Iterator[dict[str, Any]]:
+    """Yield drawn texts with uid, URL and language; each is given as draw, file, row group, row, number in the row."""
+    row_by_place: dict[tuple[int, int, int], dict[str, Any]] = {}
+    for file in sorted({place[1] for place in drawn}):
+        in_file = [place for place in drawn if place[1] == file]
+        with opened(files[file]) as parquet:
+            for group in sorted({place[2] for place in in_file}):
+                rows = sorted({place[3] for place in in_file if place[2] == group})
+                taken = parquet.read(group, ("uid", "url", "text", "language")).take(pa.array(rows))
+                for row, content in zip(rows, taken.to_pylist(), strict=True):
+                    row_by_place[file, group, row] = content
+    for _, file, group, row, number in drawn:
+        image = row_by_place[file, group, row]
+        text = image["candidates"][number] if "candidates" in image else image
+        yield {"uid": image["uid"], "url": image["url"], "text": text["text"], "language": text["language"]} | {
+            "kept": is_kept
+        }

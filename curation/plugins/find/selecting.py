@@ -20,6 +20,7 @@ from pyarrow.csv import CSVWriter
 from curation.balancing.sampling import keep_probability
 from curation.licences import tally_licenses
 from curation.plugins.find.entry_lookup import conditions_of
+from curation.plugins.find.figures import seed_of
 from curation.plugins.find.searching import Hits, RowTexts, Search, SearchConditions, hits_in
 from curation.run.finished_run import curated_files, matched_files, with_kept
 from curation.run.results import Results
@@ -90,7 +91,7 @@ def selected(
     conditions, _ = conditions_of(run, search)
     take = partial(manifest_rows, schema=run.schema)
     if matched:
-        take = partial(image_rows, rates=run.rates, seed=_seed(run))
+        take = partial(image_rows, rates=run.rates, seed=seed_of(run))
     files = matched_files(run) if matched else curated_files(run)
     return CURATED if matched else run.schema, _first(limit, (take(hits) for hits in _all_hits(files, conditions)))
 
@@ -209,7 +210,7 @@ def _write_parts(run: Results, search: Search, matched: bool, folder: Folder) ->
     files = matched_files(run) if matched else curated_files(run)
     with scratch() as local:
         rates = folder.engine.ship(save_array(Path(local) / "rates.npy", run.rates)) if matched else None
-        write = partial(_write_file, conditions=conditions, schema=run.schema, rates=rates, seed=_seed(run))
+        write = partial(_write_file, conditions=conditions, schema=run.schema, rates=rates, seed=seed_of(run))
         return folder.make("select pairs", items_of(files), write, "curated")
 
 
@@ -255,7 +256,3 @@ def _facts(run: Results, search: Search, matched: bool, tallies: Tallies) -> dic
     more = {"selections": [*facts.get("selections", []), selection], "notes": [*facts.get("notes", []), note]}
     facts = with_kept(facts, kept, tallies) | more
     return {name: value for name, value in facts.items() if name not in OF_EVERY_KIND or name == "made_from"}
-
-
-def _seed(run: Results) -> int:
-    return int(run.facts.get("parameters", {}).get("seed", 0))
