@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.image_ids import uid_hashes, uids
-from curation.plugins.find.searching import opened, read_group
+from curation.plugins.find.searching import opened
 from curation.run import output_folder
 from curation.run.finished_run import FinishedRun
 from curation.schemas import PAIRS, REMOVED_PART
@@ -53,13 +53,14 @@ class Lookup:
         result = TaskResult()
         with opened(file) as parquet:
             begin = 0
-            for group in range(parquet.num_row_groups):
-                hits = np.flatnonzero(self._mask(read_group(parquet, group, [self.column])))
+            for group in parquet.groups:
+                compared = parquet.read(group, [self.column])
+                hits = np.flatnonzero(self._mask(compared))
                 if len(hits):
-                    rows = read_group(parquet, group).take(pa.array(hits[:MAX_ROWS_OF_IMAGE]))
+                    rows = parquet.read(group).take(pa.array(hits[:MAX_ROWS_OF_IMAGE]))
                     for hit, values in zip(hits.tolist(), rows.to_pylist(), strict=False):
                         result.note(ROWS, [part, file.path.name, group, begin + hit, values])
-                begin += parquet.metadata.row_group(group).num_rows
+                begin += compared.num_rows
         return result
 
     def pairs_of_file(self, file: OwnFile) -> TaskResult:

@@ -6,8 +6,8 @@ which is drawn, and with the probability by which the run would have kept that t
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,12 @@ ENDINGS = (".csv", ".parquet")
 _KEPT = "kept"  # name of a tally: selected rows, by language
 _OF_IMAGES = ("uid", "url", "page_url", "text", "language", "lid_score", "entries")
 
-TakeRows = Callable[[Hits], pa.RecordBatch]
 
-
-def manifest_rows(hits: Hits, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the rows of a manifest that were hit."""
-    return require(hits.read().take(pa.array(hits.rows)), schema)
+def selected_rows(hits: Hits, schema: pa.Schema, rates: np.ndarray | None, seed: int) -> pa.RecordBatch:
+    """Return the rows that were hit: those of a manifest, or if `rates` are given, one row for each counted image."""
+    if rates is None:
+        return require(hits.read().take(pa.array(hits.rows)), schema)
+    return image_rows(hits, rates, seed)
 
 
 def image_rows(hits: Hits, rates: np.ndarray, seed: int) -> pa.RecordBatch:
@@ -89,11 +89,11 @@ def selected(
     The rows are those of the manifest, or if `matched`, one for each matched image.
     """
     conditions, _ = conditions_of(run, search)
-    take = partial(manifest_rows, schema=run.schema)
-    if matched:
-        take = partial(image_rows, rates=run.rates, seed=seed_of(run))
+    schema = CURATED if matched else run.schema
+    rates = run.rates if matched else None
     files = matched_files(run) if matched else curated_files(run)
-    return CURATED if matched else run.schema, _first(limit, (take(hits) for hits in _all_hits(files, conditions)))
+    batches = (selected_rows(hits, schema, rates, seed_of(run)) for hits in _all_hits(files, conditions))
+    return schema, _first(limit, batches)
 
 
 def _all_hits(files: Sequence[OwnFile], conditions: SearchConditions) -> Iterator[Hits]:
@@ -210,27 +210,31 @@ def _write_parts(run: Results, search: Search, matched: bool, folder: Folder) ->
     files = matched_files(run) if matched else curated_files(run)
     with scratch() as local:
         rates = folder.engine.ship(save_array(Path(local) / "rates.npy", run.rates)) if matched else None
-        write = partial(_write_file, conditions=conditions, schema=run.schema, rates=rates, seed=seed_of(run))
-        return folder.make("select pairs", items_of(files), write, "curated")
+        selecting = _Selecting(conditions, CURATED if matched else run.schema, rates, seed_of(run))
+        return folder.make("select pairs", items_of(files), selecting.write_file, "curated")
 
 
-def _write_file(
-    file: OwnFile, made: Made, conditions: SearchConditions, schema: pa.Schema, rates: Shipped | None, seed: int
-) -> None:
-    """Write the selected rows of a file of the manifest or, if `rates` are given, of counted images; tally them."""
-    take: TakeRows = partial(manifest_rows, schema=schema)
-    if rates is not None:
-        schema = CURATED
-        take = partial(image_rows, rates=rates.array(), seed=seed)
-    name = file.path.name
-    with part_writer(made.path("curated", name), schema, row_group_rows([file])) as writer:
-        for hits in hits_in(file, conditions):
-            rows = take(hits)
-            writer.write(rows)
-            tally_licenses(rows, made.result)
-            for count in pc.value_counts(rows["language"]).to_pylist():
-                made.result.add(_KEPT, count["counts"], language=count["values"])
-    made.wrote("curated", name, writer.checksum)
+@dataclass(frozen=True)
+class _Selecting:
+    """What the tasks that write a selection need."""
+
+    conditions: SearchConditions
+    schema: pa.Schema
+    rates: Shipped | None  # None: the files are those of the manifest
+    seed: int
+
+    def write_file(self, file: OwnFile, made: Made) -> None:
+        """Write the selected rows of a file, and tally them."""
+        rates = None if self.rates is None else self.rates.array()
+        name = file.path.name
+        with part_writer(made.path("curated", name), self.schema, row_group_rows([file])) as writer:
+            for hits in hits_in(file, self.conditions):
+                rows = selected_rows(hits, self.schema, rates, self.seed)
+                writer.write(rows)
+                tally_licenses(rows, made.result)
+                for count in pc.value_counts(rows["language"]).to_pylist():
+                    made.result.add(_KEPT, count["counts"], language=count["values"])
+        made.wrote("curated", name, writer.checksum)
 
 
 def _facts(run: Results, search: Search, matched: bool, tallies: Tallies) -> dict[str, Any]:
