@@ -37,6 +37,7 @@ KEYWORDS = {
     "how-to/jobs.md": ["resume", "restart"],
     "how-to/papers.md": ["compliance", "datasheet", "GPAI"],
     "how-to/removing.md": ["delete", "blocklist", "takedown"],
+    "how-to/find.md": ["search", "subset", "concept", "sample rows"],
     "how-to/gates.md": ["filter", "NSFW"],
     "how-to/choosing-t.md": ["threshold"],
 }
