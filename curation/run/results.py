@@ -1,7 +1,6 @@
 """Read a finished run: its figures, counts and images, for notebooks, exports and a Python prompt.
 
 Counts are arrays with one number per entry. Images are read batch by batch, so memory does not grow with the folder.
-Two runs can be compared by the images that they kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -235,24 +234,3 @@ def _batches(
                 yield batch
             if rows == 0:
                 return
-
-
-def overlap(one: Results, other: Results, share: float = 1.0) -> pa.Table:
-    """Return a table with, per language, the numbers of images that only one, both, or only the other run kept.
-
-    With a `share` below 1, a sample of that share is compared. The columns are language, only_one, both and only_other.
-    """
-    from curation.balancing.sampling import sums_by_language
-
-    left = one.kept(share).select(["uid", "language"]).rename_columns(["uid", "left"])
-    right = other.kept(share).select(["uid", "language"]).rename_columns(["uid", "right"])
-    joined = left.join(right, "uid", join_type="full outer")
-    in_one = pc.is_valid(joined["left"])
-    in_other = pc.is_valid(joined["right"])
-    columns = {
-        "language": pc.coalesce(joined["left"], joined["right"]),
-        "only_one": pc.and_not(in_one, in_other),
-        "both": pc.and_(in_one, in_other),
-        "only_other": pc.and_not(in_other, in_one),
-    }
-    return sums_by_language(columns)

@@ -194,7 +194,7 @@ def test_the_distributions_show_the_kept_counts_beside_the_ideal(executed, folde
 
 def test_the_runs_differ_in_seed_and_threshold_and_nothing_else(executed):
     settings = tables(executed["compare_runs"])[0]
-    assert re.findall(r"col0[^>]*>(\w+)</td>", settings) == ["english_threshold", "seed"]
+    assert re.findall(r"col0[^>]*>([\w ]+)</td>", settings) == ["english threshold", "seed"]
 
 
 def test_an_expert_has_the_share_of_outsiders_that_it_is_asked_for(executed):

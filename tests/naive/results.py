@@ -15,12 +15,3 @@ def naive_expected(images, rates) -> dict[str, float]:
         for _, language, ids in texts:
             sums[language] = sums.get(language, 0.0) + naive_probability(ids, rates) / len(texts)
     return sums
-
-
-def naive_overlap(one: dict[str, str], other: dict[str, str]) -> dict[str, list[int]]:
-    """Return [only one, both, only other] per language; the arguments map a kept uid to its language."""
-    rows = {}
-    for uid in one.keys() | other.keys():
-        row = rows.setdefault(one.get(uid, other.get(uid)), [0, 0, 0])
-        row[1 if uid in one and uid in other else 0 if uid in one else 2] += 1
-    return rows

@@ -14,11 +14,11 @@ from curation import CurationConfig, curate
 from curation.balancing.thresholds import rates_of
 from curation.run.finished_run import curated_files
 from curation.run.request import Options
-from curation.run.results import Results, overlap
+from curation.run.results import Results
 from metadata import Entries, InputError
 from runtime.engine.local import Local
 from runtime.packages import versions
-from tests.naive.results import naive_expected, naive_overlap
+from tests.naive.results import naive_expected
 from tests.report.runs import Page
 from tests.support.flips import bytes_of
 from tests.support.written_run import write_run
@@ -144,17 +144,6 @@ def test_pairs_are_the_first_kept_rows_or_all(folder):
         assert found == rows[:images]
 
 
-def test_overlap_counts_images_by_who_kept_them(folder, tmp_path, entries, images):
-    other = Results.open(write_run(tmp_path, entries, images, t=5, seed=1))
-    one = Results.open(folder)
-    kept = [
-        dict(zip(*run.kept().select(["uid", "language"]).to_pydict().values(), strict=True)) for run in (one, other)
-    ]
-    rows = {row.pop("language"): list(row.values()) for row in overlap(one, other).to_pylist()}
-    assert rows == naive_overlap(*kept)
-    assert all(sum(row[place] for row in rows.values()) for place in range(3))
-
-
 def test_a_share_of_the_kept_images_is_the_same_in_every_run(folder, tmp_path, entries, images):
     everything = write_run(tmp_path, entries, images, t=100_000, seed=3)
     some = set(Results.open(everything).kept(0.3)["uid"].to_pylist())
@@ -167,7 +156,7 @@ def test_a_share_of_the_kept_images_is_the_same_in_every_run(folder, tmp_path, e
 def test_a_run_that_matched_nothing_has_empty_answers(tmp_path, entries):
     run = Results.open(write_run(tmp_path, entries, [], t=20))
     assert run.largest == []
-    assert run.kept().num_rows == overlap(run, run).num_rows == 0
+    assert run.kept().num_rows == 0
     assert run.examples([0]) == {}
     assert run.kept_counts().sum() == 0
     assert all(value.tolist() == [0, 0] for value in run.expected([run.thresholds(1), run.thresholds(2)]).values())

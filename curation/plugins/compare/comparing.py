@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from curation.image_ids import hashes, spelled_keys
 from curation.plugins.compare.entry_changes import SIDES, compared_entries, count_kept
-from curation.plugins.compare.manifests import AnyFile, ImageColumn, Manifest, batches_of, read_keyed
+from curation.plugins.compare.manifests import ROWS, AnyFile, ImageColumn, Manifest, batches_of, read_keyed
 from curation.plugins.joins.uid_join import JOINED_ROWS, Groups, spread_keys
 from runtime.buckets import group_buckets
 from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup
@@ -24,6 +24,7 @@ from runtime.draws import draws
 from runtime.engine import Engine, EngineLike, engine_of
 from runtime.progress import Progress
 from runtime.tallies import Tallies, TaskResult
+from runtime.wording import quotient
 
 EXAMPLES = 12  # of each difference
 EXAMPLE_CHARACTERS = 500  # A longer text or URL of an example is cut.
@@ -55,6 +56,11 @@ class ManifestComparison:
         by_name = {name: self.sums.by_language(name) for name in (ONLY_ONE, BOTH, ONLY_OTHER)}
         codes = sorted({code for counts in by_name.values() for code in counts})
         return {code: {name: int(counts.get(code, 0)) for name, counts in by_name.items()} for code in codes}
+
+    def by_chance(self, side: str) -> float | None:
+        """Return the share of the rows of a side (`one` or `other`) that another seed is expected to keep again."""
+        number = SIDES.index(side)
+        return quotient(self.sums[AGAIN, number], self.sums[ROWS, number])
 
 
 def compare(

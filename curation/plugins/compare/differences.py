@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from curation.plugins.compare.comparing import (
-    AGAIN,
     BOTH,
     IMAGES,
     ONLY_ONE,
@@ -72,7 +71,7 @@ def _side(manifest: Manifest, comparison: ManifestComparison, number: int, both:
         "shared": quotient(both, images),
     }
     if comparison.entries is not None:
-        figures["by_chance"] = quotient(sums[AGAIN, number], rows)
+        figures["by_chance"] = comparison.by_chance(SIDES[number])
     return figures
 
 

@@ -87,7 +87,7 @@ def compared_entries(one: Results, other: Results, kept: Sequence[np.ndarray]) -
             f"kept_{name}": pa.array(of_run[rows["id"].to_numpy()]),
         }
         tables.append(pa.table(columns))
-    joined = tables[0].join(tables[1], ["language", "entry"], join_type="full outer")
+    joined = tables[0].join(tables[1], ["language", "entry"], join_type="full outer", use_threads=False)
     for number, column in enumerate(joined.schema.names):
         missing = (
             1 if column.startswith("rate") else 0
