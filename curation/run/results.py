@@ -200,6 +200,13 @@ class Results(FinishedRun):
         """
         return self._by_plugin("find")(self, **conditions)
 
+    def why(self, url_or_uid: str) -> Any:
+        """Return why the run kept an image or not, given the image's URL or uid: its path through the run.
+
+        The result prints as text, a notebook shows it as lists, and its `facts` are values that JSON can represent.
+        """
+        return self._by_plugin("why")(self, url_or_uid)
+
     def kept_counts(self) -> np.ndarray:
         """Return the number of kept texts that contain each entry, int64."""
         counts = EntryCounts.zeros(len(self.counts), "")

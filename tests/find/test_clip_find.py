@@ -68,8 +68,29 @@ def test_texts_of_the_web_do_nothing_on_a_terminal_and_secrets_stay_hidden(capsy
         assert "s3cr3tvalue" not in text
     url = run.images[0]["url"]
     text = printed(capsys, run, "--url", url, "--json")
-    assert json.loads(text)["images"] == 1
+    assert [path["uid"] for path in json.loads(text)["paths"]] == [run.images[0]["uid"]]
     assert "s3cr3tvalue" not in text
+
+
+def test_urls_and_uids_print_the_paths_of_images_through_the_run(capsys, run):
+    kept = {row["uid"] for row in run.kept}
+    some = run.images[:20]
+    facts = json.loads(printed(capsys, run, "--uid", *(row["uid"] for row in some), "--json"))
+    assert facts["asked"] == {"uid": [row["uid"] for row in some]}
+    assert [path["result"] == "kept" for path in facts["paths"]] == [row["uid"] in kept for row in some]
+    for row in some:
+        text = printed(capsys, run, "--url", row["url"])
+        assert not ACTING.search(text)
+        assert f"(uid {row['uid']})" in text.splitlines()[0]
+        assert str(Results.open(run.path).why(row["url"])) == text.rstrip("\n")
+    with pytest.raises(SystemExit) as stopped:
+        main([str(run.path), "--url", "https://nowhere.example/a.jpg"])
+    written = capsys.readouterr()
+    assert (stopped.value.code, written.err.splitlines()[-1]) == (
+        1,
+        "clip-find: neither the run nor an input that can be read has a row about the image",
+    )
+    assert "no input of the run has it" in written.out
 
 
 def test_rows_and_a_manifest_are_written(capsys, run, tmp_path):

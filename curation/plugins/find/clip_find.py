@@ -11,6 +11,7 @@ from curation.plugins.find.figures import find_figures
 from curation.plugins.find.printed import facts_of, text_of
 from curation.plugins.find.searching import Search
 from curation.plugins.find.selecting import ROWS, require_new_file, write_found_rows, write_selection
+from curation.plugins.find.why import paths
 from curation.run.results import Results
 from runtime import terminal
 from runtime.argument_types import require_integer
@@ -49,6 +50,9 @@ def run(args: Namespace) -> None:
     progress = ConsoleProgress()
     engine = _engine(args, source)
     sentences = []
+    if search.is_of_images and not (args.output or file):
+        _print_paths(engine, source, search, args.json, progress)
+        return
     if search.described:
         facts = _facts(engine, source, search, progress)
         sentences.append(json.dumps(facts) if args.json else text_of(facts))
@@ -70,6 +74,17 @@ def _engine(args: Namespace, source: Results) -> Engine:
     rows = source.counted[1] + source.facts["rows"]["kept"]
     is_small = engine.is_local and args.cores is None and rows <= MAX_ROWS_HERE
     return Local(1) if is_small else engine
+
+
+def _print_paths(engine: Engine, source: Results, search: Search, as_json: bool, progress: Progress) -> None:
+    """Print the path through the run of each image that a search names; NothingFound if nothing has a row of any."""
+    engine.start(progress)
+    with progress.stage("follow the images through the run"):
+        explained = paths(source, search.url, search.uid, engine)
+    facts = {"asked": search.described, "paths": [path.facts for path in explained]}
+    print_result(json.dumps(facts) if as_json else "\n\n\n".join(map(str, explained)))
+    if not any(path.is_found for path in explained):
+        raise NothingFound("neither the run nor an input that can be read has a row about the image")
 
 
 def _facts(engine: Engine, source: Results, search: Search, progress: Progress) -> dict[str, Any]:

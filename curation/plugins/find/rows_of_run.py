@@ -171,18 +171,20 @@ def missing_parts(run: FinishedRun) -> list[str]:
     return [part for part in _written(run) if part not in names(run.path)]
 
 
-def _written(run: FinishedRun) -> list[str]:
-    parts = ["curated"] if run.is_partial else ["curated", "matched", run.counted[0].name, REMOVED_PART]
-    return [part for part in dict.fromkeys(parts) if _has_files(run, part)]
-
-
-def _has_files(run: FinishedRun, part: str) -> bool:
-    return any(name.startswith(f"{part}/") for name in run.facts.get("checksums", {}))
-
-
 def _parts(run: FinishedRun) -> list[str]:
     present = names(run.path)
     return [part for part in _written(run) if part in present]
+
+
+def _written(run: FinishedRun) -> list[str]:
+    """Return the parts that the run has written: those with a file in run.json, or if it lists no file, all."""
+    parts = ["curated"] if run.is_partial else ["curated", "matched", run.counted[0].name]
+    checksums = run.facts.get("checksums")
+    if checksums is None:
+        return parts
+    return [
+        part for part in dict.fromkeys([*parts, REMOVED_PART]) if any(name.startswith(f"{part}/") for name in checksums)
+    ]
 
 
 def find_pairs(run: FinishedRun, engine: Engine, wanted: WantedImage) -> list[FoundPair] | None:

@@ -98,11 +98,11 @@ class RunAgain:
         return self._opened(MODEL, self._identifier)
 
     def _identifier(self) -> Identifier:
-        stated = self.run.facts["made_from"]["model"]
+        stated = self.run.facts["made_from"].get("model", {})
         arguments = self._arguments
         identifier = Identifier.open(arguments.model if arguments else None)
-        if identifier.digest != stated["digest"]:
-            raise InputError(f"the model {identifier.name} {_CHANGED}, which was {stated['name']}")
+        if identifier.digest != stated.get("digest"):
+            raise InputError(f"the model {identifier.name} {_CHANGED}, which was {stated.get('name', 'not stated')}")
         return identifier
 
     @cached_property

@@ -55,6 +55,11 @@ class Search:
             _require_pattern(self.text)
 
     @property
+    def is_of_images(self) -> bool:
+        """Whether the search names images, by URL or uid, and has no other condition."""
+        return bool(self.url or self.uid) and {*self.described} <= {"url", "uid"}
+
+    @property
     def described(self) -> dict[str, str | list[str]]:
         """The fields that have values, for JSON."""
         lists = {name: [*getattr(self, name)] for name in ("entry", "language", "domain", "url", "uid")}

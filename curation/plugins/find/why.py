@@ -55,6 +55,11 @@ class Why:
 
     facts: dict[str, Any]
 
+    @property
+    def is_found(self) -> bool:
+        """Whether the run, or an input that can be read again, has a row about the image."""
+        return self.facts["result"] not in (NEVER_SEEN, UNKNOWN) or bool(self.facts["found"])
+
     def __str__(self) -> str:
         return as_text(self.facts)
 
@@ -78,6 +83,11 @@ def why(run: Results, url: str | None = None, uid: str | None = None, engine: En
 def why_of(run: Results, url_or_uid: str, engine: EngineLike = None) -> Why:
     """Return the same as `why`, given a URL, which has a colon, or a uid."""
     return why(run, url=url_or_uid, engine=engine) if ":" in url_or_uid else why(run, uid=url_or_uid, engine=engine)
+
+
+def paths(run: Results, urls: Sequence[str], uids: Sequence[str], engine: Engine) -> list[Why]:
+    """Return the path of each of these images, by URL or uid, through a run."""
+    return [*(why(run, url=url, engine=engine) for url in urls), *(why(run, uid=uid, engine=engine) for uid in uids)]
 
 
 def _without_secrets(facts: Any) -> Any:
