@@ -35,6 +35,7 @@ PLOTS = {
     "inspect_distributions": 2,
     "head_and_tail": 2,
     "choose_threshold": 2,
+    "look_into_entry": 1,
     "compare_runs": 4,
     "look_at_clusters": 3,
 }
