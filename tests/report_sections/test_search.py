@@ -164,6 +164,7 @@ def test_both_scripts_of_the_page_may_run_and_the_data_are_none():
     assert [each.get("type") for each in read.named("script")] == ["application/json", None, None]
 
 
+@pytest.mark.slow
 def test_the_largest_page_stays_below_three_megabytes():
     lists = {language.code: [f"{'犬' * 200}{number}" for number in range(20)] for language in LANGUAGES}
     counts = range(1, 20 * len(LANGUAGES) + 1)

@@ -82,39 +82,36 @@ def most_frequent(counts: np.ndarray, languages: dict[str, slice]) -> np.ndarray
 
     Of equal counts the smaller id is first.
     """
-    of_languages = []
-    for ids in languages.values():
-        of_languages.append(ids.start + _largest(counts[ids]))
-    shared = in_shares(of_languages, -counts, MAX_FREQUENT)
+    of_languages = [ids.start + _largest(counts[ids]) for ids in languages.values()]
+    shared = in_shares(of_languages, [-counts[own] for own in of_languages], MAX_FREQUENT)
     return shared[np.lexsort((shared, -counts[shared]))]
 
 
 def drawn_tail(ids: np.ndarray, run: Run) -> np.ndarray:
     """Return at most MAX_TAIL of these distinct ids, those with the smallest draws; languages share the room."""
     drawn = draws(run.config.seed, PURPOSE, pa.array(ids).cast(pa.string()))
-    draw_of = np.zeros(len(run.counts))
-    draw_of[ids] = drawn
-    ordered = ids[np.lexsort((ids, drawn))]
+    order = np.lexsort((ids, drawn))
     of_languages = []
     for own in run.entries.languages.values():
-        of_languages.append(ordered[(ordered >= own.start) & (ordered < own.stop)])
-    return in_shares(of_languages, draw_of, MAX_TAIL)
+        of_languages.append(order[(ids[order] >= own.start) & (ids[order] < own.stop)])
+    return in_shares([ids[own] for own in of_languages], [drawn[own] for own in of_languages], MAX_TAIL)
 
 
-def in_shares(of_languages: Sequence[np.ndarray], keys: np.ndarray, room: int) -> np.ndarray:
+def in_shares(of_languages: Sequence[np.ndarray], keys: Sequence[np.ndarray], room: int) -> np.ndarray:
     """Return at most `room` ids: the first half by turns of the languages, the others those with the smallest keys.
 
-    `of_languages` has the ids of each language in the order of their keys, and `keys` the key of each id. In each turn,
-    too, the smallest keys come first; of equal keys the smaller id.
+    `of_languages` has the ids of each language, and `keys` their keys, ascending. In each turn, too, the smallest keys
+    come first; of equal keys the smaller id.
     """
     ids = np.concatenate([np.zeros(0, np.int64), *of_languages])
+    all_keys = np.concatenate([np.zeros(0), *keys])
     turns = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(own)) for own in of_languages)])
-    in_turn = ids[np.lexsort((ids, keys[ids], turns))]
-    if len(in_turn) <= room:
-        return in_turn
-    others = in_turn[room // 2 :]
-    smallest = others[np.lexsort((others, keys[others]))]
-    return np.append(in_turn[: room // 2], smallest[: room - room // 2])
+    order = np.lexsort((ids, all_keys, turns))
+    if len(ids) <= room:
+        return ids[order]
+    others = order[room // 2 :]
+    smallest = others[np.lexsort((ids[others], all_keys[others]))]
+    return ids[np.append(order[: room // 2], smallest[: room - room // 2])]
 
 
 def first_rows(ids: np.ndarray, rows: np.ndarray) -> dict[int, list[int]]:
@@ -181,11 +178,13 @@ def shortened(text: str, most: int, position: int = 0) -> str:
     """Return a text that has at most `most` bytes as the page writes it; a longer one is cut around `position`.
 
     >>> shortened("a dog", 20), shortened("abcdefghij" * 3, 20), shortened("abcdefghij" * 3, 20, 15)
-    ('a dog', 'abcdefghijabcdefg…', '…efghijabcdefgh…')
+    ('a dog', 'abcdefghijabcdefg…', '…defghijabcdefg…')
     """
     if len(text) <= most and _size(text) <= most:
         return text
-    begin = max(0, position - most // 16)
+    begin = max(0, position - most // 10)
+    if begin:
+        begin = text.find(" ", begin, position) + 1 or begin  # the beginning of a word, if one is there
     before = "…" if begin else ""
     shown = text[begin : begin + most]
     while _size(f"{before}{shown}…") > most:
