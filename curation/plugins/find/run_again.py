@@ -169,7 +169,7 @@ class RunAgain:
 
 @dataclass(frozen=True)
 class MatchedAgain:
-    """Candidates of one image, matched again: pairs (PAIRS rows), the image (a MATCHED row or None), and its counts."""
+    """An image, matched again: its pairs (rows of PAIRS, each text once), its row of MATCHED or None, and counts."""
 
     pairs: list[dict[str, Any]]
     image: dict[str, Any] | None
@@ -195,7 +195,7 @@ def group_again(pairs: Sequence[dict[str, Any]], max_texts: int) -> MatchedAgain
 def _grouped(matched: Sequence[pa.RecordBatch], max_texts: int, result: TaskResult) -> MatchedAgain:
     images = [*images_of([iter(matched)], max_texts, result)]
     rows = list(chain.from_iterable(batch.to_pylist() for batch in images))
-    pairs = list(chain.from_iterable(batch.to_pylist() for batch in matched))
+    pairs = combine(pa.concat_batches(matched), max_texts, TaskResult()).to_pylist() if matched else []
     dropped = {reason: number for reason, number in result.by_item("dropped").items() if number}
     return MatchedAgain(pairs, rows[0] if rows else None, dropped)
 

@@ -184,13 +184,8 @@ class _Path:
         return {"source": "pairs", "inputs": _inputs_of(pairs)} | self._grouped(again)
 
     def _grouped(self, again: MatchedAgain) -> dict[str, Any]:
-        """Return the texts of an image, and the numbers of texts that were dropped when they were grouped.
-
-        The texts that the grouped image has come first, and then those without an entry.
-        """
-        pair_of_text = {pair["text"]: pair for pair in again.pairs}
-        texts = [pair_of_text[text["text"]] | text for text in again.image["candidates"]] if again.image else []
-        texts += [pair for pair in pair_of_text.values() if not pair["entries"]]
+        """Return the texts of an image, those without an entry last, and the numbers of texts that grouping dropped."""
+        texts = sorted(again.pairs, key=lambda pair: not pair["entries"])
         if len(texts) >= self.again.config.max_texts:
             self.notes.append(
                 "An image has no more texts than this; if inputs state more, they were dropped: text_over_limit."
