@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 from hashlib import md5
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -220,6 +221,28 @@ def test_a_url_that_is_spelled_otherwise_is_answered_with_the_spelling_of_the_ru
         facts = why(run, url, engine=Local(1)).facts
         assert (facts["result"], facts["near"]) == ("not in the inputs", [at("kept")])
         assert at("kept") in str(why(run, url, engine=Local(1)))
+
+
+def test_by_uid_alone_records_that_cannot_be_read_may_hide_the_image(run):
+    facts = why(run, uid=uid_of(at("bad_row")), engine=Local(1)).facts
+    assert facts["result"] == "unknown"
+    damaged = {Path(path).name: reasons for path, reasons in facts["inputs"]["damaged"].items()}
+    assert damaged["rows.csv"] == {"bad_row": 1}
+    assert damaged["rows.jsonl"] == {"bad_json": 1}
+    assert damaged["a.wat.gz"] == {"bad_json": 1, "too_large": 1}
+    assert damaged["a.warc.gz"] == {"bad_encoding": 1, "bad_http": 1}
+
+
+def test_a_text_that_inputs_state_in_two_languages_has_the_language_of_the_run(tmp_path):
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    for code in ("tr", "bg"):
+        columns = {"url": [at("a")] * 2, "text": ["zzz", DOG], "language": [code, code]}
+        pq.write_table(pa.table(columns), folder / f"{code}.parquet")
+    run = curated(tmp_path)
+    texts = why(run, url=at("a"), engine=Local(1)).facts["texts"]
+    assert sorted((text["text"], text["language"]) for text in texts) == [(DOG, "bg"), ("zzz", "bg")]
+    assert run.facts["languages"]["bg"]["texts"] == 2
 
 
 def test_an_image_with_a_listed_hash_is_excluded(tmp_path):

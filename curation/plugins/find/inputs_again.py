@@ -95,11 +95,12 @@ def read_again(
 
 @dataclass
 class _Seen:
-    """The rows about the image that a task has met in an input."""
+    """The rows about the image that a task has met in an input; `tally` counts all else that a reader drops."""
 
     source: Input
     wanted: WantedImage
     result: TaskResult = field(default_factory=TaskResult)
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def pieces(self) -> range | None:
@@ -117,10 +118,10 @@ class _Seen:
                 self.result.add("dropped", number, item=key[1])
                 self._note([self.source.path, place, None, key[1]])
 
-    def add_damage(self, tally: Tally) -> None:
+    def add_damage(self) -> None:
         """Note the records of the input that could not be read at all, so that nobody knows which image they name."""
         for reason in _DAMAGE:
-            if number := tally["dropped", reason]:
+            if number := self.tally["dropped", reason]:
                 self.result.note("damaged", [self.source.path, reason, number])
 
     def _note(self, pair: list) -> None:
@@ -148,6 +149,7 @@ class _Reader:
             with file.open(formats()[source.format].reading) as opened:
                 search(opened, seen, replace(self.options, dialect=source.dialect))
             file.check()
+            seen.add_damage()
         except (InputError, OSError) as error:
             seen.result.note("unread", [source.path, str(error)])
         return seen.result
@@ -155,19 +157,16 @@ class _Reader:
 
 def _in_candidates(file: BinaryIO, seen: _Seen, options: TableOptions) -> None:
     source = seen.source
-    tally = Tally()
-    for batch in formats()[source.format].read(file, source.path, options, tally, seen.pieces):
+    for batch in formats()[source.format].read(file, source.path, options, seen.tally, seen.pieces):
         seen.add("", [batch], Tally())
-    seen.add_damage(tally)
 
 
 def _in_parquet(file: BinaryIO, seen: _Seen, options: TableOptions) -> None:
     table = BoundedParquet(file)
     columns = string_columns(table.schema, options, seen.source.path)
-    tally = Tally()
 
     def damaged() -> None:
-        tally["dropped", "corrupt_file"] += 1
+        seen.tally["dropped", "corrupt_file"] += 1
 
     read = 0
     for batch in table.batches([*set(columns.values())], BATCH_ROWS, seen.pieces, damaged):
@@ -175,7 +174,6 @@ def _in_parquet(file: BinaryIO, seen: _Seen, options: TableOptions) -> None:
             of_row = Tally()
             seen.add(f"row {read + row + 1:,}", from_batch(batch.slice(row, 1), columns, of_row), of_row)
         read += batch.num_rows
-    seen.add_damage(tally)
 
 
 def _rows_about(batch: pa.RecordBatch, columns: Mapping[str, str], wanted: WantedImage) -> list[int]:
@@ -204,20 +202,19 @@ def _in_json(file: BinaryIO, seen: _Seen, options: TableOptions) -> None:
     columns = text.check_json(unpack(file, path), path, options).columns
     keys = [*columns.values()]
     spelled = _spelled(seen.wanted)
-    tally = Tally()
     with listed_file(seen.source).open() as again:
-        for number, line in enumerate(text.lines(unpack(again, path), tally), 1):
+        for number, line in enumerate(text.lines(unpack(again, path), seen.tally), 1):
             is_named = any(spelling in line.replace("\\/", "/") for spelling in spelled)
             if spelled and not is_named:
                 continue
             row = text.row_of_line(line, keys)
             of_row = Tally()
             if row is None:
-                of_row["dropped", "bad_json"] = int(is_named)
+                of_line = of_row if is_named else seen.tally  # Without a URL, nobody knows which image the line names.
+                of_line["dropped", "bad_json"] += line.strip() != ""
                 seen.add(f"line {number:,}", [], of_row)
             elif _is_about(seen.wanted, dict(zip(columns, row, strict=True))):
                 seen.add(f"line {number:,}", candidates_in_rows(columns, [row], of_row), of_row)
-    seen.add_damage(tally)
 
 
 def _spelled(wanted: WantedImage) -> set[str]:
@@ -235,27 +232,25 @@ def _is_about(wanted: WantedImage, row: Mapping[str, Any]) -> bool:
 
 def _in_delimited(file: BinaryIO, seen: _Seen, options: TableOptions) -> None:
     path = seen.source.path
-    tally = Tally()
-    rows, data, columns = text.opened_rows(unpack(file, path), path, options, tally)
+    rows, data, columns = text.opened_rows(unpack(file, path), path, options, seen.tally)
     for row in data:
         of_row = Tally()
         place = f"line {rows.line:,}"
         if row is None:
-            tally["dropped", "bad_row"] += 1
+            seen.tally["dropped", "bad_row"] += 1
         elif len(row) != rows.width:
-            of_row["dropped", "bad_row"] = int(seen.wanted.url in row)
+            of_line = of_row if seen.wanted.url in row else seen.tally
+            of_line["dropped", "bad_row"] += seen.wanted.url is None or of_line is of_row
             seen.add(place, [], of_row)
         else:
             values = {name: row[number] for name, number in columns.items()}
             if _is_about(seen.wanted, values):
                 seen.add(place, candidates_in_rows(columns, [tuple(values.values())], of_row), of_row)
-    seen.add_damage(tally)
 
 
 def _in_wat(file: BinaryIO, seen: _Seen, _options: TableOptions) -> None:
-    tally = Tally()
     needle = _needle(seen.wanted.url)
-    for blocks in warc.metadata(warc.gzip_members(file, tally), tally):
+    for blocks in warc.metadata(warc.gzip_members(file, seen.tally), seen.tally):
         for begin, end, offset in zip(blocks.begins, blocks.ends, blocks.offsets, strict=True):
             block = bytes(blocks.data[begin:end])
             if needle not in block:
@@ -267,19 +262,16 @@ def _in_wat(file: BinaryIO, seen: _Seen, _options: TableOptions) -> None:
             else:
                 page = wat.page_of(block, of_record)
             _see_page(page, block, offset, of_record, seen)
-    seen.add_damage(tally)
 
 
 def _in_warc(file: BinaryIO, seen: _Seen, _options: TableOptions) -> None:
-    tally = Tally()
-    for record, block, offset in warc.responses(warc.gzip_members(file, tally), tally):
+    for record, block, offset in warc.responses(warc.gzip_members(file, seen.tally), seen.tally):
         of_record = Tally()
         page = warc.page_of(record, block)
         if isinstance(page, str):
             of_record["dropped", page] = 1
             page = None
         _see_page(page, block, offset, of_record, seen)
-    seen.add_damage(tally)
 
 
 def _see_page(page: Page | None, block: bytes, offset: int, of_record: Tally, seen: _Seen) -> None:
@@ -291,6 +283,8 @@ def _see_page(page: Page | None, block: bytes, offset: int, of_record: Tally, se
     if page is None:
         if _names(block, seen.wanted.url):
             seen.add(place, [], of_record)
+        elif seen.wanted.url is None:
+            seen.tally.update(of_record)  # Without a URL, nobody knows which image the record names.
         return
     images = _images_on(page, seen.wanted)
     if images:
