@@ -223,6 +223,18 @@ def test_a_url_that_is_spelled_otherwise_is_answered_with_the_spelling_of_the_ru
         assert at("kept") in str(why(run, url, engine=Local(1)))
 
 
+def test_inputs_that_the_run_did_not_read_are_noted(tmp_path):
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    for name in ("a", "b"):
+        pq.write_table(pa.table({"url": [at(name)], "text": [DOG]}), folder / f"{name}.parquet")
+    (folder / "broken.parquet").write_bytes(b"PAR1")
+    run = curated(tmp_path, "--skip-unreadable", "--sample-files", "2")
+    notes = " ".join(why(run, url=at("c"), engine=Local(1)).facts["notes"])
+    assert "The run has read 2 files, drawn from its inputs (--sample-files)." in notes
+    assert ("passed over 1 input (unreadable file)" in notes) == (run.facts["passed_over"] != {})
+
+
 def test_by_uid_alone_records_that_cannot_be_read_may_hide_the_image(run):
     facts = why(run, uid=uid_of(at("bad_row")), engine=Local(1)).facts
     assert facts["result"] == "unknown"

@@ -35,6 +35,7 @@ from curation.schemas import CANDIDATES, REMOVED_PART
 from runtime.engine import Engine, EngineLike, engine_of
 from runtime.errors import InputError
 from runtime.redaction import redacted
+from runtime.wording import counted
 
 # The results. `why_text.ANSWERS` has a sentence for each.
 KEPT, NOT_DRAWN, GATED_OUT, UNMATCHED = "kept", "not drawn", "removed by the gate", "no entry"
@@ -156,21 +157,21 @@ class _Path:
 
     def _of_matched(self) -> dict[str, Any]:
         """Return the facts about an image that the run has matched."""
-        counted = self.run.counted[0].name
-        parts = ("matched", counted, "curated", REMOVED_PART)
+        gated = self.run.counted[0].name
+        parts = ("matched", gated, "curated", REMOVED_PART)
         image = next(self.rows[part][0] for part in parts if part in self.rows).values
         facts = self._of_pairs(image)
-        if counted != "matched":
+        if gated != "matched":
             facts["gate"] = self._gate(image)
-        if counted in self.rows:
-            facts["draw"] = self.texts.of_draw(self.rows[counted][0].values)
+        if gated in self.rows:
+            facts["draw"] = self.texts.of_draw(self.rows[gated][0].values)
         if "curated" in self.rows:
             facts["result"] = KEPT
             facts["manifest"] = _place_of(self.rows["curated"][0])
-        elif counted in self.rows:
+        elif gated in self.rows:
             facts["result"] = NOT_DRAWN
         else:
-            facts["result"] = UNKNOWN if counted in self.gone else GATED_OUT
+            facts["result"] = UNKNOWN if gated in self.gone else GATED_OUT
         if "draw" in facts and facts["draw"]["kept"] != (facts["result"] == KEPT):
             self.notes.append("The draw and the manifest do not agree: the files of this folder are not of one run.")
         return facts
@@ -258,11 +259,20 @@ class _Path:
         facts: dict[str, Any] = {"lists": self._listed([row])}
         if read.dropped:
             return facts | {"result": DROPPED_ROW, "dropped": _reasons(read.dropped)}
+        self._note_unread()
         if self.wanted.url is not None:
             facts["near"] = find_near(self.run, self.engine, self.wanted.url)
         if not (read.unread or read.damaged):
             return facts | {"result": NEVER_SEEN}
         return facts | {"result": EXCLUDED if facts["lists"] else UNKNOWN}
+
+    def _note_unread(self) -> None:
+        """Add notes about inputs that the run itself did not read."""
+        for kind, number in self.run.facts.get("passed_over", {}).items():
+            self.notes.append(f"The run has passed over {counted(number, 'input')} ({kind}).")
+        sampled = self.again.config.sample_files
+        if sampled is not None:
+            self.notes.append(f"The run has read {counted(sampled, 'file')}, drawn from its inputs (--sample-files).")
 
     def _of_candidates(self, candidates: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return the facts about an image that inputs state, and that the run has not matched."""
