@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from curation.image_ids import hashes, spelled_keys
 from curation.plugins.compare.entry_changes import SIDES, compared_entries, count_kept
-from curation.plugins.compare.manifests import ROWS, AnyFile, ImageColumn, Manifest, batches_of, read_keyed
+from curation.plugins.compare.manifests import ROWS, AnyFile, ImageColumn, Manifest, batches_of, read_keyed, schema_of
 from curation.plugins.joins.uid_join import JOINED_ROWS, Groups, spread_keys
 from runtime.buckets import group_buckets
 from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup
@@ -142,7 +142,7 @@ def _rows_by_image(rows: pa.RecordBatch) -> np.ndarray:
     side = rows["side"].to_numpy()
     order = np.arange(rows.num_rows)
     slots = 2 * image + side
-    if len(np.unique(slots)) < rows.num_rows:
+    if (np.bincount(slots) > 1).any():
         order = np.lexsort((rows["row"].to_numpy(), rows["file"].to_numpy()))
     places = np.full(2 * (int(image.max()) + 1), -1)
     places[slots[order[::-1]]] = order[::-1]  # The last assignment holds, which is that of the first row.
@@ -211,11 +211,11 @@ def _read_rows(wanted: _WantedRows) -> TaskResult:
     result = TaskResult()
     rows = np.array(wanted.rows)
     begin = 0
-    for batch in batches_of(wanted.file):
+    present = schema_of(wanted.file).names
+    for batch in batches_of(wanted.file, [name for name in EXAMPLE_COLUMNS if name in present]):
         end = begin + batch.num_rows
         some = rows[(rows >= begin) & (rows < end)]
-        columns = [name for name in EXAMPLE_COLUMNS if name in batch.schema.names]
-        values = batch.select(columns).take(pa.array(some - begin)).to_pylist()
+        values = batch.take(pa.array(some - begin)).to_pylist()
         for row, of_row in zip(some.tolist(), values, strict=True):
             shown = {name: _cut(value) for name, value in of_row.items()}
             result.note("rows", [wanted.side, wanted.number, row, shown])

@@ -23,8 +23,8 @@ from runtime.folders.descriptor import name_of_descriptor
 from runtime.redaction import hidden
 from runtime.storage.json_files import read_json
 from runtime.storage.listing import RUN, described
-from runtime.storage.own_files import OwnFile
-from runtime.storage.parquet import batches, row_count
+from runtime.storage.own_files import OwnFile, refusing
+from runtime.storage.parquet import batches, open_parquet, row_count
 from runtime.storage.paths import as_path, in_threads, names, reachable
 from runtime.storage.whole import WORK
 from runtime.tallies import Tallies
@@ -133,6 +133,15 @@ def batches_of(file: AnyFile, columns: list[str] | None = None) -> Iterator[pa.R
         if missing:
             raise InputError(f"{file[0]} has no column {missing[0]}, which another file of the table has")
         yield from table.batches(wanted, BATCH_ROWS)
+
+
+def schema_of(file: AnyFile) -> pa.Schema:
+    """Return the columns of a file."""
+    if isinstance(file, OwnFile):
+        with refusing(file), open_parquet(file.path) as parquet:
+            return parquet.schema_arrow
+    with opened_parquet(*file) as table:
+        return table.schema
 
 
 def row_counts_of(files: Sequence[AnyFile]) -> list[int]:

@@ -15,8 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.licences import tally_licenses
-from curation.plugins.compare.manifests import AnyFile, ImageColumn, Manifest, batches_of, read_keyed, row_counts_of
-from curation.plugins.joins.image_tables import opened_parquet
+from curation.plugins.compare.manifests import (
+    AnyFile,
+    ImageColumn,
+    Manifest,
+    batches_of,
+    read_keyed,
+    row_counts_of,
+    schema_of,
+)
 from curation.plugins.joins.uid_join import Images, Table, each_joined, first
 from curation.run.finished_run import with_kept
 from curation.run.results import Results
@@ -126,7 +133,7 @@ class _Writing:
         """Write the new rows of a file; `stream` says which of its images the other manifest has. Tally them."""
         part = CURATED_PART if self.schema else ""
         file = numbered.file
-        schema = self.schema or _schema_of(file)
+        schema = self.schema or schema_of(file)
         with part_writer(made.path(part, numbered.name), schema, _group_rows(file)) as writer:
             for batch, (in_one,) in stream.beside(number, advancing(batches_of(file)), [_IN_ONE]):
                 is_new = pc.and_(in_one.is_null(), batch[self.other.column].is_valid())
@@ -142,12 +149,6 @@ class _Writing:
         tally_licenses(rows, result)
         for count in pc.value_counts(rows["language"]).to_pylist():
             result.add(NEW_ROWS, count["counts"], language=count["values"])
-
-
-def _schema_of(file: AnyFile) -> pa.Schema:
-    assert not isinstance(file, OwnFile)  # A run states its schema.
-    with opened_parquet(*file) as table:
-        return table.schema
 
 
 def _group_rows(file: AnyFile) -> int:
