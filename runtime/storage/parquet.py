@@ -237,6 +237,10 @@ class BoundedParquet:
         """The number of rows in the table, as the footer of the file states it."""
         return self._table.metadata.num_rows
 
+    def group_rows(self) -> list[int]:
+        """Return the number of rows of each row group, as the footer of the file states it."""
+        return [self._table.metadata.row_group(group).num_rows for group in range(self._table.num_row_groups)]
+
     def group_bytes(self) -> list[int]:
         """Return the compressed size of each row group in bytes."""
         sizes = []

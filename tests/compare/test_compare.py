@@ -134,7 +134,10 @@ def test_urls_stand_for_uids_where_a_table_has_no_others(runs, tmp_path):
     of_uids = table(
         tmp_path, "uids", pd.DataFrame({"uid": [md5(url.encode()).hexdigest() for url in urls[5:]] + ["x"]})
     )
-    assert facts(of_urls, of_uids)["images"] == {"both": 15, "only_one": 5, "only_other": 1}
+    found = facts(of_urls, of_uids)
+    assert found["images"] == {"both": 15, "only_one": 5, "only_other": 1}
+    assert sorted(each["one"]["url"] for each in found["examples"]["only_one"]) == urls[:5]
+    assert found["examples"]["only_other"] == [{"other": {"uid": "x"}}]
 
 
 def test_examples_are_those_with_the_smallest_draws(runs):

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from curation.image_ids import hashes, spelled_keys
 from curation.plugins.compare.entry_changes import SIDES, compared_entries, count_kept
-from curation.plugins.compare.manifests import ROWS, AnyFile, ImageColumn, Manifest, batches_of, read_keyed, schema_of
+from curation.plugins.compare.manifests import ROWS, AnyFile, ImageColumn, Manifest, read_keyed, rows_at
 from curation.plugins.joins.uid_join import JOINED_ROWS, Groups, spread_keys
 from runtime.buckets import group_buckets
 from runtime.cogroup import SIDE, Grouping, Rows, Side, cogroup
@@ -179,9 +179,10 @@ def _examples(engine: Engine, one: Manifest, other: Manifest, sums: TaskResult) 
             for side, place in enumerate(of_sides):
                 if place:
                     wanted.setdefault((side, place[0]), set()).add(place[1])
+    sides = (one, other)
     items = []
     for (side, number), rows in sorted(wanted.items()):
-        items.append(_WantedRows(side, number, (one, other)[side].files[number], sorted(rows)))
+        items.append(_WantedRows(side, sides[side].identity, number, sides[side].files[number], sorted(rows)))
     read = engine.run(items, _read_rows)
     rows_by_place = {(side, file, row): values for side, file, row, values in read.noted("rows")}
     examples: dict[str, list[dict[str, Any]]] = {}
@@ -201,6 +202,7 @@ class _WantedRows:
     """Rows of a file that are shown as examples."""
 
     side: int
+    column: ImageColumn
     number: int  # of the file
     file: AnyFile
     rows: Sequence[int]
@@ -209,17 +211,11 @@ class _WantedRows:
 def _read_rows(wanted: _WantedRows) -> TaskResult:
     """Note rows of a file, each with the numbers of its side, its file and its place in the file."""
     result = TaskResult()
-    rows = np.array(wanted.rows)
-    begin = 0
-    present = schema_of(wanted.file).names
-    for batch in batches_of(wanted.file, [name for name in EXAMPLE_COLUMNS if name in present]):
-        end = begin + batch.num_rows
-        some = rows[(rows >= begin) & (rows < end)]
-        values = batch.take(pa.array(some - begin)).to_pylist()
-        for row, of_row in zip(some.tolist(), values, strict=True):
-            shown = {name: _cut(value) for name, value in of_row.items()}
-            result.note("rows", [wanted.side, wanted.number, row, shown])
-        begin = end
+    column = wanted.column.column
+    for row, values in rows_at(wanted.file, wanted.rows, [*dict.fromkeys([column, *EXAMPLE_COLUMNS])]):
+        identity = {"uid" if wanted.column.is_uid else "url": values.pop(column)}
+        shown = {name: _cut(value) for name, value in (identity | values).items()}
+        result.note("rows", [wanted.side, wanted.number, row, shown])
     return result
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,9 +23,9 @@ from runtime.errors import InputError
 from runtime.folders.descriptor import name_of_descriptor
 from runtime.redaction import hidden
 from runtime.storage.json_files import read_json
-from runtime.storage.listing import RUN, described
-from runtime.storage.own_files import OwnFile, refusing
-from runtime.storage.parquet import batches, open_parquet, row_count
+from runtime.storage.listing import RUN, Version, described
+from runtime.storage.own_files import OwnFile
+from runtime.storage.parquet import batches, row_count
 from runtime.storage.paths import as_path, in_threads, names, reachable
 from runtime.storage.whole import WORK
 from runtime.tallies import Tallies
@@ -137,11 +138,31 @@ def batches_of(file: AnyFile, columns: list[str] | None = None) -> Iterator[pa.R
 
 def schema_of(file: AnyFile) -> pa.Schema:
     """Return the columns of a file."""
-    if isinstance(file, OwnFile):
-        with refusing(file), open_parquet(file.path) as parquet:
-            return parquet.schema_arrow
-    with opened_parquet(*file) as table:
+    with opened_parquet(*_listed(file)) as table:
         return table.schema
+
+
+def rows_at(file: AnyFile, wanted: Sequence[int], columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the index of each of the `wanted` rows of a file, and its values in those of `columns` that the file has.
+
+    Only the row groups that hold such rows are read. The file has at least one of the columns.
+    """
+    with opened_parquet(*_listed(file)) as table:
+        present = [name for name in columns if name in table.schema.names]
+        end = 0
+        for group, size in enumerate(table.group_rows()):
+            begin = end
+            end += size
+            some = [row for row in wanted if begin <= row < end]
+            if some:
+                rows = pa.Table.from_batches(table.batches(present, BATCH_ROWS, [group]))
+                values = rows.take([row - begin for row in some]).to_pylist()
+                yield from zip(some, values, strict=True)
+
+
+def _listed(file: AnyFile) -> File:
+    """Return a file of a run as a file of a table is stated, to read single row groups."""
+    return (str(file.path), Version(checksum=file.checksum)) if isinstance(file, OwnFile) else file
 
 
 def row_counts_of(files: Sequence[AnyFile]) -> list[int]:
