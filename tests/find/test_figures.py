@@ -11,7 +11,7 @@ import pytest
 from curation import CurationConfig, GateOptions, Options, curate, rates_of
 from curation.plugins.find.entry_lookup import NothingFound, edit_distance, nearest_entries
 from curation.plugins.find.figures import ALL, EXAMPLES, find_figures
-from curation.plugins.find.printed import facts_of
+from curation.plugins.find.printed import facts_of, text_of
 from curation.plugins.find.searching import Search
 from curation.plugins.find.selecting import find
 from curation.run.results import Results
@@ -188,6 +188,16 @@ def test_the_rows_of_matched_images_have_the_probability_of_their_text(run):
 def test_what_the_run_does_not_have_is_answered_with_what_is_nearest(run, asked, said):
     with pytest.raises(NothingFound, match=said):
         find_figures(in_turn(), Results.open(run.path), Search(**asked))
+
+
+def test_entries_that_no_text_has_are_named_beside_those_that_are_found(run):
+    results = Results.open(run.path)
+    facts = facts_of(find_figures(in_turn(), results, Search(entry=["dogg", "dog"])))
+    alone = facts_of(find_figures(in_turn(), results, Search(entry=["dog"])))
+    assert facts["missing"] == ["no text of the run has the entry 'dogg'; the nearest entries are dog (en)"]
+    assert [entry["entry"] for entry in facts["entries"]] == [entry["entry"] for entry in alone["entries"]]
+    assert {**facts, "asked": 0, "missing": 0} == {**alone, "asked": 0, "missing": 0}
+    assert "But no text of the run has the entry 'dogg'" in text_of(facts)
 
 
 def naive_distance(one: str, other: str) -> int:

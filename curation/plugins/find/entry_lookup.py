@@ -1,6 +1,6 @@
 """Look up the entries and languages that a search names in a finished run, and name the nearest where they are not."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,14 +35,31 @@ class SoughtEntry:
     rate: float
 
 
-def conditions_of(run: Results, search: Search) -> tuple[SearchConditions, list[SoughtEntry]]:
-    """Return the conditions of a search in a run, and its entries; NothingFound if the run lacks one of its names."""
+@dataclass(frozen=True)
+class Sought:
+    """What a search looks for in a run: its conditions, its entries, and a sentence on each entry that no text has."""
+
+    conditions: SearchConditions
+    entries: Sequence[SoughtEntry] = ()
+    missing: Sequence[str] = ()
+
+
+def sought_in(run: Results, search: Search) -> Sought:
+    """Return what a search looks for in a run; NothingFound if no text has a language, or any entry, that it names."""
     for code in search.language:
         _require_language(run, code)
     if not search.entry:
-        return SearchConditions(search), []
-    entries = [*_sought_entries(run, search)]
-    return SearchConditions(search, tuple(sought.id for sought in entries)), entries
+        return Sought(SearchConditions(search))
+    entries = list[SoughtEntry]()
+    missing = list[str]()
+    for entry in dict.fromkeys(search.entry):
+        found = _sought_entries(run, search, entry)
+        entries += found
+        if not found:
+            missing.append(_why_missing(run, search, entry))
+    if not entries:
+        raise NothingFound(missing[0] if len(missing) == 1 else ". ".join(missing))
+    return Sought(SearchConditions(search, tuple(sought.id for sought in entries)), entries, missing)
 
 
 def _require_language(run: Results, code: str) -> None:
@@ -63,32 +80,37 @@ def _name(code: str) -> str:
     return named(code).partition(" (")[0]
 
 
-def _sought_entries(run: Results, search: Search) -> Iterator[SoughtEntry]:
-    """Yield each entry that the search names, once for each language that has it, in the order of the search."""
+def _sought_entries(run: Results, search: Search, entry: str) -> list[SoughtEntry]:
+    """Return an entry once for each language that the search allows and in which a text has it."""
+    same = _spelled(run, entry)
+    if run.one_list is None:  # Else the entries of all languages are in one list.
+        languages = pa.array(search.language or [*run.languages], pa.string())
+        same = same.filter(pc.is_in(same["language"], value_set=languages))
+    return [
+        SoughtEntry(row["id"], row["language"], row["entry"], row["count"], row["rate"]) for row in same.to_pylist()
+    ]
+
+
+def _spelled(run: Results, entry: str) -> pa.Table:
     rows = run.counted_entries.rows
-    in_languages = pa.array(search.language or [*run.languages], pa.string())
-    one_list = run.one_list is not None  # Then the entries of all languages are in one list.
-    for entry in dict.fromkeys(search.entry):
-        same = rows.filter(pc.equal(rows["entry"], entry))
-        wanted = same if one_list else same.filter(pc.is_in(same["language"], value_set=in_languages))
-        if not wanted.num_rows:
-            raise _no_entry(rows, entry, search.language, same["language"].to_pylist())
-        for row in wanted.to_pylist():
-            yield SoughtEntry(row["id"], row["language"], row["entry"], row["count"], row["rate"])
+    return rows.filter(pc.equal(rows["entry"], entry))
 
 
-def _no_entry(rows: pa.Table, entry: str, languages: Sequence[str], others: Sequence[str]) -> NothingFound:
-    """Return the error that no text in `languages` has an entry; `others` are the languages in which one has it."""
+def _why_missing(run: Results, search: Search, entry: str) -> str:
+    """Return a sentence that no text has an entry in the languages of a search; it names what is nearest."""
+    languages = search.language
     where = f" in {listed([*map(named, languages)], MAX_NEAREST)}" if languages else ""
     fault = f"no text of the run has the entry {quoted(entry)!r}{where}"
+    others = _spelled(run, entry)["language"].to_pylist()
     if others:
-        return NothingFound(f"{fault}; the languages that have it are {listed([*map(named, others)], MAX_NEAREST)}")
+        return f"{fault}; the languages that have it are {listed([*map(named, others)], MAX_NEAREST)}"
+    rows = run.counted_entries.rows
     if languages:
         rows = rows.filter(pc.is_in(rows["language"], value_set=pa.array(languages, pa.string())))
     nearest = nearest_entries(rows, entry)
     if not nearest:
-        return NothingFound(f"{fault}, and no entry is near to it; entries are written as counts.parquet has them")
-    return NothingFound(f"{fault}; the nearest entries are {', '.join(nearest)}")
+        return f"{fault}, and no entry is near to it; entries are written as counts.parquet has them"
+    return f"{fault}; the nearest entries are {', '.join(nearest)}"
 
 
 def nearest_entries(rows: pa.Table, entry: str, most: int = MAX_NEAREST) -> list[str]:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from curation.balancing.sampling import CountedTexts, choose_texts, coins
 from curation.balancing.thresholds import Thresholds
 from curation.config import ENGLISH
-from curation.plugins.find.entry_lookup import SoughtEntry, conditions_of
+from curation.plugins.find.entry_lookup import SoughtEntry, sought_in
 from curation.plugins.find.searching import TEXTS, Hits, Search, SearchConditions, hits_in, opened, with_entries
 from curation.run.finished_run import curated_files, matched_files
 from curation.run.results import Results
@@ -52,6 +52,7 @@ class SearchFigures:
     run: Results
     search: Search
     entries: Sequence[SoughtEntry]
+    missing: Sequence[str]  # a sentence on each named entry that no text has
     thresholds: Sequence[tuple[str, int, Thresholds]]  # tried thresholds: a name, the English t, and all of them
     sums: TaskResult
     examples: dict[int, list[dict[str, Any]]]  # by the number of the sought entry, or ALL
@@ -103,14 +104,15 @@ class _FigureTask:
 
 
 def find_figures(engine: Engine, run: Results, search: Search) -> SearchFigures:
-    """Return what a search finds; NothingFound if the run has not the entries or languages that it names."""
-    conditions, entries = conditions_of(run, search)
+    """Return what a search finds; NothingFound if no text has a language, or any entry, that it names."""
+    sought = sought_in(run, search)
+    entries = sought.entries
     thresholds = _tried_thresholds(run) if entries else []
     counted = [] if run.is_partial else matched_files(run)
     manifest = curated_files(run)
     with scratch() as local:
         task = _FigureTask(
-            conditions,
+            sought.conditions,
             counts=engine.ship(save_array(Path(local) / "counts.npy", run.counts)),
             rates=engine.ship(save_array(Path(local) / "rates.npy", run.rates)),
             languages=run.languages,
@@ -125,7 +127,7 @@ def find_figures(engine: Engine, run: Results, search: Search) -> SearchFigures:
         sums = cogroup(engine, sides, summing)
     numbers = range(len(entries)) if entries else [ALL]
     examples = {number: _examples(run, number, sums) for number in numbers}
-    return SearchFigures(run, search, entries, thresholds, sums, examples)
+    return SearchFigures(run, search, entries, sought.missing, thresholds, sums, examples)
 
 
 def seed_of(run: Results) -> int:

@@ -25,6 +25,8 @@ def facts_of(figures: SearchFigures) -> dict[str, Any]:
     if not figures.run.is_partial:
         facts["images"] = figures.images
     facts |= {"kept": figures.kept, "languages": _languages(figures)}
+    if figures.missing:
+        facts["missing"] = [*figures.missing]
     if figures.entries:
         facts["entries"] = [_entry_facts(figures, index) for index in range(len(figures.entries))]
     else:
@@ -99,7 +101,8 @@ def _shown_example(example: Example) -> Example:
 
 def text_of(facts: dict[str, Any]) -> str:
     """Return the facts of a search as text for a terminal."""
-    blocks = [[_found_sentence(facts)], aligned(_language_lines(facts))]
+    missing = [in_one_line(f"But {sentence}.") for sentence in facts.get("missing", ())]
+    blocks = [[_found_sentence(facts), *missing], aligned(_language_lines(facts))]
     for entry in facts.get("entries", ()):
         blocks += [*_entry_blocks(entry)]
     blocks.append(_example_lines(facts.get("examples", ())))

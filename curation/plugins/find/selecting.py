@@ -19,7 +19,7 @@ from pyarrow.csv import CSVWriter
 
 from curation.balancing.sampling import keep_probability
 from curation.licences import tally_licenses
-from curation.plugins.find.entry_lookup import conditions_of
+from curation.plugins.find.entry_lookup import sought_in
 from curation.plugins.find.figures import seed_of
 from curation.plugins.find.searching import Hits, RowTexts, Search, SearchConditions, hits_in
 from curation.run.finished_run import curated_files, matched_files, with_kept
@@ -88,7 +88,7 @@ def selected(
 
     The rows are those of the manifest, or if `matched`, one for each matched image.
     """
-    conditions, _ = conditions_of(run, search)
+    conditions = sought_in(run, search).conditions
     schema = CURATED if matched else run.schema
     rates = run.rates if matched else None
     files = matched_files(run) if matched else curated_files(run)
@@ -206,7 +206,7 @@ def write_selection(
 
 def _write_parts(run: Results, search: Search, matched: bool, folder: Folder) -> TaskResult:
     """Write the selected rows to curated/, in files with the names of the files that they come from."""
-    conditions, _ = conditions_of(run, search)
+    conditions = sought_in(run, search).conditions
     files = matched_files(run) if matched else curated_files(run)
     with scratch() as local:
         rates = folder.engine.ship(save_array(Path(local) / "rates.npy", run.rates)) if matched else None
