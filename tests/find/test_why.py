@@ -129,6 +129,19 @@ def test_a_run_of_which_parts_are_gone_tells_what_follows_from_the_others(inputs
     assert why(without(gated, tmp_path, "gated"), uid=removed, engine=HERE).facts["result"] == "unknown"
 
 
+def test_texts_with_personal_data_are_not_written_down_and_a_note_says_so(inputs, tmp_path):
+    texts = ("the dog", "the dog of kim.lee@gmail.com")
+    rows = [{"url": f"https://a.example/{number}.jpg", "text": text} for number, text in enumerate(texts)]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    entries = ["--entries", *(f"{code}={inputs / f'{code}.txt'}" for code in LISTS)]
+    given = ["--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "run"), *entries]
+    clip_curate.main([*given, "--policy", "email_address", "--cores", "1", "--quiet"])
+    facts = why(Results.open(tmp_path / "run"), url=rows[1]["url"], engine=HERE).facts
+    assert (facts["result"], facts["gate"]["removed"]) == ("removed by the gate", [])
+    assert facts["gate"]["rules"] == ["email_address"]
+    assert "personal data" in facts["notes"][0]
+
+
 def test_images_that_inputs_state_once_are_explained_without_pairs(inputs, tmp_path):
     (tmp_path / "in.csv").write_text("url,text\nhttps://a.example/dog1,the dog\nhttps://a.example/cat2,zzz\n", "utf-8")
     entries = ["--entries", *(f"{code}={inputs / f'{code}.txt'}" for code in LISTS)]

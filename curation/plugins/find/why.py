@@ -217,6 +217,10 @@ class _Path:
         facts |= {"source": "the gate, run again", "removed": self._removals(again.removed)}
         if passed is False and (again.passes or not again.removed):
             facts["rules"] = self._removing(again.passes)
+            if not again.passes:
+                self.notes.append(
+                    "A rule about personal data finds something in its texts, so no removal is written down."
+                )
         return facts
 
     def _removing(self, comparing: bool | None = None) -> list[str]:
