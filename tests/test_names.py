@@ -19,6 +19,7 @@ VAGUE, MOST_VAGUE = {"found", "own", "each", "known", "given"}, 0.5  # in a thou
 # Modules of this project, including itself, that are imported with a module.
 MOST_IMPORTED = {
     "curation.plugins.export.datacomp": 66,
+    "curation.plugins.find.clip_find": 73,
     "curation.plugins.gate.step": 45,
     "curation.plugins.joins.uid_join": 46,
     "runtime.folders.folder": 39,

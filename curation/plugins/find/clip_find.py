@@ -11,7 +11,6 @@ from curation.plugins.find.figures import find_figures
 from curation.plugins.find.printed import facts_of, text_of
 from curation.plugins.find.searching import Search
 from curation.plugins.find.selecting import ROWS, require_new_file, write_found_rows, write_selection
-from curation.plugins.find.why import paths
 from curation.run.results import Results
 from runtime import terminal
 from runtime.argument_types import require_integer
@@ -78,6 +77,8 @@ def _engine(args: Namespace, source: Results) -> Engine:
 
 def _print_paths(engine: Engine, source: Results, search: Search, as_json: bool, progress: Progress) -> None:
     """Print the path through the run of each image that a search names; NothingFound if nothing has a row of any."""
+    from curation.plugins.find.why import paths  # Most searches need no step of a run, whose import takes a second.
+
     engine.start(progress)
     with progress.stage("follow the images through the run"):
         explained = paths(source, search.url, search.uid, engine)
