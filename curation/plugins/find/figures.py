@@ -23,7 +23,7 @@ from curation.plugins.find.entry_lookup import SoughtEntry, sought_in
 from curation.plugins.find.searching import TEXTS, Hits, Search, SearchConditions, hits_in, opened, with_entries
 from curation.run.finished_run import curated_files, matched_files
 from curation.run.results import Results
-from runtime.arrow import gather_reduced, one_batch, parts
+from runtime.arrow import differs, gather_reduced, one_batch, parts
 from runtime.buckets import BUCKET_BYTES
 from runtime.cogroup import Grouping, Rows, Side, cogroup
 from runtime.draws import draws
@@ -161,7 +161,7 @@ def _read_counted(number: int, file: OwnFile, result: TaskResult, task: _FigureT
         for sought, met in task.groups(hits):
             drawn.add(sought, hits, met & ~is_kept, uids)
             if sought != ALL:
-                result.add("images_with", len(np.unique(hits.texts.rows[met])), item=sought)
+                result.add("images_with", int(differs(hits.texts.rows[met]).sum()), item=sought)
                 result.add("texts_with", int(met.sum()), item=sought)
                 yield from _together(hits, sought, met)
                 _tally_expected(task, hits, sought, met, result)
@@ -216,7 +216,7 @@ class _Drawn:
         rows = hits.texts.rows[texts]
         numbers = texts - hits.texts.offsets[rows]
         drawn = draws(0, PURPOSE, uids.take(pa.array(rows)), numbers)
-        smallest = np.argsort(drawn)[:EXAMPLES]
+        smallest = np.argpartition(drawn, EXAMPLES)[:EXAMPLES] if len(drawn) > EXAMPLES else np.arange(len(drawn))
         new = [
             [draw, self._file, hits.group, row, number]
             for draw, row, number in zip(

@@ -18,7 +18,7 @@ from pyarrow.parquet import ParquetFile
 
 from curation.url_hosts import canonical, hosts, is_domain, registered_domain
 from runtime.argument_types import typed
-from runtime.arrow import one_batch, parts
+from runtime.arrow import differs, one_batch, parts
 from runtime.errors import InputError
 from runtime.messages import quoted
 from runtime.progress import advance
@@ -263,7 +263,8 @@ class Hits:
     @cached_property
     def rows(self) -> np.ndarray:
         """The indices of the rows with a text that meets the conditions, ascending."""
-        return np.unique(self.texts.rows[self.met])
+        rows = self.texts.rows[self.met]
+        return rows[differs(rows)]
 
     def read(self, columns: Sequence[str] | None = None) -> pa.RecordBatch:
         """Read columns of all rows of the row group; all columns if None."""
