@@ -13,7 +13,7 @@ from curation.report.page import environment
 from metadata.languages import named
 from runtime.packages import table_rows
 from runtime.terminal import aligned
-from runtime.wording import counted, number, percent
+from runtime.wording import number, percent
 
 Line = tuple[str, ...]
 CONSOLE_LANGUAGES = 8  # So many languages have their own lines on the terminal.
@@ -56,12 +56,6 @@ def _sides(facts: Mapping[str, Any]) -> Iterator[str]:
         side = facts[name]
         rows.append((name.upper(), side["name"], "run" if side["kind"] == "run" else "manifest without a run"))
     yield from aligned(rows, left=(0, 1, 2))
-    for name in SIDES:
-        side = facts[name]
-        if side["repeated"]:
-            yield f"{name.upper()} has {counted(side['repeated'], 'row')} of images that it has in an earlier row."
-        if side["unnamed"]:
-            yield f"{name.upper()} has {counted(side['unnamed'], 'row')} without a uid or URL, which are not compared."
 
 
 def _overlap(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -80,8 +74,14 @@ def _overlap(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def remarks(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield sentences about the images that both sides have."""
+    """Yield sentences about rows that do not count, and about the images that both sides have."""
     images = facts["images"]
+    for name in SIDES:
+        side = facts[name]
+        if side["repeated"]:
+            yield f"Rows of {name.upper()} about images that it has in an earlier row: {number(side['repeated'])}."
+        if side["unnamed"]:
+            yield f"Rows of {name.upper()} without a uid or URL, which are not compared: {number(side['unnamed'])}."
     if not images[BOTH]:
         yield "ONE and OTHER have no image in common."
     if images.get(OTHER_TEXT):
