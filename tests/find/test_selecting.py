@@ -14,6 +14,8 @@ from curation.plugins.export.formats import export
 from curation.plugins.export.huggingface import HuggingFace
 from curation.plugins.export.metaclip import MetaClip
 from curation.plugins.export.removal import remove_from_manifest
+from curation.plugins.find.figures import find_figures
+from curation.plugins.find.printed import facts_of
 from curation.plugins.find.searching import Search
 from curation.plugins.find.selecting import require_new_file, write_found_rows, write_selection
 from curation.run.results import Results
@@ -126,6 +128,8 @@ def test_a_run_at_a_url_is_selected_from_as_a_local_one_is(run, s3_folder, tmp_p
     select(run, tmp_path / "one", matched=True)
     write_selection(in_turn(), Results.open(s3_folder / "run"), SEARCH, s3_folder / "other", matched=True)
     assert all_bytes(tmp_path / "one") == all_bytes(s3_folder / "other")
+    found = [facts_of(find_figures(in_turn(), Results.open(path), SEARCH)) for path in (run.path, s3_folder / "run")]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("matched", [False, True])

@@ -109,7 +109,7 @@ def _why_missing(run: Results, search: Search, entry: str) -> str:
         rows = rows.filter(pc.is_in(rows["language"], value_set=pa.array(languages, pa.string())))
     nearest = nearest_entries(rows, entry)
     if not nearest:
-        return f"{fault}, and no entry is near to it; entries are written as counts.parquet has them"
+        return f"{fault}, and no entry is near to it; search the texts themselves, by --text"
     return f"{fault}; the nearest entries are {', '.join(nearest)}"
 
 
