@@ -143,7 +143,7 @@ def _entry_blocks(entry: dict[str, Any]) -> Iterator[list[str]]:
         yield aligned(_expected_lines(entry))
         for title, name in (("most often with it", "often_with"), ("typical of its texts", "typical_with")):
             yield aligned(_beside_lines(title, entry[name]))
-    yield _example_lines(entry["examples"])
+    yield _example_lines(entry["examples"], entry["entry"])
 
 
 def _expected_lines(entry: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -164,11 +164,24 @@ def _beside_lines(title: str, rows: Sequence[dict[str, Any]]) -> list[tuple[str,
     return lines
 
 
-def _example_lines(examples: Sequence[Example]) -> list[str]:
+def _example_lines(examples: Sequence[Example], entry: str = "") -> list[str]:
     lines = []
     for example in examples:
-        text = in_one_line(example["text"])
-        cut = text if len(text) <= MAX_LETTERS else f"{text[: MAX_LETTERS - 1]}…"
-        lines.append(f"{'kept    ' if example['kept'] else 'not kept'}  {cut}")
+        text = excerpt(in_one_line(example["text"]), entry)
+        lines.append(f"{'kept    ' if example['kept'] else 'not kept'}  {text}")
         lines.append(f"          {in_one_line(example['url'])}")
     return lines
+
+
+def excerpt(text: str, entry: str, most: int = MAX_LETTERS) -> str:
+    """Return at most `most` letters of a text, with the entry in them if it is in the text and not half as long as that.
+
+    >>> excerpt("a dog", "dog"), excerpt("one two three dog four", "dog", 12), excerpt("one two three", "", 6)
+    ('a dog', '…three dog …', 'one t…')
+    """
+    if len(text) <= most:
+        return text
+    first = text.lower().find(entry.lower())
+    if first + len(entry) >= most:
+        text = f"…{text[first - most // 2 :]}"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
