@@ -174,7 +174,7 @@ def _example_lines(examples: Sequence[Example], entry: str = "") -> list[str]:
 
 
 def excerpt(text: str, entry: str, most: int = MAX_LETTERS) -> str:
-    """Return at most `most` letters of a text, with the entry in them if it is in the text and not half as long as that.
+    """Return at most `most` letters of a text, with the entry in them if the text has it and it is not long.
 
     >>> excerpt("a dog", "dog"), excerpt("one two three dog four", "dog", 12), excerpt("one two three", "", 6)
     ('a dog', '…three dog …', 'one t…')
