@@ -15,7 +15,7 @@ from curation import Results
 from curation.plugins.compare import comparing
 from curation.plugins.compare.clip_compare import main
 from curation.plugins.compare.comparing import compare
-from curation.plugins.compare.differences import facts_of
+from curation.plugins.compare.differences import differing_settings, facts_of, funnels
 from curation.plugins.compare.manifests import Manifest
 from curation.plugins.compare.shown import comparison_text
 from runtime.draws import draws
@@ -159,6 +159,23 @@ def test_settings_that_differ_are_named(runs):
     assert others == {"english threshold", "metadata"}
     assert [row["step"] for row in found["funnel"]][0] == "files"
     assert found["funnel"][-1] == {"step": "kept images", "one": found["one"]["rows"], "other": found["other"]["rows"]}
+
+
+def test_rules_of_gates_are_compared_by_what_they_do(runs):
+    one, other = (Results.open(runs[name]) for name in ("one", "seed"))
+    removed = {"address": (3, None), "html": (0, 0), "junk:70": (0, 5), "credit": (None, 2)}
+    for run, number in ((one, 0), (other, 1)):
+        texts = [{"text": rule, "removed": counts[number]} for rule, counts in removed.items()]
+        run.facts["gate"] = {"policy": f"words {number}", "texts": [row for row in texts if row["removed"] is not None]}
+    steps = {row["step"]: (row["one"], row["other"]) for row in funnels(one, other)}
+    assert {step: counts for step, counts in steps.items() if step.startswith("texts removed by")} == {
+        "texts removed by address": (3, None),
+        "texts removed by junk:70": (0, 5),
+        "texts removed by credit": (None, 2),
+    }
+    found = {row["setting"]: (row["one"], row["other"]) for row in differing_settings(one, other)}
+    assert found["gate"] == ("address AND html AND junk:70", "html AND junk:70 AND credit")
+    assert "gate: policy" not in found
 
 
 def test_any_number_of_tasks_and_a_url_give_the_same_facts(runs, s3_folder, monkeypatch):

@@ -76,9 +76,20 @@ def _side(manifest: Manifest, comparison: ManifestComparison, number: int, both:
 
 
 def funnels(one: Results, other: Results) -> list[dict[str, Any]]:
-    """Return the steps of both runs in order, each with the numbers `one` and `other`; None if a run lacks the step."""
+    """Return the steps of both runs in order, each with the numbers `one` and `other`; None if a run lacks the step.
+
+    After the steps, each rule of a gate that removed texts has the number of texts that it removed.
+    """
     counts = [{bar.label: bar.value for bar in funnel(run.facts)} for run in (one, other)]
-    return [{"step": step, **_both(counts, step)} for step in _merged(*counts)]
+    rules = [
+        {rule["text"]: rule["removed"] for rule in run.facts.get("gate", {}).get("texts", [])} for run in (one, other)
+    ]
+    rows = [{"step": step, **_both(counts, step)} for step in _merged(*counts)]
+    for rule in _merged(*rules):
+        removed = _both(rules, rule)
+        if any(removed.values()):
+            rows.append({"step": f"texts removed by {rule}", **removed})
+    return rows
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -120,7 +131,7 @@ def settings(run: Results) -> dict[str, str]:
     gate = dict(facts.get("gate", {}))
     removed = [rule["text"] for name in ("conditions", "texts") for rule in gate.pop(name, [])]
     stated = {**parameters, **made_from, "gate": " AND ".join(removed) or None}
-    for name in ("policy", "judge", "decontaminate_within", "decontaminate_cosine", "hosts"):
+    for name in ("judge", "decontaminate_within", "decontaminate_cosine", "hosts"):
         stated[f"gate: {name}"] = gate.get(name)
     stated["gate: tables"] = [table["name"] for table in gate.get("tables", [])]
     stated["downloads"] = facts.get("downloads", {}).get("folders")

@@ -44,8 +44,8 @@ from runtime.storage.paths import as_path, names
 from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
-NEW_MANIFEST = Kind("a part of a manifest", "clip-compare", descriptor=RUN)
-NEW_TABLE = Kind("a part of a table", "clip-compare")
+NEW_MANIFEST = Kind("the rows that a manifest lacks", "clip-compare", descriptor=RUN)
+NEW_TABLE = Kind("the rows that a table lacks", "clip-compare")
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 CURATED_PART = "curated"
 NEW_ROWS = "new"  # the name of a tally: rows that are written, by language if they are of a run

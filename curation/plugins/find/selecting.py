@@ -47,7 +47,7 @@ from runtime.wording import counted
 
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 RUN = "run.json"
-SELECTION = Kind("a part of a manifest", "clip-find", version=1, descriptor=RUN)
+SELECTION = Kind("the result of a search", "clip-find", version=1, descriptor=RUN)
 ROWS = 10_000  # rows of a file, unless the user gives another limit
 ROWS_GROUP = 1 << 16  # rows per row group of such a file
 ENDINGS = (".csv", ".parquet")

@@ -333,7 +333,10 @@ def _texts_of(image: dict[str, Any]) -> set[str]:
 
 
 def _inputs_of(pairs: Sequence[FoundPair]) -> dict[str, Any]:
-    """Return the inputs of the tasks that wrote pairs of the image, and the number of pairs."""
+    """Return the inputs of the tasks that wrote pairs of the image, and the number of pairs.
+
+    A task reads one or more inputs, so an input that is named may hold no pair of the image.
+    """
     paths = {path for pair in pairs for path in pair.inputs}
     return {"paths": sorted(paths)[:MAX_STATED_ROWS], "pairs": len(pairs)}
 

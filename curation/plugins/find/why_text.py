@@ -72,13 +72,19 @@ def sections(facts: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 def _found(facts: dict[str, Any]) -> Iterator[str]:
     for row in facts["found"]:
-        yield f"{row['part']}/{row['file']}, row {number(row['row'] + 1)}"
+        yield _place(row)
+
+
+def _place(row: dict[str, Any]) -> str:
+    return f"{row['part']}/{row['file']}, row {number(row['row'])}, where the first row is 0"
 
 
 def _inputs(facts: dict[str, Any]) -> Iterator[str]:
     inputs = facts.get("inputs", {})
     if "paths" in inputs:
-        yield f"{counted(inputs['pairs'], 'pair')} in pairs/, from {listed(inputs['paths'], 3)}"
+        paths = inputs["paths"]
+        source = f"one or more of {counted(len(paths), 'input')}: " if len(paths) > 1 else ""
+        yield f"{counted(inputs['pairs'], 'pair')} in pairs/, from {source}{listed(paths, 3)}"
     rows = inputs.get("rows", [])
     for row in rows:
         where = ", ".join(filter(None, [row["input"], row["place"]]))
@@ -165,7 +171,7 @@ def _draw(facts: dict[str, Any]) -> Iterator[str]:
 
 def _manifest(facts: dict[str, Any]) -> Iterator[str]:
     if place := facts.get("manifest"):
-        yield f"{place['part']}/{place['file']}, row {number(place['row'] + 1)}"
+        yield _place(place)
 
 
 def _notes(facts: dict[str, Any]) -> Iterator[str]:
