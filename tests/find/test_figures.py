@@ -9,7 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import CurationConfig, GateOptions, Options, curate, rates_of
-from curation.plugins.find.entry_lookup import NothingFound, edit_distance, nearest_entries
+from curation.plugins.find.entry_lookup import (
+    MAX_NEAREST,
+    NothingFound,
+    edit_distance,
+    nearest_entries,
+    other_spellings,
+)
 from curation.plugins.find.figures import ALL, EXAMPLES, find_figures
 from curation.plugins.find.printed import facts_of, text_of
 from curation.plugins.find.searching import Search
@@ -188,6 +194,22 @@ def test_the_rows_of_matched_images_have_the_probability_of_their_text(run):
 def test_what_the_run_does_not_have_is_answered_with_what_is_nearest(run, asked, said):
     with pytest.raises(NothingFound, match=said):
         find_figures(in_turn(), Results.open(run.path), Search(**asked))
+
+
+def test_entries_that_differ_only_in_case_are_named(run):
+    results = Results.open(run.path)
+    rows = results.counted_entries.rows.to_pylist()
+    entries = ["dog", *(row["entry"].title() for row in rows[:20])]
+    sought = {entry.lower() for entry in entries}
+    others = [row for row in rows if row["entry"].lower() in sought and row["entry"] not in entries]
+    others.sort(key=lambda row: (-row["count"], row["id"]))
+    expected = [f"{row['entry']} ({row['language']})" for row in others[:MAX_NEAREST]]
+    assert expected
+    assert other_spellings(results, entries) == expected
+    facts = facts_of(find_figures(in_turn(), results, Search(entry=["dog"])))
+    assert facts["other_spellings"] == []
+    assert "are not searched" not in text_of(facts)
+    assert "upper and lower case are not searched: Dog (en)." in text_of(facts | {"other_spellings": ["Dog (en)"]})
 
 
 def test_entries_that_no_text_has_are_named_beside_those_that_are_found(run):

@@ -96,6 +96,19 @@ def _spelled(run: Results, entry: str) -> pa.Table:
     return rows.filter(pc.equal(rows["entry"], entry))
 
 
+def other_spellings(run: Results, entries: Sequence[str]) -> list[str]:
+    """Return the entries that differ from one of `entries` only in upper and lower case, as `entry (language)`."""
+    rows = run.counted_entries.rows
+    lowered = pa.array([entry.lower() for entry in entries], pa.string())
+    same = rows.filter(pc.is_in(pc.utf8_lower(rows["entry"]), value_set=lowered))
+    others = same.filter(pc.invert(pc.is_in(same["entry"], value_set=pa.array(entries, pa.string()))))
+    return [_with_language(row) for row in _most_frequent(others, MAX_NEAREST)]
+
+
+def _with_language(row: dict) -> str:
+    return f"{quoted(row['entry'])} ({row['language']})"
+
+
 def _why_missing(run: Results, search: Search, entry: str) -> str:
     """Return a sentence that no text has an entry in the languages of a search; it names what is nearest."""
     languages = search.language
@@ -138,7 +151,7 @@ def nearest_entries(rows: pa.Table, entry: str, most: int = MAX_NEAREST) -> list
     if len(chosen) < most:
         containing = rows.filter(pc.match_substring(rows["entry"], entry, ignore_case=True))
         chosen += [row for row in _most_frequent(containing, most) if row not in chosen]
-    return [f"{quoted(row['entry'])} ({row['language']})" for row in chosen[:most]]
+    return [_with_language(row) for row in chosen[:most]]
 
 
 def _pieces(entry: str, number: int) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.plugins.find.entry_lookup import other_spellings
 from curation.plugins.find.figures import ALL, SearchFigures
 from metadata.languages import named
 from runtime.redaction import redacted
@@ -29,6 +30,7 @@ def facts_of(figures: SearchFigures) -> dict[str, Any]:
         facts["missing"] = [*figures.missing]
     if figures.entries:
         facts["entries"] = [_entry_facts(figures, index) for index in range(len(figures.entries))]
+        facts["other_spellings"] = other_spellings(figures.run, figures.search.entry)
     else:
         facts["examples"] = [*map(_shown_example, figures.examples[ALL])]
     return facts
@@ -102,7 +104,7 @@ def _shown_example(example: Example) -> Example:
 def text_of(facts: dict[str, Any]) -> str:
     """Return the facts of a search as text for a terminal."""
     missing = [in_one_line(f"But {sentence}.") for sentence in facts.get("missing", ())]
-    blocks = [[_found_sentence(facts), *missing], aligned(_language_lines(facts))]
+    blocks = [[_found_sentence(facts), *missing], _spelling_lines(facts), aligned(_language_lines(facts))]
     for entry in facts.get("entries", ()):
         blocks += [*_entry_blocks(entry)]
     blocks.append(_example_lines(facts.get("examples", ())))
@@ -114,6 +116,14 @@ def _found_sentence(facts: dict[str, Any]) -> str:
     if "images" not in facts:
         return f"{kept} of the manifest meet the search."
     return f"{counted(facts['images'], 'matched image')} meet the search, and {kept} of the manifest."
+
+
+def _spelling_lines(facts: dict[str, Any]) -> list[str]:
+    """Return a sentence that names entries which differ from the sought ones only in case, if there are any."""
+    others = facts.get("other_spellings")
+    if not others:
+        return []
+    return [in_one_line(f"Entries that differ only in upper and lower case are not searched: {', '.join(others)}.")]
 
 
 def _language_lines(facts: dict[str, Any]) -> list[tuple[str, ...]]:
