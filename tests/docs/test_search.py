@@ -22,9 +22,8 @@ FOUND = [
     ("resume", "how-to/jobs.html"),
     ("S3", "how-to/object-storage.html"),
     ("threshold", "how-to/choosing-t.html"),
-    ("threshold", "reference/commands/clip-curate.html#english-threshold"),
     ("--english-threshold", "reference/commands/clip-curate.html#english-threshold"),
-    ("licence", "reference/commands/clip-export.html#license"),
+    ("licence", "how-to/jobs.html#licences"),
     ("license", "how-to/opt-outs.html#licences-that-pages-state"),
 ]
 
