@@ -68,5 +68,10 @@ def test_a_whole_run(tmp_path, capsys):
     assert ACTING.findall("".join(capsys.readouterr())) == []
     assert not [name for name, _ in shown.elements if name in ("img", "iframe", "link", "base")]
     assert not [name for _, attributes in shown.elements for name in attributes if name.startswith("on")]
-    assert (shown.open, len(shown.scripts), "document.title" in shown.scripts[0]) == ([], 1, False)
+    assert shown.open == []
+    assert [attributes.get("type") for attributes in shown.named("script")] == ["application/json", None, None]
+    data, *programs = shown.scripts
+    assert "<" not in data
+    assert json.loads(data)
+    assert "document.title" not in "".join(programs)
     assert shown.text.count("<script>") > 10

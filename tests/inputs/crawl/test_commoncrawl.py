@@ -124,7 +124,8 @@ def test_an_empty_sample_is_refused(server):
 
 @pytest.mark.parametrize("given", [f"commoncrawl:{CRAWL}", "https://example.org/pairs.parquet"])
 def test_without_the_package_for_urls_the_extra_is_named(monkeypatch, given):
-    monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})
+    for name in ("_registry", "registry"):  # Another test may have opened a URL.
+        monkeypatch.setattr(sys.modules["fsspec.registry"], name, {})
     monkeypatch.setitem(sys.modules, "fsspec.implementations.http", None)  # as where aiohttp is not installed
     with pytest.raises(InputError, match=r"pip install 'clip-curation\[http\]'"):
         find([given])
