@@ -16,8 +16,11 @@ from curation.schemas import with_extra
 from metadata.languages import OTHER
 from runtime.argument_types import typed
 from runtime.errors import InputError
+from runtime.folders.descriptor import OF_EVERY_KIND
 from runtime.folders.stamps import digest_of
+from runtime.packages import versions
 from runtime.redaction import redacted
+from runtime.storage.checksums import content_digest
 from runtime.storage.json_files import content_of
 from runtime.storage.listing import described
 from runtime.storage.own_files import OwnFile, own_files
@@ -145,6 +148,21 @@ def with_kept(facts: dict[str, Any], kept: Counter[str], tallies: Tallies) -> di
     languages = {code: row | {"kept": kept[code]} for code, row in facts["languages"].items()}
     licenses = {"kept_licenses": licenses_in(tallies)} if "kept_licenses" in facts else {}
     return facts | licenses | {"rows": facts["rows"] | {"kept": kept.total()}, "languages": languages}
+
+
+def facts_of_part(
+    run: FinishedRun, field: str, record: dict[str, Any], note: str, kept: Counter[str], tallies: Tallies
+) -> dict[str, Any]:
+    """Return the content of run.json for a part of the manifest of `run`: the run's own, with other kept pairs.
+
+    `record` says how the part was made. It is added to the list `field` with the digest of the run's own run.json and
+    the versions of packages. `note` is added to the notes. `kept` and `tallies` are as for `with_kept`.
+    """
+    facts = run.facts
+    record = {"from": content_digest(run.path / "run.json"), **record, "versions": versions()}
+    more = {field: [*facts.get(field, []), record], "notes": [*facts.get("notes", []), note]}
+    facts = with_kept(facts, kept, tallies) | more
+    return {name: value for name, value in facts.items() if name not in OF_EVERY_KIND or name == "made_from"}
 
 
 def _whole_files(run: FinishedRun, part: str, rows: int) -> list[OwnFile]:

@@ -25,18 +25,17 @@ from curation.plugins.compare.manifests import (
     schema_of,
 )
 from curation.plugins.joins.uid_join import Images, Table, each_joined, first
-from curation.run.finished_run import with_kept
+from curation.run.finished_run import facts_of_part
 from curation.run.results import Results
 from curation.run.tasks import ROW_GROUP_ROWS
 from runtime.cogroup import Rows, RowStream
 from runtime.engine import EngineLike
-from runtime.folders.descriptor import OF_EVERY_KIND, Kind
+from runtime.folders.descriptor import Kind
 from runtime.folders.folder import AlreadyComplete, Folder, Made, Wanted, WorkItem, making
 from runtime.folders.stamps import Input
 from runtime.packages import versions
 from runtime.progress import Progress, advancing
 from runtime.redaction import hidden
-from runtime.storage.checksums import content_digest
 from runtime.storage.listing import RUN
 from runtime.storage.own_files import OwnFile, copied
 from runtime.storage.parquet import part_writer, row_group_rows
@@ -157,19 +156,14 @@ def _group_rows(file: AnyFile) -> int:
 
 def _facts(run: Results, one: Manifest, tallies: Tallies) -> dict[str, Any]:
     """Return the content of the new run.json: the run's own, with new numbers of kept pairs and a selection record."""
-    facts = run.facts
     kept = Counter({code: int(rows) for code, rows in tallies.by_language(NEW_ROWS).items()})
     selection = {
-        "from": content_digest(run.path / RUN),
         "command": NEW_MANIFEST.command,
         "not_in": one.name,
         "rows": kept.total(),
-        "versions": versions(),
     }
     note = (
         f"Pairs of another run whose images {one.name} does not have: {kept.total():,}. All figures except those of "
         "kept pairs are that run's, and so are the probabilities."
     )
-    more = {"selections": [*facts.get("selections", []), selection], "notes": [*facts.get("notes", []), note]}
-    facts = with_kept(facts, kept, tallies) | more
-    return {name: value for name, value in facts.items() if name not in OF_EVERY_KIND or name == "made_from"}
+    return facts_of_part(run, "selections", selection, note, kept, tallies)

@@ -18,20 +18,19 @@ from curation.commands.flags import add_exclude
 from curation.exclusion import Exclusion
 from curation.licences import tally_licenses
 from curation.report.warnings import NAMED_ITEMS, UNMATCHED_LIST
-from curation.run.finished_run import curated_files, with_kept
+from curation.run.finished_run import curated_files, facts_of_part
 from curation.run.results import Results
 from curation.schemas import CURATED, GATE_REMOVED, REMOVED_PART
 from runtime.arguments import Parser, add_flags, helps
 from runtime.arrow import require
 from runtime.console import command
 from runtime.engine import EngineLike, engine_for
-from runtime.folders.descriptor import OF_EVERY_KIND, Kind
+from runtime.folders.descriptor import Kind
 from runtime.folders.folder import AlreadyComplete, Folder, Made, Wanted, items_of, making
 from runtime.messages import listed
 from runtime.packages import versions
 from runtime.progress import ConsoleProgress, Progress, advancing
 from runtime.shipping import Shipped
-from runtime.storage.checksums import content_digest
 from runtime.storage.own_files import OwnFile, copied
 from runtime.storage.parquet import batches, part_writer, row_group_rows
 from runtime.storage.paths import absolute, as_path, names
@@ -139,26 +138,21 @@ def _reasons(tallies: Tallies) -> dict[str, int]:
 
 def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
     """Return the content of the new run.json: the run's own, with new numbers of kept pairs and a removal record."""
-    facts = run.facts
     reasons = _reasons(tallies)
-    kept = Counter({code: row["kept"] for code, row in facts["languages"].items()})
+    kept = Counter({code: row["kept"] for code, row in run.facts["languages"].items()})
     for reason in reasons:
         kept.subtract(tallies.by_language(REMOVED_ROWS, reason))
     removal = {
-        "from": content_digest(run.path / RUN),
         "exclusion": exclusion.digest,
         "removed": sum(reasons.values()),
         "reasons": reasons,
         "lists": exclusion.rows_of_lists(tallies),
-        "versions": versions(),
     }
     note = (
         f"Pairs that were removed after sampling: {removal['removed']:,}. All figures but those of what is kept are "
         "those before, and so are the probabilities."
     )
-    more = {"removals": [*facts.get("removals", []), removal], "notes": [*facts.get("notes", []), note]}
-    facts = with_kept(facts, kept, tallies) | more
-    return {name: value for name, value in facts.items() if name not in OF_EVERY_KIND or name == "made_from"}
+    return facts_of_part(run, "removals", removal, note, kept, tallies)
 
 
 def _summary(before: int, removal: Mapping[str, Any], to: Path) -> str:

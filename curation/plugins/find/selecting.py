@@ -22,7 +22,7 @@ from curation.licences import tally_licenses
 from curation.plugins.find.entry_lookup import sought_in
 from curation.plugins.find.figures import seed_of
 from curation.plugins.find.searching import Hits, RowTexts, Search, SearchConditions, hits_in
-from curation.run.finished_run import curated_files, matched_files, with_kept
+from curation.run.finished_run import curated_files, facts_of_part, matched_files
 from curation.run.results import Results
 from curation.schemas import CURATED
 from runtime.argument_types import require_integer
@@ -30,13 +30,12 @@ from runtime.arrow import require
 from runtime.draws import draws
 from runtime.engine import EngineLike
 from runtime.errors import InputError
-from runtime.folders.descriptor import OF_EVERY_KIND, Kind
+from runtime.folders.descriptor import Kind
 from runtime.folders.folder import AlreadyComplete, Folder, Made, Wanted, items_of, making
 from runtime.packages import versions
 from runtime.progress import Progress
 from runtime.shipping import Shipped
 from runtime.storage.arrays import save_array
-from runtime.storage.checksums import content_digest
 from runtime.storage.own_files import OwnFile, copied
 from runtime.storage.parquet import part_writer, row_group_rows
 from runtime.storage.paths import as_path, names
@@ -239,24 +238,20 @@ class _Selecting:
 
 def _facts(run: Results, search: Search, matched: bool, tallies: Tallies) -> dict[str, Any]:
     """Return the content of the new run.json: the run's own, with new numbers of kept pairs and a selection record."""
-    facts = run.facts
     kept = Counter({code: int(rows) for code, rows in tallies.by_language(_KEPT).items()})
     selection = {
-        "from": content_digest(run.path / RUN),
         "command": SELECTION.command,
         "search": search.described,
         "matched": matched,
         "rows": kept.total(),
-        "versions": versions(),
     }
     of_what = "matched images" if matched else "pairs"
     note = (
         f"Selected {of_what} of another run: {kept.total():,}. All figures except those of kept pairs are that run's, "
         "and so are the probabilities."
     )
+    facts = facts_of_part(run, "selections", selection, note, kept, tallies)
     if matched:  # The rows have the columns of CURATED only.
-        facts = {name: value for name, value in facts.items() if name != "kept_licenses"}
+        facts.pop("kept_licenses", None)
         facts["parameters"] = facts.get("parameters", {}) | {"extra_columns": []}
-    more = {"selections": [*facts.get("selections", []), selection], "notes": [*facts.get("notes", []), note]}
-    facts = with_kept(facts, kept, tallies) | more
-    return {name: value for name, value in facts.items() if name not in OF_EVERY_KIND or name == "made_from"}
+    return facts
