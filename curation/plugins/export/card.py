@@ -279,7 +279,7 @@ class Card(formats.Form):
 
     answers: Mapping[str, str] = field(default_factory=dict)  # by the names in QUESTIONS and UNASKED
 
-    writes = "its card alone"
+    writes = "only a dataset card"
 
     def __post_init__(self) -> None:
         formats.require_questions(self.answers, [*QUESTIONS, *UNASKED])

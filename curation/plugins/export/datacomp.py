@@ -39,7 +39,7 @@ class DataComp(Form):
 
     clusters: ByCluster = ALL
 
-    writes = "DataComp's file of uids"
+    writes = "DataComp's subset file, which lists uids"
 
     def __post_init__(self) -> None:
         self.clusters.require_choice("datacomp")

@@ -49,7 +49,7 @@ class HuggingFace(Card):
     clusters: formats.ByCluster = formats.ALL
     hub_name: str | None = None  # OWNER/NAME of the dataset on the Hub, which the card's examples load
 
-    writes = "a folder for Hugging Face with data, card and Croissant"
+    writes = "a dataset for Hugging Face, with a card and Croissant metadata"
 
     def __post_init__(self) -> None:
         super().__post_init__()

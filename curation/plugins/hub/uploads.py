@@ -40,15 +40,15 @@ def add(parser: Parser) -> None:
     """Add the flags of an upload to a command."""
     group = parser.add_argument_group("the Hugging Face Hub (extra `hf`)")
     upload = (
-        "then upload it to this dataset, which is made if need be; --overwrite replaces files there that an earlier "
-        "upload wrote, and no others"
+        "upload the finished folder to this dataset, which is created if it does not exist. With --overwrite, only "
+        "files that an earlier upload wrote are replaced"
     )
     group.add_argument("--upload", metavar="OWNER/NAME", help=upload)
-    private = "a dataset that others do not see: the default, and a public one is refused"
+    private = "upload to a dataset that only you can see; this is the default, and a public dataset is refused"
     group.add_argument("--private", dest="public", action="store_false", default=False, help=private)
-    group.add_argument("--public", action="store_true", help="a dataset that all see")
+    group.add_argument("--public", action="store_true", help="upload to a dataset that everyone can see")
     if parser.get_default("overwrite") is None:
-        group.add_argument("--overwrite", action="store_true", help="replace what an earlier --upload wrote")
+        group.add_argument("--overwrite", action="store_true", help="replace the files of an earlier --upload")
 
 
 def require(args: Namespace) -> None:
