@@ -29,8 +29,8 @@ from runtime.terminal import print_result, say
 NAME = "clip-curate"
 FLAGS = "clip_curation.curate_flags"  # the hook of modules that add flags to this command
 IDENTITY = {
-    "--unique-images": "the inputs state each image once: nothing is brought together by image, which is faster",
-    "--model FILE": "fastText language identification model (default: lid.176.ftz)",
+    "--unique-images": "do not group rows by image, which is faster. The inputs must have one row for each image",
+    "--model FILE": "file of the fastText model that identifies languages (default: lid.176.ftz)",
 }
 
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         paths = f"manifest: {results.path / 'curated'}\nreport:   {results.path / 'report.html'}"
         print_result(f"{shown}\n\n{paths}", numbers=results.facts["rows"])
         if why:
-            say(f"{NAME}: {why} (--allow-empty makes this no failure)", "error")
+            say(f"{NAME}: {why} (with --allow-empty this is not a failure)", "error")
             sys.exit(FAILED)
 
 

@@ -78,7 +78,7 @@ def test_settings_of_a_gate_and_of_metadata(tmp_path):
         (["--max-texts", "3"], "--max-texts is a setting now; give --set max_texts=3"),
         (["--max-texts=3"], "--max-texts is a setting now; give --set max_texts=3"),
         (["--merge-languages", "--quiet"], "--merge-languages is a setting now; give --set merge_languages=true"),
-        (["--no-balance"], "--no-balance is gone; give --set balance=false"),
+        (["--no-balance"], "--no-balance is gone; pass --set balance=false"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_refused_in_a_sentence(words, sentence, capsys):
