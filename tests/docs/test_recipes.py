@@ -1,4 +1,4 @@
-"""Recipes of the page on feeding training, run as they stand there: failed downloads once more, and shards in MDS."""
+"""Recipes of the pages on feeding training, run as they stand there: failed downloads once more, and shards in MDS."""
 
 import io
 import itertools
@@ -48,10 +48,13 @@ MESSAGES = {
 }
 
 
+HOW_TO = ROOT / "docs" / "how-to"
+
+
 def recipe(section: str) -> str:
-    """Return the Python of a section of the page."""
-    page = (ROOT / "docs" / "how-to" / "feeding-training.md").read_text("utf-8")
-    text = page.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    """Return the Python of a section of the pages."""
+    pages = "".join((HOW_TO / name).read_text("utf-8") for name in ("feeding-training.md", "other-loaders.md"))
+    text = pages.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return re.search(r"```python\n(.*?)```", text, re.S)[1]
 
 

@@ -30,7 +30,7 @@ from tests.support.spark_jobs import run_here
 from tests.support.stand_ins import needed
 from tests.support.training import arguments
 
-PAGE = ROOT / "docs" / "how-to" / "feeding-training.md"
+PAGES = [ROOT / "docs" / "how-to" / name for name in ("feeding-training.md", "other-loaders.md")]
 pytestmark = pytest.mark.filterwarnings("default")  # those of other people's code
 JPEG = b"\xff\xd8\xff"
 ABOUT = HuggingFace(
@@ -135,7 +135,7 @@ def web():
 
 @pytest.fixture
 def download(tmp_path):
-    """Run the page's img2dataset command on this folder of the run; return the folder of its results."""
+    """Run the pages' img2dataset command on this folder of the run; return the folder of its results."""
     require_img2dataset()
 
     def run(part: str) -> Path:
@@ -205,10 +205,10 @@ def test_open_clip_reads_batches_with_captions_of_what_was_curated_and_downloade
     assert {*texts} & kept
 
 
-# The page that says how
+# The pages that say how
 
 
-def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, offline, tmp_path, monkeypatch, capsys):
+def test_the_pages_on_feeding_training_run_from_top_to_bottom(web, download, offline, tmp_path, monkeypatch, capsys):
     for module in ("datasets", "mlcroissant", "webdataset"):
         needed(module)
     run = finished_run(tmp_path / "out", [of_web(url) for url in web])
@@ -232,12 +232,13 @@ def test_the_page_on_feeding_training_runs_from_top_to_bottom(web, download, off
 
 
 def blocks(language: str) -> list[str]:
-    """The page's blocks of code in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
+    """The pages' blocks of code in a language."""
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
 def commands() -> list[list[str]]:
-    """The page's command lines, as words."""
+    """The pages' command lines, as words."""
     lines = "".join(blocks("sh")).replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines]
 

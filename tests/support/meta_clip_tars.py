@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.checkout import ROOT
 
-PAGE = ROOT / "docs" / "how-to" / "feeding-training.md"
+PAGE = ROOT / "docs" / "how-to" / "other-loaders.md"
 
 
 def placed(tars: Sequence[Path], folder: Path) -> None:
