@@ -185,7 +185,7 @@ def _add_downloads(group: FlagGroup) -> None:
     add_flags(group, helps(__package__, "places"))
     add_flags(group, helps(__package__, "day"), default="latest")
     add_flags(group, helps(__package__, "current"), action="store_true")
-    wordnets = f"the wordnets to fetch, of {', '.join(names)} (default: {' '.join(usual)})"
+    wordnets = f"the wordnets to download: any of {', '.join(names)} (default: {' '.join(usual)})"
     group.add_argument("--download-wordnets", nargs="+", choices=names, default=usual, metavar="NAME", help=wordnets)
     add_flags(group, helps(__package__, "seed"), type=int, default=0)
 

@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 Config = TypeVar("Config", bound="DataclassInstance")
 FlagGroup = argparse._ArgumentGroup  # a group of flags in the help
-_OWN = 2  # groups that argparse makes itself: of arguments without a flag, and of flags in no other group
+_OWN = 2  # the groups that argparse makes itself: the arguments without a flag, and the flags in no other group
 
 REMOVED_FLAGS = "removed_flags.csv"
 _FLAG = re.compile(r"(--set [^=]*|--?[^\W\d][\w-]*)(=.*)?", re.DOTALL)  # -5 is a number, and "- 5" is text
-_ENDING = {"-h", "--help", "--help-all", "--version"}  # flags that end a program before its values are looked at
-_ADVICE = {  # the beginning of a message of argparse → advice
-    "not allowed with argument": "give one of them",
+_ENDING = {"-h", "--help", "--help-all", "--version"}  # flags that end a program before its values are checked
+_ADVICE = {  # words in a message of argparse → advice
+    "not allowed with argument": "pass only one of them",
     "are required: RUN": "RUN comes before all flags",
-    "expected one argument": "give a value after it",
-    "expected at least one argument": "give one or more values after it",
+    "expected one argument": "write a value after it",
+    "expected at least one argument": "write one or more values after it",
 }
 _HOME = re.compile(r"([\w.-]+=)?(~(?:/.*)?)", re.DOTALL)  # a path below the home folder, perhaps as NAME=PATH
 # Two values with a comma between them; after a colon, as in license:cc0,cc-by, a comma is a part of the value.
 _JOINED = re.compile(r"(?:^|=)((?:\w+://)?[^=:\s,]+,[^=:\s,]+)")
-_joined: dict[str, str] = {}  # such a value in this process's command line → its flag, which takes several values
+_joined: dict[str, str] = {}  # values in this process's command line that _JOINED finds → their flag
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,8 +68,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=name,
             description=description,
-            epilog="@FILE stands for the arguments in a file, where # begins a comment. Flags of the command line "
-            "override the same flags in a file. If a flag of several values is given again, its values are added.",
+            epilog="@FILE stands for the arguments in a file, in which # begins a comment. Flags on the command line "
+            "override the same flags in a file. If a flag that takes several values is repeated, its values are added.",
             allow_abbrev=False,
         )
         self._positionals.title, self._optionals.title = "without a flag", "flags"
@@ -89,14 +89,14 @@ class Parser(argparse.ArgumentParser):
         )
         self._last = [run_flags.add(self)]  # The help shows these groups after all others.
         self.settings: dict[str, type] = {}  # These fields have no flag; each has its config.
-        self._is_earlier = False  # whether the command line is one that an earlier process has read
-        self.removed: dict[str, str] = {}  # Each flag of an earlier version has a sentence on what replaces it.
+        self._is_earlier = False  # whether the command line was already read by an earlier process
+        self.removed: dict[str, str] = {}  # flags of earlier versions, each with a sentence about its replacement
 
     @classmethod
     def of(cls, name: str, package: str) -> "Parser":
         """Return the parser of a command, with the description and examples in the table commands.csv of a package.
 
-        The package's table REMOVED_FLAGS, if it has one, says what replaces flags that earlier versions had.
+        The package's table REMOVED_FLAGS, if it has one, names the replacements of flags that earlier versions had.
         """
         row = next(row for row in table_rows(package, "commands.csv") if row["command"] == name)
         parser = cls(name, row["description"], row["examples"].split(" | "))
@@ -110,10 +110,10 @@ class Parser(argparse.ArgumentParser):
         cores = "number of processes that work at once (default: one for each core)"
         self._last[-1].add_argument("--cores", type=run_flags.cores, metavar="N", help=cores)
         master = (
-            "Spark on which all tasks run, such as local[*] or spark://host:7077 (default: processes, without Spark)"
+            "run all tasks on this Spark, such as local[*] or spark://host:7077 (default: processes, without Spark)"
         )
         self.add_argument("--master", type=run_flags.master, metavar="URL", help=master)
-        memory = "memory of the Java of Spark, such as 8g (default: 1g)"
+        memory = "memory of Spark's driver, such as 8g (default: 1g)"
         self.add_argument("--memory", type=run_flags.memory, metavar="SIZE", help=memory)
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
@@ -131,7 +131,7 @@ class Parser(argparse.ArgumentParser):
                 arguments += filter(None, [words.get_token()])
         except ValueError:
             raise InputError(
-                f"a quote in {quoted(arg_line)!r} is not closed; close it, or put a backslash before it"
+                f"a quotation mark in {quoted(arg_line)!r} is not closed; close it, or put a backslash before it"
             ) from None
         return arguments
 
@@ -163,14 +163,14 @@ class Parser(argparse.ArgumentParser):
     def _in_file(self, word: str, outer: tuple[str, ...] = ()) -> list[str]:
         """Return the arguments in the file that `word`, @FILE, names, and in the files that it names itself."""
         if word in outer:
-            raise InputError(f"{word} names itself, as a file of arguments; leave it out there")
+            raise InputError(f"the file of arguments {word} refers to itself; remove {word} from its lines")
         try:
             lines = Path(word[1:]).expanduser().read_text("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
             raise InputError(
-                f"{word} stands for the arguments in a file, which cannot be read ({reason}); name a text file with "
-                "arguments, or write a value that begins with @ as --flag=@value"
+                f"{word} stands for the arguments in a file, but the file cannot be read ({reason}); name a text file "
+                "with arguments, or write a value that begins with @ as --flag=@value"
             ) from None
         arguments: list[str] = []
         for line in lines:
@@ -218,20 +218,20 @@ class Parser(argparse.ArgumentParser):
         return values
 
     def _refuse_unknown(self, unknown: re.Match, following: Sequence[str]) -> NoReturn:
-        """End the program, with what replaces a removed flag, or with the name that a misspelt one may stand for.
+        """End the program with the replacement of a removed flag, or with the name that a misspelt flag may stand for.
 
         `following` are the arguments after the flag.
         """
         flag = unknown[1]
         setting = settings.PREFIX + flag.removeprefix("--").replace("-", "_")
         if flag in self.removed:
-            self.error(f"{flag} is gone; {self.removed[flag]}")
+            self.error(f"{flag} was removed; {self.removed[flag]}")
         if flag.startswith(settings.PREFIX):
             self.error(settings.refusal(self, [*self.settings], unknown[0].removeprefix(settings.PREFIX)))
         if action := self._option_string_actions.get(setting):
             usual = "true" if action.type is bool else next(iter(following), "VALUE")
             value = unknown[2] or f"={usual}"
-            self.error(f"{flag} is a setting now; give {setting}{value}")
+            self.error(f"{flag} is now a setting; write {setting}{value}")
         advice = did_you_mean(flag, self._option_string_actions)
         self.error("; ".join(filter(None, [f"unrecognized arguments: {flag}", advice])))
 
@@ -244,12 +244,12 @@ class Parser(argparse.ArgumentParser):
         if stray is None:
             return
         if stray == self.prog:
-            self.error(f"{stray} is the name of this command already; leave it out")
+            self.error(f"{stray} is the name of this command, which has already been named; leave it out")
         given = [*map(self._action_of, arguments)]
         missing = [action for action in self._actions if action.required and action.option_strings]
         flags = [action.option_strings[0] for action in missing if action not in given]
-        advice = f"give it as {flags[0]} {shlex.quote(stray)}" if flags else "put its flag before it"
-        self.error(f"{stray} has no flag before it; {advice}, or quotes around a value with spaces")
+        advice = f"write {flags[0]} {shlex.quote(stray)}" if flags else "put its flag before it"
+        self.error(f"{stray} has no flag before it; {advice}, or put quotation marks around a value with spaces")
 
     def _stray(self, arguments: Sequence[str], free: int) -> str | None:
         """Return the first value that no flag before it takes, after `free` others; None if there is none."""
@@ -267,17 +267,18 @@ class Parser(argparse.ArgumentParser):
         return None
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Raise an ArgumentError for a value that is no choice, with the choice that is meant if one is near."""
+        """Raise an ArgumentError for a value that is not among the choices, with the nearest choice if one is near."""
         if action.choices is not None and value not in action.choices:
             choices = [*map(str, action.choices)]
-            remedy = f"give {' or '.join(filter(None, [', '.join(choices[:-1]), choices[-1]]))}"
-            raise argparse.ArgumentError(action, f"{value!r} is no choice; {did_you_mean(str(value), choices, remedy)}")
+            remedy = f"choose {' or '.join(filter(None, [', '.join(choices[:-1]), choices[-1]]))}"
+            meant = did_you_mean(str(value), choices, remedy)
+            raise argparse.ArgumentError(action, f"{value!r} is not one of the choices; {meant}")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        """Return the value of an argument; ArgumentError for an empty one, as of a variable that is not set."""
+        """Return the value of an argument; ArgumentError if it is empty, for example because a variable is not set."""
         name = next(iter(action.option_strings), str(action.metavar))
         if not all(map(str.strip, arg_strings)):
-            raise argparse.ArgumentError(None, f"{name} is empty; give a value, or check the variable that holds it")
+            raise argparse.ArgumentError(None, f"{name} is empty; write a value, or check the variable that holds it")
         if action.nargs:
             for word in arg_strings:
                 _joined.update(dict.fromkeys(_JOINED.findall(word), name))
@@ -286,7 +287,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Write `message` as one line, and end the program with status 2; InputError instead for `parse_again`."""
         if self._is_earlier:
-            raise InputError(f"this version of {self.prog} does not accept the earlier command line: {message}")
+            raise InputError(f"the folder's command line is not valid in this version of {self.prog}: {message}")
         for found, advice in _ADVICE.items():
             message = f"{message}; {advice}" if found in message else message
         said = in_one_line(redacted(with_advice(message)))
@@ -306,14 +307,14 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def _more(self) -> int:
-        """The number of flags in groups, which --help hides; 0 if the only group is that of the shared flags."""
+        """The number of flags in groups, which --help hides; 0 if the group of shared flags is the only one."""
         groups = self._action_groups[_OWN:]
         return 0 if groups == self._last[-1:] else sum(len(group._group_actions) for group in groups)
 
     def _usage(self) -> str:
         """Return the command line with required arguments only; those without a flag come first.
 
-        Behind a flag of several values, an argument without a flag would be read as another value.
+        After a flag that takes several values, an argument without a flag would be read as another value.
         """
         required = [action for action in self._actions if action.required]
         words = [_spelled(action) for action in sorted(required, key=lambda action: bool(action.option_strings))]
@@ -407,7 +408,8 @@ class Stored(argparse._StoreAction):
         if isinstance(values, list) and bool(before) == bool(values):  # An empty list means all.
             parser.collected[self.dest] = values if before is values else before + values
         elif before != values:
-            raise argparse.ArgumentError(self, f"given twice, as {_typed(before)} and as {_typed(values)}; give one")
+            twice = f"it is given twice, as {_typed(before)} and as {_typed(values)}"
+            raise argparse.ArgumentError(self, f"{twice}; keep one of them")
         self.store(parser, namespace, parser.collected[self.dest])
 
     def store(self, parser: Any, namespace: argparse.Namespace, values: Any) -> None:
@@ -423,7 +425,7 @@ class _Numbers(Stored):
         numbers: dict[str, float] = {}
         for name, number in values:
             if numbers.setdefault(name, number) != number:
-                raise argparse.ArgumentError(self, f"two numbers for {name}; give one")
+                raise argparse.ArgumentError(self, f"there are two numbers for {name}; keep one of them")
         setattr(namespace, self.dest, numbers)
 
 
@@ -440,7 +442,7 @@ def _defaults(config: type) -> dict[str, Any]:
 
 
 def _default(field: Field) -> Any:
-    """Return the default of a field; that of a sequence is a list, as flags append to it."""
+    """Return the default of a field; the default of a sequence is a list, because flags append to it."""
     value = field.default if field.default_factory is MISSING else field.default_factory()
     return [*value] if isinstance(value, tuple) else value
 
@@ -461,9 +463,9 @@ def _typed(value: Any) -> str:
 
 
 def with_advice(sentence: str) -> str:
-    """Return a sentence on bad input; if it repeats values with commas of a flag that takes several, it says so.
+    """Return a sentence on bad input, with advice if it quotes values joined by commas, for a flag of several values.
 
-    A comma may be a part of a value, so only values that turned out to be wrong are said to be several.
+    A comma may be a part of a value, so the advice is only given for a value that turned out to be wrong.
     """
     flag = next((flag for joined, flag in _joined.items() if joined in sentence), None)
     return f"{sentence}; values of {flag} are separated by spaces, not by commas" if flag else sentence

@@ -23,13 +23,13 @@ from runtime.packages import missing_package, table_rows
 from runtime.progress import current
 from runtime.storage.paths import FullDisk, is_full, is_outside, no_space
 
-BROKEN_OFF = f"Spark has ended, or its master has; {AGAIN}"
+BROKEN_OFF = f"Spark or its master has ended; {AGAIN}"
 _LEVELS: dict[str, terminal.Level] = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}
 BAD_INPUT, FAILED = 2, 1  # exit statuses
 _OF_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # errors that the next run would meet again
-_MEMORY = "mostly memory ran out: give executors more of it or fewer cores (docs/how-to/cluster.md)"
+_MEMORY = "the usual cause is too little memory: give executors more memory or fewer cores (docs/how-to/cluster.md)"
 _TASK = r"failed (?P<times>\d+) times?, most recent failure: Lost task [^(]*\(TID \d+\) \((?P<host>\S+) \S+ \S+\): "
-# What Spark's trace has, and the sentence for it, which names groups of the pattern.
+# Each pattern finds a failure in Spark's trace; its sentence may contain the names of groups of the pattern.
 _SENTENCES = {
     row["pattern"].replace("{task}", _TASK): row["sentence"] for row in table_rows("runtime", "spark_failures.csv")
 }
@@ -124,10 +124,10 @@ def spark_failure(text: str) -> tuple[str, int]:
             return sentence.format(**match.groupdict(), **_OF_SENTENCES), FAILED
     missing = [missing_package(line) for line in lines if line.startswith("ImportError: ")]
     if missing and missing[0]:
-        return f"in the Python of the workers {missing[0]}", FAILED
+        return f"in the Python of the workers, {missing[0]}", FAILED
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
     reasons = [line.removeprefix(": ") for line in lines if line.startswith(": ")]
-    return f"Spark failed: {['for no reason', *lines[:1], *reasons, *errors][-1]}", FAILED
+    return f"Spark failed: {['it stated no reason', *lines[:1], *reasons, *errors][-1]}", FAILED
 
 
 def _outside(error: Exception) -> str:
@@ -139,13 +139,13 @@ def _outside(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.EMFILE and (reason := few_files()):
         return reason
     if isinstance(error, OSError) and error.errno in _OF_PATHS and error.filename:
-        return f"{error.filename} can be neither made nor opened ({error.strerror}); give another path"
+        return f"{error.filename} cannot be opened or created ({error.strerror}); specify another path"
     reason = re.sub(r"\[Errno -?\d+\] ", "", " ".join(str(error).split()))
     return f"{reason or type(error).__name__}; {AGAIN}"
 
 
 def _denied(path: str, read_only: bool) -> str:
     if not read_only and os.path.exists(path) and not os.access(path, os.R_OK):
-        return f"{path} is not readable; give yourself the right to read it, and {AGAIN}"
-    why = " (its file system is read-only)" if read_only else ""
-    return f"{path} is not writable{why}; give another output folder, or the right to write there, and {AGAIN}"
+        return f"you have no permission to read {path}; change its permissions, and {AGAIN}"
+    why = "its file system is read-only" if read_only else "you have no permission"
+    return f"{path} cannot be written ({why}); specify another output folder, or make this one writable, and {AGAIN}"

@@ -12,21 +12,21 @@ from runtime.redaction import redacted
 
 _names_flags = False  # whether messages name flags in this process
 OPEN_FILES = 4096  # enough for Spark, whose Java opens some 300 archives, and for the workers of many cores
-# What errors say, of whatever class, if the system refuses a thread, or memory.
+# If the system refuses a thread or memory, the errors have various classes, but contain one of these strings.
 _NO_THREADS = ("can't start new thread", "Failed to launch worker thread", "Resource temporarily unavailable")
 _NO_MEMORY = ("failed to map segment", "Cannot allocate memory", "libllvmlite", "LLVM ERROR: out of memory")
-AGAIN = "run the same command again to go on"
-# A flag of this package in a message, and words before it that say that the flag is of a command.
+AGAIN = "run the same command again to resume"
+# A flag of this project in a message. If the name of a command is before it, the flag belongs to that command.
 _FLAG = re.compile(r"(?P<command>\b(?:clip|spark)-[\w-]+(?: [\w-]+)* )?(?<![^\s(])--(?P<name>[a-z][a-z-]*)(?![\w-])")
 _PARAMETERS = {"gate_step": "steps"} | {switch: f"{switch}=True" for switch in ("overwrite", "skip_unreadable")}
-FLAGS = {"steps": "--gate-step", "min_language_scores": "--min-language-score"}  # of parameters of other names
-_settings: Collection[str] = ()  # parameters of the command of this process that have no flag
+FLAGS = {"steps": "--gate-step", "min_language_scores": "--min-language-score"}  # flags not named as their parameters
+_settings: Collection[str] = ()  # parameters that have no flag in the command of this process
 _SETTING = re.compile(r"--set (\w+)(?:=(true|false)\b)?")  # a setting in a message
-_ERRNO = re.compile(r"\[Errno -?\d+\] ")  # of the system, before its words
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")  # the number that the system puts before the text of an error
 
 
 class InputError(ValueError):
-    """Input cannot be used; the message says what was given, what was expected and what to do, without secrets of URLs.
+    """Input cannot be used; the message states the input, the expected input and a remedy, without secrets of URLs.
 
     Messages are written with flags. Python code reads names of parameters instead, unless `name_flags` was called.
 
@@ -42,12 +42,12 @@ class InputError(ValueError):
 
 
 def _in_one_line(text: str) -> str:
-    """Return a message without line breaks and numbers of errors: those of Arrow and of Python may contain some."""
+    """Return a message without line breaks and error numbers, which messages of Arrow and Python may contain."""
     return _ERRNO.sub("", " ".join(map(str.strip, text.splitlines())))
 
 
 def unusable(path: str, fault: str, reason: str) -> InputError:
-    """Return the error that `path` has a fault for a reason; a reason that begins with the path stands alone.
+    """Return the error that `path` has a fault for a reason; only the reason, if it begins with the path itself.
 
     >>> str(unusable("a.csv", "cannot be read", "its quotes are odd"))
     'a.csv cannot be read: its quotes are odd'
@@ -82,7 +82,7 @@ def flag(name: str) -> str:
 
 
 def name_flags(does: bool = True) -> None:
-    """Let messages name flags in this process: that of a command, or a worker, whose errors its driver words anew."""
+    """Let messages name flags in this process: a command, or a worker, whose driver rewords its errors."""
     global _names_flags
     _names_flags = does
 
@@ -120,7 +120,9 @@ def few_files() -> str | None:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY or limit >= OPEN_FILES:
         return None
-    return f"only {limit:,} files may be open at once; allow more with ulimit -n {OPEN_FILES}, and {AGAIN}"
+    return (
+        f"this process may only have {limit:,} files open at once; allow more with ulimit -n {OPEN_FILES}, and {AGAIN}"
+    )
 
 
 class LowLimit(InputError):
@@ -131,21 +133,21 @@ def low_limit(error: BaseException) -> LowLimit | None:
     """Return an error that names the limit of this process that `error` comes from; None if it comes from none.
 
     >>> str(low_limit(RuntimeError("can't start new thread"))).partition(";")[0]
-    'the system lets this command start no more threads and processes'
+    'the system does not let this command start more threads or processes'
     >>> low_limit(ValueError("no number"))
     """
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     is_cut = "requested and" in text and resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
     if number == errno.EFBIG or "File too large" in text or is_cut:
-        limit = f"no file may have more than {_limit(resource.RLIMIT_FSIZE)} bytes"
+        limit = f"this process may not write files of more than {_limit(resource.RLIMIT_FSIZE)} bytes"
         return LowLimit(f"{limit}; allow larger files (ulimit -f), and {AGAIN}")
     if number == errno.EAGAIN or any(sign in text for sign in _NO_THREADS):
-        limit = "the system lets this command start no more threads and processes"
+        limit = "the system does not let this command start more threads or processes"
         return LowLimit(f"{limit}; allow a hundred more (ulimit -u, or the limit of a container), and {AGAIN}")
     is_of_memory = isinstance(error, MemoryError) or number == errno.ENOMEM or any(sign in text for sign in _NO_MEMORY)
     if is_of_memory and resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
-        limit = f"this command may take {_limit(resource.RLIMIT_AS)} bytes of address space, which are too few"
+        limit = f"this command may only use {_limit(resource.RLIMIT_AS)} bytes of address space, which is too little"
         return LowLimit(f"{limit}; allow more (ulimit -v), and {AGAIN}")
     return None
 
@@ -160,7 +162,7 @@ def require_utf8(name: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        raise InputError(f"{shown} is not UTF-8; give the file or folder a name that is") from None
+        raise InputError(f"the name {shown} is not UTF-8; give the file or folder a name in UTF-8") from None
 
 
 def without_secrets(error: Exception) -> Exception:

@@ -68,7 +68,7 @@ def require_packages(packages: Iterable[str], extra: str | None = None) -> None:
 
 @dataclass(frozen=True)
 class Hook:
-    """An object on a hook, before it is imported: this project's, or another package's, which errors name."""
+    """An object on a hook, before it is imported. If it is another package's, errors name that package."""
 
     point: EntryPoint
     is_own: bool
@@ -80,50 +80,51 @@ class Hook:
     def load(self, fits: Callable[[Any], bool], expected: str) -> Any:
         """Import and return the object; InputError if another package's cannot be imported or does not fit.
 
-        `expected` says for the error what fits.
+        `expected` describes, for the error, an object that fits.
         """
         if self.is_own:
             return self.point.load()
         try:
             loaded = self.point.load()
         except Exception as error:  # Importing another package may raise any error.
-            raise InputError(f"{self}, which cannot be imported ({error!r}); mend or uninstall it") from error
+            raise InputError(f"{self}, which cannot be imported ({error!r}); fix or uninstall the package") from error
         return self._require(loaded, fits, expected)
 
     def find(self, options: Any, fits: Callable[[Any], bool], expected: str) -> Any | None:
-        """Return what the object, a function, makes of the options: None, or what fits."""
+        """Call the object, a function, with the options, and return its result: None, or an object that fits."""
         function = self.load(_takes_one, "a function of the options")
         try:
             result = function(options)
         except Exception as error:  # Another package may raise any error.
             if self.is_own or isinstance(error, InputError):
                 raise
-            raise InputError(f"{self}, which failed ({error!r}); correct or uninstall it") from error
+            raise InputError(f"{self}, which failed ({error!r}); fix or uninstall the package") from error
         return self._require(result, lambda made: made is None or fits(made), f"a function that returns {expected}")
 
     def _require(self, loaded: Any, fits: Callable[[Any], bool], expected: str) -> Any:
         if not (self.is_own or fits(loaded)):
-            raise InputError(f"{self}: expected {expected}; got {type(loaded).__name__}; mend or uninstall the package")
+            got = type(loaded).__name__
+            raise InputError(f"{self}: expected {expected}, but got {got}; fix or uninstall the package")
         return loaded
 
 
 def hooks(group: str, taken: Container[str] = ()) -> dict[str, Hook]:
-    """Return all that is on the hook `group` by name: this project's in the order of HOOKS, then others sorted by name.
+    """Return the objects on the hook `group` by name: this project's in the order of HOOKS, then others by name.
 
     The tables of `provide_hooks` locate this project's objects, as `module:object`; other packages declare theirs as
-    entry points of the group. InputError if another package's name is also of this project, or `taken`.
+    entry points of the group. InputError if another package uses a name of this project or a name in `taken`.
     """
     hook_by_name = {name: Hook(EntryPoint(name, where, group), is_own=True) for name, where in own_hooks(group).items()}
     for other in sorted(entry_points(group=group), key=lambda point: point.name):
         if other.name in hook_by_name or other.name in taken:
-            raise InputError(f"{Hook(other, is_own=False)}, a name that is taken; uninstall the package")
+            raise InputError(f"{Hook(other, is_own=False)}, but this name is already taken; uninstall the package")
         hook_by_name[other.name] = Hook(other, is_own=False)
     return hook_by_name
 
 
 @contextmanager
 def named_in_errors(group: str, name: str) -> Iterator[None]:
-    """Raise an InputError that names what is on a hook, if it is another package's and fails in the block.
+    """Raise an InputError that names an object on a hook, if it is another package's and fails in the block.
 
     Errors of the engine and full disks pass through: the part is not to blame for them.
     """
@@ -136,7 +137,7 @@ def named_in_errors(group: str, name: str) -> Iterator[None]:
         if name in own_hooks(group) or is_full or type(error).__module__.startswith("pyspark"):
             raise
         raise InputError(
-            f"{name}, a part of another package (in {group}), failed ({type(error).__name__}: {error}); correct or "
+            f"{name}, a part of another package (in {group}), failed ({type(error).__name__}: {error}); fix or "
             "uninstall that package, or run without its part"
         ) from error
 

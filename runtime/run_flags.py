@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--log-format",
         choices=terminal.FORMATS,
         default=terminal.FORMATS[0],
-        help="write text, or lines of JSON with time, level, step, message and numbers",
+        help="format of messages: text, or lines of JSON with time, level, step, message and numbers (default: text)",
     )
     group.add_argument(
         "--quiet",
@@ -53,12 +53,15 @@ def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         for flag, value, instead in (("--memory", memory, "--driver-memory"), ("--master", master, "--master")):
             if value is not None:
-                refuse(f"{flag} is for a Spark that this command starts; give spark-submit {instead}")
+                refuse(f"{flag} is only for a Spark that this command starts; pass {instead} to spark-submit instead")
     inputs = getattr(values, "input", None) or ()
     if memory is not None and not (master or any(str(path).startswith("table:") for path in inputs)):
-        refuse("--memory is for Spark, which this command does not start; leave it out, or give --master")
+        refuse("--memory is only for Spark, which this command does not start; leave it out, or pass --master")
     if cores is not None and (master or "PYSPARK_GATEWAY_PORT" in os.environ):
-        refuse("--cores is for processes of this machine; give Spark's master as local[N], or --executor-cores")
+        refuse(
+            "--cores is only for processes of this machine; for Spark, pass --master local[N] or spark-submit's "
+            "--executor-cores"
+        )
     if master is None and cores is not None:
         master = f"local[{cores}]"
     others = os.environ.get(_SUBMIT, "").removesuffix(_SHELL)
@@ -71,14 +74,18 @@ def apply(values: argparse.Namespace, refuse: Callable[[str], object]) -> None:
 def cores(text: str) -> int:
     """Return the number of processes that a text states, from 1 to MOST_CORES; ArgumentTypeError for other texts."""
     if not re.fullmatch(r"\d{1,5}", text.strip()) or not 1 <= int(text) <= MOST_CORES:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes from 1 to {MOST_CORES:,}; write one as 8")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of processes from 1 to {MOST_CORES:,}; write a number such as 8"
+        )
     return int(text)
 
 
 def master(text: str) -> str:
     """Return the address of a master of Spark; ArgumentTypeError for other text."""
     if not re.fullmatch(r"local(\[.+\])?|local-cluster\[.+\]|yarn|[a-z0-9]+://.+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no master of Spark; write one as spark://host:7077 or local[*]")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the address of a Spark master; write one such as spark://host:7077 or local[*]"
+        )
     return text
 
 
@@ -89,7 +96,9 @@ def memory(text: str) -> str:
     """
     match = re.fullmatch(r"(\d+)([mgt])b?", text.strip().lower())
     if not match or int(match[1]) << {"m": 0, "g": 10, "t": 20}[match[2]] < 512:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size of memory; write one as 8g or 1500m, of 512m or more")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a size of memory of at least 512m; write one such as 8g or 1500m"
+        )
     return match[1] + match[2]
 
 

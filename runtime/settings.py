@@ -83,9 +83,7 @@ def add(parser: argparse.ArgumentParser, config: type, defaults: Mapping[str, An
 def help_of(parser: argparse.ArgumentParser, names: Iterable[str]) -> str:
     """Return the help of `--set`, with the names of all settings and their defaults."""
     values = [_with_value(name, parser.get_default(name)) for name in names]
-    shown = (
-        f"set a parameter that has no flag. Give {SET} again for another one. The parameters and their defaults are "
-    )
+    shown = f"set a parameter that has no flag. Repeat {SET} to set several. The parameters and their defaults are "
     return shown + ", ".join(values)
 
 
@@ -108,12 +106,12 @@ def refusal(parser: argparse.ArgumentParser, names: Sequence[str], setting: str)
         return f"{parser.prog} has no settings; leave {SET} out"
     if "=" not in setting:
         example = name if name in names else names[0]
-        return f"argument {SET}: expected NAME=VALUE, such as {example}=VALUE; got {setting!r}"
+        return f"argument {SET}: got {setting!r}, but expected NAME=VALUE; write {SET} {example}=VALUE"
     if flag in parser._option_string_actions:
-        return f"{name} has a flag; give {flag} instead of {SET}"
+        return f"{name} has its own flag; use {flag} instead of {SET}"
     near = nearest_names(name, names, MOST_NEAR)
     advice = f"did you mean {' or '.join(near)}?" if near else f"the settings are {', '.join(names)}"
-    return f"{PREFIX}{spelled} names no setting of {parser.prog}; {advice}"
+    return f"{PREFIX}{spelled}: {parser.prog} has no setting of this name; {advice}"
 
 
 def integer(text: str) -> int:
@@ -126,7 +124,7 @@ def integer(text: str) -> int:
         return int(text.replace(",", ""))
     value = Decimal(text) if re.fullmatch(r"[+-]?\d+(\.\d+)?[eE]\+?\d{1,2}", text.strip()) else None
     if value is None or value != value.to_integral_value():
-        raise argparse.ArgumentTypeError(f"{text!r} is no integer; write one as 20000, 20,000 or 2e4")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer; write one such as 20000, 20,000 or 2e4")
     return int(value)
 
 
@@ -142,14 +140,14 @@ def written_number(text: str) -> float:
     except InvalidOperation:
         value = math.nan
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number; write one as 0.01 or 1%")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; write one such as 0.01 or 1%")
     return value
 
 
 def boolean(text: str) -> bool:
     """Return whether a text is `true`; ArgumentTypeError unless it is `true` or `false`."""
     if text.strip().lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false; write one of these")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false; write true or false")
     return text.strip().lower() == "true"
 
 
@@ -157,5 +155,5 @@ def named_number(text: str) -> tuple[str, float]:
     """Return the name and the number in a text such as da=0.6; ArgumentTypeError for another text."""
     name, equals, number = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a name and a number; write them as da=0.6")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name and a number; write both, such as da=0.6")
     return name, written_number(number)

@@ -59,7 +59,7 @@ def test_flags_that_a_form_does_not_take_are_refused(urls, run, tmp_path, capsys
     ("code", "fault"),
     [
         ("", ", which cannot be imported (AttributeError"),
-        ("X = 3", ": expected a dataclass as export.forms.Form; got int; mend or uninstall the package"),
+        ("X = 3", ": expected a dataclass as export.forms.Form, but got int; fix or uninstall the package"),
         ("def X(run): ...", ": expected a dataclass as export.forms.Form; got function"),
         (
             "from dataclasses import dataclass\nfrom curation.plugins.export.formats import Form\n"

@@ -142,7 +142,7 @@ def test_ctrl_c_ends_a_run_with_a_sentence(models, tmp_path):
     started.send_signal(signal.SIGINT)
     _, said = started.communicate(timeout=60)
     assert started.returncode == 130
-    assert "clip-score: stopped; run the same command again to go on" in said
+    assert "clip-score: stopped; run the same command again to resume" in said
     assert "Traceback" not in said
 
 

@@ -70,7 +70,7 @@ def test_a_flag_that_is_given_twice(given, capsys):
         capsys.readouterr()
         with pytest.raises(SystemExit):
             parse(flag, first, flag, second)
-        assert f"argument {flag}: given twice, as " in capsys.readouterr().err
+        assert f"argument {flag}: it is given twice, as " in capsys.readouterr().err
     elif flag == "--images":  # a table each time
         assert parse(flag, first, flag, second)["images"] == [[first], [second]]
     else:
@@ -83,7 +83,9 @@ def test_all_sources_and_one_of_them(capsys):
     assert parser.parse_args(["--output", "out", "--download"]).download == []
     with pytest.raises(SystemExit):
         parser.parse_args(["--output", "out", "--download", "--download", "wordnet"])
-    assert "argument --download: given twice, as nothing and as wordnet; give one" in capsys.readouterr().err
+    assert (
+        "argument --download: it is given twice, as nothing and as wordnet; keep one of them" in capsys.readouterr().err
+    )
 
 
 def test_two_scores_of_a_language_and_two_values_of_a_step(capsys):
@@ -91,6 +93,6 @@ def test_two_scores_of_a_language_and_two_values_of_a_step(capsys):
         PARSERS["clip-curate"].parse_args(
             ["--input", "a.csv", "--output", "out", "--min-language-score", "da=0.6", "0.5", "da=0.7"]
         )
-    assert "argument --min-language-score: two numbers for da; give one" in capsys.readouterr().err
+    assert "argument --min-language-score: there are two numbers for da; keep one of them" in capsys.readouterr().err
     with pytest.raises(InputError, match="steps min_saturation is given twice, with different values"):
         GateOptions(steps=["min_saturation=0.2", "min_saturation=0.3"]).find()

@@ -61,7 +61,9 @@ def test_a_recorded_command_line_is_read_again_and_changes_nothing_in_this_proce
     monkeypatch.setattr("runtime.run_flags.apply", lambda *_: pytest.fail("a flag was applied"))
     again = parser.parse_again(args.command_line)
     assert vars(again) == vars(args)
-    with pytest.raises(InputError, match="does not accept the earlier command line: unrecognized arguments"):
+    with pytest.raises(
+        InputError, match="the folder's command line is not valid in this version of .*: unrecognized arguments"
+    ):
         parser.parse_again("make --output out --gone")
     assert capsys.readouterr() == ("", "")
 
@@ -100,7 +102,7 @@ def test_two_values_of_a_flag_are_refused_on_the_command_line_and_in_two_files(r
     (tmp_path / "run.args").write_text("--output out --seed 3")
     (tmp_path / "other.args").write_text("--seed 4")
     words = [word.format(tmp_path) for word in typed]
-    assert "argument --seed: given twice, as 3 and as 4; give one" in refused("--output", "out", *words)
+    assert "argument --seed: it is given twice, as 3 and as 4; keep one of them" in refused("--output", "out", *words)
 
 
 def test_a_second_command_line_knows_nothing_of_the_first(parser):
@@ -124,8 +126,11 @@ def test_a_value_that_begins_with_an_at_sign_is_written_another_way(parser, refu
     [
         (None, "cannot be read (No such file or directory); name a text file with arguments, or "),
         (b"\xf5\x1b[2J", "cannot be read (it is not text in UTF-8); name a text file with arguments"),
-        (b"--output 'out\n", 'a quote in "--output \'out" is not closed; close it, or put a backslash before it'),
-        (b"--seed 3 @run.args", "@run.args names itself, as a file of arguments; leave it out there"),
+        (
+            b"--output 'out\n",
+            'a quotation mark in "--output \'out" is not closed; close it, or put a backslash before it',
+        ),
+        (b"--seed 3 @run.args", "the file of arguments @run.args refers to itself; remove @run.args from its lines"),
     ],
 )
 def test_a_file_of_arguments_that_cannot_be_used(refused, tmp_path, monkeypatch, content, sentence):
@@ -137,7 +142,7 @@ def test_a_file_of_arguments_that_cannot_be_used(refused, tmp_path, monkeypatch,
 
 def test_a_flag_of_an_earlier_version_is_answered_by_what_replaces_it(parser, refused):
     parser.removed = {"--old": "give --size instead"}
-    assert refused("--old=3", "--output", "o").startswith("make: --old is gone; give --size instead (")
+    assert refused("--old=3", "--output", "o").startswith("make: --old was removed; give --size instead (")
 
 
 @pytest.mark.parametrize("table", sorted(ROOT.glob("*/**/removed_flags.csv")), ids=str)
@@ -153,10 +158,16 @@ def test_each_removed_flag_is_of_a_command_of_its_package(table):
     ("words", "sentence"),
     [
         (["pairs.csv", "--output", "o"], "make: pairs.csv has no flag before it; put its flag before it, or quotes"),
-        (["pairs.csv"], "make: pairs.csv has no flag before it; give it as --output pairs.csv, or quotes around a"),
+        (
+            ["pairs.csv"],
+            "make: pairs.csv has no flag before it; write --output pairs.csv, or put quotation marks around a",
+        ),
         (["--output", "my", "folder"], "make: folder has no flag before it; put its flag before it, or quotes"),
         (["--output=a", "b", "--seed", "3"], "make: b has no flag before it"),
-        (["make", "--output", "o"], "make: make is the name of this command already; leave it out"),
+        (
+            ["make", "--output", "o"],
+            "make: make is the name of this command, which has already been named; leave it out",
+        ),
     ],
 )
 def test_a_value_without_its_flag_is_named(refused, words, sentence):
@@ -238,12 +249,12 @@ def test_what_only_looks_like_a_flag_is_a_value(parser, value):
 
 @pytest.mark.parametrize("argument", ["--output=caf\udce9", "caf\udce9"])
 def test_a_name_that_is_not_utf_8(refused, argument):
-    assert r"caf\xe9 is not UTF-8; give the file or folder a name that is" in refused("--output", "out", argument)
+    assert r"caf\xe9 is not UTF-8; give the file or folder a name in UTF-8" in refused("--output", "out", argument)
 
 
 def test_a_missing_flag_and_a_wrong_value(refused):
     assert "required: --output" in refused()
-    assert "argument --seed: 'many' is no integer; write one as 20000, 20,000 or 2e4" in refused(
+    assert "argument --seed: 'many' is not an integer; write one such as 20000, 20,000 or 2e4" in refused(
         "--output", "out", "--seed", "many"
     )
 
@@ -257,7 +268,7 @@ def test_an_integer_as_people_write_it(parser, number):
     "number", ["20.000", "2,0000", "20,00", "1.5", "1e-4", "15e-1", "1.55e1", "nan", "1e999", "0x10"]
 )
 def test_what_may_mean_another_integer_or_none(refused, number):
-    assert "is no integer; write one as 20000, 20,000 or 2e4" in refused("--output", "out", f"--seed={number}")
+    assert "is not an integer; write one such as 20000, 20,000 or 2e4" in refused("--output", "out", f"--seed={number}")
 
 
 @pytest.mark.parametrize(
@@ -269,7 +280,7 @@ def test_a_number_may_be_in_percent(typed, meant):
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "1e999", "1,5", "%", "1%%", ""])
 def test_what_is_no_finite_number_is_refused(text):
-    with pytest.raises(ArgumentTypeError, match="is no number; write one as 0.01 or 1%"):
+    with pytest.raises(ArgumentTypeError, match="is not a number; write one such as 0.01 or 1%"):
         written_number(text)
 
 
@@ -284,7 +295,7 @@ def test_a_misspelt_choice_is_corrected_and_others_are_listed(capsys):
     for given, sentence in advice.items():
         with pytest.raises(SystemExit):
             parser.parse_args(["--format", given])
-        assert f"argument --format: '{given}' is no choice; {sentence} (" in capsys.readouterr().err
+        assert f"argument --format: '{given}' is not one of the choices; {sentence} (" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -360,10 +371,10 @@ def test_a_flag_takes_what_the_field_of_its_name_holds(given, expected):
 
 @pytest.mark.parametrize("empty", ["", " "])
 def test_an_empty_value_as_of_an_unset_variable_is_refused(refused, empty):
-    assert "--output is empty; give a value" in refused("--output", empty)
-    assert "--output is empty; give a value" in refused(f"--output={empty}")
-    assert "--input is empty; give a value" in refused("--input", "a", empty, "--output", "out")
-    assert "--seed is empty; give a value" in refused("--output", "out", "--seed", empty)
+    assert "--output is empty; write a value" in refused("--output", empty)
+    assert "--output is empty; write a value" in refused(f"--output={empty}")
+    assert "--input is empty; write a value" in refused("--input", "a", empty, "--output", "out")
+    assert "--seed is empty; write a value" in refused("--output", "out", "--seed", empty)
 
 
 def test_what_comes_without_a_flag_is_said_to_come_first(parser, refused):
@@ -373,7 +384,7 @@ def test_what_comes_without_a_flag_is_said_to_come_first(parser, refused):
 
 
 def test_a_flag_without_its_value_is_said_to_need_one(refused):
-    assert "argument --seed: expected one argument; give a value after it" in refused("--output", "out", "--seed")
+    assert "argument --seed: expected one argument; write a value after it" in refused("--output", "out", "--seed")
     assert "expected at least one argument; give one or more values" in refused("--output", "out", "--input")
 
 
@@ -386,7 +397,7 @@ def test_one_of_two_flags_that_exclude_each_other_is_asked_for(parser, refused):
 
 def test_an_empty_value_without_a_flag_is_refused_by_its_name(parser, refused):
     parser.add_argument("run", metavar="RUN", type=absolute_path)
-    assert "RUN is empty; give a value" in refused("", "--output", "out")
+    assert "RUN is empty; write a value" in refused("", "--output", "out")
 
 
 def test_a_default_may_be_empty(parser):
@@ -400,7 +411,9 @@ def test_a_number_of_processes_that_no_machine_runs_is_refused(cores, capsys):
     parser.add_engine()
     with pytest.raises(SystemExit):
         parser.parse_args(["--cores", cores])
-    assert f"'{cores}' is no number of processes from 1 to 10,000; write one as 8" in capsys.readouterr().err
+    assert (
+        f"'{cores}' is not a number of processes from 1 to 10,000; write a number such as 8" in capsys.readouterr().err
+    )
 
 
 def test_the_command_line_is_known_with_the_arguments_of_files_and_without_secrets(parser, tmp_path):

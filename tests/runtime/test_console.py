@@ -58,12 +58,24 @@ Traceback (most recent call last):
             "no space left in /out, on the file system /; make room",
         ),
         (OSError(errno.ENOSPC, FULL), 1, "no space left in /"),
-        (PermissionError(errno.EACCES, "Permission denied", "/out"), 1, "/out is not writable"),
-        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/x"), 1, "/proc/x can be neither made nor"),
+        (PermissionError(errno.EACCES, "Permission denied", "/out"), 1, "/out cannot be written"),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/x"),
+            1,
+            "/proc/x cannot be opened or created",
+        ),
         (EndpointConnectionError(endpoint_url="http://x"), 1, "Could not connect to the endpoint URL"),
-        (RuntimeError("can't start new thread"), 1, "the system lets this command start no more threads and processes"),
-        (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), 1, "the system lets this command start no more"),
-        (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), 1, "no file may have more than"),
+        (
+            RuntimeError("can't start new thread"),
+            1,
+            "the system does not let this command start more threads or processes",
+        ),
+        (
+            BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)),
+            1,
+            "the system does not let this command start more",
+        ),
+        (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), 1, "this process may not write files of more than"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )
@@ -80,7 +92,7 @@ def test_a_limit_of_memory_is_named():
     program += "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
     program += "with command('job'):\n    bytearray(4 << 30)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
-    expected = "job: this command may take 3,221,225,472 bytes of address space, which are too few; allow more"
+    expected = "job: this command may only use 3,221,225,472 bytes of address space, which is too little; allow more"
     assert (done.returncode, done.stderr[: len(expected)]) == (1, expected)
 
 

@@ -35,7 +35,9 @@ def test_a_group_of_which_no_package_knows_has_own_parts_alone():
 @pytest.mark.parametrize("name", ["first", "csv"])
 def test_a_package_that_takes_a_name_is_refused(monkeypatch, tmp_path, name):
     install(monkeypatch, tmp_path, "greedy", "mine = 1\n", f"[{GROUP}]\n{name} = greedy:mine\n")
-    with pytest.raises(InputError, match=f"the package greedy has greedy:mine as {name} in .*, a name that is taken"):
+    with pytest.raises(
+        InputError, match=f"the package greedy has greedy:mine as {name} in .*, but this name is already taken"
+    ):
         hooks(GROUP, taken=["csv"])
 
 
@@ -61,7 +63,7 @@ def test_a_part_of_a_wrong_kind_is_named_with_its_package(monkeypatch, tmp_path,
 def test_what_a_function_of_another_package_returns_must_fit(monkeypatch, tmp_path, made, fits):
     code = f"class Blind: pass\nclass Seen:\n    observe = print\ndef part(options):\n    return {made}\n"
     install(monkeypatch, tmp_path, "maker", code, f"[{GROUP}]\nmaker = maker:part\n")
-    sentence = "maker:part as maker in .*: expected a function that returns an object with observe; got "
+    sentence = "maker:part as maker in .*: expected a function that returns an object with observe, but got "
     with nullcontext() if fits else pytest.raises(InputError, match=sentence):
         hooks(GROUP)["maker"].find(None, has("observe"), "an object with observe")
     sys.modules.pop("maker")

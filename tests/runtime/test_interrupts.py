@@ -76,7 +76,7 @@ def interrupted(tmp_path):
 
 def test_what_catches_the_interrupt_is_ended_all_the_same(interrupted):
     seen = interrupted(STUCK, "ready\r\n")
-    assert seen.lines == ["ready", "job: stopped; run the same command again to go on"]
+    assert seen.lines == ["ready", "job: stopped; run the same command again to resume"]
     assert seen.status == 130
 
 
@@ -108,7 +108,7 @@ with command("job"):
 
 def test_what_must_not_be_left_half_done_is_done_after_the_sentence(interrupted):
     seen = interrupted(HALF_DONE, None)
-    assert seen.lines == ["job: stopped; run the same command again to go on", "half done", "done"]
+    assert seen.lines == ["job: stopped; run the same command again to resume", "half done", "done"]
     assert seen.status == 130
 
 

@@ -48,7 +48,7 @@ def test_memory_is_what_spark_is_started_with():
 def test_memory_of_a_spark_that_does_not_start_is_refused(capsys):
     with pytest.raises(SystemExit):
         parse_curate([*WHOLE, "--memory", "8g"])
-    assert "--memory is for Spark, which this command does not start; leave it out" in capsys.readouterr().err
+    assert "--memory is only for Spark, which this command does not start; leave it out" in capsys.readouterr().err
     parse_curate([*WHOLE, "--memory", "8g", "--master", "local[1]"])
 
 
@@ -56,21 +56,26 @@ def test_memory_of_a_spark_that_does_not_start_is_refused(capsys):
 def test_what_is_no_master_of_spark_is_refused(given, capsys):
     with pytest.raises(SystemExit):
         parse_curate([*WHOLE, "--master", given])
-    assert f"'{given}' is no master of Spark; write one as spark://host:7077 or local[*]" in capsys.readouterr().err
+    assert (
+        f"'{given}' is not the address of a Spark master; write one such as spark://host:7077 or local[*]"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("given", ["8", "lots", "511m", "-1g"])
 def test_a_memory_that_spark_would_refuse_is_refused(given, capsys):
     with pytest.raises(SystemExit):
         parse_curate([*WHOLE, f"--memory={given}"])
-    assert f"'{given}' is no size of memory; write one as 8g or 1500m" in capsys.readouterr().err
+    assert (
+        f"'{given}' is not a size of memory of at least 512m; write one such as 8g or 1500m" in capsys.readouterr().err
+    )
 
 
 def test_under_spark_submit_its_own_flag_decides(monkeypatch, capsys):
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     with pytest.raises(SystemExit):
         parse_curate([*WHOLE, "--memory", "8g"])
-    assert "give spark-submit --driver-memory" in capsys.readouterr().err
+    assert "pass --driver-memory to spark-submit" in capsys.readouterr().err
 
 
 def completed(script, words):

@@ -34,7 +34,7 @@ Traceback (most recent call last):
                 reason="ExecutorLostFailure (executor 6 exited caused by one of the running tasks) Reason: Command "
                 "exited with code 137"
             ),
-            ["lost with its executor 4 times", "10.0.0.7 (Command exited with code 137)", "memory", "again to go on"],
+            ["lost with its executor 4 times", "10.0.0.7 (Command exited with code 137)", "memory", "again to resume"],
         ),
         (
             ABORTED.format(
@@ -72,16 +72,16 @@ Traceback (most recent call last):
         ),
         (
             PYTHON.format(error="ImportError: Install s3fs to access S3"),
-            ["in the Python of the workers s3fs is not installed", "pip install 'clip-curation[s3]'"],
+            ["in the Python of the workers, s3fs is not installed", "pip install 'clip-curation[s3]'"],
         ),
         (
             PYTHON.format(error="OSError: [Errno 28] Error writing bytes to file. Detail: No space left on device"),
-            ["a disk is full", "again to go on"],
+            ["a disk is full", "again to resume"],
         ),
         (
             "An error occurred while calling o1.x.\n: org.apache.spark.SparkException: Job 3 cancelled because "
             "SparkContext was shut down\n\tat org.apache",
-            ["Spark has ended, or its master has"],
+            ["Spark or its master has ended"],
         ),
         (
             PYTHON.format(error="OSError: http://a/1.gz cannot be read, 8 times in a row: Connection refused"),
@@ -115,7 +115,7 @@ def test_bad_input_that_a_worker_found_is_told_as_it_is():
     [
         (OSError(28, "No space left on device", "out/rates.npy"), 1, "no space left in out, on the file system /"),
         (BrokenProcessPool("A process in the process pool was terminated"), 1, "was terminated"),
-        (ConnectionRefusedError(111, "Connection refused"), 1, "Spark has ended, or its master has"),
+        (ConnectionRefusedError(111, "Connection refused"), 1, "Spark or its master has ended"),
         (InputError("no such file"), 2, "curate: no such file"),
         (ImportError("Install s3fs to access S3"), 2, "s3fs is not installed: pip install 'clip-curation[s3]'"),
         (
@@ -127,10 +127,14 @@ def test_bad_input_that_a_worker_found_is_told_as_it_is():
         (
             OSError(30, "Read-only file system", "/mnt/out"),
             1,
-            "/mnt/out is not writable (its file system is read-only)",
+            "/mnt/out cannot be written (its file system is read-only)",
         ),
-        (PermissionError(13, "Permission denied", "/no/out"), 1, "/no/out is not writable; give another output folder"),
-        (KeyboardInterrupt(), 130, "stopped; run the same command again to go on"),
+        (
+            PermissionError(13, "Permission denied", "/no/out"),
+            1,
+            "/no/out cannot be written (you have no permission); specify another output folder",
+        ),
+        (KeyboardInterrupt(), 130, "stopped; run the same command again to resume"),
     ],
 )
 def test_what_fails_in_the_driver_ends_in_one_sentence(error, status, sentence, capsys):
@@ -147,7 +151,7 @@ def test_a_file_that_may_not_be_read_is_not_called_unwritable(tmp_path, monkeypa
     monkeypatch.setattr("os.access", lambda path, mode: False)  # root, too, may read any
     with pytest.raises(SystemExit), command("curate"):
         raise PermissionError(13, "Permission denied", str(secret))
-    assert f"{secret} is not readable" in capsys.readouterr().err
+    assert f"you have no permission to read {secret}" in capsys.readouterr().err
 
 
 def test_an_import_of_our_own_that_fails_keeps_its_trace():
@@ -169,7 +173,8 @@ def test_a_url_without_its_package_names_the_extra_that_brings_it():
 
 def test_too_few_open_files_are_said_to_be_too_few(monkeypatch, capsys):
     monkeypatch.setattr(errors.resource, "getrlimit", lambda of: (256, 256))
-    said = "only 256 files may be open at once; allow more with ulimit -n 4096, and run the same command again to go on"
+    limit = "this process may only have 256 files open at once"
+    said = f"{limit}; allow more with ulimit -n 4096, and run the same command again to resume"
     assert spark_failure("[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port number.") == (
         said,
         1,

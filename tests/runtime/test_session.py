@@ -60,7 +60,7 @@ def test_a_machine_without_java_is_told_what_to_install(monkeypatch, tmp_path):
 def test_a_limit_of_open_files_that_java_cannot_start_with_is_told(monkeypatch):
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     monkeypatch.setattr(resource, "getrlimit", lambda of: (256, 256))
-    with pytest.raises(InputError, match="only 256 files may be open at once; allow more with ulimit -n 4096"):
+    with pytest.raises(InputError, match="may only have 256 files open at once; allow more with ulimit -n 4096"):
         session("job")
 
 
@@ -90,7 +90,7 @@ def test_live_progress_is_shown_until_ctrl_c_ends_a_stage_of_spark_in_one_senten
     command = [program, job(tmp_path, [0.5] * 2 + [60.0] * 2)]
     seen = on_terminal(command, environment(tmp_path), interrupt_at="2/4 files")
     assert "\r\x1b[Ksleep: 2/4 files, 2,000 rows" in seen.text
-    assert without_start(seen.lines) == ["job: stopped; run the same command again to go on"]
+    assert without_start(seen.lines) == ["job: stopped; run the same command again to resume"]
     assert seen.status == 130
 
 
@@ -123,7 +123,7 @@ def test_ctrl_c_while_spark_starts_leaves_neither_a_trace_nor_a_jvm(program, mom
         while marked(mark) and time.monotonic() < until:
             time.sleep(0.2)
         assert marked(mark) == []
-        assert [first, *started.stdout] == ["starting\n", "job: stopped; run the same command again to go on\n"]
+        assert [first, *started.stdout] == ["starting\n", "job: stopped; run the same command again to resume\n"]
 
 
 def marked(mark: str) -> list[str]:

@@ -117,7 +117,7 @@ def test_a_task_that_kills_whoever_takes_it_ends_the_command_in_one_sentence(clu
     status, sentence = ended(job)
     assert status == 1
     assert what in sentence
-    assert sentence.endswith("run the same command again to go on")
+    assert sentence.endswith("run the same command again to resume")
     assert not looks_whole(tmp_path / "out")
 
 

@@ -117,7 +117,9 @@ def test_a_worker_that_dies_between_tasks_is_replaced(local):
 
 
 def test_a_task_that_kills_each_of_its_workers_ends_in_a_sentence(local):
-    with pytest.raises(WorkerLost, match=f"processes were killed {TRIES} times at one task; mostly memory ran out"):
+    with pytest.raises(
+        WorkerLost, match=f"processes were killed {TRIES} times at one task; the usual cause is too little memory"
+    ):
         local.run([*range(9)], killed_always)
     assert local.run([*range(9)], double)["sum"] == 72
 
@@ -158,7 +160,7 @@ def test_a_server_that_cannot_fork_ends_the_run_in_a_sentence_that_names_the_lim
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=100)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(
-        "job: no worker could be started: the system lets this command start"
+        "job: no worker could be started: the system does not let this command"
     )
 
 

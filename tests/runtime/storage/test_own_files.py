@@ -77,7 +77,7 @@ def test_at_a_url_arrow_finds_damage_and_a_server_that_fails_does_not():
 
 
 def test_a_file_is_not_called_damaged_because_no_thread_can_be_started(file):
-    with pytest.raises(LowLimit, match="the system lets this command start no more threads"), refusing(file):
+    with pytest.raises(LowLimit, match="the system does not let this command start more threads"), refusing(file):
         raise OSError("Unknown error: Failed to launch worker thread: Resource temporarily unavailable")
 
 
