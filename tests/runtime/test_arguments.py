@@ -392,7 +392,7 @@ def test_one_of_two_flags_that_exclude_each_other_is_asked_for(parser, refused):
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--fast", metavar="SPEED")
     either.add_argument("--slow", metavar="SPEED")
-    assert "--slow: not allowed with argument --fast; give one of them" in refused("--fast", "1", "--slow", "1")
+    assert "--slow: not allowed with argument --fast; pass only one of them" in refused("--fast", "1", "--slow", "1")
 
 
 def test_an_empty_value_without_a_flag_is_refused_by_its_name(parser, refused):
