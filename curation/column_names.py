@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from runtime.errors import InputError
 
-RECOGNISED = {  # tried in this order; upper and lower case are the same
+RECOGNISED = {  # The names are tried in this order; upper and lower case are the same.
     "url": ("url", "URL", "image_url", "downloadurl"),
     "text": (
         *("text", "TEXT", "caption", "alt", "alt_text"),
@@ -20,7 +20,7 @@ RECOGNISED = {  # tried in this order; upper and lower case are the same
 USUAL = 4  # names of a field that messages list
 
 
-def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave out the others") -> str | None:
+def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave out all but one") -> str | None:
     """Return the first name of RECOGNISED[field] that is in `names`, as `names` spells it; None if none is there.
 
     Upper and lower case are the same. InputError if `names` has the name twice, in equal or in different case; in the
@@ -37,7 +37,8 @@ def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave
 
 def _one(columns: list[str], path: str, remedy: str) -> str | None:
     if len(set(columns)) > 1:
-        raise InputError(f"{path} has the columns {' and '.join(dict.fromkeys(columns))}, alike but for case: {remedy}")
+        names = " and ".join(dict.fromkeys(columns))
+        raise InputError(f"{path} has the columns {names}, which differ only in case; {remedy}")
     if len(columns) > 1:
-        raise InputError(f"{path} has {len(columns)} columns named {columns[0]}; expected one")
+        raise InputError(f"{path} has {len(columns)} columns named {columns[0]}; expected only one")
     return columns[0] if columns else None

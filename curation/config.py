@@ -12,10 +12,10 @@ from metadata.rules import Rules
 from runtime.argument_types import MOST_ROWS, require_integer, require_seed, require_share, typed
 from runtime.errors import InputError, ParameterError
 
-ENGLISH = "en"  # the thresholds of all other languages follow from that of English [2, Algorithm 1]
+ENGLISH = "en"  # The thresholds of all other languages follow from the English threshold [2, Algorithm 1].
 ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; used if a run has no English match
-MAX_TEXT_LENGTH = 8_192  # characters, to which texts are cut; hardly one in a million captions of a crawl is longer
-SIZE_PROBES = 15  # thresholds tried per pass over the data for a target size: 16 ranges, so a pass gives 4 bits of t
+MAX_TEXT_LENGTH = 8_192  # Texts are cut to so many characters; hardly one in a million captions of a crawl is longer.
+SIZE_PROBES = 15  # A pass over the data tries so many thresholds; they make 16 ranges, so it gives 4 bits of t.
 DOUBTFUL_SCORE = 0.5  # a lower language score is a sign that the text is in no language, or in another one
 SURE_SCORE = 0.75  # from this language score on, texts count for the languages around other texts
 MatcherName = Literal["trie", "ahocorasick"]
@@ -34,24 +34,24 @@ OtherThreshold = Literal["own", "same"]
 @typed
 @dataclass(frozen=True)
 class CurationConfig:
-    """The parameters of one curation; the defaults are those of the command line.
+    """The parameters of one curation; the command line has the same defaults.
 
     How much is kept:
       english_threshold: t of English; the tail share of English at this t gives the t of every other language.
-      target_size: images to keep; given instead of english_threshold, which is then searched for.
-      tail_share: p of all languages but English, instead of the tail share that English has at its t.
+      target_size: number of images to keep, instead of english_threshold; the run then searches for the threshold.
+      tail_share: p of all languages except English, instead of the tail share that English has at its t.
       seed: another seed keeps other pairs.
     What is read:
       sample_files: number of files to read, chosen by the seed; None: all files.
-      max_texts: most texts of one image; those with the smallest hashes are taken.
+      max_texts: the largest number of texts of one image; the texts with the smallest hashes are used.
       max_bad_files, max_bad_records: share of damaged files or records above which a run stops.
       max_shared_uids: a run stops if the uids of more than this share of images are shared by several URLs, or if more
         than this share of the images in a table of the gate have rows that contradict each other.
     How texts are matched:
-      rules: what counts as a match: `unicode`, symbols of normalised text; `meta`, padded substrings as in Meta CLIP's
-        reference.
-      matcher: the search algorithm; both find the same matches.
-      evidence: what a text needs to count as matched: any entry, or (`letters`) an entry with two letters.
+      rules: how entries are found: `unicode`, as symbols of normalised text; `meta`, as padded substrings, as in Meta
+        CLIP's reference.
+      matcher: the search algorithm; both algorithms find the same matches.
+      evidence: the entry that a text needs to count as matched: any entry, or (`letters`) an entry with two letters.
       min_language_score: texts with a lower language score count as `other`.
       min_language_scores: scores of single languages, as {"da": 0.6}, that replace min_language_score.
       no_language: the language of file names, addresses, HTML and texts without letters: `other`, or `keep` the label.
@@ -73,7 +73,7 @@ class CurationConfig:
       balance: False keeps every image that has a match: all rates are 1.
     """
 
-    english_threshold: int = 20_000  # OpenAI CLIP's 400M from 1.6B pairs; [1] took 170_000 at 10.7B, DataComp 60_000
+    english_threshold: int = 20_000  # OpenAI CLIP's 400M from 1.6B pairs; [1] used 170_000 at 10.7B, DataComp 60_000
     target_size: int | None = None
     tail_share: float | None = None
     seed: int = 0
@@ -81,17 +81,17 @@ class CurationConfig:
     rules: Rules = "unicode"
     matcher: MatcherName = "trie"
     evidence: Evidence = "any"  # as in [1, 2]
-    max_texts: int = 64  # a spacer image has millions
-    max_bad_files: float = 0.5  # a few broken files are usual, more than half are a mistake
-    max_bad_records: float = 0.2  # in Common Crawl far less than one in a thousand
-    max_shared_uids: float = 0.01  # our choice; the share is 0 if uids are right
+    max_texts: int = 64  # A spacer image has millions of texts.
+    max_bad_files: float = 0.5  # A few broken files are usual; if more than half are broken, it is a mistake.
+    max_bad_records: float = 0.2  # In Common Crawl, far less than one record in a thousand is bad.
+    max_shared_uids: float = 0.01  # This is our choice; the share is 0 if uids are right.
     min_language_score: float = 0.0  # as in [2]
     min_language_scores: dict[str, float] = field(default_factory=dict)
     no_language: Fate = "keep"  # `other` is stricter than [2]
     wrong_script: Fate = "other"  # 1,598 of 124,545 texts lost their label by this; none of these labels was right
     witnesses: Sequence[Witness] = ("han", "page")  # no language got worse by these two; [2] has no witnesses
     pool_shares: dict[str, float] = field(default_factory=dict)
-    rows_per_file: int = 1_000_000  # img2dataset reads whole files: this is a few hundred MB of curated rows
+    rows_per_file: int = 1_000_000  # img2dataset reads a file at once; so many curated rows are a few hundred MB.
     extra_columns: Sequence[ExtraColumn] = ()
     metadata_of: str | None = None  # [2, ablation]
     merge_languages: bool = False  # [2, ablation]
@@ -100,7 +100,7 @@ class CurationConfig:
 
     def __post_init__(self) -> None:
         if self.english_threshold == 0 and not isinstance(self.english_threshold, bool):
-            fault = "is 0; it must be at least 1 (to keep all images that match, give --set balance=false instead)"
+            fault = "is 0; it must be at least 1 (to keep all images that match, pass --set balance=false instead)"
             raise ParameterError(fault, "english_threshold")
         require_integer("english_threshold", self.english_threshold, 1, MOST_ROWS)
         for name in ("max_texts", "rows_per_file"):
@@ -117,10 +117,11 @@ class CurationConfig:
             require_share(name, getattr(self, name))
         for name, shares in (("min_language_score", self.min_language_scores), ("pool_shares", self.pool_shares)):
             for code, share in shares.items():
-                language(code)  # refuses an unknown one
+                language(code)  # This refuses an unknown language.
                 require_share(name, share)
         if self.pool_shares and "pool" not in self.witnesses:
-            raise ParameterError("is given, and only the witness `pool` weighs it: add it to witnesses", "pool_shares")
+            fault = "is given, but only the witness `pool` uses it; add pool to the witnesses"
+            raise ParameterError(fault, "pool_shares")
         self._require_consistent_ablations()
 
     @property
@@ -140,24 +141,26 @@ class CurationConfig:
     def _require_nothing_beside_size(self) -> None:
         # A threshold that equals the default counts as not given, as dataclasses.replace passes all fields on.
         if self.english_threshold != CurationConfig.english_threshold:
-            fault = "are both given; the threshold of a target size is searched for: give one"
+            fault = "are both given, but the run searches for the threshold of a target size; pass only one of them"
             raise ParameterError(fault, "target_size", "english_threshold")
         if self.tail_share is not None:
-            fault = "are both given; a target size implies the tail share: give one"
+            fault = "are both given, but a target size determines the tail share; pass only one of them"
             raise ParameterError(fault, "target_size", "tail_share")
 
     def _require_consistent_ablations(self) -> None:
         if self.metadata_of is not None:
-            language(self.metadata_of)  # refuses an unknown one
+            language(self.metadata_of)  # This refuses an unknown language.
             if self.merge_languages:
-                raise ParameterError("each name one list for all texts: give one", "metadata_of", "merge_languages")
+                fault = "each select one list of entries for all texts; pass only one of them"
+                raise ParameterError(fault, "metadata_of", "merge_languages")
         if self.one_threshold and self.tail_share is not None:
-            fault = "sets the thresholds of other languages, and here every list has that of English: leave it out"
+            fault = "sets the thresholds of other languages, but all lists have the English threshold; leave it out"
             raise ParameterError(fault, "tail_share")
         if not self.balance:  # An english_threshold that equals the default counts as not given.
             for name in ("english_threshold", "target_size", "tail_share"):
                 if getattr(self, name) != getattr(CurationConfig, name):
-                    raise ParameterError("is for balancing, and all that matches is kept: leave it out", name)
+                    fault = "is only for balancing, but --set balance=false keeps all images that match; leave it out"
+                    raise ParameterError(fault, name)
 
 
 def require_distance(k: int, bits: int, name: str = "distance") -> None:
@@ -167,6 +170,7 @@ def require_distance(k: int, bits: int, name: str = "distance") -> None:
     """
     require_integer(name, k, 0)
     if bits not in HASH_BITS:
-        raise InputError(f"the hashes have {bits} bits; give hashes of 64 bits, as pHash, or of 256, as PDQ")
+        raise InputError(f"the hashes have {bits} bits; pass hashes of 64 bits, as pHash, or of 256 bits, as PDQ")
     if k > bits // MOST_SHARE:
-        raise ParameterError(f"is {k}; of {bits} bits at most {bits // MOST_SHARE} may differ in copies", name)
+        fault = f"is {k}; hashes of copies may differ in at most {bits // MOST_SHARE} of {bits} bits"
+        raise ParameterError(fault, name)

@@ -55,7 +55,7 @@ def open_clip_towers(path: Path) -> dict[str, dict]:
     content = require_no_code_in(path)
     model = content.get("model_cfg") if isinstance(content, dict) else None
     if not isinstance(model, dict):
-        raise InputError(f"{path} has no object model_cfg; give a model as open_clip saves it")
+        raise InputError(f"{path} has no object model_cfg; pass a model as open_clip saves it")
     towers = {name: value for name, value in model.items() if isinstance(value, dict)}
     for name, tower in towers.items():
         _require_allowed(f"{path}: {name}", tower)
@@ -67,7 +67,7 @@ def _require_allowed(where: str, tower: dict) -> None:
         value = tower.get(name) or {}
         unknown = sorted({*value} - allowed) if isinstance(value, dict) else [value]
         if unknown:
-            raise _refused(where, f"{unknown[0]!r} in {name}", f"{', '.join(sorted(allowed))} alone")
+            raise _refused(where, f"{unknown[0]!r} in {name}", f"only {', '.join(sorted(allowed))}")
     for name, form in _NAMES.items():
         value = tower.get(name) or "none"
         if not isinstance(value, str) or not re.fullmatch(form, value, re.ASCII):
@@ -76,11 +76,11 @@ def _require_allowed(where: str, tower: dict) -> None:
 
 def _read(path: Path) -> Any:
     if path.stat().st_size > MOST_BYTES:
-        raise InputError(f"{path} has more than {MOST_BYTES >> 20} MB; give a model as its library saves it")
+        raise InputError(f"{path} has more than {MOST_BYTES >> 20} MB; pass a model as its library saves it")
     try:
-        return json.loads(path.read_bytes())  # by the same parser as the libraries
+        return json.loads(path.read_bytes())  # The libraries use the same parser.
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); give a model as its library saves it") from None
+        raise InputError(f"{path} cannot be read as JSON ({error}); pass a model as its library saves it") from None
 
 
 def _members(content: Any) -> Iterator[tuple[str, Any]]:
@@ -96,4 +96,4 @@ def _members(content: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _refused(where: Path | str, what: str, expected: str) -> InputError:
-    return InputError(f"{where} states {what}, by which a model may run code; expected {expected}: use another model")
+    return InputError(f"{where} has {what}, with which a model can run code; expected {expected}: use another model")

@@ -74,7 +74,7 @@ def hashes(uids: pa.Array, texts: pa.Array) -> np.ndarray:
 def _digests(values: pa.Array) -> pa.StringArray:
     rows = len(values)
     if rows * _DIGITS > np.iinfo(np.int32).max:
-        raise InputError(f"{rows:,} rows in one batch are too many for one Arrow array: pass smaller batches")
+        raise InputError(f"{rows:,} rows in one batch are too many for one Arrow array; pass smaller batches")
     offsets, data = string_buffers(values)
     words = np.empty((rows, 4), np.uint32)
     md5(data, offsets, words)
@@ -100,7 +100,7 @@ def _hashed(values: pa.Array, seeds: np.ndarray) -> np.ndarray:
 
 def _require_as_many(values: Sized, what: str, others: Sized, of_what: str) -> None:
     if len(values) != len(others):
-        raise InputError(f"{len(values):,} {what} came with {len(others):,} {of_what}; give one for each")
+        raise InputError(f"{len(values):,} {what} were passed with {len(others):,} {of_what}; pass one for each")
 
 
 def uid_bytes(array: pa.Array) -> pa.Array:

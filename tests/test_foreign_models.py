@@ -33,12 +33,16 @@ def test_models_as_their_libraries_save_them_pass(tmp_path):
 @pytest.mark.parametrize(
     ("text", "vision", "fault"),
     [
-        ({"tokenizer_kwargs": {"trust_remote_code": True}}, {}, "states trust_remote_code, by which a model may run"),
-        ({"tokenizer_kwargs": {"tokenizer_type": "own"}}, {}, "text_cfg states 'tokenizer_type' in tokenizer_kwargs"),
-        ({"tokenizer_kwargs": {"clean": "no", "vocab_file": "/etc/passwd"}}, {}, "expected clean, language, strip_sep"),
+        ({"tokenizer_kwargs": {"trust_remote_code": True}}, {}, "has trust_remote_code, with which a model can run"),
+        ({"tokenizer_kwargs": {"tokenizer_type": "own"}}, {}, "text_cfg has 'tokenizer_type' in tokenizer_kwargs"),
+        (
+            {"tokenizer_kwargs": {"clean": "no", "vocab_file": "/etc/passwd"}},
+            {},
+            "expected only clean, language, strip_sep",
+        ),
         ({"tokenizer_kwargs": [["trust_remote_code", True]]}, {}, "in tokenizer_kwargs"),
         ({"act_kwargs": {"own": 1}}, {}, "'own' in act_kwargs"),
-        ({}, {"norm_kwargs": {"own": 1}}, "vision_cfg states 'own' in norm_kwargs"),
+        ({}, {"norm_kwargs": {"own": 1}}, "vision_cfg has 'own' in norm_kwargs"),
         ({"hf_model_name": "/data/own"}, {}, "the hf_model_name '/data/own'"),
         ({"hf_model_name": "../own"}, {}, "the hf_model_name"),
         ({"hf_model_name": "hf-hub:a/b"}, {}, "the hf_model_name"),

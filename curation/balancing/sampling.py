@@ -46,7 +46,7 @@ def keep_probability(entries: pa.Array | pa.ChunkedArray | Sequence, rates: Arra
     lists = entry_chunks(entries)
     rates = _checked_rates(rates, dimensions=(1,))
     if rates.size and not (rates.min() >= 0 and rates.max() <= 1):  # The comparison is false for NaN.
-        raise InputError("the rates hold NaN, or a number below 0 or above 1; give those of `rates`")
+        raise InputError("the rates contain NaN, or a number below 0 or above 1; pass the result of `rates`")
     chunks = [entry_ids(chunk, len(rates)) for chunk in lists]
     return np.concatenate([np.empty(0), *(_probability(ids, offsets, rates) for ids, offsets in chunks)])
 
@@ -218,10 +218,10 @@ def _checked_rates(rates: ArrayLike, dimensions: tuple[int, ...]) -> np.ndarray:
     rates = numbers(rates, "rates")
     if rates.size and rates.dtype.kind in "iu":
         raise InputError(
-            "rates hold integers, such as counts; give one rate from 0 to 1 per entry, as rates(counts, t)"
+            "rates contain integers, such as counts; pass one rate from 0 to 1 for each entry, as rates(counts, t)"
         )
     if rates.ndim not in dimensions or (rates.size and rates.dtype.kind != "f"):
-        raise InputError(f"rates are {rates.dtype} of shape {rates.shape}; give one floating-point rate per entry")
+        raise InputError(f"rates are {rates.dtype} of shape {rates.shape}; pass one floating-point rate for each entry")
     return rates
 
 

@@ -134,14 +134,14 @@ class CountedEntries:
         """Read the file at `path`; InputError if it is damaged, or if the metadata's digest is not `digest`."""
         url = as_path(path)
         checksums = (read_json(url.with_name("run.json")) or {}).get("checksums", {})  # The run is in the same folder.
-        counts_file = OwnFile(url, checksums.get(url.name), "run the same command of curate again")
+        counts_file = OwnFile(url, checksums.get(url.name), "run the same command of clip-curate again")
         with refusing(counts_file):
             try:
                 with intact(counts_file) as local, open_parquet(local) as file:
                     counted = cls._read(file, path)
             except FileNotFoundError:
                 raise InputError(
-                    f"no counts at {path}, which is in the folder of every finished run; restore that folder, or give "
+                    f"{path} does not exist, but every finished run has it in its folder; restore the folder, or pass "
                     "another run"
                 ) from None
         if digest is not None:
@@ -170,10 +170,11 @@ class CountedEntries:
     def _read(cls, file: ParquetFile, path: str | Path) -> "CountedEntries":
         stated = file.schema_arrow.metadata or {}
         if not file.schema_arrow.equals(COUNTS) or b"digest" not in stated:
-            raise InputError(f"{path} holds no counts of entries; give the counts.parquet of a finished run")
+            raise InputError(f"{path} does not contain counts of entries; pass the counts.parquet of a finished run")
         if stated.get(b"version") != COUNTS_VERSION:
             raise InputError(
-                f"{path} is of version {stated.get(b'version')!r}, this program reads {COUNTS_VERSION!r}; count again"
+                f"{path} has version {stated.get(b'version')!r}, but this program reads version {COUNTS_VERSION!r}; "
+                "count the entries again"
             )
         languages = slices_of(stated.get(b"languages", b"{}"))
         rows = file.read()  # All columns are read, so that all checksums are compared.
@@ -181,14 +182,15 @@ class CountedEntries:
         whole = len(rows) == file.metadata.num_rows and not ids.null_count and not counts.null_count
         whole &= stated.get(b"checksum") == b"%08x" % crc32(stated.get(b"languages", b""))
         if not whole or not _ascend(ids.to_numpy(), _end(languages)) or (counts.to_numpy() < 1).any():
-            raise InputError(f"{path} does not hold one count for each entry that a text has; count again")
+            fault = "does not contain one count for each entry that a text has"
+            raise InputError(f"{path} {fault}; count the entries again")
         return cls(rows, languages, stated[b"digest"].decode())
 
 
 def _require_digest(counts_digest: str, digest: str, owner: str, counts: str = "these counts") -> None:
     if digest != counts_digest:
         raise InputError(
-            f"{counts} belong to metadata {quoted(counts_digest)}, {owner} to metadata {quoted(digest)}; "
+            f"{counts} belong to metadata {quoted(counts_digest)}, but {owner} belong to {quoted(digest)}; "
             "use the metadata that the texts were matched with, or match again"
         )
 
@@ -240,7 +242,7 @@ def entry_chunks(entries: pa.Array | pa.ChunkedArray | Iterable) -> list[pa.Arra
             entries = entries.cast(pa.large_list(pa.int32()))
     except (pa.ArrowException, OverflowError, TypeError):
         raise InputError(
-            "entries must be a list of ids (integers of 32 bits) for each text, as [[0, 5], []]; "
+            "entries must be a list of ids (integers of 32 bits) for each text, such as [[0, 5], []]; "
             f"got {_of_wrong_type(entries)}"
         ) from None
     return entries.chunks if isinstance(entries, pa.ChunkedArray) else [entries]
@@ -258,8 +260,8 @@ def require_among(ids: np.ndarray, size: int) -> None:
     for id in (ids.min(), ids.max()) if len(ids) else ():
         if not 0 <= id < size:
             raise InputError(
-                f"entry id {id} is not among the {size} entries with a count or rate; give one for each entry of the "
-                "metadata that these texts were matched with"
+                f"entry id {id} is not among the {size} entries that have a count or rate; pass one for each entry of "
+                "the metadata that these texts were matched with"
             )
 
 
@@ -468,16 +470,16 @@ def _checked_counts(counts: ArrayLike) -> np.ndarray:
     """Return `counts` as int64; InputError unless it is one-dimensional, of whole numbers of at least 0."""
     array = numbers(counts, "counts")
     if array.ndim != 1 or array.dtype.kind not in "iuf":
-        raise InputError(f"counts are {array.dtype} of shape {array.shape}; give one row of non-negative integers")
+        raise InputError(f"counts are {array.dtype} of shape {array.shape}; pass one row of non-negative integers")
     if array.dtype.kind == "f":
         odd = np.flatnonzero(array != np.floor(array))
         if len(odd):
-            fault = f"counts hold {array[odd[0]]} at position {odd[0]}"
-            raise InputError(f"{fault}; give whole numbers of texts, 0 for an entry that no text has")
+            fault = f"counts contain {array[odd[0]]} at position {odd[0]}"
+            raise InputError(f"{fault}; pass integers, and 0 for an entry that no text has")
     if len(array) and array.min() < 0:
-        raise InputError(f"counts hold {array.min()}; a number of texts is at least 0")
+        raise InputError(f"counts contain {array.min()}, but a number of texts is at least 0; pass numbers of texts")
     if array.sum(dtype=np.float64) >= 2**63:
-        raise InputError("counts add up to 2^63 or more; they are exact integers of 64 bits and cannot be added")
+        raise InputError("the counts add up to 2^63 or more, which integers of 64 bits cannot hold; pass fewer texts")
     return array.astype(np.int64, copy=False)
 
 

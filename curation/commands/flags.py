@@ -29,7 +29,7 @@ class _Witnesses(Stored):
     def store(self, parser: Any, namespace: Namespace, values: Any) -> None:
         """Store the names; ArgumentError if `none` is given together with witnesses."""
         if NOBODY in values and {*values} != {NOBODY}:
-            raise ArgumentError(self, f"expected {NOBODY} alone, or witnesses; got {' '.join(values)}")
+            raise ArgumentError(self, f"expected only {NOBODY}, or names of witnesses; got {' '.join(values)}")
         setattr(namespace, self.dest, [name for name in values if name != NOBODY])
 
 
@@ -37,9 +37,9 @@ class _Scores(Stored):
     """Stores a NUMBER under the flag's name, and each LANGUAGE=NUMBER in a dictionary under that name plus `s`."""
 
     def store(self, parser: Any, namespace: Namespace, values: Any) -> None:
-        """Store the scores; ArgumentError if a score is not a number, or for two different scores of one language.
+        """Store the scores; ArgumentError if a score is not a number, or if a language has two different scores.
 
-        ArgumentError, too, for two different scores without a language.
+        Two different scores without a language also raise an ArgumentError.
         """
         scores: dict[str | None, float] = {}
         for value in values:
@@ -48,9 +48,9 @@ class _Scores(Stored):
                 number = float(score)
             except ValueError:
                 raise ArgumentError(
-                    self, f"expected a number, or a language and a number as da=0.6; got {value!r}"
+                    self, f"expected a number, or a language and a number, such as da=0.6; got {value!r}"
                 ) from None
             if scores.setdefault(code if equals else None, number) != number:
-                raise ArgumentError(self, f"two numbers for {code or 'all languages'}; give one")
+                raise ArgumentError(self, f"there are two numbers for {code or 'all languages'}; keep one of them")
         setattr(namespace, self.dest, scores.pop(None, parser.get_default(self.dest)))
         setattr(namespace, f"{self.dest}s", scores)

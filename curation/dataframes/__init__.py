@@ -81,11 +81,11 @@ def honoured(config: CurationConfig | None) -> CurationConfig:
     config = config or CurationConfig()
     for name, reason in NOT_HONOURED.items():
         if (value := getattr(config, name)) != getattr(CurationConfig, name):
-            raise ParameterError(f"is {value}, and {reason}: leave it out, or use curation.curate", name)
+            raise ParameterError(f"is {value}, but {reason}; leave it out, or use curation.curate", name)
     if "pool" in config.witnesses and not config.pool_shares:
         raise ParameterError(
-            "has pool, which counts the texts of each file of inputs, and a DataFrame has none: give pool_shares, "
-            "leave it out, or use curation.curate",
+            "contain pool, which counts the texts of each input file, but a DataFrame has no input files; pass "
+            "pool_shares, leave out pool, or use curation.curate",
             "witnesses",
         )
     return config
@@ -218,7 +218,7 @@ def _candidate_columns(pairs: DataFrame, options: MatchOptions) -> DataFrame:
     columns = pair_columns(pairs, options.columns, "the DataFrame", FIELD)
     if options.kind_column is not None:
         if options.kind_column not in pairs.columns:
-            remedy = "name the right one for the kind with kind_column of MatchOptions"
+            remedy = "name the column of the kind with kind_column of MatchOptions"
             raise no_column("the DataFrame", [options.kind_column], pairs.columns, remedy)
         columns["kind"] = options.kind_column
     return selected(pairs, columns.items())
@@ -254,11 +254,12 @@ def _by_id(table: pa.Table, languages: Mapping[str, slice]) -> np.ndarray:
     """Return the counts of all ids of `languages`, by id; InputError for ids of no entry or of other languages."""
     if table["language"].null_count:
         unknown = pc.min(table.filter(pc.is_null(table["language"]))["id"])
-        raise InputError(f"id {unknown} is no entry's: count with the metadata that the images were matched with")
+        fault = f"id {unknown} does not belong to an entry"
+        raise InputError(f"{fault}; count with the metadata that the images were matched with")
     if missing := {*table["language"].unique().to_pylist()} - languages.keys():
         raise InputError(
-            f"the counts have entries of {min(missing)}, and do not state how many entries that language has; give "
-            "what count returned, as Spark keeps it in Parquet files and tables"
+            f"the counts have entries of {min(missing)}, but do not state how many entries that language has; pass the "
+            "DataFrame that count returned, or Parquet files or a table in which Spark saved it"
         )
     values = np.zeros(max((ids.stop for ids in languages.values()), default=0), np.int64)
     values[table["id"].to_numpy()] = table["count"].to_numpy()
@@ -274,6 +275,6 @@ def _require_digest(matched: DataFrame, digest: str) -> None:
     stated = _stated(matched, "candidates", DIGEST)
     if stated not in (None, digest):
         raise InputError(
-            f"these images were matched with metadata {stated}, this is metadata {digest}; use the metadata and "
+            f"these images were matched with metadata {stated}, but metadata {digest} was passed; use the metadata and "
             "the config that they were matched with, or match again"
         )

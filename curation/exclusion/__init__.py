@@ -77,8 +77,8 @@ class Exclusion:
         read = cls.read(paths)
         if read.hashes:
             raise InputError(
-                f"the exclusion lists name hashes ({', '.join(read.hashes)}), which are looked up in tables of hashes; "
-                "give them to clip-curate, with the hashes of clip-hash as --images"
+                f"the exclusion lists contain hashes ({', '.join(read.hashes)}), which only clip-curate can look up; "
+                "pass the lists to clip-curate, with the tables of clip-hash as --images"
             )
         return read
 
@@ -103,7 +103,7 @@ class Exclusion:
             strings = string_array(values, f"the {kind} list")
             bad = first_bad(kind, strings)
             if bad is not None:
-                raise InputError(f"{quoted(strings[bad])!r} is no {KINDS[kind].expected}")
+                raise InputError(f"{quoted(strings[bad])!r} is not {KINDS[kind].expected}")
             lists.append((kind, strings))
         return cls._of_forms(_forms(lists))
 
@@ -233,7 +233,7 @@ class Exclusion:
             lists = tuple(cls.open(Path(directory) / str(number)) for number in range(header["lists"]))
             return cls(**sets, regexes=tuple(header["regexes"]), digest=header["digest"], lists=lists)
         except (KeyError, TypeError) as error:
-            raise InputError(f"{directory} holds no whole exclusion ({error}): build it again") from None
+            raise InputError(f"{directory} does not contain a complete exclusion ({error}); build it again") from None
 
     def _matches(self, batch: pa.RecordBatch) -> Iterator[tuple[str, np.ndarray]]:
         """Yield pairs of a reason and a mask, bool[row], of the rows to which it applies, the cheapest checks first."""

@@ -32,7 +32,7 @@ from runtime.messages import quoted, quoted_names
 
 _KEYS_IN_BUCKET = 4  # With about so many keys in a bucket, a search reads one or two cache lines.
 
-_DOMAIN = "domain; give one such as example.org, which covers its subdomains, and patterns behind regex:"
+_DOMAIN = "a domain; write one such as example.org, which covers its subdomains, and put patterns after regex:"
 
 _ANY_HASH = "hash"  # name of the column of hashes if the path states their kind
 
@@ -172,25 +172,25 @@ def _hash_kind(name: str, size: int) -> ListedKind:
         return np.frombuffer(spelt, ">u8").astype(np.uint64).reshape(-1, size // 8)
 
     digits = f"^[0-9a-fA-F]{{{2 * size}}}$"
-    expected = f"{name} hash; expected {2 * size} hexadecimal digits"
+    expected = f"a hash of the kind {name}; expected {2 * size} hexadecimal digits"
     return ListedKind(lambda values: flags(pc.match_substring_regex(values, digits)), words, expected)
 
 
 _is_domain = _each(lambda value: is_domain(canonical(value)))
 
 KINDS = {
-    "uid": ListedKind(lambda values: flags(pc.not_equal(values, "")), uid_numbers, "uid; give one behind uid:"),
+    "uid": ListedKind(lambda values: flags(pc.not_equal(values, "")), uid_numbers, "a uid; write one after uid:"),
     "url": ListedKind(
         lambda values: flags(pc.match_substring_regex(values, HTTP_URL)),
         url_keys,
-        "URL of the web; give it as the manifest has it, with http:// or https://",
+        "a URL of the web; write it as the manifest has it, with http:// or https://",
     ),
     "domain": ListedKind(_is_domain, _canonical, _DOMAIN),
     "page": ListedKind(_is_domain, _canonical, _DOMAIN),
     "regex": ListedKind(
         _each(lambda value: value != "" and refusal(value) is None),
         pa.Array.to_pylist,
-        "regular expression of RE2, which has no look-ahead, look-behind or back-reference; rewrite it in the syntax "
+        "a regular expression of RE2, which has no look-ahead, look-behind or back-reference; rewrite it in the syntax "
         "of https://github.com/google/re2/wiki/Syntax",
     ),
 }
@@ -200,11 +200,11 @@ KINDS |= {name: _hash_kind(name, size) for name, size in HASHES.items()}
 
 _NO_FORM = (
     "neither a uid (32 hexadecimal digits) nor a URL (https://...) nor a domain (example.org); "
-    f"say what it is by {', '.join(f'{kind}:' for kind in KINDS)}"
+    f"put its kind before it: {', '.join(f'{kind}:' for kind in KINDS)}"
 )
 _NO_HASH = (
-    f"a hash of an unknown kind; name the list as KIND=FILE, or begin its lines with KIND:, "
-    f"where KIND is {', '.join(HASHES)}"
+    f"the value is a hash of an unknown kind; pass the list as KIND=FILE, or begin its lines with KIND:, "
+    f"where KIND is one of {', '.join(HASHES)}"
 )
 
 _KIND_OF_HASHES = {name: name for name in HASHES}
@@ -231,8 +231,8 @@ def read_whole_list(path: str, what: str) -> Iterator[tuple[str, pa.Array]]:
         with opened_table(_kind_and_path(path)[1], what) as file:
             if not file.read(_HEAD_BYTES).strip("\ufeff".encode() + whitespace.encode()):
                 raise InputError(
-                    f"{what} {path} is empty; leave it out, or let a list that is to name nothing say so in a "
-                    "line that begins with #"
+                    f"{what} {path} is empty; leave it out, or, if it is meant to list nothing, write a line that "
+                    "begins with # into it"
                 )
 
 
@@ -256,9 +256,9 @@ def _refused(kind: str, value: str) -> str:
     """Return the message for the bad value `value`, which it quotes only if the value cannot be a hash."""
     if kind not in KINDS and _HASH.search(value):
         return _NO_HASH
-    expected = f"no {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
+    expected = f"not {KINDS[kind].expected}" if kind in KINDS else _NO_FORM
     if kind in HASHES or _HASH.search(value):
-        return expected
+        return f"the value is {expected}"
     reason = refusal(value) if kind == "regex" else None
     return f"{quoted(value)!r} is {expected}" + (f" (RE2 says: {reason})" if reason else "")
 
@@ -319,4 +319,4 @@ def _columns(names: list[str], path: str, only: str | None) -> list[str]:
         if columns:
             return columns
     expected = " or ".join(chain.from_iterable(choices))
-    raise InputError(f"{path} has the columns {quoted_names(names)}; expected one named {expected}")
+    raise InputError(f"{path} has the columns {quoted_names(names)}; expected a column named {expected}")

@@ -170,7 +170,7 @@ def find(
     if faults and not (options.skip_unreadable and len(faults) < len(inputs_by_path)):
         raise _refusal(faults, [path for path in inputs_by_path if path not in faults])
     for path, error in faults.items():
-        _log.warning("passed over: %s", error)
+        _log.warning("a file is skipped: %s", error)
         passed_over[path] = UNREADABLE
     usable = [result for result in inputs_by_path.values() if not isinstance(result, InputError)]
     return [*chain.from_iterable(usable)]
@@ -188,12 +188,12 @@ def _refusal(faults: dict[str, InputError], good: list[str]) -> InputError:
     (_, first), *others = faults.items()
     if not good:
         return first
-    named = f"; nor can {listed([path for path, _ in others], NAMED_FILES)}" if others else ""
+    named = f"; nor can {listed([path for path, _ in others], NAMED_FILES)} be used" if others else ""
     pattern = _pattern(good, faults)
-    instead = f"give {pattern} instead, or leave" if pattern else "leave"
+    instead = f"pass {pattern} instead, or skip" if pattern else "skip"
     return InputError(
         f"{len(faults):,} of {len(faults) + len(good):,} files cannot be used: {first}{named}. To read the others, "
-        f"{instead} them out by --skip-unreadable"
+        f"{instead} these files with --skip-unreadable"
     )
 
 
@@ -218,7 +218,8 @@ def dialects(files: list[Input]) -> list[str]:
         if file.dialect is not None:
             paths_by_dialect.setdefault(file.dialect, []).append(file.path)
     return [
-        f"{paths[0]}{f' and {len(paths) - 1:,} more' * (len(paths) > 1)}: {DIALECTS[name]} (--dialect {name})"
+        f"{paths[0]} {f'and {len(paths) - 1:,} more are' if len(paths) > 1 else 'is'} read with {DIALECTS[name]} "
+        f"(--dialect {name})"
         for name, paths in paths_by_dialect.items()
     ]
 
@@ -261,7 +262,7 @@ def _require_one_secret(paths: list[str]) -> None:
     for path in paths:
         shown = hidden(path)
         if path_by_shown.setdefault(shown, path) != path:
-            raise InputError(f"{shown} is given with two signatures, users or keys; give it once")
+            raise InputError(f"{shown} is passed twice, with different signatures, users or keys; pass it once")
 
 
 def _sample(paths: list[str], number: int, seed: int) -> list[str]:
@@ -290,7 +291,7 @@ def _require_no_run(contents: listing.ListedFiles) -> None:
     for folder in (path.removesuffix(f"/{listing.RUN}") for path in facts):
         if any(path.startswith(f"{folder}/{MANIFEST}/") for path in contents.paths):
             raise InputError(
-                f"{folder} is the output of a run; give its manifest, {folder}/{MANIFEST}, or another input"
+                f"{folder} is the output of a run; pass its manifest, {folder}/{MANIFEST}, or another input"
             )
 
 
@@ -298,7 +299,7 @@ def _readable(path: str, contents: listing.ListedFiles) -> list[Input]:
     """Return an Input for each file with a known extension; InputError if no file has one."""
     formats = [format_of(file) for file in contents.paths]
     if not any(formats):
-        what = "has an unknown ending" if contents.is_file else "holds no file that can be read"
+        what = "has an unknown extension" if contents.is_file else "contains no file that can be read"
         raise InputError(f"{path} {what}; {expected_extensions()}")
     readable = zip(contents.files, formats, strict=True)
     return [_input(file, format, version) for (file, version), format in readable if format]

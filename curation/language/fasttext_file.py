@@ -111,15 +111,15 @@ class ModelFile:
         try:
             with open(path, "rb") as file:
                 if file.read(4) != struct.pack("<i", MAGIC):
-                    raise InputError(f"{path} is no fastText model; give the path of one, such as lid.176.bin")
+                    raise InputError(f"{path} is not a fastText model; pass the path of one, such as lid.176.bin")
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # It is unmapped once no array needs it.
             model = _walk(str(path), content)
         except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror}); give the path of a fastText model") from None
+            raise InputError(f"{path} cannot be read ({error.strerror}); pass the path of a fastText model") from None
         except _Damage:
             raise _damaged(path) from None
         if model is None:
-            raise InputError(f"{path} is a fastText model of word vectors; give one that was trained on labels")
+            raise InputError(f"{path} is a fastText model of word vectors; pass one that was trained on labels")
         return model
 
     def require(self, sound: bool) -> None:

@@ -161,7 +161,7 @@ def _index(matchers: Path) -> dict[str, dict[str, Any]]:
     """Return the first id, the id after the last, and the digest of each language in a folder of `save_matchers`."""
     saved = read_json(matchers / INDEX)
     if saved is None:
-        raise InputError(f"{matchers} holds no {INDEX} of saved matchers; build the matchers again")
+        raise InputError(f"{matchers} does not contain the {INDEX} of saved matchers; build the matchers again")
     return saved
 
 

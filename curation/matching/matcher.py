@@ -95,8 +95,8 @@ class Matcher:
         if header["rules"] == "unicode":
             if header["unicode"] != unicodedata.unidata_version:
                 raise InputError(
-                    f"{path} was built with Unicode {header['unicode']}; this Python knows "
-                    f"{unicodedata.unidata_version}: build it again"
+                    f"{path} was built with Unicode {header['unicode']}; this Python has Unicode "
+                    f"{unicodedata.unidata_version}; build it again"
                 )
             table = CharacterTable(*(arrays[name] for name in CharacterTable.__dataclass_fields__))
         count = sum(name.startswith("vocabulary") for name in arrays)
@@ -213,7 +213,7 @@ def normal_form(texts: pa.Array, table: CharacterTable) -> pa.Array:
     try:
         strings = texts.filter(pa.array(unsure)).to_pylist()
     except UnicodeDecodeError as error:
-        raise InputError(f"a string holds bytes that are no UTF-8 ({error}); clean or drop it first") from None
+        raise InputError(f"a string contains bytes that are not UTF-8 ({error}); clean or drop it first") from None
     forms = pa.array(map(normalise, strings), texts.type)
     return pc.replace_with_mask(texts, pa.array(unsure), forms)
 
@@ -275,10 +275,10 @@ def valid_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
     entries = string_array(entries, "entries")
     if entries.null_count:
         position = pc.index(pc.is_null(entries), True).as_py()
-        raise InputError(f"entry {position} is null; each entry must be a string: leave it out")
+        raise InputError(f"entry {position} is null, but each entry must be a string; leave it out")
     empty = pc.index(pc.utf8_length(entries), pa.scalar(0, pa.int32())).as_py() if len(entries) else -1
     if empty >= 0:
-        raise InputError(f"entry {empty} is empty; each entry must hold a character: leave it out")
+        raise InputError(f"entry {empty} is empty, but each entry must have a character; leave it out")
     return entries
 
 
@@ -329,7 +329,7 @@ def _require_sizes(symbols: Symbols, size: int) -> None:
     too_long = (highs >= tables.HASHED) & (highs & tables.MAX_SYMBOL_BYTES == tables.MAX_SYMBOL_BYTES)
     if symbols.size + size > NUMBER or too_long.any():
         raise InputError(
-            f"{size:,} entries of {symbols.size:,} words, or a word among them of 16 MB, are too many; drop some"
+            f"{size:,} entries of {symbols.size:,} words are too many, or one of the words has 16 MB; leave out some"
         )
 
 

@@ -58,16 +58,16 @@ class Matching:
         texts = string_array(texts, "texts")
         if isinstance(languages, str):
             raise InputError(
-                f"languages must be one for each of the {len(texts):,} texts; got one string, {shown(languages)}: "
-                f"give [{shown(languages)}] * len(texts)"
+                f"languages must have one language for each of the {len(texts):,} texts; got the string "
+                f"{shown(languages)}: pass [{shown(languages)}] * len(texts)"
             )
         codes = pa.nulls(len(texts), pa.string()) if languages is None else string_array(languages, "languages")
         if len(codes) != len(texts):
-            raise InputError(f"{len(codes):,} languages came with {len(texts):,} texts; give one for each")
+            raise InputError(f"{len(codes):,} languages were passed with {len(texts):,} texts; pass one for each")
         given = codes.unique().drop_null().to_pylist()
         if others := [code for code in given if code.strip() and of_stated(code) is None]:
             more = f" (and {len(others) - 1:,} more)" if len(others) > 1 else ""
-            _log.warning("texts in a language that is not known count as other: %s%s", unknown(others[0]), more)
+            _log.warning("texts in an unknown language count as other: %s%s", unknown(others[0]), more)
         columns = self._added_columns(texts, codes, Stated.nothing(len(texts)), None)
         return columns.select([field.name for field in FOUND])
 

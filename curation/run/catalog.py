@@ -47,7 +47,7 @@ def session_for(engine: Engine, tables: Sequence[str]) -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
-    say(f"{TABLE_PREFIX}{tables[0]} is read by Spark, which starts now")
+    say(f"Spark starts now, because it reads {TABLE_PREFIX}{tables[0]}")
     return session("curate")
 
 
@@ -79,10 +79,10 @@ def _opened(spark: SparkSession, table: str) -> DataFrame:
         return spark.table(table)
     except PySparkException as error:
         if "TABLE_OR_VIEW_NOT_FOUND" in str(error):
-            remedy = "check the spelling, or name its catalog and database too, as in table:CATALOG.DATABASE.TABLE"
+            remedy = "check the spelling, or also name its catalog and database, as in table:CATALOG.DATABASE.TABLE"
             raise InputError(f"Spark's catalog has no table {table}; {remedy}") from None
         reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"{TABLE_PREFIX}{table} is no table that Spark can read: {reason}") from None
+        raise InputError(f"Spark cannot read {TABLE_PREFIX}{table} as a table: {reason}") from None
 
 
 def _columns(frame: DataFrame, options: TableOptions, name: str) -> tuple[DataFrame, pa.Schema]:
@@ -142,7 +142,7 @@ def require_columns(frame: DataFrame, names: Iterable[str], maker: str) -> None:
     """Refuse a DataFrame that lacks one of the columns `names`, which the function `maker` would have written."""
     missing = [name for name in names if name not in frame.columns]
     if missing:
-        raise no_column("the DataFrame", missing, frame.columns, f"give what curation.dataframes.{maker} returned")
+        raise no_column("the DataFrame", missing, frame.columns, f"pass the result of curation.dataframes.{maker}")
 
 
 def _arrow_field(field: StructField, name: str) -> pa.Field:
@@ -150,4 +150,4 @@ def _arrow_field(field: StructField, name: str) -> pa.Field:
     if "timestamp" not in kind:  # pyspark needs a time zone for timestamps, in some versions.
         with suppress(PySparkTypeError):
             return to_arrow_schema(StructType([field])).field(0)
-    raise InputError(f"column {field.name} of {name} holds {kind}; expected strings: name another column")
+    raise InputError(f"column {field.name} of {name} has the type {kind}; expected strings: name another column")

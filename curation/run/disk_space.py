@@ -20,10 +20,10 @@ from runtime.storage.paths import as_path, existing, is_url
 from runtime.terminal import readable
 from runtime.warming import compile_kernels
 
-# Bytes per row, besides URL, text and page, in pairs/, matched/ and curated/.
+# A row of pairs/, matched/ and curated/ takes so many bytes besides URL, text and page.
 PAIR, MATCHED, CURATED = 70, 55, 55
 PLENTY = 20  # No run writes more than this many times the bytes of its inputs.
-ALL_PARTS = 2.5  # If most pairs match, a run writes in all this many times the bytes of pairs/.
+ALL_PARTS = 2.5  # If most pairs match, all files of a run take this many times the bytes of pairs/.
 
 
 def row_bytes(rows: pa.Table | pa.RecordBatch) -> float:
@@ -45,7 +45,7 @@ def free_bytes(output: str | PathLike[str]) -> int | None:
 def lacking_space(output: str | PathLike[str], need: float, free: float) -> str:
     """Return a sentence that says that about `need` bytes do not fit into an output folder."""
     sizes = readable(round(need)), readable(round(free))
-    return f"about {sizes[0]} will be written into {output}, and {sizes[1]} are free on its disk"
+    return f"about {sizes[0]} will be written into {output}, but only {sizes[1]} are free on its disk"
 
 
 def _free(folder: str | PathLike[str]) -> float:
@@ -61,9 +61,9 @@ def require_space(output: str | PathLike[str], inputs: Sequence[Input], options:
         return
     need = _bytes_of_pairs(inputs, options, progress)
     if need > free:
-        raise InputError(f"{lacking_space(output, need, free)}; make room, or give an output folder on another disk")
+        raise InputError(f"{lacking_space(output, need, free)}; make room, or pass an output folder on another disk")
     if need * ALL_PARTS > free:
-        progress.note(f"{lacking_space(output, need * ALL_PARTS, free)}; --dry-run says more exactly what will be.")
+        progress.note(f"{lacking_space(output, need * ALL_PARTS, free)}; --dry-run estimates this more exactly.")
 
 
 def warn_of_temporary_files(
@@ -82,7 +82,7 @@ def warn_of_temporary_files(
         return
     need = _bytes_of_pairs(inputs, options, progress)
     if need > free:
-        progress.note(f"{lacking_space(temporary, need, free)}; another disk can be named in TMPDIR.")
+        progress.note(f"{lacking_space(temporary, need, free)}; set TMPDIR to a folder on another disk.")
 
 
 def _surely_fit(inputs: Sequence[Input], free: float) -> bool:

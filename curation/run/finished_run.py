@@ -28,10 +28,10 @@ from runtime.storage.parquet import require_rows
 from runtime.storage.paths import as_path, names, reachable, read_bytes
 from runtime.tallies import Tallies, values_under
 
-OF_TIME = ("report.html", "times.json")  # files that differ when the same run is repeated
+OF_TIME = ("report.html", "times.json")  # These files differ when the same run is repeated.
 MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
-RERUN = "run the same command of curate again"
-EXPECTED_RUN = "give the output folder of a finished run of clip-curate or clip-remove"
+RERUN = "run the same command of clip-curate again"
+EXPECTED_RUN = "pass the output folder of a finished run of clip-curate or clip-remove"
 Opened = TypeVar("Opened", bound="FinishedRun")
 
 
@@ -56,7 +56,7 @@ class FinishedRun:
         except ValueError as error:
             raise OwnFile(path / "run.json", None, RERUN).damaged(error) from None
         except (OSError, KeyError, TypeError) as error:
-            what = f"has a run.json of no run ({error!r})" if "run.json" in names(path) else described(path)
+            what = f"has a run.json that is not of a run ({error!r})" if "run.json" in names(path) else described(path)
             raise InputError(f"{path} {what}; {EXPECTED_RUN}") from None
 
     def __repr__(self) -> str:
@@ -91,12 +91,12 @@ class FinishedRun:
         if self.is_partial and part in (MATCHED_PART, self.counted[0].name):
             if self.facts.get("removals"):
                 raise InputError(
-                    f"{self.path} is a manifest from which images were removed, and has no matched images; give the "
-                    "run that it came from, or curate that again with --exclude"
+                    f"{self.path} is a manifest from which images were removed, and has no matched images; pass the "
+                    "run that it came from, or curate that run again with --exclude"
                 )
             raise InputError(
-                f"{self.path} is a part of another run's pairs, and has no matched images; give the run that it came "
-                "from"
+                f"{self.path} is a part of the manifest of another run, and has no matched images; pass the run that "
+                "it came from"
             )
         sums = values_under(self.facts.get("checksums", {}), f"{part}/")
         remedy = f"delete {self.path / part} and {RERUN}" if part == MATCHED_PART else self._remedy
@@ -114,13 +114,13 @@ class FinishedRun:
 
     @property
     def is_partial(self) -> bool:
-        """Whether the manifest is a part of another run's: `removals` or `selections` in run.json say which."""
+        """Whether the manifest is a part of another run's manifest, as `removals` or `selections` in run.json state."""
         return bool(self.facts.get("removals") or self.facts.get("selections"))
 
     @property
     def _remedy(self) -> str:
         if self.facts.get("removals"):
-            return "remove again from the run that it came from"
+            return "run clip-remove again on the run that it came from"
         return "make it again from the run that it came from" if self.facts.get("selections") else RERUN
 
 
@@ -169,6 +169,7 @@ def _whole_files(run: FinishedRun, part: str, rows: int) -> list[OwnFile]:
     files = run.files(part)
     folder = run.path / part
     if not files:
-        raise InputError(f"{folder} holds no Parquet files, the run wrote {rows:,} rows; curate again with --overwrite")
+        fault = f"contains no Parquet files, but the run wrote {rows:,} rows"
+        raise InputError(f"{folder} {fault}; curate again with --overwrite")
     require_rows(files, rows)
     return files

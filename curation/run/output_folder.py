@@ -71,7 +71,7 @@ class Output:
         """Claim the folder `path`, which is created if needed, for a run that matches as `description` says.
 
         InputError for a folder that holds another run, unless `overwrite` says to empty the folder first. A local
-        folder into which another run is writing is refused, too; at a URL, this run takes the folder over (see
+        folder into which another run is writing is also refused; at a URL, this run takes the folder over (see
         `locks`).
         """
         description = json.loads(json.dumps(description))
@@ -186,7 +186,7 @@ class Output:
             Stamps(self.path / "matched", "").remove()
 
     def gate_parts(self, digest: str) -> Parts:
-        """Return the parts in which the gate with this digest keeps its steps after a run; remove those of others."""
+        """Return the parts in which the gate with this digest keeps its steps after a run; remove other gates."""
         self.owner.require()
         gates = self.path / WORK / GATE
         for name in names(gates) - {digest}:
@@ -286,12 +286,12 @@ def require_output(path: str | PathLike[str], overwrite: bool = False) -> None:
         if not (overwrite or is_free(folder)):
             _descriptor(folder)
         if not is_url(folder) and (folder.absolute().parent / RUN).exists():
-            raise InputError(f"output {folder} is in the run {folder.absolute().parent}; give a folder outside of it")
+            raise InputError(f"output {folder} is in the run {folder.absolute().parent}; pass a folder outside of it")
         if not (is_url(folder) or os.access(parent := existing(folder), os.W_OK)):
             why = " (its file system is read-only)" if os.statvfs(parent).f_flag & os.ST_RDONLY else ""
             raise InputError(
-                f"output {folder} cannot be written, as {parent} is not writable{why}; give another folder, or get the "
-                "right to write there"
+                f"output {folder} cannot be written, as {parent} is not writable{why}; pass another folder, or get "
+                "permission to write there"
             )
 
 
@@ -316,8 +316,8 @@ def require_like(path: Path, description: dict) -> bool:
     differences = _differences(descriptor, description, path)
     if differences and not _has_no_pairs(path):
         raise InputError(
-            f"output {path} holds {RUN_FOLDER.name} made otherwise ({', '.join(differences)}); give another folder, or "
-            "replace it by --overwrite"
+            f"output {path} contains {RUN_FOLDER.name} made differently ({', '.join(differences)}); pass another "
+            "folder, or replace it with --overwrite"
         )
     return bool(differences)
 
@@ -327,8 +327,8 @@ def _descriptor(path: Path) -> dict:
     descriptor = Parts(path, path / WORK).earlier("matched") or _claim(path) or read_json(path / "run.json")
     if descriptor is None:
         raise InputError(
-            f"output {path} holds files that are no run of curate; give an empty or new folder, or replace it by "
-            "--overwrite"
+            f"output {path} contains files that are not a run of clip-curate; pass an empty or new folder, or replace "
+            "it with --overwrite"
         )
     return descriptor
 

@@ -44,8 +44,8 @@ def curate(
     `engine` runs the tasks: None for processes of this machine, a Spark session, or a function that returns a session,
     which is called once the inputs are found and checked.
     InputError if an argument or an input cannot be used. After an interruption, the same call continues the run. A run
-    that keeps nothing is no error here: `facts["warnings"]` of the results says which step left nothing, and why. In a
-    notebook, stages, warnings and a link to the report are shown unless `progress` is given.
+    that keeps nothing is not an error here: `facts["warnings"]` of the results says which step left nothing, and why.
+    In a notebook, stages, warnings and a link to the report are shown unless `progress` is given.
     """
     shown = progress or (ConsoleProgress() if terminal.is_notebook() else Progress())
     inputs = [inputs] if isinstance(inputs, str | PathLike) else inputs

@@ -1,4 +1,4 @@
-"""Estimate from samples of a run's inputs what the run would read, match and keep, and what it would cost.
+"""Estimate from samples of the inputs how many pairs a run would read, match and keep, and its disk space and time.
 
 All checks that a run makes at its start are made by the run's own functions, and no file is written. `preview_text`
 returns the text for the console, at most 80 columns wide. Spark is started only to parse a condition on images.
@@ -184,7 +184,7 @@ def preview(
     request = request_for(config, inputs, metadata, output, options or Options(), progress)
     require_claimable(output, request.made_from(), request.options.overwrite)
     compile_kernels(request.kernels, progress)
-    with progress.stage("look into samples"):
+    with progress.stage("read samples"):
         matching = _matching(request)
         sampled = [_sampled(sample, request, matching) for sample in samples(request.files, request.options.columns)]
     if sampled and not request.tables:
@@ -219,13 +219,15 @@ def preview_text(preview: Preview) -> str:
     """Return the console's text for a preview."""
     request = preview.request
     size = readable(sum(file.size for file in request.files))
-    tables = [f"table:{table}: Spark reads it, and nothing of it is in these figures" for table in request.tables]
+    tables = [f"table:{table} is not in these figures, as only Spark reads it" for table in request.tables]
     blocks = [
         [f"{counted(len(request.files), 'input')}, {size}", *tables],
         *map(_group, preview.sampled),
         aligned(_languages(preview)),
         [*_expected(preview)] if preview.sampled else [],
-        ["asked of images:", *(_fitted(f"  {line}", WIDTH) for line in request.gate.lines())] if request.gate else [],
+        ["conditions on images:", *(_fitted(f"  {line}", WIDTH) for line in request.gate.lines())]
+        if request.gate
+        else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -240,7 +242,7 @@ def _group(group: SampledInputs) -> list[str]:
     read = Tallies()
     read.count(sample.tally)
     reasons = [f"{rows:,} {reason}" for reason, rows in read.by_item("dropped").items()][:REASONS_SHOWN]
-    notes = [f"columns: {columns}" * bool(columns), f"dropped of these: {', '.join(reasons)}" * bool(reasons)]
+    notes = [f"columns: {columns}" * bool(columns), f"dropped from the sample: {', '.join(reasons)}" * bool(reasons)]
     lines = [first, *chain.from_iterable(map(_wrapped, notes))]
     for row in group.rows.slice(0, ROWS_SHOWN).select(["url", "text"]).to_pylist():
         lines.append(_fitted(f"  {row['url']}", WIDTH))
@@ -271,14 +273,14 @@ def _expected(preview: Preview) -> Iterator[str]:
     free = free_bytes(preview.output)
     yield from _wrapped(f"disk: {readable(round(need))}: {sizes}")
     if free is not None and need > free:
-        yield from _wrapped(f"it will not fit: {lacking_space(preview.output, need, free)}")
+        yield from _wrapped(f"this will not fit: {lacking_space(preview.output, need, free)}")
     cores = usable_cores()
     seconds = preview.core_seconds
     hours = seconds / 3600
-    yield f"  time: {_plainly(hours)} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine;"
+    yield f"  time: {_plainly(hours)} core-hours, {_lasting(seconds / cores)} on the {cores} cores of this machine,"
     kernels = sum(preview.request.kernels.values())
-    yield f"    beside it 10 to 20 s to start; on another machine, {_lasting(preview.compile_seconds)} of one core"
-    yield f"    to compile {kernels} kernels, which this dry run has compiled on this one"
+    yield f"    and 10 to 20 s to start; this dry run has compiled {kernels} kernels on this"
+    yield f"    machine, which takes {_lasting(preview.compile_seconds)} of one core on another machine"
     price = f"{_plainly(hours)} times the price" if hours >= LEAST_COST else "less than a hundredth of the price"
     yield f"  cost: {price} of a core-hour"
 
@@ -299,14 +301,14 @@ def _kept(kept: float | None, config: CurationConfig) -> str:
     asked = config.target_size
     t = f"at t = {config.english_threshold:,}" if config.balance else "without balancing"
     if kept is None:
-        return f"kept {t}: unknown, as each row looked into stands for more pairs; see docs/how-to/choosing-t.md"
+        return f"kept {t}: unknown, as each sampled row stands for more pairs than t; see docs/how-to/choosing-t.md"
     if asked is not None and round(kept) > asked:
         why = "at t = 1 each entry still keeps about one text; see docs/how-to/choosing-t.md"
-        return f"kept: {short(round(kept))} or more, not the {asked:,} asked for: {why}"
+        return f"kept: {short(round(kept))} or more, not the target of {asked:,}: {why}"
     if asked is not None and round(kept) < asked:
-        return f"kept: {short(round(kept))}, all that match, fewer than the {asked:,} asked for"
-    how = t if asked is None else "as asked for"
-    return f"kept {how}: {short(round(kept))}; less where an image or its texts come again"
+        return f"kept: {short(round(kept))}, all that match, fewer than the target of {asked:,}"
+    how = t if asked is None else "for the target size"
+    return f"kept {how}: {short(round(kept))}; fewer if images or texts occur several times"
 
 
 def _wrapped(line: str) -> list[str]:

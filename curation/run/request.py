@@ -99,7 +99,7 @@ class FoundInputs:
         tables = list(dict.fromkeys(table_name(source) for source in sources if is_table(source)))
         if tables and config.sample_files is not None:
             raise InputError(
-                f"sample_files takes some files, and {TABLE_PREFIX}{tables[0]} has none; give a view of it"
+                f"sample_files chooses among files, but {TABLE_PREFIX}{tables[0]} is a table; pass a view of it"
             )
         names = [source for source in sources if not is_table(source)]
         passed_over: dict[str, str] = {}
@@ -201,7 +201,7 @@ class Request:
 
 def _gate(options: Options, exclusion: Exclusion) -> GateHook | None:
     if exclusion.hashes and options.gate is None:
-        raise InputError("hashes are listed, and no table of images is given that has hashes; give one in GateOptions")
+        raise InputError("the exclusion lists contain hashes, but no table of hashes is passed; pass one in --images")
     return options.gate.find([*exclusion.hashes]) if options.gate else None
 
 
@@ -215,7 +215,7 @@ def starter_entries(config: CurationConfig, progress: Progress) -> Entries:
 
 
 def entries_for(config: CurationConfig, metadata: str | Path | Entries) -> Entries:
-    """Return the entries to match texts with: all, those of one language, or all merged into one list."""
+    """Return the entries to match texts with: all, the entries of one language, or all merged into one list."""
     entries = metadata if isinstance(metadata, Entries) else Entries.open(metadata)
     if config.merge_languages:
         return entries.merged()
@@ -230,7 +230,7 @@ class Context:
     config: CurationConfig
     output: Output
     progress: Progress
-    match_plan: Callable[[], MatchPlan]  # makes the plan on the first call
+    match_plan: Callable[[], MatchPlan]  # The first call makes the plan.
 
 
 class HashTablesHook(Protocol):
@@ -297,6 +297,6 @@ Observer = Callable[[Observation], Observed]
 def observers(options: Options) -> dict[str, Observer]:
     """Return the observers that the options of a run ask for, by name; a hook is a function of the options."""
     available = hooks(OBSERVERS)
-    expected = "a function of what a run has seen"
+    expected = "a function of an Observation"
     asked = {name: hook.find(options, callable, expected) for name, hook in available.items()}
     return {name: observer for name, observer in asked.items() if observer is not None}

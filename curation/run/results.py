@@ -44,7 +44,7 @@ class Results(FinishedRun):
     """A finished run, with its figures and images."""
 
     def _repr_html_(self) -> str:
-        """Return the funnel of the run, and a link to its report: what a notebook shows for the results."""
+        """Return the funnel of the run and a link to its report, which a notebook shows for the results."""
         from curation.report.page import in_notebook  # This import is here because exports need no page.
 
         return in_notebook(self.path, self.facts)
@@ -93,7 +93,7 @@ class Results(FinishedRun):
         """
         if code not in self.languages:
             raise InputError(
-                f"the run in {self.path} has no entries of the language {quoted(code)}; it has those of "
+                f"the run in {self.path} has no entries of the language {quoted(code)}; it has entries of "
                 f"{quoted_names([*self.languages])}"
             )
         return self.counted_entries.rows.filter(pc.field("language") == code)
@@ -182,7 +182,7 @@ class Results(FinishedRun):
     def kept(self, share: float = 1.0) -> pa.Table:
         """Return uid, language and probability of the kept images, or of a random `share` of them.
 
-        Whether an image is in the share depends on its uid alone, so the shares of two runs can be compared.
+        Whether an image is in the share depends only on its uid, so the shares of two runs can be compared.
         """
         require_share("share", share)
         columns = ["uid", "language", "probability"]
@@ -219,7 +219,7 @@ class Results(FinishedRun):
         """Return the function that a plugin brings for a method; InputError if the plugin was removed."""
         functions = load_own("clip_curation.results")
         if name not in functions:
-            raise InputError(f"this installation has no plugin for Results.{name}; install the whole package")
+            raise InputError(f"this installation has no plugin for Results.{name}; install the complete package")
         return functions[name]
 
     @property

@@ -60,7 +60,7 @@ class MatchedImages:
 
 @dataclass(frozen=True)
 class Balanced:
-    """Thresholds by language, sampling rates by entry, and what a search for a target size found."""
+    """Thresholds by language, sampling rates by entry, and the result of a search for a target size."""
 
     thresholds: Thresholds
     rates: np.ndarray
@@ -69,7 +69,7 @@ class Balanced:
 
 @dataclass(frozen=True)
 class Counted:
-    """What a run counted: results of matching and sampling, texts of entries, facts of the gate; and its balance."""
+    """The numbers of a run: results of matching and sampling, texts of entries, facts of the gate, and balance."""
 
     matched: TaskResult
     counts: EntryCounts

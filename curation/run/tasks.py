@@ -75,12 +75,12 @@ class MatchPlan:
 
     @cached_property
     def matching(self) -> Matching:
-        """What `open` returns, opened on first use in each process."""
+        """The result of `open`, opened on first use in each process."""
         return self.open()
 
     def open(self) -> Matching:
         """Open the plan's artefacts in a worker; return a Matching."""
-        compile_kernels(warm.CALLS)  # on machines where the driver has not
+        compile_kernels(warm.CALLS)  # The driver has compiled them only on its own machine.
         entries = self.artefacts.entries.path()
         if self.config.matcher == "trie":
             finders = open_matchers(entries, self.config.rules, self.artefacts.on_disk)
@@ -138,8 +138,8 @@ class Sampling:
 def match_inputs(engine: Engine, ledger: Ledger, columns: TableOptions, plan: MatchPlan, buckets: int) -> TaskResult:
     """Step 1: match all missing inputs; write their pairs with the entries of each text, grouped by image.
 
-    `buckets` is the number of buckets of pairs, or 0 if each image is stated once: then images are written, not pairs.
-    What the tasks count is in the ledger's stamps, not in the result.
+    `buckets` is the number of buckets of pairs, or 0 if each image is stated once: then images are written instead of
+    pairs. The counts of the tasks are in the ledger's stamps, not in the result.
     """
     task = partial(_match, stamps=ledger.stamps, columns=columns, plan=plan, buckets=buckets)
     missing = ledger.missing
@@ -160,7 +160,7 @@ def count_texts(
 ) -> EntryCounts:
     """Step 3: return, for each entry, the number of texts that contain it.
 
-    The texts are those of matched images or, with the column OF_CURATED, those of a manifest.
+    The texts are read from files of matched images or, with the column OF_CURATED, from a manifest.
     """
     written = engine.run(spread(files, engine), partial(_count, entries=len(entries), folder=folder, column=column))
     counts = EntryCounts.zeros(len(entries), entries.digest)
@@ -183,7 +183,7 @@ def sample_pairs(engine: Engine, files: list[OwnFile], sampling: Sampling) -> Ta
 
 
 def _match(task: list[Input], stamps: Stamps, columns: TableOptions, plan: MatchPlan, buckets: int) -> TaskResult:
-    compile_kernels(warm.needed(task))  # on machines where the driver has not
+    compile_kernels(warm.needed(task))  # The driver has compiled them only on its own machine.
     name = stamps.name_of(task)
     result = TaskResult()
     batches_read = chain.from_iterable(_read(source, columns, plan, result) for source in task)

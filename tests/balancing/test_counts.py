@@ -166,7 +166,7 @@ def test_counts_are_not_saved_or_opened_with_other_metadata(tmp_path):
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path):
-    with pytest.raises(InputError, match="no counts at"):
+    with pytest.raises(InputError, match="counts.parquet does not exist, but every finished run"):
         EntryCounts.open(tmp_path / "counts.parquet")
 
 
@@ -192,9 +192,9 @@ def test_other_parquet_files_and_versions_are_refused(tmp_path):
     table = pq.read_table(saved(tmp_path))
     stated = table.schema.metadata
     cases = {
-        "holds no counts": table.drop_columns(["rate"]),
-        "holds no counts of": table.replace_schema_metadata({"version": "2"}),
-        "is of version": table.replace_schema_metadata(stated | {b"version": b"1"}),
+        "does not contain counts": table.drop_columns(["rate"]),
+        "does not contain counts of": table.replace_schema_metadata({"version": "2"}),
+        "has version": table.replace_schema_metadata(stated | {b"version": b"1"}),
         "one count for each": table.replace_schema_metadata(stated | {b"languages": b'{"en": 7}'}),
     }
     for message, wrong in cases.items():

@@ -213,7 +213,7 @@ def test_no_images_give_no_rows():
 
 def test_images_that_belong_to_other_metadata_are_refused():
     for refuses in (lambda rows: sample_batch(rows, RATES[:2], 0), lambda rows: kept_probabilities(rows, RATES[:2])):
-        with pytest.raises(InputError, match="is not among the 2 entries with a count or rate"):
+        with pytest.raises(InputError, match="is not among the 2 entries that have a count or rate"):
             refuses(batch(images(20)))
 
 

@@ -244,7 +244,7 @@ def test_a_parameter_out_of_range_is_refused_by_name(name, value):
 
 @pytest.mark.parametrize(
     ("shares", "message"),
-    [({"da": 1.1}, "pool_shares is 1.1; it must"), ({"daa": 0.5}, "did you mean da"), ({"da": 0.5}, "add it to")],
+    [({"da": 1.1}, "pool_shares is 1.1; it must"), ({"daa": 0.5}, "did you mean da"), ({"da": 0.5}, "add pool to")],
 )
 def test_shares_of_the_pool_are_checked_and_need_the_witness_that_weighs_them(shares, message):
     CurationConfig(witnesses=["pool"], pool_shares={"da": 0.5})

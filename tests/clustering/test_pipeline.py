@@ -109,7 +109,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(run, tmp_path, capsy
         ClusterRequest(str(run.path), str(tmp_path / "other"), CONFIG, [embeddings])
     )
     out = str(tmp_path / "out")
-    assert "give the output folder of a finished run" in refusal_of(
+    assert "pass the output folder of a finished run" in refusal_of(
         ClusterRequest(str(tmp_path), out, CONFIG, [embeddings])
     )
     assert "is in the input" in refusal_of(

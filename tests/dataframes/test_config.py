@@ -153,7 +153,7 @@ def config_of(names: Sequence[str]) -> CurationConfig:
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_number_that_only_the_job_can_honour_is_refused(name):
     with pytest.raises(
-        InputError, match=rf"^{name} is {re.escape(str(REFUSED[name]))}, and .*: leave it out, or use curation.curate$"
+        InputError, match=rf"^{name} is {re.escape(str(REFUSED[name]))}, but .*; leave it out, or use curation.curate$"
     ):
         honoured(CurationConfig(**{name: REFUSED[name]}))
 
@@ -177,6 +177,6 @@ def test_images_matched_against_a_merged_list_are_counted_with_that_config_alone
 
 
 def test_the_pool_is_no_witness_of_a_dataframe_unless_its_shares_are_given():
-    with pytest.raises(InputError, match="^witnesses has pool, which counts the texts of each file of inputs"):
+    with pytest.raises(InputError, match="^witnesses contain pool, which counts the texts of each input file"):
         honoured(CurationConfig(witnesses=["han", "pool"]))
     honoured(CurationConfig(witnesses=["han", "pool"], pool_shares={"en": 0.9}))

@@ -133,21 +133,21 @@ def test_unique_images_stay_rows_of_their_own_and_kinds_are_taken_from_their_col
     ("mistake", "sentence"),
     [
         ("no url", "the DataFrame has no column url or URL or image_url or downloadurl; it has text, uid, language, "
-         "page_url: name the right one for the url with url_column of TableOptions"),
+         "page_url: name the column of the url with url_column of TableOptions"),
         ("no text", "has no column Text; it has url, text, uid"),
         ("no kind", "has no column kind; it has url, text, uid"),
         ("twice", "the DataFrame has 2 columns named text; expected one"),
-        ("lists", "column text of the DataFrame holds list<"),
-        ("intervals", "column text of the DataFrame holds interval year; expected strings"),
+        ("lists", "column text of the DataFrame has the type list<"),
+        ("intervals", "column text of the DataFrame has the type interval year; expected strings"),
         ("pairs counted", "no column candidates; it has url, text, uid, language, page_url: give what "
          "curation.dataframes.match returned"),
         ("pairs sampled", "no column candidates"),
         ("no counts", "no column id or language or count; it has uid"),
-        ("bare counts", "and do not state how many entries that language has; give what count returned, as Spark"),
-        ("unknown ids", "is no entry's: count with the metadata that the images were matched with"),
+        ("bare counts", "but do not state how many entries that language has; pass the DataFrame that count returned"),
+        ("unknown ids", "does not belong to an entry; count with the metadata that the images were matched with"),
         ("other metadata", "these images were matched with metadata"),
         ("other rates", "these images were matched with metadata"),
-        ("size", "target_size is 10, and its threshold is searched for in several passes over the images"),
+        ("size", "target_size is 10, but the search for its threshold takes several passes over the images"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_refused_in_one_sentence(taken, mistake, sentence):

@@ -37,34 +37,34 @@ def test_lines_say_what_they_are_by_a_prefix_or_by_their_form(tmp_path):
 
 BAD = [
     ("TODO", "neither a uid .* nor a URL .* nor a domain"),
-    ("*.example.org", "no domain; give one such as example.org, which covers its subdomains"),
-    ("example.org/a.jpg", "no domain"),
-    ("example.org # spam", "no domain"),
-    ("example.org:80", "no domain"),
-    ("1.2.3", "no domain"),
-    ("domain:", "no domain"),
-    ("page:a b", "no domain"),
-    ("ftp://example.org/a.jpg", "no URL of the web"),
-    ("url:example.org", "no URL of the web"),
-    ("uid:", "no uid"),
-    ("regex:", "no regular expression of RE2"),
-    ("regex:(?=a)", r"no regular expression of RE2, .*; rewrite it .* \(RE2 says: invalid perl operator: \(\?=\)"),
-    ("regex:[", r"no regular expression of RE2, .* \(RE2 says: missing \]: \[\)"),
+    ("*.example.org", "not a domain; write one such as example.org, which covers its subdomains"),
+    ("example.org/a.jpg", "not a domain"),
+    ("example.org # spam", "not a domain"),
+    ("example.org:80", "not a domain"),
+    ("1.2.3", "not a domain"),
+    ("domain:", "not a domain"),
+    ("page:a b", "not a domain"),
+    ("ftp://example.org/a.jpg", "not a URL of the web"),
+    ("url:example.org", "not a URL of the web"),
+    ("uid:", "not a uid"),
+    ("regex:", "not a regular expression of RE2"),
+    ("regex:(?=a)", r"not a regular expression of RE2, .*; rewrite it .* \(RE2 says: invalid perl operator: \(\?=\)"),
+    ("regex:[", r"not a regular expression of RE2, .* \(RE2 says: missing \]: \[\)"),
 ]
 
 
 HASH = "0123456789abcdefABCDEF0123456789" * 2
 HASHES_OF = {"sha256": HASH, "md5": HASH[:32], "pdq": HASH[::-1]}
 BAD_HASHES = [
-    ("", f"sha256:{HASH[1:]}", "no sha256 hash; expected 64 hexadecimal digits"),
-    ("", f"pdq:{HASH[1:]}g", "no pdq hash; expected 64 hexadecimal digits"),
-    ("", f"md5:{HASH}", "no md5 hash; expected 32 hexadecimal digits"),
-    ("", HASH, "a hash of an unknown kind; name the list as KIND=FILE"),
-    ("", HASH[:40], "a hash of an unknown kind"),
-    ("", f"{HASH},80", "a hash of an unknown kind"),
-    ("md5=", HASH, "no md5 hash"),
-    ("sha256=", HASH[:32], "no sha256 hash"),
-    ("sha256=", "example.org", "no sha256 hash"),
+    ("", f"sha256:{HASH[1:]}", "the value is not a hash of the kind sha256; expected 64 hexadecimal digits"),
+    ("", f"pdq:{HASH[1:]}g", "the value is not a hash of the kind pdq; expected 64 hexadecimal digits"),
+    ("", f"md5:{HASH}", "the value is not a hash of the kind md5; expected 32 hexadecimal digits"),
+    ("", HASH, "the value is a hash of an unknown kind; pass the list as KIND=FILE"),
+    ("", HASH[:40], "the value is a hash of an unknown kind"),
+    ("", f"{HASH},80", "the value is a hash of an unknown kind"),
+    ("md5=", HASH, "the value is not a hash of the kind md5"),
+    ("sha256=", HASH[:32], "the value is not a hash of the kind sha256"),
+    ("sha256=", "example.org", "the value is not a hash of the kind sha256"),
 ]
 
 
@@ -107,7 +107,7 @@ def test_lists_of_hashes_are_lines_or_columns_whose_kind_is_named(tmp_path):
         "md5": md5.lower(),
         "pdq": pdq.lower(),
     }
-    with pytest.raises(InputError, match=r"name hashes \(sha256, md5, pdq\), which are looked up in tables"):
+    with pytest.raises(InputError, match=r"contain hashes \(sha256, md5, pdq\), which only clip-curate can look up"):
         Exclusion.without_hashes([lines])
 
 
@@ -141,7 +141,7 @@ def test_a_missing_or_cut_file_is_refused(tmp_path):
 
 def test_a_list_from_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="pipe is a FIFO; give a regular file, a text or a table"):
+    with pytest.raises(InputError, match="pipe is a FIFO; pass a regular file, a text or a table"):
         Exclusion.read([tmp_path / "pipe"])
 
 
@@ -197,7 +197,7 @@ def test_a_uid_of_a_table_may_be_a_digest_in_bytes(tmp_path):
 
 def test_a_table_without_such_columns_is_refused(tmp_path):
     pq.write_table(pa.table({"key": [1]}), tmp_path / "t.parquet")
-    with pytest.raises(InputError, match=r"t\.parquet has the columns key; expected one named uid or url"):
+    with pytest.raises(InputError, match=r"t\.parquet has the columns key; expected a column named uid or url"):
         Exclusion.read([tmp_path / "t.parquet"])
     with pytest.raises(InputError, match=r"t\.csv has the columns key, value; expected"):
         Exclusion.read([written(tmp_path / "t.csv", "key,value", "1,2")])
@@ -205,12 +205,12 @@ def test_a_table_without_such_columns_is_refused(tmp_path):
 
 def test_a_bad_value_of_a_table_is_refused_with_its_row(tmp_path):
     pq.write_table(pa.table({"url": [URL, None, "example.org"]}), tmp_path / "t.parquet")
-    with pytest.raises(InputError, match=r"t\.parquet, row 3, column url: 'example.org' is no URL"):
+    with pytest.raises(InputError, match=r"t\.parquet, row 3, column url: 'example.org' is not a URL"):
         Exclusion.read([tmp_path / "t.parquet"])
 
 
 def test_strings_are_refused_as_lines_are():
-    with pytest.raises(InputError, match=r"'\(\?=a\)' is no regular expression of RE2"):
+    with pytest.raises(InputError, match=r"'\(\?=a\)' is not a regular expression of RE2"):
         Exclusion.of(regexes=["a", "(?=a)"])
     with pytest.raises(InputError, match="the domain list must be a sequence"):
         Exclusion.of(domains="example.org")
@@ -251,9 +251,7 @@ def test_hashes_beside_uids_or_urls_are_not_of_the_list(tmp_path):
 def test_an_empty_list_is_refused_and_one_that_says_so_is_not(tmp_path, content, before):
     path = tmp_path / "a=list.txt"
     path.write_bytes(content)
-    with pytest.raises(
-        InputError, match=r"a=list.txt is empty; leave it out, or let a list that is to name nothing say"
-    ):
+    with pytest.raises(InputError, match=r"a=list.txt is empty; leave it out, or, if it is meant to list nothing"):
         Exclusion.read([f"{before}{path}"])
     path.write_text("# nobody has asked yet\n")
     assert not len(Exclusion.read([f"{before}{path}"]))

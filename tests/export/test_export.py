@@ -210,7 +210,7 @@ def test_the_command_shows_stages_and_says_what_is_written(run, tmp_path, capsys
 
 def test_a_folder_without_a_run_is_refused_in_one_line(refused, tmp_path):
     sentence = refused(tmp_path, "--output", tmp_path / "out", "--format", "datacomp")
-    assert sentence.startswith(f"clip-export: {tmp_path} is empty; give the output folder of a finished run")
+    assert sentence.startswith(f"clip-export: {tmp_path} is empty; pass the output folder of a finished run")
     assert "\n" not in sentence
 
 

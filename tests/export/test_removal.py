@@ -74,7 +74,7 @@ def test_what_needs_matched_images_is_refused_of_a_removal(run, tmp_path):
     images = tmp_path / "00000.tar"
     write_tar(images, run.images)
     for form in (MetaClip(), MetaClip([images])):
-        with pytest.raises(InputError, match="removed, and has no matched images; give the run that it came from, or"):
+        with pytest.raises(InputError, match="removed, and has no matched images; pass the run that it came from, or"):
             export(in_turn(), tmp_path / "new", tmp_path / "out", form)
     with pytest.raises(InputError, match="has no matched images"):
         next(Results.open(tmp_path / "new").matched())
@@ -224,7 +224,7 @@ def test_a_folder_that_is_not_empty_or_in_the_run_is_refused_and_left_alone(run,
 
 
 def test_what_is_no_whole_run_is_refused(run, tmp_path):
-    with pytest.raises(InputError, match="give the output folder of a finished run"):
+    with pytest.raises(InputError, match="pass the output folder of a finished run"):
         remove_from_manifest(in_turn(), tmp_path, Exclusion.of(), tmp_path / "new")
     part_files(run.path / "curated")[0].unlink()
     with pytest.raises(InputError, match=r"holds \d+ images, \d+ were written"):
@@ -274,7 +274,7 @@ def test_the_pairs_that_each_list_names_are_recorded_and_a_list_without_any_is_w
 def test_the_command_refuses_a_bad_list_in_one_sentence_and_writes_nothing(run, tmp_path, capsys):
     (tmp_path / "list.txt").write_text("example.org\nregex:[\n")
     said = refusal(capsys, main, run.path, "--exclude", tmp_path / "list.txt", "--output", tmp_path / "new")
-    assert said.startswith(f"clip-remove: {tmp_path / 'list.txt'}, line 2: 'regex:[' is no regular expression")
+    assert said.startswith(f"clip-remove: {tmp_path / 'list.txt'}, line 2: 'regex:[' is not a regular expression")
     assert not (tmp_path / "new").exists()
 
 

@@ -169,7 +169,7 @@ def test_bad_input_is_refused_in_a_sentence_and_nothing_is_written(capsys, run, 
 
 def test_a_folder_that_is_no_run_is_refused(capsys, tmp_path):
     message = refusal(capsys, main, tmp_path, "--entry", "dog")
-    assert "give the output folder of a finished run" in message
+    assert "pass the output folder of a finished run" in message
 
 
 def test_without_the_plugin_python_says_so(run, monkeypatch):

@@ -88,7 +88,7 @@ def test_of_a_selection_the_manifest_can_be_searched_and_matched_images_are_refu
     assert results.find(entry="dog").num_rows == len(naive_found(run.kept, ids=[0]))
     for use in (lambda: results.find(entry="dog", matched=True), lambda: next(results.matched())):
         with pytest.raises(
-            InputError, match="is a part of another run's pairs, and has no matched images; give the run"
+            InputError, match="is a part of the manifest of another run, and has no matched images; pass the run"
         ):
             use()
     with pytest.raises(InputError, match="has no matched images"):

@@ -106,7 +106,7 @@ def test_what_is_no_column_with_a_distance_is_refused(asked):
     ("hashes", "asked", "sentence"),
     [
         (["d1c8", "b0f5"], "hash:2", "the column hash has hashes of 16 bits; hashes are binaries of 8 or 32 bytes"),
-        ([None, b"12345678"], "hash:17", "distance is 17; of 64 bits at most 16 may differ in copies"),
+        ([None, b"12345678"], "hash:17", "distance is 17; hashes of copies may differ in at most 16 of 64 bits"),
         ([1.5, 2.5], "hash:2", "the column hash is double; hashes are binaries"),
         ([None, None], "hash:2", "the column hash"),
     ],

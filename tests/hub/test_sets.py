@@ -114,8 +114,8 @@ def test_files_of_both_spellings_are_read_by_one_command(hub):
 @pytest.mark.parametrize(
     ("name", "flag", "kind"),
     [
-        ("laion/laion-coco", "--text-column all_captions", "column all_captions of .* holds list<"),
-        ("wikimedia/wit_base", "--text-column wit_features", "column wit_features of .* holds list<"),
+        ("laion/laion-coco", "--text-column all_captions", "column all_captions of .* has the type list<"),
+        ("wikimedia/wit_base", "--text-column wit_features", "column wit_features of .* has the type list<"),
         ("wikimedia/wit_base", "--text-column wit_features.caption", "has no column wit_features.caption; it has "),
     ],
 )

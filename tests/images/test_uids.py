@@ -133,9 +133,9 @@ def test_a_null_leaves_the_hash_as_it_is():
 
 def test_columns_of_different_lengths_are_refused():
     one, two = pa.array(["a"]), pa.array(["a", "b"])
-    with pytest.raises(InputError, match="2 texts came with 1 uids"):
+    with pytest.raises(InputError, match="2 texts were passed with 1 uids"):
         hashes(one, two)
-    with pytest.raises(InputError, match="1 uids came with 2 urls"):
+    with pytest.raises(InputError, match="1 uids were passed with 2 urls"):
         uids(two, one)
 
 

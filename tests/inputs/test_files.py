@@ -145,9 +145,9 @@ def test_a_sample_of_files_is_of_files_not_of_their_parts(tmp_path, monkeypatch)
     [
         ("missing.jsonl", "missing.jsonl does not exist; expected an input: a file, a folder"),
         ("no*match", "does not exist"),
-        ("README.md", r"unknown ending; expected \.wat\.gz"),
-        ("README*", "holds no file that can be read"),
-        ("empty", "holds no file that can be read"),
+        ("README.md", r"unknown extension; expected \.wat\.gz"),
+        ("README*", "contains no file that can be read"),
+        ("empty", "contains no file that can be read"),
     ],
 )
 def test_what_stands_for_no_file_is_refused(folder, name, sentence):
@@ -196,8 +196,10 @@ def test_each_file_is_read_in_the_dialect_that_was_found_which_can_be_said(tmp_p
     assert [file.dialect for file in found] == ["tab-quoted", "tab-quoted", "semicolon-quoted", None]
     assert texts(found)[:3] == ['a "b"', 'a "b"', "c"]
     assert dialects(found) == [
-        f"{tmp_path}/a.tsv and 1 more: a tab between fields, and fields may stand in quotes (--dialect tab-quoted)",
-        f"{tmp_path}/c.csv: a semicolon between fields, and fields may stand in quotes (--dialect semicolon-quoted)",
+        f"{tmp_path}/a.tsv and 1 more are read with a tab between fields; fields may be in quotes "
+        "(--dialect tab-quoted)",
+        f"{tmp_path}/c.csv is read with a semicolon between fields; fields may be in quotes "
+        "(--dialect semicolon-quoted)",
     ]
     plain = find([str(tmp_path / "a.tsv")], TableOptions(dialect="tab-plain"))
     assert texts(plain) == ['"a ""b"""']
@@ -255,7 +257,7 @@ def test_a_format_of_a_wrong_kind_is_named_and_stops_only_its_files(folder, monk
     assert find([str(folder / "e.csv")])
     sentence = f"the package {name} has {name}:part as marks in {FORMATS_GROUP}"
     assert sentence in caplog.text
-    with pytest.raises(InputError, match=f"README.md has an unknown ending; expected .*; {sentence}"):
+    with pytest.raises(InputError, match=f"README.md has an unknown extension; expected .*; {sentence}"):
         find([str(folder / "README.md")])
 
 
@@ -282,8 +284,8 @@ def test_all_odd_files_of_a_folder_are_named_with_a_glob_that_leaves_them_out(mi
         find([str(mixed)])
     said = str(refusal.value)
     assert said.startswith(f"2 of 4 files cannot be used: {mixed}/README.csv has no column url")
-    assert f"; nor can {mixed}/validation.parquet. To read the others, give {mixed}/train-0*.parquet" in said
-    assert said.endswith("instead, or leave them out by skip_unreadable=True")
+    assert f"; nor can {mixed}/validation.parquet be used. To read the others, pass {mixed}/train-0*.parquet" in said
+    assert said.endswith("instead, or skip these files with skip_unreadable=True")
     assert [Path(file.path).name for file in find([f"{mixed}/train-0*.parquet"])] == [
         "train-00.parquet",
         "train-01.parquet",
@@ -306,7 +308,7 @@ def test_files_that_can_all_not_be_used_are_refused_even_so(mixed):
 
 def test_no_glob_is_given_where_none_leaves_the_odd_files_out(mixed):
     (mixed / "train-00.parquet").rename(mixed / "a.parquet")
-    with pytest.raises(InputError, match="To read the others, leave them out by skip_unreadable=True"):
+    with pytest.raises(InputError, match="To read the others, skip these files with skip_unreadable=True"):
         find([str(mixed)])
 
 
@@ -316,7 +318,7 @@ def test_the_output_of_a_run_is_no_input_but_its_manifest_is(tmp_path, monkeypat
     (tmp_path / "out" / "curated").mkdir(parents=True)
     pq.write_table(pa.table({"url": ["https://a.org/1.jpg"], "text": ["x"]}), tmp_path / "out/curated/00000.parquet")
     (tmp_path / "out" / "run.json").write_text("{}")
-    with pytest.raises(InputError, match=r"out is the output of a run; give its manifest, .*/out/curated, or another"):
+    with pytest.raises(InputError, match=r"out is the output of a run; pass its manifest, .*/out/curated, or another"):
         find([given])
     assert len(find(["out/curated"])) == 1
 

@@ -111,7 +111,7 @@ def test_a_run_of_broken_files_is_refused_with_reasons_and_files():
     with pytest.raises(InputError) as refused:
         limits.within_limits(read, CONFIG)
     assert str(refused.value).startswith(
-        "3 of 4 files are damaged (2 bad_file, 1 truncated), most in /data/b.wat.gz (2), /data/ü.wat.gz (1)"
+        "3 of 4 files are damaged (2 bad_file, 1 truncated), most of them in /data/b.wat.gz (2), /data/ü.wat.gz (1)"
     )
     assert "max_bad_files=0.75" in str(refused.value)
 
@@ -147,7 +147,7 @@ def test_the_line_of_the_first_bad_record_is_named(tmp_path):
     told = read(tmp_path / "a.csv")[1] + read(tmp_path / "b.jsonl")[1]
     assert told["first_bad_line"] == 0
     with pytest.raises(
-        InputError, match=r"a\.csv \(2, the first in line 4\), .*b\.jsonl \(2, the first in line 2\); mend"
+        InputError, match=r"a\.csv \(2, the first in line 4\), .*b\.jsonl \(2, the first in line 2\); fix"
     ):
         limits.within_limits(told, CONFIG)
 

@@ -71,28 +71,28 @@ def test_what_another_name_would_fit_is_read(tmp_path, name, content):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.csv", bz2.compress(CSV), "is packed by bzip2, not what its name says; unpack it first"),
+        ("a.csv", bz2.compress(CSV), "is packed by bzip2, although its name says otherwise; unpack it first"),
         ("a.csv", lzma.compress(CSV), "is packed by xz"),
         ("a.csv", zipped(CSV), "is a ZIP archive or an Excel file"),
         ("a.jsonl", tarred(CSV), "is a tar archive"),
-        ("a.csv", CSV.decode().encode("utf-16"), "is UTF-16, not what its name says; save it as UTF-8"),
+        ("a.csv", CSV.decode().encode("utf-16"), "is UTF-16, although its name says otherwise; convert it to UTF-8"),
         ("a.jsonl", JSON_LINES.decode().encode("utf-16"), "is UTF-16"),
         ("a.csv", b"ARROW1\0\0 and more", "is an Arrow file"),
-        ("a.csv", b"\n<!DOCTYPE html><title>404</title>", "is a page in HTML"),
+        ("a.csv", b"\n<!DOCTYPE html><title>404</title>", "is an HTML page"),
         ("a.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a pointer of Git LFS"),
         ("a.parquet", gzip.compress(parquet()), "is packed by gzip"),
-        ("a.parquet", b"<html>busy</html>", "is a page in HTML"),
-        ("a.parquet", CSV, "cannot be read as Parquet: it begins 'url,text"),
+        ("a.parquet", b"<html>busy</html>", "is an HTML page"),
+        ("a.parquet", CSV, "cannot be read as Parquet: it begins with 'url,text"),
         (
             "a.parquet",
             parquet()[:-9],
             "cannot be read as Parquet: its end is missing or damaged; copy or download it again",
         ),
-        ("a.csv", JSON_LINES, "holds JSON, not rows of fields; give it the ending .jsonl"),
+        ("a.csv", JSON_LINES, "contains JSON, not rows of fields; rename it to end in .jsonl"),
         (
             "a.json",
             b'[{"url": "https://a.org/1.jpg",\n "text": "a dog"}]',
-            "one for each pair: jq -c '.[]' makes them of",
+            "one object for each pair: jq -c '.[]' converts an array",
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_named(tmp_path, name, content, sentence):
 
 def test_a_list_of_another_kind_is_named(tmp_path):
     (tmp_path / "list.txt").write_bytes("a.org\n".encode("utf-16"))
-    with pytest.raises(InputError, match="list.txt is UTF-16, not what its name says; save it as UTF-8"):
+    with pytest.raises(InputError, match="list.txt is UTF-16, although its name says otherwise; convert it to UTF-8"):
         Exclusion.read([str(tmp_path / "list.txt")])
 
 
@@ -117,4 +117,4 @@ def test_what_is_quoted_of_a_file_is_short_and_printable(tmp_path, header):
     said = str(refusal.value)
     assert said.isprintable()
     assert len(said.removeprefix(str(tmp_path))) < 30 * 45 + 300
-    assert max(map(len, said.partition("it has ")[2].partition(": name the right one")[0].split(", "))) <= 60
+    assert max(map(len, said.partition("it has ")[2].partition(": name the column")[0].split(", "))) <= 60

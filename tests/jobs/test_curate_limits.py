@@ -136,7 +136,9 @@ def test_uids_of_several_urls_are_named_and_many_of_them_end_the_run_in_a_senten
     command = ["--entries", f"en={tmp_path / 'entries'}", "--english-threshold", 20, "--input", *inputs, "--output"]
     assert job(*command, tmp_path / "refused") == 2
     said = " ".join(capsys.readouterr().err.split())
-    example = r"4 of 4 uids are given to several URLs, such as (\d) \(https://a.example/\1.jpg and https://b.example/\1.jpg\);"
+    example = (
+        r"4 of 4 uids belong to several URLs, such as (\d) \(https://a.example/\1.jpg and https://b.example/\1.jpg\);"
+    )
     assert re.search(example, said)
     assert "--uid-column none" in said
     assert job(*command, tmp_path / "urls", "--uid-column", "none") == 0

@@ -35,8 +35,8 @@ def test_other_languages_are_no_advice_for_an_unknown_code():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("rand.csv", "it has bytes that are not text: name the right one for the url with --url-column"),
-        ("rand.parquet", "rand.parquet cannot be read as Parquet: it begins 'bytes that are not text'"),
+        ("rand.csv", "it has bytes that are not text: name the column of the url with --url-column"),
+        ("rand.parquet", "rand.parquet cannot be read as Parquet: it begins with 'bytes that are not text'"),
     ],
 )
 def test_a_binary_file_is_not_shown_on_the_terminal(name, sentence, tmp_path, capsys):

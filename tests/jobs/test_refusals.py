@@ -74,8 +74,8 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--set", "tail_share=0.1", "--target-size", "10"], "--target-size and --set tail_share are both"),
         (["--set", "metadata_of=en", "--set", "merge_languages=true"], "--set metadata_of and --set merge_languages"),
         (["--set", "metadata_of=ja"], "there are no entries of ja; there are those of en"),
-        (["--set", "balance=false", "--target-size", "10"], "--target-size is for balancing"),
-        (["--set", "balance=false", "--english-threshold", "10"], "--english-threshold is for balancing"),
+        (["--set", "balance=false", "--target-size", "10"], "--target-size is only for balancing"),
+        (["--set", "balance=false", "--english-threshold", "10"], "--english-threshold is only for balancing"),
         (["--set", "max_texts=0"], "--set max_texts is 0; it must be at least 1"),
         (["--set", "max_bad_files=2"], "--set max_bad_files is 2; it must be a number from 0 to 1"),
         (["--set", "max_bad_records=-0.1"], "--set max_bad_records is -0.1"),
@@ -90,7 +90,7 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--judge", "j.json"], "--judge j.json decides on the rules junk and headline; ask for one by --policy"),
         (["--policy", "junk:70", "--judge", "j.json"], "--judge j.json is no file of weights; name one that tools/"),
         (["--policy", "junk"], "'junk': the rule junk takes a number from 1 to 99, such as junk:70"),
-        (["--text-column", "txt"], "has no column txt; it has url, text: name the right one for the text with "),
+        (["--text-column", "txt"], "has no column txt; it has url, text: name the column of the text with "),
         (["--text-column", "txt"], "; did you mean text?"),
         (["--keep-removed", "20"], "--keep-removed is 20; it is a share of images, above 0 and at most 1, as 0.01"),
         (
@@ -163,7 +163,7 @@ def test_more_damage_than_is_allowed_in_images_matched_before(refused, words, pa
     read.count({"files": 4, ("dropped", "truncated"): 1})
     monkeypatch.setattr(Output, "matched_result", lambda self: read)
     arguments = ("--input", pairs, "--entries", f"en={words}", "--output", output, "--set", "max_bad_files=0.2")
-    assert "1 of 4 files are damaged (1 truncated), most in /data/ü.wat.gz (1)" in refused(*arguments)
+    assert "1 of 4 files are damaged (1 truncated), most of them in /data/ü.wat.gz (1)" in refused(*arguments)
     assert {path.name for path in output.iterdir()} == {".work"}
 
 
@@ -271,8 +271,8 @@ def test_an_output_at_a_url_for_which_there_are_no_credentials(refused, words, p
 def test_an_output_that_holds_another_run(refused, words, pairs, tmp_path):
     with_inputs_done(tmp_path / "out", A)
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out")
-    assert "holds a run made otherwise (" in sentence
-    assert sentence.endswith("; give another folder, or replace it by --overwrite")
+    assert "contains a run made differently (" in sentence
+    assert sentence.endswith("; pass another folder, or replace it with --overwrite")
 
 
 def test_an_output_in_a_folder_that_is_read(refused, words, pairs, tmp_path):

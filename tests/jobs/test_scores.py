@@ -30,4 +30,4 @@ def test_what_is_no_score_is_refused_in_one_sentence(value, capsys):
         parse_curate([*COMMAND, "--min-language-score", value])
     assert end.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"expected a number, or a language and a number as da=0.6; got {value!r}" in line
+    assert f"expected a number, or a language and a number, such as da=0.6; got {value!r}" in line

@@ -133,15 +133,15 @@ def test_tables_and_files_are_read_together(tmp_path, spark, metadata):
 @pytest.mark.parametrize(
     ("given", "config", "sentence"),
     [
-        ("table:", {}, "table: names no table; expected one of Spark's catalog"),
+        ("table:", {}, "table: does not name a table; expected a table of Spark's catalog"),
         ("table:nowhere.pairs", {}, "Spark's catalog has no table nowhere.pairs; check the spelling"),
-        ("table:a b", {}, "table:a b is no table that Spark can read: "),
+        ("table:a b", {}, "Spark cannot read table:a b as a table: "),
         (
             "table:numbers",
             {},
             "table:numbers has no column url or URL or image_url or downloadurl; it has id: name",
         ),
-        ("table:numbers", {"sample_files": 1}, "sample_files takes some files, and table:numbers has none"),
+        ("table:numbers", {"sample_files": 1}, "sample_files chooses among files, but table:numbers is a table"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_in_one_sentence(tmp_path, spark, metadata, given, config, sentence):

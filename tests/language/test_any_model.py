@@ -202,5 +202,5 @@ def test_a_text_whose_vectors_are_damaged_is_refused(directory, value):
     )  # of the first word behind the end of sentence
     damaged, _ = opened(content[:position] + np.float32(value).tobytes() + content[position + 4 :], directory)
     assert answers(damaged, ["犬"]) == answers(model, ["犬"])
-    with pytest.raises(InputError, match="holds damaged vectors; download it again"):
+    with pytest.raises(InputError, match="contains damaged vectors; download it again"):
         answers(damaged, ["dog"])

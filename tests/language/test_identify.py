@@ -127,7 +127,7 @@ def test_a_model_is_named_by_its_file_and_the_digest_of_its_bytes(small):
 @pytest.mark.parametrize("name", ["lid.176.ftz", "lid.176.bin"])
 def test_a_file_with_the_name_of_a_well_known_model_must_be_that_model(tmp_path, name):
     (tmp_path / name).write_bytes(model_bytes())
-    with pytest.raises(InputError, match=f"{name} is damaged or another model.*download it again, or give it another"):
+    with pytest.raises(InputError, match=f"{name} is damaged or is a different model.*download it again, or rename"):
         Identifier.open(tmp_path / name)
 
 

@@ -91,13 +91,13 @@ def test_by_default_thresholds_follow_the_tail_share_of_english():
     ("parameters", "fault"),
     [
         ({"metadata_of": "xx"}, "'xx' is no metadata language"),
-        ({"metadata_of": "en", "merge_languages": True}, "metadata_of and merge_languages each name one list"),
+        ({"metadata_of": "en", "merge_languages": True}, "metadata_of and merge_languages each select one list"),
         ({"metadata_of": "en", "tail_share": 0.1}, "tail_share sets the thresholds of other languages"),
         ({"threshold_per_language": "same", "tail_share": 0.1}, "tail_share sets the thresholds"),
         ({"threshold_per_language": "none"}, "threshold_per_language is 'none'"),
-        ({"balance": False, "target_size": 10}, "target_size is for balancing"),
-        ({"balance": False, "tail_share": 0.1}, "tail_share is for balancing"),
-        ({"balance": False, "english_threshold": 5}, "english_threshold is for balancing"),
+        ({"balance": False, "target_size": 10}, "target_size is only for balancing"),
+        ({"balance": False, "tail_share": 0.1}, "tail_share is only for balancing"),
+        ({"balance": False, "english_threshold": 5}, "english_threshold is only for balancing"),
     ],
 )
 def test_switches_that_contradict_one_another_are_refused(parameters, fault):
@@ -111,7 +111,7 @@ def test_images_matched_against_other_lists_are_refused(tmp_path):
     output.parts.begin("matched")
     output.finish_matched(TALLIES)
     output.release()
-    with pytest.raises(InputError, match=r"made otherwise \(other metadata, metadata_of none, not en\)"):
+    with pytest.raises(InputError, match=r"made differently \(other metadata, metadata_of none, not en\)"):
         Output.claim(tmp_path / "out", only)
 
 

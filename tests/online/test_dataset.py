@@ -210,13 +210,13 @@ def test_rates_that_do_not_belong_to_the_index_are_refused(made, needs_torch, tm
     for where, rates, message in (
         (index, tmp_path / "run" / "counts.parquet", "belong to metadata"),
         (made.index, tmp_path / "counts.parquet", "without rates"),
-        (made.index, tmp_path / "none.parquet", "no counts"),
+        (made.index, tmp_path / "none.parquet", "counts.parquet does not exist"),
         (made.index, [[1.0]], "rates are"),
         (made.index, ["a"], "rates are"),
     ):
         with pytest.raises(InputError, match=message):
             online.BalancedDataset(where, rates)
-    with pytest.raises(InputError, match="is not among the 2 entries with a count or rate"):
+    with pytest.raises(InputError, match="is not among the 2 entries that have a count or rate"):
         list(online.BalancedDataset(made.index, [1.0, 0.5]))
 
 

@@ -130,7 +130,7 @@ def test_batches_by_entries_choose_among_repeats(made, given, weights, needs_tor
 
 
 def test_rates_of_other_metadata_are_refused_with_weights_too(made, weights):
-    with pytest.raises(InputError, match="is not among the 2 entries with a count or rate"):
+    with pytest.raises(InputError, match="is not among the 2 entries that have a count or rate"):
         Epoch(made.index, made.rates[:2], OnlineConfig(weights=weights), 0).kept(range(21))
 
 
@@ -178,5 +178,5 @@ def test_what_is_no_weight_is_refused(made, tmp_path, rows, fault):
 def test_a_table_with_two_columns_of_one_name_is_refused(made, tmp_path):
     columns = [pa.array([made.images[0]["uid"]]), pa.array([1.0]), pa.array([2.0])]
     pq.write_table(pa.Table.from_arrays(columns, ["uid", "weight", "weight"]), tmp_path / "t.parquet")
-    with pytest.raises(InputError, match="has several columns weight"):
+    with pytest.raises(InputError, match="has several columns named weight"):
         module.build([tmp_path / "t.parquet"], Results.open(made.folder / "run"), tmp_path / "weights.arrow")

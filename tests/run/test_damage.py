@@ -31,15 +31,15 @@ from tests.support.online_run import FORKS
 
 FLIPS = [1, pytest.param(50, marks=pytest.mark.soak)]
 
-AGAIN = "run the same command of curate again"
-REMOVE_AGAIN = "remove again from the run that it came from"
-NO_RUN = "give the output folder of a finished run|which is in the folder of every finished run"
+AGAIN = "run the same command of clip-curate again"
+REMOVE_AGAIN = "run clip-remove again on the run that it came from"
+NO_RUN = "pass the output folder of a finished run|does not exist, but every finished run has it"
 METADATA = "build the metadata again|give a folder of clip-metadata"
 TABLE = "delete it and run the command that wrote it again"
 CLUSTERS = "of clip-cluster again|a table of images has"
 GO_ON = "run the same command again to resume"
 MADE = "build it again"
-COUNTS = "give the counts.parquet of a finished run|count again"
+COUNTS = "pass the counts.parquet of a finished run|count the entries again"
 MATCHERS = "build the matchers again"
 COMMANDS = {
     **dict.fromkeys(("run", "gated", "curated", "unique"), "clip-curate"),
@@ -104,7 +104,7 @@ TABLE_OF_KINDS = [
     of("online", "run/counts.parquet", folders.online_epoch, f"{AGAIN}|{NO_RUN}|{COUNTS}", alone=True),
     of("matchers", "**/*", folders.found_by_matchers, f"{MADE}: delete .* and {GO_ON}|{MATCHERS}", alone=True),
     of("exclusion", "*", folders.excluded, MADE, alone=True),
-    of("model", "*", folders.digest_of_model, "download it again|give the path of a fastText model"),
+    of("model", "*", folders.digest_of_model, "download it again|pass the path of a fastText model"),
     of("sets", "*", folders.of_sets, MADE, alone=True),
     of("texts", "*", folders.of_texts, MADE, alone=True),
     of("centres", "*", folders.of_centres, MADE, alone=True),

@@ -49,7 +49,7 @@ def fresh(monkeypatch):
         ("pairs.jsonl", "out", {"columns": TableOptions(url_column="nothing")}, "no column nothing"),
         ("pairs.jsonl", "pairs.jsonl", {}, "is the output folder"),
         ("pairs.jsonl", "other/file", {}, "other/file is a file; give a folder"),
-        ("pairs.jsonl", "other", {}, "holds files that are no run of curate"),
+        ("pairs.jsonl", "other", {}, "contains files that are not a run of clip-curate"),
         ("pairs.jsonl", "out", {"exclude": ["typo.txt"]}, "typo.txt"),
         ("pairs.jsonl", "out", {"model": "typo.bin"}, "typo.bin cannot be read"),
     ],
@@ -62,7 +62,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_built(fresh, pairs, i
 def test_an_output_that_may_not_be_written_is_refused_before_anything_is_built(fresh, pairs, monkeypatch):
     real = pipeline.require_output.__globals__["os"].access
     monkeypatch.setattr("os.access", lambda path, mode: path != pairs / "other" and real(path, mode))
-    with pytest.raises(InputError, match="out cannot be written, as .*other is not writable; give another folder"):
+    with pytest.raises(InputError, match="out cannot be written, as .*other is not writable; pass another folder"):
         curate(pairs / "pairs.jsonl", pairs / "other" / "out")
 
 
@@ -93,7 +93,7 @@ def free(monkeypatch):
 def test_a_run_that_will_not_fit_is_refused_with_its_folder(fresh, free, pairs):
     free(100_000)
     with pytest.raises(
-        InputError, match=r"about 1\d\d\.\d kB will be written into .*/out, and 100.0 kB are free on it"
+        InputError, match=r"about 1\d\d\.\d kB will be written into .*/out, but only 100.0 kB are free on it"
     ):
         curate(pairs / "pairs.jsonl", pairs / "out")
     assert not (pairs / "out").exists()
@@ -103,9 +103,7 @@ def test_a_run_that_may_not_fit_says_so_and_runs(free, pairs):
     free(250_000)
     entries, progress = Entries.build({"en": ["dog"]}), Noting()
     curate(pairs / "pairs.jsonl", pairs / "out", metadata=entries, progress=progress)
-    assert any(
-        note.startswith("about ") and note.endswith("says more exactly what will be.") for note in progress.notes
-    )
+    assert any(note.startswith("about ") and note.endswith("estimates this more exactly.") for note in progress.notes)
     free(100)
     curate(pairs / "pairs.jsonl", pairs / "out", metadata=entries)  # the run is there, and writes little
 
@@ -116,7 +114,7 @@ def test_temporary_files_of_spark_that_may_not_fit_are_named_with_their_folder(f
     inputs = find([str(pairs / "pairs.jsonl")])
     disk_space.warn_of_temporary_files(pairs / "out", inputs, Options(), SimpleNamespace(is_local=False), progress)
     (note,) = progress.notes
-    assert note.endswith("kB are free on its disk; another disk can be named in TMPDIR.")
+    assert note.endswith("kB are free on its disk; set TMPDIR to a folder on another disk.")
     assert f"will be written into {scratch_folder()}, and 100.0 kB" in note
 
 
@@ -132,4 +130,4 @@ def test_a_dry_run_says_that_a_run_will_not_fit(free, pairs):
     for size, expected in ((200_000, True), (10_000_000, False)):
         free(size)
         text = preview_text(preview([pairs / "pairs.jsonl"], pairs / "out", metadata=entries, config=config))
-        assert ("it will not fit: about " in text) is expected
+        assert ("this will not fit: about " in text) is expected

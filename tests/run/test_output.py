@@ -42,7 +42,9 @@ def test_matched_images_of_an_unfinished_run_are_not_used(folder):
 
 def test_another_description_is_refused_and_names_what_differs(folder):
     with_matched(folder / "out")
-    with pytest.raises(InputError, match=r"holds a run made otherwise \(rules unicode, not meta\).*overwrite=True"):
+    with pytest.raises(
+        InputError, match=r"contains a run made differently \(rules unicode, not meta\).*overwrite=True"
+    ):
         claimed(folder / "out", rules="meta")
     assert (folder / "out" / "matched" / "00000.parquet").exists()
 
@@ -58,7 +60,7 @@ def test_other_columns_are_named(folder, monkeypatch):
 @pytest.mark.parametrize("unique", [False, True])
 def test_another_description_is_refused_also_where_the_run_broke_off_once_it_had_read_something(folder, unique):
     with_inputs_done(folder / "out", A, unique=unique)
-    with pytest.raises(InputError, match=r"holds a run made otherwise \(rules unicode, not meta\)"):
+    with pytest.raises(InputError, match=r"contains a run made differently \(rules unicode, not meta\)"):
         claimed(folder / "out", A, B, rules="meta")
 
 
@@ -95,7 +97,7 @@ def test_a_run_that_found_no_pairs_leaves_its_folder_to_another(folder, unique):
     )
     assert claimed(folder / "out", B, rules="meta").ledger([B], unique).missing == [B]
     with_inputs_done(folder / "out", B, unique=unique)
-    with pytest.raises(InputError, match=r"holds a run made otherwise \(rules unicode, not other\)"):
+    with pytest.raises(InputError, match=r"contains a run made differently \(rules unicode, not other\)"):
         claimed(folder / "out", B, rules="other")
 
 
@@ -132,20 +134,20 @@ def test_lists_of_what_is_excluded_may_change_and_then_all_is_matched_again(tmp_
 
 def test_other_lists_excuse_no_other_difference(tmp_path):
     with_matched(tmp_path / "out")
-    with pytest.raises(InputError, match=r"holds a run made otherwise \(rules unicode, not meta\)"):
+    with pytest.raises(InputError, match=r"contains a run made differently \(rules unicode, not meta\)"):
         claimed(tmp_path / "out", rules="meta", exclusion="d1")
 
 
 @pytest.mark.parametrize("inputs", [(A,), (C,), (A, C)])
 def test_a_run_that_leaves_an_input_out_is_refused(folder, inputs):
     with_matched(folder / "out", A, B)
-    with pytest.raises(InputError, match=r"holds a run made otherwise \(it read \S+\); give another folder"):
+    with pytest.raises(InputError, match=r"contains a run made differently \(it read \S+\); pass another folder"):
         claimed(folder / "out", *inputs)
 
 
 def test_a_folder_of_something_else_is_refused(folder):
     (folder / "thesis.txt").write_text("dear to someone")
-    with pytest.raises(InputError, match="holds files that are no run of curate"):
+    with pytest.raises(InputError, match="contains files that are not a run of clip-curate"):
         claimed(folder)
     assert names(folder) == {"thesis.txt"}
 
@@ -214,7 +216,7 @@ def test_results_are_taken_back_before_the_sample_changes(folder):
 def test_images_with_other_columns_are_refused_also_where_they_were_deleted(folder):
     output = with_matched(folder / "out")  # without a version of matched images, as before there was one
     for _ in range(2):
-        with pytest.raises(InputError, match=r"holds a run made otherwise \(another version of this program\)"):
+        with pytest.raises(InputError, match=r"contains a run made differently \(another version of this program\)"):
             claimed(folder / "out", matched_version=2)
         write_json(output.path / "run.json", {"version": 1, "made_from": output.description})
         remove(output.path / "matched")

@@ -69,7 +69,7 @@ def test_it_says_what_is_read_and_what_becomes_of_it(said, folder):
     assert "\\u202e" in text
     assert ACTING.findall(text) == []
     assert "expected: 12 pairs, 10 with a match (83.3 %)" in text
-    assert "kept at t = 8: 10; less where" in text
+    assert "kept at t = 8: 10; fewer if" in text
     body = text.partition("3 inputs")[2]
     assert max(map(len, body.splitlines())) <= 80
 
@@ -87,9 +87,9 @@ def test_a_program_reads_the_estimates(said):
 @pytest.mark.parametrize(
     ("size", "line"),
     [
-        (2, "kept: 5 or more, not the 2 asked for: at t = 1 each entry still keeps about"),
-        (5, "kept as asked for: 5; less where"),
-        (11, "kept: 10, all that match, fewer than the 11 asked for"),
+        (2, "kept: 5 or more, not the target of 2: at t = 1 each entry still keeps about"),
+        (5, "kept for the target size: 5; fewer if"),
+        (11, "kept: 10, all that match, fewer than the target of 11"),
     ],
 )
 def test_a_target_size_that_cannot_be_met_is_not_said_to_be(said, size, line):
@@ -116,7 +116,7 @@ def test_what_samples_cannot_tell_is_unknown(said, monkeypatch):
 def test_it_says_what_is_asked_of_images(said, folder):
     pq.write_table(pa.table({"url": ["https://a.org/1"], "width": [200]}), folder / "sizes.parquet")
     _, text = said("--images", folder / "sizes.parquet", "--keep", "width >= 200", "--policy", "min_words:3")
-    lines = [line.strip() for line in text.partition("asked of images:")[2].splitlines()]
+    lines = [line.strip() for line in text.partition("conditions on images:")[2].splitlines()]
     assert "keep: width >= 200" in lines
     assert "policy: min_words:3" in lines
     assert "gated/" in text
@@ -125,7 +125,7 @@ def test_it_says_what_is_asked_of_images(said, folder):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--text-column", "words"], "names its columns|has no column words|either both are numbers"),
+        (["--text-column", "words"], "has named columns|has no column words|pass one number for each"),
         pytest.param(
             ["--keep", "width > 1"],
             "--keep 'width > 1' is over columns of tables of images; name them by --images",
@@ -133,9 +133,9 @@ def test_it_says_what_is_asked_of_images(said, folder):
         ),
         (
             ["--english-threshold", "0"],
-            "--english-threshold is 0; it must be at least 1 (to keep all images that match, give --set balance=false",
+            "--english-threshold is 0; it must be at least 1 (to keep all images that match, pass --set balance=false",
         ),
-        (["--uid-column", "laion*=key"], "--uid-column is laion*=key, and no input is like laion*"),
+        (["--uid-column", "laion*=key"], "--uid-column is laion*=key, but no input matches laion*"),
     ],
 )
 def test_it_refuses_what_a_run_refuses(said, flags, sentence):
@@ -149,7 +149,7 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(said, folder):
     (folder / "out" / "a").write_text("x")
     status, text = said()
     assert status == 2
-    assert "holds files that are no run of curate" in text
+    assert "contains files that are not a run of clip-curate" in text
     assert said("--overwrite")[0] == 0
     assert os.listdir(folder / "out") == ["a"]
 

@@ -171,7 +171,9 @@ def test_matched_images_are_read_up_to_the_number_asked_for(folder, images):
 @pytest.mark.parametrize("content", ["{}", "[]"])
 def test_a_folder_with_the_run_json_of_no_run_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(InputError, match=r"has a run.json of no run \(.*\); give the output folder of a finished run"):
+    with pytest.raises(
+        InputError, match=r"has a run.json that is not of a run \(.*\); pass the output folder of a finished run"
+    ):
         Results.open(tmp_path)
 
 
@@ -179,7 +181,9 @@ def test_a_run_whose_files_are_gone_is_refused(tmp_path, entries, images):
     run = Results.open(write_run(tmp_path / "out", entries, images, t=10))
     facts = {name: each for name, each in run.facts.items() if name != "checksums"}
     (run.path / "curated" / "00000.parquet").unlink()
-    with pytest.raises(InputError, match=r"curated holds no Parquet files, the run wrote [\d,]+ rows; curate again"):
+    with pytest.raises(
+        InputError, match=r"curated contains no Parquet files, but the run wrote [\d,]+ rows; curate again"
+    ):
         curated_files(replace(run, facts=facts))
 
 
@@ -239,7 +243,7 @@ def test_a_run_goes_on_whatever_the_command_line_was(pairs, tmp_path):
     ("mistake", "sentence"),
     [
         (lambda run: run.pairs(["uid", "txt"]), r"manifest of .* has no column txt; it has uid, .*did you mean text\?"),
-        (lambda run: run.entries("xq"), "has no entries of the language xq; it has those of .*en"),
+        (lambda run: run.entries("xq"), "has no entries of the language xq; it has entries of .*en"),
         (lambda run: run.examples(["dog"]), r"ids\[0\] is 'dog'; it must be an integer"),
         (lambda run: run.examples([0, -1]), r"ids\[1\] is -1; it must be at least 0"),
         (lambda run: run.expected([5, 10]), r"thresholds\[0\] is of type int; give Thresholds, such as run.thresholds"),
@@ -253,5 +257,5 @@ def test_a_question_that_a_run_cannot_answer_is_refused(folder, mistake, sentenc
 def test_counts_that_are_gone_since_a_run_was_opened_are_said_to_be_gone(tmp_path, entries, images):
     run = Results.open(write_run(tmp_path, entries, images, t=10))
     (tmp_path / "counts.parquet").unlink()
-    with pytest.raises(InputError, match="no counts at .*counts.parquet, which is in .* every finished run; restore"):
+    with pytest.raises(InputError, match="counts.parquet does not exist, but every finished run .*; restore"):
         _ = run.counts

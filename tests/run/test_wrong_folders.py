@@ -17,7 +17,7 @@ from tests.support.refusals import refusal
 from tests.support.written_run import write_run
 
 ENTRIES = Entries.build({"en": ["dog"]})
-A_RUN = "give the output folder of a finished run of clip-curate or clip-remove"
+A_RUN = "pass the output folder of a finished run of clip-curate or clip-remove"
 SOME_METADATA = "give a folder of clip-metadata, with metadata.json and entries.parquet"
 UNLIKE_A_TABLE = ["none", "empty", "notes", "begun"]
 

@@ -57,7 +57,7 @@ class TableOptions:
 
     url_column: ColumnNames = None
     text_column: ColumnNames = None
-    uid_column: ColumnNames = None  # `none`: the URL identifies the image
+    uid_column: ColumnNames = None  # `none`: the URL identifies the image.
     dialect: str | None = None  # one of DIALECTS, for CSV and TSV; None: recognised from each file's first rows
     skip_unreadable: bool = False  # pass over files that cannot be used, and count them, instead of refusing all
 
@@ -70,7 +70,7 @@ class TableOptions:
             raise InputError(f"dialect is {self.dialect!r}; expected one of {', '.join(DIALECTS)}")
         for column in GIVEN:
             if any(not name or pattern == "" for pattern, name in self._parts(column)):
-                raise ParameterError("names no column; expected NAME, or PATTERN=NAME", f"{column}_column")
+                raise ParameterError("does not name a column; expected NAME or PATTERN=NAME", f"{column}_column")
         self.numbers("")  # This refuses combinations that no file can have.
 
     def candidates(self, field: str, path: str) -> tuple[str, ...]:
@@ -93,8 +93,8 @@ class TableOptions:
             of = f" for {path}" if path else ""
             url, text = (" ".join(names) or "not given" for names in names_of_field.values())
             raise InputError(
-                f"--url-column is {url} and --text-column is {text}{of}: either both are numbers, one each, for files "
-                "without header, or neither is"
+                f"--url-column is {url} and --text-column is {text}{of}; pass one number for each if files have no "
+                "header, otherwise names for both"
             )
         numbers = {field: int(name) for field, (name,) in names_of_field.items()}
         if len({*numbers.values()}) < len(numbers):
@@ -106,7 +106,7 @@ class TableOptions:
         for column in GIVEN:
             for pattern, name in self._parts(column):
                 if pattern is not None and not any(is_like(path, pattern) for path in paths):
-                    fault = f"is {pattern}={name}, and no input is like {pattern}; * stands for any characters, also /"
+                    fault = f"is {pattern}={name}, but no input matches {pattern}; * stands for any characters, even /"
                     raise ParameterError(fault, f"{column}_column")
 
     def _parts(self, field: str) -> Iterator[tuple[str | None, str]]:
@@ -180,8 +180,8 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
     """
     if options.numbers(path):
         raise InputError(
-            f"{path} names its columns ({quoted_names(names)}): "
-            "--url-column and --text-column must be names, not numbers"
+            f"{path} has named columns ({quoted_names(names)}); "
+            "pass names to --url-column and --text-column, not numbers"
         )
     columns = {field: _column(field, names, options, path, naming) for field in RECOGNISED}
     uids = options.candidates("uid", path)
@@ -193,10 +193,10 @@ def named_columns(names: Sequence[str], options: TableOptions, path: str, naming
         expected = options.candidates(lacking, path) or RECOGNISED[lacking][:USUAL]
         of_others = chain.from_iterable(names for field, names in RECOGNISED.items() if field != lacking)
         others = [name.lower() for name in of_others]
-        remedy = f"name the right one for the {lacking} with {naming.format(lacking)}"
+        remedy = f"name the column of the {lacking} with {naming.format(lacking)}"
         raise no_column(path, expected, names, remedy, others)
     if columns["url"] == columns["text"]:
-        raise InputError(f"{path}: the column {columns['url']} is given for the URL and for the text; expected two")
+        raise InputError(f"column {columns['url']} of {path} is named for both URL and text; expected two columns")
     return {field: name for field, name in columns.items() if name is not None}
 
 
@@ -207,7 +207,7 @@ def _column(field: str, names: Sequence[str], options: TableOptions, path: str, 
         return _one([name for name in names if name == chosen], path, "")
     if field not in REQUIRED:
         return recognised(field, names, path)
-    return recognised(field, names, path, f"name the one that is meant with {naming.format(field)}")
+    return recognised(field, names, path, f"name the right one with {naming.format(field)}")
 
 
 def is_crawl(path: str) -> bool:
@@ -231,7 +231,8 @@ def crawl_files(reference: str, base: str | None = None) -> tuple[str, list[str]
     odd = next((line for line in lines if not _line.fullmatch(line)), None)
     if odd is not None or not lines:
         raise InputError(
-            f"{listing} is no list of files below crawl-data/: it holds {quoted(odd or 'nothing')!r}; check {base}"
+            f"{listing} is not a list of files below crawl-data/, as it contains {quoted(odd or 'nothing')!r}; "
+            f"check {base}"
         )
     return kind, [hidden(f"{base}/{line}") for line in lines]
 
@@ -240,8 +241,8 @@ def _parsed(reference: str) -> tuple[str, str]:
     match = _reference.fullmatch(reference)
     if not match:
         raise InputError(
-            f"{reference} names no crawl; expected {CRAWL_EXAMPLE} for its WAT files or {CRAWL_EXAMPLE}/warc for its "
-            "pages"
+            f"{reference} does not name a crawl; expected {CRAWL_EXAMPLE} for its WAT files, or "
+            f"{CRAWL_EXAMPLE}/warc for its pages"
         )
     return match["crawl"], match["kind"] or "wat"
 
@@ -252,7 +253,7 @@ def _lines(listing: str, crawl: str) -> list[str]:
             return gzip.decompress(file.read()).decode().split()
     except (InputError, PermissionError) as error:  # S3 answers 403 for missing objects.
         raise InputError(
-            f"there is no crawl {crawl}, as {listing} cannot be had; https://index.commoncrawl.org lists all crawls"
+            f"there is no crawl {crawl}, as {listing} cannot be fetched; https://index.commoncrawl.org lists all crawls"
         ) from error
     except (OSError, EOFError, ImportError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{listing}, the list of the files of {crawl}, cannot be read: {error}") from error
@@ -271,7 +272,7 @@ def table_name(source: str) -> str:
     """Return the name of the table without the prefix `table:`; InputError if the name is empty."""
     name = source.removeprefix(TABLE_PREFIX).strip()
     if not name:
-        raise InputError(f"{source} names no table; expected one of Spark's catalog, such as table:db.pairs")
+        raise InputError(f"{source} does not name a table; expected a table of Spark's catalog, such as table:db.pairs")
     return name
 
 

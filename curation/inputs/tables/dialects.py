@@ -22,9 +22,9 @@ QUOTED, ESCAPED, PLAIN = "quoted", "escaped", "plain"
 DIALECT_CHARACTERS = 256 << 10  # The dialect is recognised from the first lines, up to so many characters.
 _FIELDS = {QUOTED: r'"([^"]*(?:""[^"]*)*)"', ESCAPED: r'"([^"\\]*(?:\\.[^"\\]*)*)"'}
 _MEANINGS = {
-    QUOTED: "fields may stand in quotes",
-    ESCAPED: "fields may stand in quotes, with backslashes before quotes in them",
-    PLAIN: "quotes mean nothing",
+    QUOTED: "fields may be in quotes",
+    ESCAPED: "fields may be in quotes, with a backslash before each quote inside",
+    PLAIN: "quotes are ordinary characters",
 }
 
 
@@ -34,10 +34,10 @@ class Dialect:
 
     name: str  # the value of --dialect
     delimiter: str
-    quotes: str  # QUOTED: quotes are doubled; ESCAPED: behind \; PLAIN: as is
+    quotes: str  # QUOTED: quotes are doubled; ESCAPED: they follow a \; PLAIN: they are ordinary characters
 
     def __str__(self) -> str:
-        return f"a {self.name.partition('-')[0]} between fields, and {_MEANINGS[self.quotes]}"
+        return f"a {self.name.partition('-')[0]} between fields; {_MEANINGS[self.quotes]}"
 
     def plain_row(self, line: str) -> list[str]:
         """Return the fields of a line, with quotes as ordinary characters."""

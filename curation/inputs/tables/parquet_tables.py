@@ -81,7 +81,7 @@ def _refusal(file: BinaryIO, path: str, error: pa.ArrowInvalid) -> InputError:
     signature = signature_of(file)
     begin = file.read(QUOTED).decode("utf-8", "replace")
     if signature is None:
-        fault = f"begins {quoted(begin)!r}" if begin else "is empty"
+        fault = f"begins with {quoted(begin)!r}" if begin else "is empty"
         return InputError(f"{path} cannot be read as Parquet: it {fault}")
     return unreadable(path, error) if signature is PARQUET else signature.refusal(path)
 
@@ -97,7 +97,7 @@ def string_columns(schema: pa.Schema, options: TableOptions, path: str, naming: 
         kind = members.get(name) or schema.field(name).type
         if pa.types.is_nested(kind) or (field in REQUIRED and not holds_strings(kind)):
             remedy = f"name another column for the {field} with {naming.format(field)}"
-            raise InputError(f"column {name} of {path} holds {kind}; expected strings: {remedy}")
+            raise InputError(f"column {name} of {path} has the type {kind}; expected strings: {remedy}")
     return columns
 
 
@@ -150,8 +150,8 @@ def require_no_table(contents: ListedFiles, kind_of: KindOf) -> None:
                 kind = kind_of(folder)
             if kind is not None:
                 raise InputError(
-                    f"{folder} is a table of {kind}: its files also hold rows that it has deleted or replaced; read it "
-                    "as a table, as the input table:NAME if Spark's catalog has it, or with curation.dataframes and "
+                    f"{folder} is a {kind} table, whose files also contain rows that were deleted or replaced; pass it "
+                    "as the input table:NAME if Spark's catalog has it, or read it with curation.dataframes and "
                     f"spark.read.format('{kind.lower()}').load('{folder}')"
                 )
 
@@ -190,7 +190,7 @@ def _parents(path: str) -> Iterator[str]:
 def opened_table(path: str, what: str) -> Iterator[BinaryIO]:
     """Yield the unpacked file; InputError if it cannot be read, with a message that calls the file `what`."""
     if os.path.exists(path) and not os.path.isdir(path) and (kind := other_kind(path)):
-        raise InputError(f"{what} {path} is a {kind}; give a regular file, a text or a table")
+        raise InputError(f"{what} {path} is a {kind}; pass a regular file, a text or a table")
     try:
         with fsspec.open(path, "rb") if "://" in path else open(path, "rb") as file:
             yield unpack(file, path)
@@ -199,7 +199,7 @@ def opened_table(path: str, what: str) -> Iterator[BinaryIO]:
     except _UNREADABLE as error:
         missing = "it does not exist" if isinstance(error, FileNotFoundError) else error
         reason = getattr(error, "strerror", None) or missing
-        raise InputError(f"{what} {path} cannot be read ({reason}); give a text file or a table") from None
+        raise InputError(f"{what} {path} cannot be read ({reason}); pass a text file or a table") from None
 
 
 def is_table_file(path: str) -> bool:
@@ -232,7 +232,7 @@ def table_batches(file: BinaryIO, path: str, columns: Columns) -> Iterator[pa.Re
     for batch in _READERS[_ending(path)](file, path, columns):
         names = batch.schema.names
         if repeated := [name for name, number in Counter(names).items() if number > 1]:
-            raise InputError(f"{path} has several columns {repeated[0]}; leave out all but one")
+            raise InputError(f"{path} has several columns named {repeated[0]}; leave out all but one")
         values = {name: batch[name] for name in names}
         values |= {name: uid_bytes(column) for name, column in values.items() if name.lower() == "uid"}
         yield pa.RecordBatch.from_arrays([column.cast(pa.large_string()) for column in values.values()], names)
@@ -244,7 +244,7 @@ def _require_utf8(text: bytes, number: int, path: str) -> None:
         text.decode()
     except UnicodeDecodeError as error:
         line = number + text.count(b"\n", 0, error.start)
-        raise InputError(f"{path}, line {line}: byte {text[error.start]:#x} is not UTF-8; save it as UTF-8") from None
+        raise InputError(f"{path}, line {line}: byte {text[error.start]:#x} is not UTF-8; save it in UTF-8") from None
 
 
 def _ending(path: str) -> str:

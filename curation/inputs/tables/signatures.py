@@ -27,7 +27,7 @@ class Signature:
 
     def refusal(self, path: str) -> InputError:
         """Return the error for the file at `path`, whose name says something else."""
-        return InputError(f"{path} is {self.what}, not what its name says; {self.remedy}")
+        return InputError(f"{path} is {self.what}, although its name says otherwise; {self.remedy}")
 
 
 SIGNATURES = [

@@ -69,8 +69,9 @@ def check_json(file: BinaryIO, path: str, options: TableOptions) -> Glance:
     first = next(text, "")
     probe = _probe(_objects(chain([first], text), tally))
     if tally and not probe:
-        array = ": jq -c '.[]' makes them of an array" if first.lstrip().startswith("[") else ""
-        raise InputError(f"{path} has no line that is a JSON object; expected JSON lines, one for each pair{array}")
+        array = ": jq -c '.[]' converts an array" if first.lstrip().startswith("[") else ""
+        expected = f"expected JSON lines, one object for each pair{array}"
+        raise InputError(f"{path} has no line that is a JSON object; {expected}")
     return Glance(_keys(probe, options, path) if probe else {})
 
 
@@ -150,7 +151,7 @@ def read_delimited(
     tally["files"] += 1
     rows, data, columns = opened_rows(file, path, options, tally)
     if columns:
-        values_of = itemgetter(*columns.values())  # There are at least two columns, so it returns a tuple.
+        values_of = itemgetter(*columns.values())  # There are at least two columns, so this returns tuples.
         yield from candidates_in_rows(columns, map(values_of, _of_width(data, rows, tally)), tally)
 
 
@@ -222,13 +223,13 @@ def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, in
     """Return the column number of each field of candidates, from the first row of the file or from the options."""
     columns = options.numbers(path)
     if columns is None and first and first[0].startswith("{"):
-        raise InputError(f"{path} holds JSON, not rows of fields; give it the ending .jsonl")
+        raise InputError(f"{path} contains JSON, not rows of fields; rename it to end in .jsonl")
     if columns is None:
         _require_header(first, options, path)
         return {field: first.index(name) for field, name in named_columns(first, options, path).items()}
     if first and max(columns.values()) >= len(first):
         raise InputError(
-            f"{path} has {len(first)} columns, so there is none with number {max(columns.values())}: they count from 0;"
+            f"{path} has {len(first)} columns, but no column {max(columns.values())}, because numbers count from 0;"
             " choose others with --url-column and --text-column"
         )
     return columns
@@ -242,7 +243,7 @@ def _require_header(first: list[str], options: TableOptions, path: str) -> None:
     text = 1 - url if len(first) == 2 else "N"
     fields = listed([repr(quoted(field)) for field in first], NAMES)
     raise InputError(
-        f"{path} has no line that names its columns: it begins with {fields}. Number the columns from 0: "
+        f"{path} has no header, because it begins with {fields}. Pass the numbers of the columns, from 0: "
         f"--url-column {url} --text-column {text}"
     )
 

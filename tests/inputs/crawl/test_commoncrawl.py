@@ -84,7 +84,7 @@ def test_a_busy_server_is_asked_again(server):
     + [f"commoncrawl:{CRAWL}/", f"commoncrawl:{CRAWL}/../x", f"commoncrawl:{CRAWL}\n"],
 )
 def test_what_names_no_crawl_is_refused_unasked(server, reference):
-    with pytest.raises(InputError, match="names no crawl; expected commoncrawl:CC-MAIN-2024-10 "):
+    with pytest.raises(InputError, match="does not name a crawl; expected commoncrawl:CC-MAIN-2024-10 "):
         find([reference])
     assert server.requests == []
 
@@ -94,7 +94,7 @@ def test_what_names_no_crawl_is_refused_unasked(server, reference):
 )
 def test_a_list_cannot_lead_elsewhere(server, line):
     serve_list(server, [WATS[0], line])
-    with pytest.raises(InputError, match="is no list of files below crawl-data/"):
+    with pytest.raises(InputError, match="is not a list of files below crawl-data/"):
         find([f"commoncrawl:{CRAWL}"])
 
 

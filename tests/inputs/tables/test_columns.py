@@ -84,11 +84,11 @@ def test_a_column_whose_name_has_an_equals_sign():
 
 def test_columns_alike_but_for_case_are_refused_unless_one_is_named():
     table = {"URL": [URL], "url": ["y"], "text": ["x"]}
-    sentence = r"x.parquet has the columns URL and url, alike but for case: name the one that is meant with url_column"
+    sentence = r"x.parquet has the columns URL and url, which differ only in case; name the right one with url_column"
     with pytest.raises(InputError, match=sentence):
         of_parquet(table)
     assert texts(of_parquet(table, TableOptions("URL", "text"))) == ["x"]
-    with pytest.raises(InputError, match="columns uid and UID, alike but for case: leave out the others"):
+    with pytest.raises(InputError, match="columns uid and UID, which differ only in case; leave out all but one"):
         of_csv("url,text,uid,UID\n")
 
 
@@ -138,11 +138,11 @@ def test_numbers_are_for_files_without_header():
     assert options == TableOptions(1, 0)
     assert texts(of_csv(f"x\t{URL}\ny\t{URL}", options, "x.tsv")) == ["x", "y"]
     assert texts(of_csv(f"x,{URL}\n", options)) == ["x"]
-    with pytest.raises(InputError, match="must be names, not numbers"):
+    with pytest.raises(InputError, match="pass names to url_column and text_column"):
         of_parquet({"url": [URL], "text": ["x"]}, options)
-    with pytest.raises(InputError, match="has 2 columns, so there is none with number 2"):
+    with pytest.raises(InputError, match="has 2 columns, but no column 2"):
         of_csv(f"x,{URL}\n", TableOptions(1, 2))
-    with pytest.raises(InputError, match="either both are numbers"):
+    with pytest.raises(InputError, match="pass one number for each"):
         TableOptions(1, None)
 
 
@@ -178,23 +178,23 @@ def test_a_pattern_names_the_column_of_the_inputs_that_it_matches():
     assert texts(of_csv(f"x\t{URL}\ny\t{URL}", options, "/data/cc3m_val.tsv")) == ["x", "y"]
     with pytest.raises(InputError, match=r"wit/a\.\w+ has no column image_url; it has src, alt="):
         of_each_format({"src": URL, "alt=": "a"}, options, "/data/wit/a")
-    with pytest.raises(InputError, match=r"cc3m\.parquet names its columns \(src, text\)"):
+    with pytest.raises(InputError, match=r"cc3m\.parquet has named columns \(src, text\)"):
         of_each_format({"src": URL, "text": "a"}, options, "cc3m")
 
 
 def test_names_and_numbers_for_the_same_files_are_refused():
     for url, text in ((["1", "src"], "0"), (1, ["0", "2"]), (["a*=1"], ["a*=text"]), (["a*=1"], None)):
-        with pytest.raises(InputError, match=r"url_column is .* and text_column is .*: either both are numbers"):
+        with pytest.raises(InputError, match=r"url_column is .* and text_column is .*; pass one number for each"):
             TableOptions(url, text).numbers("a.tsv")
     for column in ("=src", "cc3m*=", ["src", ""]):
-        with pytest.raises(InputError, match="url_column names no column; expected NAME, or PATTERN=NAME"):
+        with pytest.raises(InputError, match="url_column does not name a column; expected NAME or PATTERN=NAME"):
             TableOptions(column)
 
 
 def test_a_pattern_that_no_input_is_like_is_refused():
     options = TableOptions(["cc3m*=1"], ["cc3m*=0", "table:web.*=alt"])
     options.require_use(["/data/cc3m/a.tsv", "table:web.pairs"])
-    with pytest.raises(InputError, match=r"text_column is table:web\.\*=alt, and no input is like table:web\.\*"):
+    with pytest.raises(InputError, match=r"text_column is table:web\.\*=alt, but no input matches table:web\.\*"):
         options.require_use(["/data/cc3m/a.tsv"])
 
 
@@ -253,7 +253,9 @@ def test_a_csv_without_header_is_refused_with_its_first_row():
 
 def test_a_column_of_numbers_is_refused_as_texts():
     table = pa.schema([("url", pa.string()), ("text", pa.int64())])
-    with pytest.raises(InputError, match="column text of a holds int64; expected strings: name another column for the"):
+    with pytest.raises(
+        InputError, match="column text of a has the type int64; expected strings: name another column for the"
+    ):
         string_columns(table, TableOptions(), "a")
     string_columns(
         pa.schema([("url", pa.null()), ("text", pa.dictionary(pa.int8(), pa.string()))]), TableOptions(), "a"
@@ -261,6 +263,6 @@ def test_a_column_of_numbers_is_refused_as_texts():
 
 
 def test_a_column_of_another_meaning_is_not_suggested():
-    with pytest.raises(InputError, match="name the right one for the url") as error:
+    with pytest.raises(InputError, match="name the column of the url") as error:
         named_columns(["page_url", "text"], TableOptions(), "a.csv")
     assert "did you mean" not in str(error.value)

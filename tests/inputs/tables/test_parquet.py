@@ -61,7 +61,7 @@ def test_numbers_of_json_become_strings():
 
 
 def test_a_column_of_lists_is_refused():
-    with pytest.raises(InputError, match="column text of x.parquet holds list"):
+    with pytest.raises(InputError, match="column text of x.parquet has the type list"):
         of_parquet({"url": [URL], "text": [["x"]]})
 
 

@@ -61,8 +61,8 @@ def test_a_table_is_refused_as_a_folder_a_part_a_file_and_a_glob(table, given):
     with pytest.raises(InputError) as refused:
         files.find([path])
     sentence = str(refused.value)
-    assert sentence.startswith(f"{table} is a table of {table.name.title()}: ")
-    assert "as the input table:NAME" in sentence
+    assert sentence.startswith(f"{table} is a {table.name.title()} table, ")
+    assert "the input table:NAME" in sentence
     assert f"spark.read.format('{table.name}').load('{table}')" in sentence
 
 

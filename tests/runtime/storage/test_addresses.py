@@ -64,7 +64,9 @@ def test_a_new_signature_is_the_same_input_and_another_part_is_another(server):
 
 
 def test_two_urls_that_only_secrets_tell_apart_are_refused():
-    with pytest.raises(InputError, match=r"https://a\.org/b\.csv is given with two signatures, users or keys"):
+    with pytest.raises(
+        InputError, match=r"https://a\.org/b\.csv is passed twice, with different signatures, users or keys"
+    ):
         find([f"https://a.org/b.csv?sig={signature}" for signature in ("0f", "1e")])
 
 
