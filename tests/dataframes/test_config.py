@@ -164,7 +164,7 @@ def test_each_function_that_takes_the_numbers_refuses_such_a_one(spark, folder, 
     config = CurationConfig(target_size=5)
     frame = spark.read.parquet(str(folder / "pairs.parquet"))
     arguments = (frame, config) if function == "thresholds" else (frame, ENTRIES, config)
-    with pytest.raises(InputError, match="target_size is 5, and"):
+    with pytest.raises(InputError, match="target_size is 5, but"):
         getattr(dataframes, function)(*arguments)
 
 

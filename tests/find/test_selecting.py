@@ -192,5 +192,5 @@ def test_a_damaged_file_is_refused_in_a_sentence(run, tmp_path):
         select(run, tmp_path / "new")
     assert not (tmp_path / "new" / "run.json").exists()
     shutil.rmtree(run.path / "matched")
-    with pytest.raises(InputError, match="holds no Parquet files"):
+    with pytest.raises(InputError, match="contains no Parquet files"):
         select(run, tmp_path / "newer", matched=True)

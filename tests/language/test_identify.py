@@ -151,9 +151,9 @@ def test_a_missing_default_model_is_refused_with_the_package_to_install(monkeypa
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "no fastText model"),
-        (b"\xba\x16", "no fastText model"),
-        (b"PK\3\4" + b"x" * 500, "no fastText model"),
+        (b"", "not a fastText model"),
+        (b"\xba\x16", "not a fastText model"),
+        (b"PK\3\4" + b"x" * 500, "not a fastText model"),
         (model_bytes(kind=1), "word vectors"),
         (model_bytes(labels={}), "damaged"),
         (struct.pack("<ii", 793712314, 99) + model_bytes()[8:], "cannot be loaded"),

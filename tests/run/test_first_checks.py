@@ -115,7 +115,7 @@ def test_temporary_files_of_spark_that_may_not_fit_are_named_with_their_folder(f
     disk_space.warn_of_temporary_files(pairs / "out", inputs, Options(), SimpleNamespace(is_local=False), progress)
     (note,) = progress.notes
     assert note.endswith("kB are free on its disk; set TMPDIR to a folder on another disk.")
-    assert f"will be written into {scratch_folder()}, and 100.0 kB" in note
+    assert f"will be written into {scratch_folder()}, but only 100.0 kB" in note
 
 
 def test_processes_need_no_temporary_files_as_large_as_the_pairs(free, pairs):
