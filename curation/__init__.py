@@ -67,7 +67,7 @@ _MODULES = {
     "uids": "curation.image_ids",
     "weights": "curation.plugins.annotations.weights",
 }
-_NEEDS = {"dataframes": "pyspark"}  # names whose modules cannot be imported without a package
+_NEEDS = {"dataframes": "pyspark"}  # The modules of these names cannot be imported without a package.
 __all__ = [name for name in _MODULES if not name.startswith("_") and (name not in _NEEDS or find_spec(_NEEDS[name]))]
 
 

@@ -13,18 +13,18 @@ from runtime.argument_types import MOST_ROWS, require_integer, require_seed, req
 from runtime.errors import InputError, ParameterError
 
 ENGLISH = "en"  # The thresholds of all other languages follow from the English threshold [2, Algorithm 1].
-ASSUMED_TAIL_SHARE = 0.06  # tail share of English at the thresholds of [1]; used if a run has no English match
+ASSUMED_TAIL_SHARE = 0.06  # English has this tail share at the thresholds of [1]; runs without English use it.
 MAX_TEXT_LENGTH = 8_192  # Texts are cut to so many characters; hardly one in a million captions of a crawl is longer.
 SIZE_PROBES = 15  # A pass over the data tries so many thresholds; they make 16 ranges, so it gives 4 bits of t.
-DOUBTFUL_SCORE = 0.5  # a lower language score is a sign that the text is in no language, or in another one
-SURE_SCORE = 0.75  # from this language score on, texts count for the languages around other texts
+DOUBTFUL_SCORE = 0.5  # With a lower language score, a text is often in another language, or in none.
+SURE_SCORE = 0.75  # Texts with at least this score count as evidence for the languages of texts around them.
 MatcherName = Literal["trie", "ahocorasick"]
 Evidence = Literal["any", "letters"]
 Fate = Literal["other", "keep"]
 Witness = Literal["han", "pool", "page"]
 WITNESSES: tuple[Witness, ...] = get_args(Witness)
-HASH_BITS = (64, 256)  # bits of a hash of a picture: 64 of a pHash, 256 of a PDQ
-MOST_SHARE = 4  # hashes of copies differ in at most 1/4 of the bits; hashes of unrelated pictures in about 1/2
+HASH_BITS = (64, 256)  # A pHash of a picture has 64 bits, a PDQ hash 256.
+MOST_SHARE = 4  # Hashes of copies differ in at most 1/4 of the bits, hashes of unrelated pictures in about 1/2.
 ExtraColumn = Literal["license", "record", "judgement"]
 EXTRA_COLUMNS: tuple[ExtraColumn, ...] = get_args(ExtraColumn)
 LICENSE, RECORD, JUDGEMENT = EXTRA_COLUMNS
@@ -88,8 +88,8 @@ class CurationConfig:
     min_language_score: float = 0.0  # as in [2]
     min_language_scores: dict[str, float] = field(default_factory=dict)
     no_language: Fate = "keep"  # `other` is stricter than [2]
-    wrong_script: Fate = "other"  # 1,598 of 124,545 texts lost their label by this; none of these labels was right
-    witnesses: Sequence[Witness] = ("han", "page")  # no language got worse by these two; [2] has no witnesses
+    wrong_script: Fate = "other"  # 1,598 of 124,545 texts lost their label by this; no such label was right
+    witnesses: Sequence[Witness] = ("han", "page")  # These two made no language worse; [2] has no witnesses.
     pool_shares: dict[str, float] = field(default_factory=dict)
     rows_per_file: int = 1_000_000  # img2dataset reads a file at once; so many curated rows are a few hundred MB.
     extra_columns: Sequence[ExtraColumn] = ()

@@ -13,7 +13,7 @@ from typing import Any
 from runtime.errors import InputError
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
-MOST_BYTES = 256 << 20  # size of the largest JSON file that is read; vocabularies of 100 languages have 20 MB
+MOST_BYTES = 256 << 20  # No larger JSON file is read; vocabularies of 100 languages have 20 MB.
 # Members of a tower's configuration whose arguments open_clip passes on → the arguments that its own models state.
 _ARGUMENTS = {
     "tokenizer_kwargs": {"clean", "language", "strip_sep_token"},
@@ -22,7 +22,7 @@ _ARGUMENTS = {
 }
 # Members of a tower's configuration that name a model of timm or of transformers → the pattern of a harmless name.
 _NAMES = {"timm_model_name": r"\w[\w.]*", "hf_model_name": r"\w[\w.-]*(/\w[\w.-]*)?"}
-_CLASSES = ("type", "types", "tokenizer_class", "activation_function")  # members that name classes to be imported
+_CLASSES = ("type", "types", "tokenizer_class", "activation_function")  # These members name classes to be imported.
 _ALLOWED_CLASS = re.compile(r"[^.]*|(sentence_transformers|torch\.nn)\.[\w.]+")
 
 

@@ -11,10 +11,10 @@ from runtime.arrow import Strings, as_bytes, exact_numbers, is_utf8, string_arra
 from runtime.errors import InputError
 from runtime.kernels.hashes import hex_digits, md5, xxhash
 
-KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # reserved names
+KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # Users' columns cannot have these names.
 KEY_NAMES = [field.name for field in KEY]
-SEED = 42  # the seed of Spark's xxhash64
-_DIGITS = 32  # number of digits of an MD5
+SEED = 42  # Spark's xxhash64 has this seed.
+_DIGITS = 32  # An MD5 has so many digits.
 
 
 def key_columns(uids: pa.Array) -> list[pa.Array]:

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from runtime.tallies import Tallies
 
-# `cc-other` is an old licence of Creative Commons, `rsl` a file of Really Simple Licensing, and `other` any other one.
-# Files hold these bits: none may change. Bits that are missing here belong to signals and places.
+# `cc-other` is an old licence of Creative Commons, `rsl` is a file of Really Simple Licensing, and `other` is any other
+# licence. Files hold these bits: none may change. Bits that are missing here belong to signals and places.
 _FIRST = 14
 RSL = "rsl"
 LICENCES = {
@@ -33,15 +33,15 @@ LICENCES = {
     RSL: 1 << 30,
 }
 NAMES = tuple(LICENCES)
-NONE, SEVERAL = "none", "several"  # names for pages that state no licence, and for pages that state several
+NONE, SEVERAL = "none", "several"  # These are the names for pages that state no licence, or several.
 MASK = sum(LICENCES.values())
-READ_LICENSES = "license"  # counts the pairs that were read, by the name of the licence
-KEPT_LICENSES = "kept_license"  # counts the rows of the manifest, by the name of the licence
+READ_LICENSES = "license"  # It counts the pairs that were read, by the name of the licence.
+KEPT_LICENSES = "kept_license"  # It counts the rows of the manifest, by the name of the licence.
 
 _ELEMENTS = ("by", "nc", "nd", "sa")
 _BY_CODE = {
     **{"zero": "cc0", "0": "cc0", "mark": "public-domain", "certification": "public-domain"},
-    "publicdomain": "public-domain",  # of 2002
+    "publicdomain": "public-domain",  # This code is from 2002.
     **dict.fromkeys(("sampling", "sampling+", "nc-sampling+", "devnations"), "cc-other"),
 }
 
@@ -61,7 +61,7 @@ _RIGHTS = {"dc.rights", "dct.rights", "dcterms.rights"}
 
 
 class Link(NamedTuple):
-    """A link that may state a licence: the tokens of rel and itemprop, the address, and the type of what is there."""
+    """A link that may state a licence: the tokens of rel and itemprop, the address, and its media type."""
 
     tokens: str
     address: str

@@ -7,7 +7,7 @@ from typing import Any
 
 import http_sf
 
-_TRAINING_CATEGORIES = ("train-ai", "train-genai")  # the second is in earlier drafts only
+_TRAINING_CATEGORIES = ("train-ai", "train-genai")  # Only earlier drafts have the second.
 _REFUSED = http_sf.Token("n")
 _ALLOWED = http_sf.Token("y")
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from publicsuffixlist import PublicSuffixList
 
-_LONGEST_LABEL, _LONGEST_NAME = 63, 253  # limits of DNS in characters
+_LONGEST_LABEL, _LONGEST_NAME = 63, 253  # DNS allows so many characters.
 # This pattern finds the same host as the kernel `host_span`, also in URLs that are not plain ASCII.
 HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
 _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")

@@ -32,7 +32,7 @@ from runtime.tallies import Tallies
 # Each section of a file is sorted in memory. This is a power of two, so that draw * files * SECTIONS_PER_FILE rounds as
 # draw * files.
 SECTIONS_PER_FILE = 8
-RUN_BYTES = 64 << 20  # bytes of sampled rows that are packed at a time
+RUN_BYTES = 64 << 20  # So many bytes of sampled rows are packed at a time.
 DRAW_FIELD = pa.field("draw", pa.float64())
 DRAWN = CURATED.append(DRAW_FIELD)
 
@@ -144,12 +144,12 @@ class CountedTexts:
     into memory.
     """
 
-    languages: pa.DictionaryArray  # of each text
+    languages: pa.DictionaryArray  # the language of each text
     choices: np.ndarray  # int64[text]: number of texts of the text's image
     ids: np.ndarray  # indices of the texts' entries in `counts`
     offsets: np.ndarray  # Text i has ids[offsets[i]:offsets[i + 1]].
     counts: np.ndarray  # counts of the distinct entries
-    slices: dict[str, slice]  # by language, its part of `counts`
+    slices: dict[str, slice]  # language → its part of `counts`
 
     @classmethod
     def of(cls, batch: pa.RecordBatch, counts: np.ndarray, languages: dict[str, slice]) -> CountedTexts:

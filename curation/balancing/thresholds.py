@@ -40,7 +40,7 @@ SEEN = pa.schema([pa.field("id", pa.int32()), pa.field("count", pa.int64())])
 class EntryCounts:
     """The number of texts that contain each entry, by id; `digest` identifies the metadata that has these ids."""
 
-    values: np.ndarray  # int64, one per id
+    values: np.ndarray  # int64[id]: the number of texts that contain the entry
     digest: str
 
     @classmethod
@@ -302,7 +302,7 @@ class Distribution:
     Shares are quotients of exact integers, which Python rounds correctly.
     """
 
-    ascending: np.ndarray  # counts above zero; with zeros, a rare language would get t = 0
+    ascending: np.ndarray  # counts above zero, because zeros would give a rare language t = 0
     sums: np.ndarray  # sums[i] = ascending[:i].sum(); one element longer than ascending
 
     @classmethod
@@ -467,7 +467,7 @@ def _probes(low: int, high: int, number: int) -> list[int]:
 
 
 def _checked_counts(counts: ArrayLike) -> np.ndarray:
-    """Return `counts` as int64; InputError unless it is one-dimensional, of whole numbers of at least 0."""
+    """Return `counts` as int64; InputError unless it is one-dimensional, with integers of at least 0."""
     array = numbers(counts, "counts")
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise InputError(f"counts are {array.dtype} of shape {array.shape}; pass one row of non-negative integers")

@@ -27,7 +27,7 @@ from runtime.progress import ConsoleProgress
 from runtime.terminal import print_result, say
 
 NAME = "clip-curate"
-FLAGS = "clip_curation.curate_flags"  # the hook of modules that add flags to this command
+FLAGS = "clip_curation.curate_flags"  # Modules that add flags to this command use this hook.
 IDENTITY = {
     "--unique-images": "do not group rows by image, which is faster. The inputs must have one row for each image",
     "--model FILE": "file of the fastText model that identifies languages (default: lid.176.ftz)",

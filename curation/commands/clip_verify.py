@@ -1,4 +1,4 @@
-"""The command `clip-verify`: check that what a command wrote is undamaged, without Spark."""
+"""The command `clip-verify`: check that files that a command wrote are undamaged, without Spark."""
 
 from argparse import Namespace
 from collections.abc import Sequence

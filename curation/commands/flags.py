@@ -6,7 +6,7 @@ from typing import Any
 from curation.config import WITNESSES, CurationConfig
 from runtime.arguments import Stored, add_flags, helps
 
-NOBODY = "none"  # the value of --witnesses that selects no witness
+NOBODY = "none"  # This value of --witnesses selects no witness.
 
 
 def add_exclude(group: _ActionsContainer, **options: Any) -> None:

@@ -48,8 +48,8 @@ FolderPath = str | Path
 # Only a run on files honours these fields of CurationConfig. Any other value than the default is refused.
 NOT_HONOURED = {row["parameter"]: row["reason"] for row in table_rows(__package__, "not_honoured.csv")}
 
-DIGEST = "entries"  # key in a column's metadata: the digest of the entries that the column's ids number
-LANGUAGE_SIZES = "languages"  # key in the metadata of the ids of counts: the number of entries of each language
+DIGEST = "entries"  # This key of a column's metadata has the digest of the entries that the ids belong to.
+LANGUAGE_SIZES = "languages"  # This key of the metadata of counts' ids has the sizes of languages.
 
 
 @typed
@@ -96,8 +96,8 @@ class Balance:
     """The threshold of each language, and the sampling rate of each entry."""
 
     thresholds: Thresholds
-    rates: np.ndarray  # float32, one per id
-    digest: str | None  # digest of the entries that the ids number; None if the counts do not state it
+    rates: np.ndarray  # float32[id]
+    digest: str | None  # digest of the entries that the ids belong to; None if the counts do not state it
     seed: int = 0  # the seed in the config of the thresholds
 
 

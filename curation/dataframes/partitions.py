@@ -25,11 +25,11 @@ from runtime.tallies import Tallies, Tally, TaskResult
 from runtime.warming import compile_kernels
 
 Batches = Iterable[pa.RecordBatch]
-PARTITION_BUCKETS = 1 << 10  # number of ranges of keys: enough for many tasks, few enough to fill a partition's blocks
+PARTITION_BUCKETS = 1 << 10  # Keys have so many ranges: enough for many tasks, and few enough to fill blocks.
 BLOCKS = pa.schema([pa.field("bucket", pa.int32()), pa.field("block", pa.binary())])
-IMAGES_PER_BATCH = 1 << 14  # images in a batch that Spark gets
+IMAGES_PER_BATCH = 1 << 14  # Spark gets so many images in a batch.
 TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("item", pa.string()), pa.field("count", pa.int64())])
-COUNTED = pa.schema([*BLOCKS, *TALLIES])  # rows that are each a block or a tally
+COUNTED = pa.schema([*BLOCKS, *TALLIES])  # Each row is a block or a tally.
 SHOWN_TALLIES = ("records", "pairs", CUT_TEXT, "dropped")
 ENTRY_ROWS = pa.schema([COUNTS.field(name) for name in ("id", "language", "entry")])
 
@@ -49,7 +49,7 @@ def match_pairs(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
 
 
 def match_unique(batches: Batches, plan: MatchPlan) -> Iterator[pa.RecordBatch]:
-    """Yield the images with a match of a partition in which each row is an image of its own."""
+    """Yield the images with a match from a partition in which each row is a separate image."""
     matching = plan.open()
     gc.freeze()
     result = TaskResult()

@@ -27,7 +27,7 @@ from runtime.redaction import hidden
 from runtime.storage.arrays import open_arrays, save_arrays
 from runtime.tallies import Tallies
 
-EXCLUSION_VERSION = 4  # version of the format in which exclusions are saved
+EXCLUSION_VERSION = 4  # This is the version of the format of saved exclusions.
 _LISTED = tuple(kind for kind in KINDS if kind not in HASHES)
 REASONS = ("excluded_hash", *(f"excluded_{kind}" for kind in _LISTED))  # A row gets the first reason that applies.
 _NAMES = pa.array(REASONS)
@@ -35,7 +35,7 @@ _HEADER = "exclusion.json"
 _SETS = {"uids": "uid", "urls": "url", "domains": "domain", "pages": "page"}  # set → kind of value
 _SAVED = (*_SETS, "hits")
 _EMPTY = KeySet.of([])
-LISTED = "listed"  # tally of the excluded rows that a list names, by the list's digest
+LISTED = "listed"  # This tally counts the excluded rows that a list names, by the list's digest.
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Exclusion:
     domains: KeySet
     pages: KeySet
     regexes: tuple[str, ...]
-    digest: str  # 32 hex digits; independent of files, order and repetitions
+    digest: str  # 32 hex digits that do not depend on files, order and repetitions
     hashes: Mapping[str, np.ndarray] = field(default_factory=dict)  # kind → uint64[hash, word]
     hits: KeySet = _EMPTY  # keys of the images that have a listed hash
     name: str = ""  # the path of the list as it was given, without secrets

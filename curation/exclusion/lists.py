@@ -34,10 +34,10 @@ _KEYS_IN_BUCKET = 4  # With about so many keys in a bucket, a search reads one o
 
 _DOMAIN = "a domain; write one such as example.org, which covers its subdomains, and put patterns after regex:"
 
-_ANY_HASH = "hash"  # name of the column of hashes if the path states their kind
+_ANY_HASH = "hash"  # The column of hashes may have this name if the path states their kind.
 
 _HASH = re.compile("[0-9a-fA-F]{32}")
-_HEAD_BYTES = 1 << 16  # bytes searched for a comment or a header in a file without values
+_HEAD_BYTES = 1 << 16  # In a file without values, so many bytes are searched for a comment or a header.
 
 # A line without `kind:` has the first kind whose format it matches.
 _FORMS: dict[str, Callable[[pa.Array], pa.Array]] = {

@@ -20,8 +20,8 @@ OVER_LIMIT = "text_over_limit"
 SEVERAL_URLS = -(1 << 31)
 EXAMPLE_CHARACTERS = 200  # An example shows so many characters of a uid or URL.
 
-OF_TEXT = ("page_url", "record", "copies", "shown")  # columns that `combine` computes anew for each text that stays
-_PREFERRED = ["kind", "given", "page_language", "pool_language"]  # columns that decide which of equal texts stays
+OF_TEXT = ("page_url", "record", "copies", "shown")  # `combine` computes these columns anew for each text that stays.
+_PREFERRED = ["kind", "given", "page_language", "pool_language"]  # They decide which of equal texts stays.
 
 
 def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.RecordBatch:

@@ -35,7 +35,7 @@ from runtime.tallies import Tallies, TaskResult
 if TYPE_CHECKING:
     from curation.matching.matching import Matching
 
-RUN_ROWS = 131_072  # rows that are sorted and matched together; most languages have few of them
+RUN_ROWS = 131_072  # So many rows are sorted and matched together; most languages have few of them.
 RUN_BYTES = 128 << 20
 DUPLICATE = "duplicate_text"
 _OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]

@@ -50,13 +50,13 @@ LookInto = Callable[[BinaryIO, str, TableOptions], Glance]
 
 _log = logging.getLogger(__name__)
 FORMATS_GROUP = "clip_curation.formats"
-UNREADABLE = "unreadable file"  # kind of an input that is passed over
-MANIFEST = "curated"  # folder of a run's manifest in its output
+UNREADABLE = "unreadable file"  # A skipped input has this kind.
+MANIFEST = "curated"  # A run's manifest is in this folder of its output.
 NAMED_FILES = 10  # An error names so many files that cannot be used.
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-SPLIT_BYTES = 128 << 20  # compressed bytes of one part of a split file
-OPENED_AT_ONCE = 16  # files that are checked at the same time: a remote one takes 50 ms
+SPLIT_BYTES = 128 << 20  # A part of a split file has about so many compressed bytes.
+OPENED_AT_ONCE = 16  # So many files are checked at the same time, because a remote file takes 50 ms.
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def _tried(file: Input, options: TableOptions) -> list[Input] | InputError:
 
 
 def _refusal(faults: dict[str, InputError], good: list[str]) -> InputError:
-    """Return the error for inputs of which `faults` cannot be used; it names them, and says how to read the others."""
+    """Return the error that names the unusable inputs, `faults`, and says how to read the others, `good`."""
     (_, first), *others = faults.items()
     if not good:
         return first
@@ -244,7 +244,7 @@ def read(source: Input, options: TableOptions | None = None, tally: Tally | None
 
 
 def _pieces(source: Input) -> range | None:
-    """Return the numbers of the pieces of a file that an input has, or None for the whole file."""
+    """Return the numbers of the pieces of a file that an input has, or None for the complete file."""
     return range(*source.row_groups) if source.row_groups else None
 
 
@@ -341,7 +341,7 @@ def checked_parts(file: Input, options: TableOptions) -> list[Input]:
 def _parts(file: Input, pieces: list[int]) -> list[Input]:
     """Divide a file into parts, given the bytes of each of its pieces.
 
-    A part ends with the piece by which it reaches SPLIT_BYTES; the last part has the rest.
+    A part ends with the piece that makes it reach SPLIT_BYTES; the last part has the rest.
     """
     ranges = ((part[0], part[-1] + 1) for part in gather(range(len(pieces)), pieces.__getitem__, SPLIT_BYTES))
     return [replace(file, row_groups=(begin, end), size=sum(pieces[begin:end])) for begin, end in ranges]
@@ -361,7 +361,7 @@ class InputSample:
     format: str
     dialect: str | None
     files: list[Input]
-    columns: dict[str, list[str]]  # field → names of its columns in the files that were looked into
+    columns: dict[str, list[str]]  # field → names of its columns in the sampled files
     rows: pa.Table  # CANDIDATES
     tally: Tally  # the sum for all files that were read to their ends
     pairs: float  # estimated number of pairs in all of the files
@@ -422,7 +422,7 @@ def _look(source: Input, options: TableOptions) -> tuple[Glance, pa.Table, Tally
         else:
             glance = replace(glance, rows=None)
     rows = pa.Table.from_batches(batches, CANDIDATES)
-    if glance.rows is None:  # The format states no number of rows, or the whole input was read.
+    if glance.rows is None:  # The format states no number of rows, or the complete input was read.
         pairs = len(rows) * source.size / max(1, min(used, source.size))
     else:
         pairs = glance.rows * source.size / max(1, source.file_size or source.size)

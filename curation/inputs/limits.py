@@ -17,9 +17,9 @@ from runtime.tallies import Tallies, Tally, TaskResult
 CUT_TEXT = "cut_text"
 BAD_FILES = ("bad_file", "corrupt_file", "truncated")  # A file has at most one of these, because reading ends there.
 BAD_RECORDS = (*"bad_encoding bad_http bad_json bad_record bad_row corrupt_gzip long_line too_large".split(),)
-DAMAGED = "damaged"  # notes of [path, number of bad files and records, line of the first bad record or 0] of an input
-SHARED_UIDS = "shared_uids"  # tally of the uids that an input gave to several URLs
-SHARED_UID = "shared_uid"  # notes of such a uid with two of its URLs; each task notes at most one
+DAMAGED = "damaged"  # notes of [path, number of bad files and records, line of the first bad record or 0]
+SHARED_UIDS = "shared_uids"  # This tally counts the uids that belong to several URLs.
+SHARED_UID = "shared_uid"  # These notes have such a uid and two of its URLs; each task notes at most one.
 WORTH_NAMING = 0.01  # An input with a larger share of bad records is named.
 LISTED_IN_ERROR = 3  # An error lists so many reasons and inputs.
 
@@ -101,5 +101,5 @@ def _require_own_uids(read: TaskResult, limit: float) -> None:
 
 
 def rounded_up(share: float) -> float:
-    """Return a share rounded up to whole percents."""
+    """Return a share rounded up to full percents."""
     return min(1.0, ceil(share * 100) / 100)

@@ -43,15 +43,15 @@ from metadata.languages import OTHER, is_label, of_label
 from runtime.arrow import string_array, string_buffers
 from runtime.errors import InputError
 
-Answers = tuple[pa.DictionaryArray, pa.FloatArray]  # the likeliest label of each text, and its score
+Answers = tuple[pa.DictionaryArray, pa.FloatArray]  # They are the likeliest label of each text, and its score.
 
-_TABLE_SLOTS = 1 << 16  # slots in the table of words of LanguageModel, which take 2 MB; at most half of them are used
+_TABLE_SLOTS = 1 << 16  # LanguageModel has at least so many slots for words (2 MB); it uses half of them.
 _IDS_PER_WORD = 8  # The table has room for so many ids per word on average.
 _LETTERS_PER_WORD = 16  # The table has room for so many letters per word on average.
-_SUMS_BYTES = 64 << 20  # memory for the sums of words of AnyModel; sums of frequent words stay in the cache
+_SUMS_BYTES = 64 << 20  # The sums of words of AnyModel take so much memory; frequent ones stay in the cache.
 _MAX_SUMMED_WORDS = 1 << 16  # AnyModel remembers the sums of so many words.
 _LETTERS_PER_SUM = 24  # AnyModel has room for so many letters per word on average.
-_UNKNOWN = [(0.0, OTHER.code)]  # fastText's answer to a text of which the model knows no part
+_UNKNOWN = [(0.0, OTHER.code)]  # fastText answers this for a text of which the model knows no part.
 
 # Digests of the models that fastText publishes; files of other names are not compared.
 PUBLISHED_DIGESTS = {
@@ -110,7 +110,7 @@ class AnyModel:
         self._output = output
         self._table = _table_of_sums(self._model)
         self._lock = Lock()  # Each call writes the table of words.
-        self.summed_twice = 0  # number of texts summed again, because two labels had nearly the highest score
+        self.summed_twice = 0  # texts summed again, because two labels had nearly the highest score
 
     @classmethod
     def of(cls, model: ModelFile) -> AnyModel | None:

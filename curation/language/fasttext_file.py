@@ -38,9 +38,9 @@ from runtime.errors import InputError
 
 _POPULATE = 22  # MADV_POPULATE_READ, for which mmap has no name
 MAGIC = 793712314
-HIERARCHICAL_SOFTMAX = 1  # a loss
-SUPERVISED = 3  # a kind of model
-MAX_NGRAM = 64  # characters or words in an n-gram; models have 2 to 6, and the time grows with the square
+HIERARCHICAL_SOFTMAX = 1  # This loss is computed over a tree of labels.
+SUPERVISED = 3  # Only this kind of model has labels.
+MAX_NGRAM = 64  # Larger n-grams are refused: models have 2 to 6, and the time grows with the square.
 _LOSSES = (HIERARCHICAL_SOFTMAX, 2, 3, 4)  # The others are negative sampling, softmax, and one against all.
 
 _MODEL_VERSION = 12  # Models of version 11 are read in another way.
@@ -52,7 +52,7 @@ _MAX_NUMBER = 1e15  # The weights in rows and output must be below this, so that
 _CACHE_LINE_BYTES = 64  # A row has as many bytes.
 _END = b"</s>"
 _LABEL = b"__label__"
-_NO_NODE_YET = 10**15  # the count of an inner node of the tree before its children are known
+_NO_NODE_YET = 10**15  # An inner node of the tree has this count until its children are known.
 
 
 class Entry(NamedTuple):

@@ -35,20 +35,20 @@ from runtime.arrow import gather_rows, string_buffers
 
 _OF_HAN = pa.array(["zh", "ja"])
 _LATIN, _HAN_OR_KANA = r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"
-_LATIN_LETTERS_OF_HAN = 3  # number of Latin letters that say about as much as one character of Han or kana
+_LATIN_LETTERS_OF_HAN = 3  # So many Latin letters say about as much as one character of Han or kana.
 
 POOL_WEIGHT = 20  # A language's weight in a file is this times the square of its share of the file's sure texts.
-HOST_WEIGHT = MAX_SCORE_FACTOR  # weight of a language in which all sure texts of a page and its host are
+HOST_WEIGHT = MAX_SCORE_FACTOR  # A language has this weight if all sure texts of a page and its host are in it.
 POOL_PRIOR_TEXTS = 20  # A file with so many sure texts has a quarter of its weight.
 HOST_PRIOR_TEXTS = 3  # A host or page with so many sure texts has half of its weight; a stated language counts as many.
 MIN_LABEL_PART = 0.3  # If other languages are lifted, a label needs this share of all languages' weighed scores.
 # Only the digits and punctuation of ASCII are listed, because compiling Unicode's classes would take most of the time.
 _BETWEEN_WORDS = r"[^a-z'\x{80}-\x{10FFFF}]+"
-_TEXTS_AT_ONCE = 4096  # number of texts that are weighed together, which bounds the memory
-WEIGHED_ROWS = 131_072  # rows weighed together, to bound memory; a host's pages are adjacent, or in random order
+_TEXTS_AT_ONCE = 4096  # So many texts are weighed together, which bounds the memory.
+WEIGHED_ROWS = 131_072  # So many rows are weighed together, to bound memory; a host's pages are adjacent or random.
 WEIGHED_BYTES = 128 << 20
 
-REASONS = (*KINDS, "script", "score")  # why a text is undetermined; if several apply, the first is used
+REASONS = (*KINDS, "script", "score")  # A text is undetermined for the first of these that applies.
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class _Weights:
     pool: np.ndarray  # float32 [1, language]: weights
     hosts: np.ndarray  # float32 [host, language]: numbers of sure texts; the last row is for texts without a host
     pages: np.ndarray  # float32 [page, language]: numbers of sure texts; the last row is for texts without a page
-    host: np.ndarray  # int64 [text], like the next three
+    host: np.ndarray  # int64 [text]: the number of the host, as the next three number page, stated language and label
     page: np.ndarray
     stated: np.ndarray
     label: np.ndarray
@@ -343,7 +343,7 @@ def with_pool_languages(batches: Iterable[pa.RecordBatch], identifier: Identifie
     for rows in gather_rows(batches, WEIGHED_ROWS, WEIGHED_BYTES):
         texts, _ = shorter(rows["text"], MAX_TEXT_LENGTH)
         labelled = identifier.predict(texts)
-        pages = rows["page_url"].dictionary_encode()  # a page has many images
+        pages = rows["page_url"].dictionary_encode()  # A page has many images.
         sites = hosts(pages.dictionary, str.lower).take(pages.indices)
         languages = weighed(texts, labelled, identifier, Surroundings(rows["page_url"], sites, rows["page_language"]))
         index = rows.schema.get_field_index("pool_language")

@@ -23,10 +23,10 @@ from runtime.packages import table_rows
 
 SCRIPTS = tuple(sorted(set().union(*(language.scripts for language in LANGUAGES))))
 _LATIN_BIT = 1 << SCRIPTS.index("Latn")
-_ALL_SCRIPTS = -1  # all bits, for `other` and for languages whose scripts are not known
+_ALL_SCRIPTS = -1  # All bits stand for `other` and for languages whose scripts are not known.
 _SCRIPT_OF_LABEL = re.compile(r"_([A-Z][a-z]{3})$")
 
-LONGEST_NAME = 255  # bytes of a file's name, on the file systems in use
+LONGEST_NAME = 255  # File systems allow so many bytes in a file's name.
 
 # The words of the patterns by kind. ASCII letters are compared in lower case.
 _WORDS = {row["kind"]: row["words"].split("|") for row in table_rows("curation.language", "text_words.csv")}
@@ -53,7 +53,7 @@ _SIGNS = r"_.,()+~%!'$-"
 _LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
 
 _HYPHEN, _UNDERSCORE, _MARKUP, _BEFORE_HOST, FOREIGN, AT = (np.uint16(1 << bit) for bit in range(5, 11))
-_DATE_DIGITS = 8  # number of digits in a date
+_DATE_DIGITS = 8  # A date has so many digits.
 
 
 def _any(words: list[str]) -> str:
@@ -163,8 +163,8 @@ def _may_be_name(texts: MarkedTexts) -> np.ndarray:
 class _Form:
     """A pattern for texts of a kind, and a quick check of which texts may match it."""
 
-    pattern: str  # of a text in lower case
-    may_be: Callable[[MarkedTexts], np.ndarray]  # which texts may match it
+    pattern: str  # It matches texts in lower case.
+    may_be: Callable[[MarkedTexts], np.ndarray]  # It returns a mask of the texts that may match.
 
 
 _FORMS = {

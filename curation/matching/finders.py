@@ -38,9 +38,9 @@ from runtime.tallies import TaskResult
 if TYPE_CHECKING:
     import ahocorasick
 
-_BETWEEN = "\x1f"  # a control character, which no symbol holds
-INDEX = "index.json"  # file with the ids and the digest of each language
-PROCESS_ENTRIES = 2_000_000  # entries per process: they take two seconds to build, as long as a process takes to start
+_BETWEEN = "\x1f"  # No symbol contains this control character.
+INDEX = "index.json"  # This file has the ids and the digest of each language.
+PROCESS_ENTRIES = 2_000_000  # Each process builds about so many: two seconds, as long as it takes to start.
 _entries = lru_cache(maxsize=1)(Entries.of_strings)
 
 
@@ -189,8 +189,8 @@ def _open_matcher(folder: Path, digest: str) -> Matcher:
 class AhoCorasick:
     """Finds the entries of one list in texts by an automaton; an entry's id is its position in that list."""
 
-    automaton: ahocorasick.Automaton | None  # maps a form to the ids of the entries with this form; None: no entry
-    read: Callable[[str], str]  # returns a text in the form that the automaton searches
+    automaton: ahocorasick.Automaton | None  # maps a normal form to the ids of its entries; None: no entry
+    read: Callable[[str], str]  # returns the normal form of a text, which the automaton searches
 
     @classmethod
     def build(cls, entries: Iterable[str] | pa.Array, rules: Rules = "unicode") -> AhoCorasick:

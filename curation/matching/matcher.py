@@ -30,8 +30,8 @@ from runtime.arrow import list_array, string_array, string_buffers
 from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 
-MATCHER_VERSION = 1  # version of the format in which matchers are saved
-GROUPED_LEVELS = 4  # levels of the trie that are looked up for a whole group of texts at once
+MATCHER_VERSION = 1  # This is the version of the format of saved matchers.
+GROUPED_LEVELS = 4  # So many levels of the trie are looked up for all texts of a group at once.
 
 
 @typed
@@ -40,7 +40,7 @@ class Matcher:
     """Finds the entries of one list in texts; an entry's id is its position in that list."""
 
     rules: Rules
-    digest: str  # of the entries
+    digest: str  # digest of the entries
     size: int
     tries: tuple[Trie, ...]  # one for each reader of the rules
     table: CharacterTable | None  # None: the rules are `meta`
@@ -163,12 +163,12 @@ def _merged(results: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[n
     return out_offsets, out
 
 
-GROUP_BYTES = 1 << 15  # bytes of texts read at a time: the symbols fit into the processor's L2 cache
+GROUP_BYTES = 1 << 15  # The symbols of so many bytes of texts fit into the processor's L2 cache.
 GROUP_TEXTS = 1 << 12
 
-TABLE_LOAD = 0.5  # share of a hash table that is filled; a fuller table is smaller, but slower for missing keys
+TABLE_LOAD = 0.5  # A fuller hash table is smaller, but slower for missing keys.
 MIN_SYMBOLS_OF_CHARACTER_TABLE = 10_000  # Fewer symbols do not justify a table of all characters of three bytes.
-HINT_BITS = 16  # bits per edge in the bit filter; one in sixteen pairs that are no edges passes it
+HINT_BITS = 16  # The bit filter has so many bits per edge; one in sixteen pairs that are not edges passes it.
 _ROOT = 1
 
 

@@ -27,7 +27,7 @@ from runtime.errors import InputError
 from runtime.messages import shown
 
 _log = logging.getLogger(__name__)
-Labelled = tuple[pa.DictionaryArray, pa.FloatArray]  # label and score of each text
+Labelled = tuple[pa.DictionaryArray, pa.FloatArray]  # They are the label and the score of each text.
 _ADDED = pa.schema([PAIRS.field(name) for name in PAIRS.names[len(KEYED.names) :]])
 
 

@@ -119,8 +119,8 @@ def _copy(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) ->
 def pair_columns(frame: DataFrame, options: TableOptions, name: str, naming: str) -> dict[str, str]:
     """Return the name of the DataFrame's column for each field of a pair, such as `url`, by field.
 
-    InputError if the table has no such columns or if a column does not hold strings. `name` is what the error calls the
-    table; `naming` is how the error tells a user to name a column.
+    InputError if the table has no such columns or if a column does not hold strings. The error calls the table
+    `name`, and tells a user with the phrase `naming` how to name a column.
     """
     wanted = set(named_columns(frame.columns, options, name, naming).values())
     fields = [_arrow_field(field, name) for field in frame.schema.fields if field.name in wanted]
@@ -147,7 +147,7 @@ def require_columns(frame: DataFrame, names: Iterable[str], maker: str) -> None:
 
 def _arrow_field(field: StructField, name: str) -> pa.Field:
     kind = field.dataType.simpleString()
-    if "timestamp" not in kind:  # pyspark needs a time zone for timestamps, in some versions.
+    if "timestamp" not in kind:  # Some versions of pyspark need a time zone for timestamps.
         with suppress(PySparkTypeError):
             return to_arrow_schema(StructType([field])).field(0)
     raise InputError(f"column {field.name} of {name} has the type {kind}; expected strings: name another column")

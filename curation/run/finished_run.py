@@ -29,7 +29,7 @@ from runtime.storage.paths import as_path, names, reachable, read_bytes
 from runtime.tallies import Tallies, values_under
 
 OF_TIME = ("report.html", "times.json")  # These files differ when the same run is repeated.
-MATCHED_PART = "matched"  # later runs reuse this part; they write all others anew
+MATCHED_PART = "matched"  # Later runs reuse this part; they write all others anew.
 RERUN = "run the same command of clip-curate again"
 EXPECTED_RUN = "pass the output folder of a finished run of clip-curate or clip-remove"
 Opened = TypeVar("Opened", bound="FinishedRun")

@@ -45,14 +45,14 @@ RUN_VERSION = 3
 RUN_FOLDER = Kind("a run", "clip-curate", RUN_VERSION, "run.json")
 PAIRS = Kind("matched pairs", "clip-curate", RUN_VERSION)
 MATCHED = Kind("matched images", "clip-curate", RUN_VERSION)
-MAY_DIFFER = ("inputs", "exclusion")  # runs in one folder may differ in these
+MAY_DIFFER = ("inputs", "exclusion")  # Runs in one folder may differ in these.
 
-SAMPLE_ROWS = 1000  # curated rows from which the report picks examples of each language
-DESCRIPTIONS = ("run.json", "report.html", "times.json")  # of a finished run; the first, run.json, is written last
+SAMPLE_ROWS = 1000  # The report picks examples of each language from so many curated rows.
+DESCRIPTIONS = ("run.json", "report.html", "times.json")  # The first, run.json, is written last.
 RESULTS = ("counts.parquet", "thresholds.json")
 PARTS = (TABLES_FOLDER, "pairs", "matched", "gated", REMOVED_PART, "curated", *RESULTS, *DESCRIPTIONS)
-GATE = "gate"  # in the work folder: the finished steps of a gate
-REOPENED = ("matched", GATE)  # parts in the work folder that the next run continues if this one is interrupted
+GATE = "gate"  # This folder in the work folder has the finished steps of a gate.
+REOPENED = ("matched", GATE)  # If this run is interrupted, the next run continues these parts.
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Output:
     """An output folder that one run has claimed; a context manager that releases the claim."""
 
     path: Path
-    description: dict  # all that matched/ depends on: inputs, digests, parameters
-    artefacts: Path  # a local folder for what the driver makes for workers
+    description: dict  # everything that matched/ depends on: inputs, digests, parameters
+    artefacts: Path  # a local folder for files that the driver makes for workers
     owner: Owner
     at_end: ExitStack  # removes the folder of artefacts, if it is a temporary one
-    checksums: dict[str, str] = field(default_factory=dict)  # of the files of results, filled as they are finished
+    checksums: dict[str, str] = field(default_factory=dict)  # of result files; each is added when its file is finished
 
     @classmethod
     def claim(cls, path: str | PathLike[str], description: dict, overwrite: bool = False) -> Output:
@@ -78,7 +78,7 @@ class Output:
         with usable_output(path) as folder:
             work = folder / WORK
             if is_url(folder) or not os.path.exists(work):
-                require_claimable(folder, description, overwrite)  # before this run writes anything into the folder
+                require_claimable(folder, description, overwrite)  # This run has not yet written into the folder.
             owner = claim(folder)
             try:
                 if overwrite or require_like(folder, description):
@@ -103,7 +103,7 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if isinstance(error, Exception):  # another run that has taken over the folder may have caused the error
+            if isinstance(error, Exception):  # Another run that has taken over the folder may have caused the error.
                 self.owner.require()
         finally:
             self.release()
@@ -136,7 +136,7 @@ class Output:
 
         It is kept in pairs/ or, if the inputs state each image once (`unique_images`), in matched/.
         """
-        self.owner.require()  # a run that has taken over may own what is reopened or pruned
+        self.owner.require()  # A run that has taken over may own the folder that is reopened.
         if unique_images:
             folder = self.parts.reopen("matched")
         else:
@@ -211,7 +211,7 @@ class Output:
         """
         self.owner.require()
         if not run.gate:
-            remove(self.path / "gated")  # of an earlier run
+            remove(self.path / "gated")  # An earlier run may have written it.
         if not self.files(REMOVED_PART):
             remove(self.path / REMOVED_PART)
         counts = run.counts.save(self.path / "counts.parquet", run.entries, rates)
@@ -227,8 +227,8 @@ class Output:
         interrupts.complete()
 
     def retract_results(self) -> None:
-        """Remove run.json, report.html and times.json, so that a half-replaced result does not look whole."""
-        self.owner.require()  # the sample may belong to a run that has taken over
+        """Remove run.json, report.html and times.json, so that a half-replaced result does not look complete."""
+        self.owner.require()  # A run that has taken over may own these files.
         for name in DESCRIPTIONS:
             remove_file(self.path / name)
 
@@ -265,7 +265,7 @@ class Output:
         """Remove the work folder; the lock that keeps other runs out is removed last."""
         work = self.path / WORK
         if is_url(work):
-            with suppress(OSError):  # the results are complete: what is left beside them does no harm
+            with suppress(OSError):  # The results are complete, so leftover files do no harm.
                 remove(work)
             return
         clear_work(work, CLAIM)
@@ -334,12 +334,12 @@ def _descriptor(path: Path) -> dict:
 
 
 def _differences(descriptor: dict, description: dict, path: Path) -> list[str]:
-    """Return phrases about what differs between the descriptor's run and this description."""
+    """Return phrases that name the differences between the descriptor's run and this description."""
     there = descriptor["made_from"]
     if descriptor.get("version") != RUN_VERSION or there.get("matched_version") != description.get("matched_version"):
         return ["another version of this program"]
     differences = differing(there, {name: value for name, value in description.items() if name not in MAY_DIFFER})
-    read = [file for file in there.get("inputs", []) if not is_table(file["path"])]  # without uncopied tables
+    read = [file for file in there.get("inputs", []) if not is_table(file["path"])]  # Uncopied tables are left out.
     if lacking := _paths(read, path) - _paths(description["inputs"], path):
         differences.append(f"it read {min(lacking)}")
     return differences

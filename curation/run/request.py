@@ -35,7 +35,7 @@ from runtime.storage.own_files import OwnFile
 from runtime.tallies import TaskResult
 from runtime.warming import Call, compile_kernels
 
-OBSERVERS = "clip_curation.report_sections"  # the hook of observers
+OBSERVERS = "clip_curation.report_sections"  # Modules with observers use this hook.
 # Numbers of the config on which matched images depend, as made_from names them.
 _OF_MATCHING = (*("max_texts", "min_language_score", "min_language_scores", "no_language", "wrong_script"),)
 PDQ_NEAR = 31  # The PDQ hashes of copies differ in at most so many of 256 bits, as PDQ's authors recommend.
@@ -88,8 +88,8 @@ class FoundInputs:
 
     files: list[Input]
     tables: list[str]
-    passed_over: dict[str, str]  # path of an input that is no regular file → its kind
-    paths: list[str]  # the paths given, without tables and crawls, and those of all files found
+    passed_over: dict[str, str]  # path of an input that is not a regular file → its kind
+    paths: list[str]  # the paths that a user passed, without tables and crawls, and the paths of all files found
 
     @classmethod
     def find(cls, config: CurationConfig, inputs: Sequence[str | Path], columns: TableOptions) -> FoundInputs:
@@ -123,7 +123,7 @@ class Request:
     gate: GateHook | None
     observers: dict[str, Observer]
     tables: list[str] = field(default_factory=list)  # tables of Spark's catalog that are not copied into files yet
-    passed_over: dict[str, str] = field(default_factory=dict)  # path of an input that is no regular file → its kind
+    passed_over: dict[str, str] = field(default_factory=dict)  # path of an input that is not a regular file → its kind
 
     @property
     def kernels(self) -> dict[Call, int]:

@@ -34,8 +34,8 @@ from runtime.packages import load_own
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
-BATCH_IMAGES = 50_000  # images in memory at a time
-SAMPLE = 1_000_000  # images that an estimate reads
+BATCH_IMAGES = 50_000  # So many images are in memory at a time.
+SAMPLE = 1_000_000  # An estimate reads so many images.
 
 
 @typed

@@ -110,7 +110,7 @@ def group_and_sample() -> None:
 
 # Each call with the number of kernels that it compiles and no other; the longest calls begin first.
 CALLS: dict[Call, int] = {warm_matching: 14, identify_languages: 11, warm_tables: 7, group_and_sample: 12}
-CRAWLS: dict[str, dict[Call, int]] = {  # by format
+CRAWLS: dict[str, dict[Call, int]] = {  # format → calls
     "wat": {read_wat: 29, read_crawl: 3},
     "warc": {read_page: 24, read_crawl: 3},
 }

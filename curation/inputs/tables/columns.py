@@ -26,18 +26,18 @@ from runtime.storage.paths import absolute
 
 CRAWL = "commoncrawl:"
 CRAWL_BASE = "https://data.commoncrawl.org"
-BASE_VARIABLE = "COMMON_CRAWL_URL"  # environment variable for another base: a mirror, a folder, or s3://commoncrawl
+BASE_VARIABLE = "COMMON_CRAWL_URL"  # It names another base: a mirror, a folder, or s3://commoncrawl.
 CRAWL_EXAMPLE = "commoncrawl:CC-MAIN-2024-10"
 _reference = re.compile(r"commoncrawl:(?P<crawl>CC-MAIN-\d{4}(?:-\d{2}|-\d{4})?)(?:/(?P<kind>wat|warc))?")
-_line = re.compile(r"crawl-data/(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.gz", re.ASCII)  # a path that cannot leave the base
+_line = re.compile(r"crawl-data/(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.gz", re.ASCII)  # Such a path cannot leave the base.
 TABLE_PREFIX = "table:"
-TABLES_FOLDER = "tables"  # folder of copied tables, in the output folder
+TABLES_FOLDER = "tables"  # This folder in the output folder holds copied tables.
 
 REQUIRED = ("url", "text")
-GIVEN = (*REQUIRED, "uid")  # fields whose columns a user can name
+GIVEN = (*REQUIRED, "uid")  # A user can name the columns of these fields.
 NONE = "none"  # This name means that no column of the table is used for the field.
 MAX_COLUMNS = 10**6
-MAX_DOTS = 8  # dots in the path of a member, as in `meta.caption`
+MAX_DOTS = 8  # The path of a member, such as `meta.caption`, has at most so many dots.
 ColumnNames = str | int | Sequence[str | int] | None
 
 # These phrases tell a user how to name a column of a file, and of a DataFrame.
@@ -59,7 +59,7 @@ class TableOptions:
     text_column: ColumnNames = None
     uid_column: ColumnNames = None  # `none`: the URL identifies the image.
     dialect: str | None = None  # one of DIALECTS, for CSV and TSV; None: recognised from each file's first rows
-    skip_unreadable: bool = False  # pass over files that cannot be used, and count them, instead of refusing all
+    skip_unreadable: bool = False  # skip and count files that cannot be used, instead of refusing all
 
     def __post_init__(self) -> None:
         for name in GIVEN:
@@ -175,8 +175,8 @@ class Glance:
 def named_columns(names: Sequence[str], options: TableOptions, path: str, naming: str = FLAG) -> dict[str, str]:
     """Return the name of each field's column, for the fields that the table has; InputError without url or text.
 
-    A column given for uid (unless it is `none`) must also exist. `naming` is the phrase by which the error tells a user
-    how to name a column.
+    A column given for uid (unless it is `none`) must also exist. `naming` is the phrase with which the error tells a
+    user how to name a column.
     """
     if options.numbers(path):
         raise InputError(

@@ -39,15 +39,15 @@ MARKS = {
     "Hudi": (".hoodie", r"hoodie\.properties"),
 }
 _PATTERNS = {kind: re.compile(f"(?P<table>.+)/{re.escape(folder)}/{name}") for kind, (folder, name) in MARKS.items()}
-KindOf = Callable[[str], str | None]  # maps a folder to its kind of table, or None
+KindOf = Callable[[str], str | None]  # It maps a folder to its kind of table, or None.
 _WITHOUT_FOLDERS = ("http://", "https://")  # A web server may answer with anything for a missing folder.
 
-_TEXT_BYTES_AT_ONCE = 16 << 20  # bytes of text that are read at once
-_ROWS_AT_ONCE = 1 << 20  # rows of a table that are read at once
+_TEXT_BYTES_AT_ONCE = 16 << 20  # So many bytes of text are read at once.
+_ROWS_AT_ONCE = 1 << 20  # So many rows of a table are read at once.
 _BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
 
-Columns = Callable[[list[str]], list[str]]  # maps all column names to the names to read; may raise an InputError
+Columns = Callable[[list[str]], list[str]]  # It maps all column names to those to read, or raises an InputError.
 
 
 def read(

@@ -21,7 +21,7 @@ PACKINGS = (".gz", ".zst")
 class Signature:
     """A kind of file that is known by its first bytes, and how a file of this kind can be used."""
 
-    pattern: bytes  # matches the first bytes
+    pattern: bytes  # a regular expression for the first bytes
     what: str
     remedy: str
 

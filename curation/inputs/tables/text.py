@@ -28,9 +28,9 @@ from runtime.errors import InputError
 from runtime.messages import NAMES, listed, quoted
 from runtime.tallies import Tally
 
-LONGEST_LINE = 4 << 20  # characters; a longer line is not a pair, and might not fit into memory
+LONGEST_LINE = 4 << 20  # A line with more characters is not a pair, and might not fit into memory.
 PROBED_OBJECTS = 100  # So many objects are searched for keys, because an object may omit a key whose value is null.
-_KEY_BYTES = 100  # memory of a key, besides its characters
+_KEY_BYTES = 100  # A key takes so many bytes of memory besides its characters.
 
 Object = dict[str, Any]
 
@@ -141,7 +141,7 @@ def _string(value: Any) -> str | None:
 
 Fields = list[str] | None  # the fields of a row; None for a broken row
 _WEB = re.compile(HTTP_URL)
-_QUOTED_OR_BACKSLASH = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\Z))|\\', re.S)  # a quoted field (group 1), or a backslash
+_QUOTED_OR_BACKSLASH = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\Z))|\\', re.S)  # Group 1 is a quoted field.
 
 
 def read_delimited(
@@ -158,7 +158,7 @@ def read_delimited(
 def opened_rows(
     file: BinaryIO, path: str, options: TableOptions, tally: Tally
 ) -> tuple[DelimitedRows, Iterator[Fields], dict[str, int]]:
-    """Return what reads an unpacked file, an iterator over its rows of data, and the column number of each field.
+    """Return the reader of an unpacked file, an iterator over its rows of data, and the column number of each field.
 
     A row that is broken is None, or does not have `width` fields. The columns are {} if every row is broken.
     """
