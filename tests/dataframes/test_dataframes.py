@@ -136,11 +136,11 @@ def test_unique_images_stay_rows_of_their_own_and_kinds_are_taken_from_their_col
          "page_url: name the column of the url with url_column of TableOptions"),
         ("no text", "has no column Text; it has url, text, uid"),
         ("no kind", "has no column kind; it has url, text, uid"),
-        ("twice", "the DataFrame has 2 columns named text; expected one"),
+        ("twice", "the DataFrame has 2 columns named text; expected only one"),
         ("lists", "column text of the DataFrame has the type list<"),
         ("intervals", "column text of the DataFrame has the type interval year; expected strings"),
-        ("pairs counted", "no column candidates; it has url, text, uid, language, page_url: give what "
-         "curation.dataframes.match returned"),
+        ("pairs counted", "no column candidates; it has url, text, uid, language, page_url: pass the result of "
+         "curation.dataframes.match"),
         ("pairs sampled", "no column candidates"),
         ("no counts", "no column id or language or count; it has uid"),
         ("bare counts", "but do not state how many entries that language has; pass the DataFrame that count returned"),

@@ -31,7 +31,7 @@ def files(tmp_path, monkeypatch):
 COMMAND = ["--entries", "en=words.txt", "--output", "out"]
 PAIRS = ["--input", "pairs.parquet"]
 REFUSED = [
-    (["--input", "empty"], "empty holds no"),
+    (["--input", "empty"], "empty contains no"),
     (["--input", "nowhere"], "nowhere"),
     (["--input", "no_host.parquet"], "has no column"),
     ([*PAIRS, "--robots", "no_host.parquet"], "no_host.parquet has no column host (columns: text)"),
