@@ -175,7 +175,7 @@ def test_a_model_that_lacks_weights_or_texts_is_refused(models, tmp_path, capsys
     (models["CLIP"] / "open_clip_config.json").write_text("{}")
     said = refusal(capsys, main, *given, models["CLIP"])
     (models["CLIP"] / "open_clip_config.json").unlink()
-    assert "open_clip_config.json has no object model_cfg; give a model as open_clip saves it" in said
+    assert "open_clip_config.json has no object model_cfg; pass a model as open_clip saves it" in said
 
 
 def test_names_of_the_family_are_known(models):
