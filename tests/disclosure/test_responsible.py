@@ -65,7 +65,7 @@ def test_rules_are_stated_with_what_they_removed(runs, folders):
     gate = Results.open(runs["gate"]).facts["gate"]
     (row,) = (row for row in gate["texts"] if row["text"] == "email_address")
     assert row["removed"] > 10
-    said = f"Removed were texts that hold an e-mail address ({number(row['removed'])} removed)."
+    said = f"Removed were texts that contain an e-mail address ({number(row['removed'])} removed)."
     assert said in rai(folders["gate"])["personalSensitiveInformation"]
     assert "No rule removed texts with personal data." in rai(folders["tables"])["personalSensitiveInformation"]
     assert any("`noai` to robots" in each for each in rai(folders["gate"])["dataPreprocessingProtocol"])
@@ -183,7 +183,7 @@ def test_the_card_says_what_each_rule_removed_by_language(runs, tmp_path):
     texts = [text for each in column(runs["gate"], "matched", "candidates") for text in each if "@" in text["text"]]
     codes = Counter(text["language"] for text in texts)
     most = ", ".join(f"{code} {number(codes[code])}" for code in sorted(codes, key=lambda code: (-codes[code], code)))
-    assert f"| texts that hold an e-mail address | {len(texts)} | {most} |\n" in written
+    assert f"| texts that contain an e-mail address | {len(texts)} | {most} |\n" in written
     gate = Results.open(runs["gate"]).facts["gate"]
     removed = {row.get("removes") or row["text"] for row in gate["conditions"] + gate["texts"] if row["removed_texts"]}
     assert len(removed) == 2

@@ -43,11 +43,11 @@ def met(keep: str) -> list[list[bool]]:
     ("keep", "sentence"),
     [
         ("(" * 100_000 + "width" + ")" * 100_000 + " > 1", "has 200,009 characters; at most 20,000 are read"),
-        ("CASE WHEN width > 1 THEN " * 600 + "true" + " END" * 600, "has too many parts within one another"),
+        ("CASE WHEN width > 1 THEN " * 600 + "true" + " END" * 600, "is nested too deeply; forty levels are read"),
         (" OR ".join(f"width = {number}" for number in range(20_000)), "characters; at most 20,000 are read"),
-        ("+".join(["width"] * 1000) + " > 1", "has too many parts within one another"),
-        ("- " * 600 + "width > 1", "has too many parts within one another"),
-        ("[" * 9000 + "1" + "]" * 9000 + " = width", "has too many parts within one another"),
+        ("+".join(["width"] * 1000) + " > 1", "is nested too deeply; forty levels are read"),
+        ("- " * 600 + "width > 1", "is nested too deeply; forty levels are read"),
+        ("[" * 9000 + "1" + "]" * 9000 + " = width", "is nested too deeply; forty levels are read"),
     ],
     ids=["characters", "cases", "ors", "sum", "signs", "lists"],
 )
@@ -83,7 +83,7 @@ def test_what_is_within_strings_and_lists_of_numbers_is_neither_deep_nor_long():
 )
 def test_what_cannot_be_computed_is_null_and_null_is_not_met(keep, expected):
     if keep == "null":
-        with pytest.raises(InputError, match="where no column is named, is no condition but"):
+        with pytest.raises(InputError, match="where no column is named, has the type"):
             met(keep)
     else:
         assert met(keep) == [expected]
@@ -120,7 +120,7 @@ def test_a_refused_comparison_names_the_type_of_the_column_and_the_value():
 )
 def test_a_column_whose_name_means_more_to_sql_is_refused_with_the_advice_to_quote_it(keep, column):
     schema = pa.schema({"width": pa.int64(), column: pa.int64()})
-    with pytest.raises(InputError, match=f'put the name of that column into double quotes, as "{column}"'):
+    with pytest.raises(InputError, match=f'as the name of a column; put it into double quotes: "{column}"'):
         Conditions.parse(keep, {"a.parquet": schema})
 
 
@@ -154,7 +154,7 @@ def test_an_expression_is_tried_again_if_the_process_that_tries_it_is_killed_or_
 def test_an_expression_that_ends_each_process_is_refused_with_what_the_last_one_wrote(monkeypatch, tmp_path):
     end_trials(monkeypatch, tmp_path, 9, "sys.stderr.write('out of\\nmemory'); os.abort()")
     with pytest.raises(
-        InputError, match=r"ends the process that tries it \(status -6\), which wrote: out of memory; ask"
+        InputError, match=r"ended the process that tried it \(status -6\), which wrote: out of memory; simplify"
     ):
         met("width > 2")
     assert (tmp_path / "ended").read_text() == ".."
@@ -170,7 +170,7 @@ def test_a_misspelt_column_is_refused(tmp_path):
 @pytest.mark.parametrize("keep", ["score > 1", "cast(Score as int) > 1"])
 def test_columns_that_differ_in_case_alone_are_refused_where_one_is_asked_for(tmp_path, keep):
     table = write_table([{"uid": "a", "score": 1, "Score": 2, "width": 3}], tmp_path / "t", 1)
-    with pytest.raises(InputError, match="may be score or Score of .*, which SQL takes for one; rename one"):
+    with pytest.raises(InputError, match="may be score or Score of .*, and SQL ignores case; rename one"):
         checked_gate([table], keep)
     assert checked_gate([table], "width > 1").joined.conditions
 
@@ -214,7 +214,11 @@ def test_what_is_not_of_one_image_is_refused_in_one_sentence(tmp_path):
     columns = {"uid": ["a"], "width": [1], "name": ["b"], "day": pa.array([0], pa.timestamp("ns"))}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     refusals = {keep: refusal_of(tmp_path / "a.parquet", keep) for keep in OF_MANY_ROWS + OF_A_RUN}
-    assert [keep for keep, text in refusals.items() if "is not of one image alone; leave out" not in text] == []
+    assert [
+        keep
+        for keep, text in refusals.items()
+        if "depends on more than the columns of one image; leave out" not in text
+    ] == []
     for keep in ("width > 1; DROP TABLE x", "width > 1, width > 2", "width > 1 LIMIT 1", "width > 1 FROM x", "width a"):
         assert " of keep " in (text := f" of {refusal_of(tmp_path / 'a.parquet', keep)}"), text
     for keep in ("name = 'today' AND day > '2020-01-01'", "day > 'epoch'", "name = 'now' OR width > 1", "pi() > width"):

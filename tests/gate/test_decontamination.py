@@ -106,11 +106,11 @@ def test_embeddings_that_cannot_be_compared_are_refused(engine, tmp_path):
         return str(caught.value)
 
     assert "decontaminate_cosine is 1.5; it is a cosine" in refused("flat", "other", cosine=1.5)
-    assert "its tables have embeddings of 2 lengths" in refused("flat", "flat", "other")
-    assert "its tables have no column embedding" in refused("flat", "urls")
+    assert "the tables of evaluation sets have embeddings of 2 lengths" in refused("flat", "flat", "other")
+    assert "the tables of evaluation sets have no column embedding" in refused("flat", "urls")
     assert "column embedding is string; embeddings are lists" in refused("flat", "texts")
-    assert "needs a column embedding in a table of images" in refused("urls", "flat")
-    with pytest.raises(InputError, match="name their tables by decontaminate"):
+    assert "needs a table of images with a column embedding" in refused("urls", "flat")
+    with pytest.raises(InputError, match="pass them by decontaminate"):
         GateOptions(decontaminate_cosine=0.9).find()
     options = GateOptions(images=[[tmp_path / "other"]], decontaminate=[tmp_path / "flat"], decontaminate_cosine=0.9)
     with pytest.raises(InputError, match="tables of images and of sets: an embedding has 3 numbers, the first one 2"):
@@ -170,5 +170,5 @@ def test_a_set_of_before_mirror_images_were_hashed_is_named_where_pictures_are_c
 
 def test_hashes_that_nothing_can_be_compared_with_are_refused(tmp_path):
     pq.write_table(pa.table({"phash": [b"12345678"]}), tmp_path / "eval.parquet")
-    with pytest.raises(InputError, match="no table of images has sha256 or phash; hash the downloaded pictures"):
+    with pytest.raises(InputError, match="no table of images has a column sha256 or phash; hash the"):
         GateOptions(decontaminate=[str(tmp_path / "eval.parquet")]).find()

@@ -68,7 +68,7 @@ def test_the_status_that_counts_is_that_of_the_download_where_another_table_has_
 )
 def test_a_download_in_which_nothing_succeeded_is_refused(engine, tmp_path, rows, counts):
     images = [image(number) for number in range(9)]
-    with pytest.raises(InputError, match=rf"no matched image was downloaded \({counts}\); give the results"):
+    with pytest.raises(InputError, match=rf"no matched image was downloaded \({counts}\); pass img2dataset's results"):
         passed(engine, tmp_path, images, downloaded(results(tmp_path / "a", rows)))
 
 
@@ -78,7 +78,7 @@ def test_a_table_without_images_of_this_run_and_conditions_that_none_meets_are_r
     for name, uid in (("others", "0" * 31 + "1"), ("own", images[0]["uid"])):
         pq.write_table(pa.table({"uid": [uid], name: [1]}), tmp_path / f"{name}.parquet")
     for name, sentence in (
-        ("others", "others.parquet has none of the matched images: its uids are not those of this run"),
+        ("others", "others.parquet has none of the matched images: no image of this run has one of its uids"),
         ("own", r"no matched image meets all conditions \(failed: 4 \(own > 1\)\)"),
     ):
         (tmp_path / name).mkdir()
@@ -94,7 +94,7 @@ def test_a_folder_without_results_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("columns", "sentence"),
-    [(["uid", "url"], "expected results of img2dataset, with status"), (["status"], "has `uid`, or `url`")],
+    [(["uid", "url"], "expected results of img2dataset, such as 00000.parquet"), (["status"], "has `uid`, or `url`")],
 )
 def test_tables_that_are_no_results_are_refused(tmp_path, columns, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -102,7 +102,7 @@ def test_tables_that_are_no_results_are_refused(tmp_path, columns, sentence):
 
 
 def test_tables_without_a_condition_and_a_condition_without_tables_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no keep says which of them stay"):
+    with pytest.raises(InputError, match="but no option reads it; say by keep which images stay"):
         downloaded(images=[[str(tmp_path)]]).find()
-    with pytest.raises(InputError, match="name them by images"):
+    with pytest.raises(InputError, match="pass them by images"):
         downloaded(keep="a > 1").find()

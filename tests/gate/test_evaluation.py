@@ -140,7 +140,7 @@ def test_slices_nulls_and_nothing_match_as_they_should(tables):
     ("columns", "sentence"),
     [
         ({"uid": ["0" * 32]}, "has the columns uid; expected a table of pictures"),
-        ({"url": pa.nulls(2, pa.string())}, "names no picture: it holds no URL, no SHA-256 and no pHash"),
+        ({"url": pa.nulls(2, pa.string())}, "contains no picture: it has no URL, no SHA-256 and no pHash"),
         ({"phash": [b"1234567"]}, "the column phash has hashes that are not of 8 bytes; hashes are"),
         ({"phash": ["00000000000000zz"]}, "the column phash has '00000000000000zz'; hashes are binaries of 8"),
         ({"phash": ["1234"]}, "the column phash has hashes that are not of 8 bytes"),
@@ -156,9 +156,9 @@ def test_tables_that_name_no_pictures_are_refused_with_their_path(tmp_path, colu
 
 def test_sets_that_cannot_be_told_apart_and_distances_of_no_copies_are_refused(tables, tmp_path):
     _, paths = tables
-    with pytest.raises(InputError, match="two paths end alike; their ends name the sets"):
+    with pytest.raises(InputError, match="have the same name, the last part of their path; rename one"):
         EvaluationSets.read([paths[0], tmp_path / "flowers"], 4)
-    with pytest.raises(InputError, match="at most 60 can be told apart"):
+    with pytest.raises(InputError, match="at most 60 are possible; combine some"):
         EvaluationSets.read(map(str, range(61)), 4)
     with pytest.raises(InputError, match="at most 16 may differ"):
         EvaluationSets.read(paths, 17)

@@ -86,7 +86,7 @@ def test_files_without_texts_are_refused(tmp_path):
     (tmp_path / "bytes.txt").write_bytes(b"dog\n\xff\n")
     pq.write_table(pa.table({"label": ["dog"]}), tmp_path / "a.parquet")
     for name, sentence in (
-        ("empty.txt", "empty.txt holds no text; give a file with a text a line"),
+        ("empty.txt", "empty.txt contains no text; pass a file with one text a line"),
         ("bytes.txt", "line 2: byte 0xff is not UTF-8"),
         ("a.parquet", "has the columns label; expected one named text or TEXT or caption or alt"),
         ("none.txt", "the file of evaluation texts .*none.txt cannot be read"),

@@ -71,7 +71,7 @@ def test_a_step_runs_again_for_another_version_of_its_package_or_a_changed_file(
 
 
 def test_a_step_that_is_not_installed_is_refused(parts):
-    with pytest.raises(InputError, match="steps glow is no step of the gate; installed are: secure"):
+    with pytest.raises(InputError, match="steps glow is not a step of the gate; the installed steps are: secure"):
         GateOptions(steps=["glow=2"]).find()
 
 

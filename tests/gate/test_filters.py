@@ -40,7 +40,7 @@ SOME = random_images(random.Random(8), 60)
 
 
 def test_a_filter_of_another_scope_or_of_unknown_columns_is_refused():
-    with pytest.raises(ValueError, match="the filter 'x' has the scope 'page'; give 'image' or 'text'"):
+    with pytest.raises(ValueError, match="the filter 'x' has the scope 'page'; expected 'image' or 'text'"):
         Filter("x", "page", len)
     with pytest.raises(ValueError, match="the filter 'x' reads candidates.size, which matched images do not have"):
         Filter("x", TEXT, len, columns=["uid", "candidates.text", "candidates.size"])

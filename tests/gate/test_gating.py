@@ -113,13 +113,16 @@ def test_columns_of_any_type_are_compared(engine, tmp_path, kind):
     ("keep", "sentence"),
     [
         ("statsu = 'success'", "column statsu of keep is in no table of images: .*results has uid, status, width"),
-        ("width", "'width' of keep, where width of .*results is int64, is no condition but BIGINT; compare it to"),
-        ("status = success", r"has uid, status, width.*; if it is a text, put it into single quotes: 'success'"),
+        (
+            "width",
+            "'width' of keep, where width of .*results is int64, has the type BIGINT instead of BOOLEAN; compare",
+        ),
+        ("status = success", r"has uid, status, width.*; if it is a string, put it into single quotes: 'success'"),
         ("width > 2 && width < 9", "has &&; write AND between conditions"),
-        ("width > 200 AND", "is no expression of DuckDB's SQL: syntax error at"),
-        ("width >", "is no expression of DuckDB's SQL: syntax error at"),
-        ("random() > 0.5", "keep has random, which is not of one image alone"),
-        ("count(width) > 1", "keep has count, which is not of one image alone"),
+        ("width > 200 AND", "is not an expression of DuckDB's SQL: syntax error at"),
+        ("width >", "is not an expression of DuckDB's SQL: syntax error at"),
+        ("random() > 0.5", "keep has random, which depends on more than the columns of one image"),
+        ("count(width) > 1", "keep has count, which depends on more than the columns of one image"),
         (
             "width > 'a' AND status > 1",
             r"condition '\(status > 1\)' of keep, where status of .* is string, cannot be eval",

@@ -153,20 +153,20 @@ def test_a_table_states_all_files_of_a_host_and_rules_remove_by_each(engine, tmp
 def test_files_of_other_hosts_are_refused(engine, tmp_path):
     (folder := tmp_path / "robots").mkdir()
     robots_warc(folder / "1.warc.gz", [("other.example", 1, 200, b"User-agent: *\nDisallow: /")])
-    with pytest.raises(InputError, match="files of none of the hosts of the matched images"):
+    with pytest.raises(InputError, match="has no file of a host of the matched images"):
         gated(engine, tmp_path / "gates", some_images(3), GateOptions(robots=[folder]))
 
 
 def test_what_cannot_be_meant_is_refused(tmp_path):
     (folder := tmp_path / "robots").mkdir()
-    with pytest.raises(InputError, match="the rule robots is about what hosts say"):
+    with pytest.raises(InputError, match="the rule robots needs files of hosts, such as robots.txt; pass"):
         GateOptions(policy=["robots"]).find()
-    with pytest.raises(InputError, match="give files of robots.txt by robots"):
+    with pytest.raises(InputError, match="needs robots.txt files of hosts; pass them by robots"):
         GateOptions(robots_agents=["GPTBot"]).find()
     with pytest.raises(InputError, match=r"holds no file \*.warc.gz or \*.parquet; expected robots.txt of hosts"):
         GateOptions(robots=[folder]).find()
     robots_warc(folder / "1.warc.gz", [])
-    with pytest.raises(InputError, match="'a b' is no agent, and no file of agents"):
+    with pytest.raises(InputError, match="'a b' is neither the name of an agent nor a file"):
         GateOptions(robots=[folder], robots_agents=["a b"]).find()
 
 
@@ -178,7 +178,7 @@ def test_a_text_is_cut_and_a_page_that_unpacks_to_more_than_memory_should_hold_i
     assert [*map(len, batch["content"].to_pylist())] == [(500 << 10) + 1, 13]
     monkeypatch.setattr(host_files, "MAX_TABLE_PAGE_BYTES", 1 << 20)
     with pytest.raises(
-        InputError, match=r"hosts.parquet has a page of texts that takes 2 MB when unpacked; cut the te"
+        InputError, match=r"hosts.parquet has a page of texts that takes 2 MB when unpacked; cut each te"
     ):
         GateOptions(robots=[tmp_path / "hosts.parquet"]).find()
 

@@ -343,7 +343,7 @@ def test_a_judge_that_no_rule_asks_is_refused(tmp_path):
     (tmp_path / "judge.json").write_bytes(CONTENT)
     for policy in ([], ["html", "min_words:2"]):
         with pytest.raises(
-            InputError, match="judge.json decides on the rules junk and headline; ask for one by policy"
+            InputError, match="judge.json is used only by the rules junk and headline; pass one of them by policy"
         ):
             GateOptions(policy=policy, judge=str(tmp_path / "judge.json")).find()
     assert GateOptions(policy=["headline:50"], judge=str(tmp_path / "judge.json")).find()

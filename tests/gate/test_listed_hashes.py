@@ -115,19 +115,19 @@ def _parts(path: Path) -> bytes:
 def test_hashes_that_no_table_has_are_refused(tmp_path):
     pq.write_table(pa.table({"uid": ["a"], "sha256": ["0" * 64]}), tmp_path / "hashes.parquet")
     table = [[str(tmp_path / "hashes.parquet")]]
-    with pytest.raises(InputError, match="pdq hashes are listed, and no table .* column pdq; .* clip-hash --pdq"):
+    with pytest.raises(InputError, match="exclude has pdq hashes, but no table .* column pdq; .* clip-hash --pdq"):
         GateOptions(images=table).find(["sha256", "pdq"])
-    with pytest.raises(InputError, match=r"md5 hashes are listed, and no table .* img2dataset writes it"):
+    with pytest.raises(InputError, match=r"exclude has md5 hashes, but no table .* img2dataset writes it"):
         GateOptions().find(["md5"])
     plan = GateOptions(images=table).find(["sha256"])
     assert not plan
     assert [path for path, _ in plan.hashes.files()] == [str(tmp_path / "hashes.parquet")]
-    with pytest.raises(InputError, match="no keep says which of them stay"):
+    with pytest.raises(InputError, match="but no option reads it; say by keep which images stay"):
         GateOptions(images=table).find()
 
 
 def test_a_table_whose_hashes_are_null_is_refused(engine, tmp_path):
     pq.write_table(pa.table({"uid": ["a"], "pdq": pa.nulls(1, pa.binary())}), tmp_path / "hashes.parquet")
     tables = HashTables.among(GivenTables.find((), (), [[tmp_path / "hashes.parquet"]]), ["pdq"])
-    with pytest.raises(InputError, match="pdq hashes are listed, and tables of images have nulls in pdq"):
+    with pytest.raises(InputError, match="exclude has pdq hashes, but tables of images have only nulls in pdq"):
         tables.find(engine, [{"pdq": np.zeros((1, 4), np.uint64)}], BITS, tmp_path)

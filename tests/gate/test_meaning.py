@@ -76,11 +76,15 @@ def test_tables_of_other_images_or_of_two_clusterings_are_refused(engine, tmp_pa
     images = [image(number) for number in range(6)]
     a, b, c = (row["uid"] for row in images[:3])
     for name, rows, sentence in (
-        ("others", [("e" * 32, "f" * 32, 1.0)], "others has none of the matched images: its uids are not those"),
+        (
+            "others",
+            [("e" * 32, "f" * 32, 1.0)],
+            "others has none of the matched images: no image of this run has one of its uids",
+        ),
         (
             "chain",
             [(a, b, 0.97), (b, c, 0.97)],
-            rf"chain names copies of copies \(1, such as {b}\)",
+            rf"chain lists 1 images, such as {b}, as copies and also as originals",
         ),
     ):
         options = GateOptions(same_meaning=[copies_in(rows, tmp_path / name)])

@@ -60,7 +60,7 @@ def test_lists_and_conditions_must_both_hold(engine, tmp_path, images):
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("example.org", "names a domain, 'example.org'; only takes uids and URLs"),
+        ("example.org", "contains a domain, 'example.org'; only takes only uids and URLs"),
         ("0" * 32, "has none of the matched images"),
         ("x y", "line 1: 'x y' is neither a uid"),
     ],
@@ -79,6 +79,6 @@ def test_a_list_that_is_not_there_is_refused(tmp_path):
 def test_an_empty_list_is_refused_before_anything_is_read(tmp_path):
     (tmp_path / "only.txt").touch()
     with pytest.raises(
-        InputError, match="only.txt is empty; give the uids or URLs of images that may stay, or leave out"
+        InputError, match="only.txt is empty; pass the uids or URLs of images that may stay, or leave out"
     ):
         UidList.find([tmp_path / "only.txt"])

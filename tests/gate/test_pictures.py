@@ -98,7 +98,7 @@ def test_only_images_that_pass_are_copies_of_one_another(engine, tmp_path):
 
 @pytest.mark.parametrize("asked", ["", ":4", "phash:", "phash:-1", "phash:65", "phash:x", "phash:٤"])
 def test_what_is_no_column_with_a_distance_is_refused(asked):
-    with pytest.raises(InputError, match="same_image is .*; give a column, as sha256"):
+    with pytest.raises(InputError, match="same_image is .*; expected a column, such as sha256"):
         Pictures.named(asked, GivenTables())
 
 

@@ -1,4 +1,4 @@
-"""Policies are parsed from names of rules, in any order, and refuse what is no rule."""
+"""Policies are parsed from names of rules, in any order, and refuse texts that are not rules."""
 
 import pickle
 import random
@@ -70,17 +70,17 @@ def test_the_page_about_policies_has_the_table_of_rules():
     [
         (
             ["spam"],
-            "'spam' is no rule; the rules are recommended, personal_data, noai, noimageai, noml, tdm_reservation,",
+            "'spam' is not a rule; the rules are recommended, personal_data, noai, noimageai, noml, tdm_reservation,",
         ),
-        (["NOAI"], "'NOAI' is no rule; did you mean noai.$"),
-        (["none"], "is no rule; .* min_stated_size:N, junk:N, headline:N, min_words:N, file_name,"),
-        (["recommended:2"], "'recommended:2' is no rule"),
-        ([""], "'' is no rule"),
-        (["noai:1"], "'noai:1': the rule noai takes no number"),
+        (["NOAI"], "'NOAI' is not a rule; did you mean noai.$"),
+        (["none"], "is not a rule; .* min_stated_size:N, junk:N, headline:N, min_words:N, file_name,"),
+        (["recommended:2"], "'recommended:2' is not a rule"),
+        ([""], "'' is not a rule"),
+        (["noai:1"], "'noai:1': the rule noai takes no number; write noai"),
         (["noai:"], "takes no number"),
-        (["license"], "'license': the rule license takes some of cc-by,cc-by-sa,.*,rsl; got ''"),
-        (["license:cc-by,by"], "takes some of .*; got 'by'"),
-        (["license:cc0", "license:other"], "the rule license is given twice, with different numbers; give one"),
+        (["license"], "'license': the rule license takes one or more of cc-by,cc-by-sa,.*,rsl; got ''"),
+        (["license:cc-by,by"], "takes one or more of .*; got 'by'"),
+        (["license:cc0", "license:other"], "the rule license is passed twice, with different numbers; pass one"),
         (["min_words"], "'min_words': the rule min_words takes a number from 2 to 1000, such as min_words:100"),
         (["min_words:"], "takes a number"),
         (["min_words:1"], "takes a number from 2"),
@@ -90,7 +90,7 @@ def test_the_page_about_policies_has_the_table_of_rules():
         (["min_words:٣"], "takes a number from 2"),
         (["max_images_per_text:0"], "such as max_images_per_text:100"),
         (["max_images_per_text:" + "9" * 5000], "takes a number from 1"),
-        (["min_words:2", "min_words:3"], "the rule min_words is given twice, with different numbers; give one"),
+        (["min_words:2", "min_words:3"], "the rule min_words is passed twice, with different numbers; pass one"),
     ],
 )
 def test_what_is_no_rule_is_refused_in_a_sentence_that_says_what_there_is(names, sentence):
@@ -103,7 +103,7 @@ def test_names_of_a_rule_come_in_their_order_once_and_are_in_its_sentence():
     [chosen] = Policy.parse(["license:cc0,cc-by,cc0", "license:cc-by,cc0"]).filters(IMAGE)
     assert chosen.title == "license:cc-by,cc0"
     assert chosen.removes == (
-        "images unless their pages state cc-by,cc0 and no other licence: statements of pages, not of pictures"
+        "images unless their pages state cc-by,cc0 and no other licence (stated of pages, not of pictures)"
     )
 
 

@@ -185,8 +185,8 @@ def test_nothing_is_written_of_what_a_silent_rule_removes(engine, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"keep_removed": 0.5}, "and nothing is asked for that removes images"),
-        ({"keep_removed": 0.5, "robots": ["robots.parquet"]}, "and nothing is asked for that removes images"),
+        ({"keep_removed": 0.5}, "but no other option removes any"),
+        ({"keep_removed": 0.5, "robots": ["robots.parquet"]}, "but no other option removes any"),
         ({"keep_removed": 0.0, "policy": ["noai"]}, "keep_removed is 0; it is a share of images, above 0"),
         ({"keep_removed": 1.1, "policy": ["noai"]}, "keep_removed is 1.1; it is a share of images, above 0"),
         ({"keep_removed": float("nan"), "policy": ["noai"]}, "keep_removed is nan; it is a share"),

@@ -33,8 +33,10 @@ def repeated(path, **columns) -> str:
 def test_a_table_of_several_rows_an_image_is_refused_above_the_limit_and_warned_of_below(engine, tmp_path):
     given = repeated(tmp_path / "scores.parquet", score=[0.5] * 8 + [0.25, 0.75, 0.5])  # the third is the same row
     options = GateOptions(images=[[given]], keep="score > 0.1")
-    said = rf"{re.escape(given)} has several rows of 2 of 8 images, such as {IMAGES[0]['uid']}, that differ in score"
-    with pytest.raises(InputError, match=rf"{said}; expected one image a uid: .* max_shared_uids=0.25$"):
+    said = (
+        rf"{re.escape(given)} has several rows for 2 of 8 images, such as {IMAGES[0]['uid']}, and they differ in score"
+    )
+    with pytest.raises(InputError, match=rf"{said}; expected one image for each uid. .* max_shared_uids=0.25$"):
         gated(engine, tmp_path / "gates", IMAGES, options)
     rows, counted = gated(engine, tmp_path / "gates", IMAGES, options, config=CurationConfig(max_shared_uids=0.25))
     assert rows == IMAGES

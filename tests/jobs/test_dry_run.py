@@ -36,10 +36,10 @@ REFUSED = [
     (["--input", "no_host.parquet"], "has no column"),
     ([*PAIRS, "--robots", "no_host.parquet"], "no_host.parquet has no column host (columns: text)"),
     ([*PAIRS, "--robots", "empty"], "holds no file *.warc.gz or *.parquet; expected robots.txt of hosts"),
-    ([*PAIRS, "--status", "pairs.parquet"], "expected results of img2dataset, with status"),
+    ([*PAIRS, "--status", "pairs.parquet"], "expected results of img2dataset, such as 00000.parquet"),
     ([*PAIRS, "--images", "no_key.parquet", "--keep", "width > 1"], "a table of images has `uid`, or `url`"),
     ([*PAIRS, "--images", "pairs.parquet", "--keep", "height > 1"], "column height of --keep is in no table"),
-    ([*PAIRS, "--only", "domains.txt"], "names a domain, 'example.org'; --only takes uids and URLs"),
+    ([*PAIRS, "--only", "domains.txt"], "contains a domain, 'example.org'; --only takes only uids and URLs"),
     ([*PAIRS, "--only", "no_key.parquet"], "no_key.parquet"),
     ([*PAIRS, "--exclude", "no_list.txt"], "no_list.txt, line 1: 'no domain'"),
     ([*PAIRS, "--decontaminate", "no_key.parquet"], "no_key.parquet"),
@@ -47,7 +47,7 @@ REFUSED = [
     ([*PAIRS, "--match-captions", "no_word.parquet"], "no_word.parquet"),
     ([*PAIRS, "--same-meaning", "no_word.parquet"], "no_word.parquet"),
     ([*PAIRS, "--same-image", "phash:4", "--images", "pairs.parquet"], "column phash of --same-image is in no table"),
-    ([*PAIRS, "--policy", "min_wrods:3"], "'min_wrods:3' is no rule"),
+    ([*PAIRS, "--policy", "min_wrods:3"], "'min_wrods:3' is not a rule"),
     ([*PAIRS, "--classes", "en=nowhere.txt"], "nowhere.txt"),
     ([*PAIRS, "--model", "words.txt"], "words.txt"),
 ]
@@ -93,4 +93,4 @@ def test_a_condition_that_cannot_be_parsed(files, tmp_path, capsys, flags):
         "pairs.parquet",
     ]
     assert run_here("jobs/curate.py", *command, "--keep", "width like like (", *flags) == 2
-    assert "--keep 'width like like (' is no expression of DuckDB's SQL" in capsys.readouterr().err
+    assert "--keep 'width like like (' is not an expression of DuckDB's SQL" in capsys.readouterr().err

@@ -84,10 +84,13 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--rules", "loose"], "'loose' is not one of the choices; choose unicode or meta"),
         (["--set", "matcher=tire"], "argument --set matcher: 'tire' is not one of the choices; did you mean trie?"),
         (["--set", "metadata_of=germann"], "'germann' is no metadata language; did you mean de?"),
-        (["--policy", "htlm"], "'htlm' is no rule; did you mean html?"),
-        (["--policy", "min_wods:3"], "'min_wods:3' is no rule; did you mean min_words?"),
+        (["--policy", "htlm"], "'htlm' is not a rule; did you mean html?"),
+        (["--policy", "min_wods:3"], "'min_wods:3' is not a rule; did you mean min_words?"),
         (["--policy", "license:cc-bye"], ",other,rsl; did you mean cc-by?"),
-        (["--judge", "j.json"], "--judge j.json decides on the rules junk and headline; ask for one by --policy"),
+        (
+            ["--judge", "j.json"],
+            "--judge j.json is used only by the rules junk and headline; pass one of them by --policy",
+        ),
         (["--policy", "junk:70", "--judge", "j.json"], "--judge j.json is no file of weights; name one that tools/"),
         (["--policy", "junk"], "'junk': the rule junk takes a number from 1 to 99, such as junk:70"),
         (["--text-column", "txt"], "has no column txt; it has url, text: name the column of the text with "),
@@ -196,7 +199,7 @@ def test_sampled_files_of_a_crawl_are_those_of_the_seed(words, tmp_path, monkeyp
     ("columns", "named"),
     [
         ({}, "holds no file *.parquet; expected results of img2dataset"),
-        ({"uid": ["a"]}, "expected results of img2dataset, with status"),
+        ({"uid": ["a"]}, "expected results of img2dataset, such as 00000.parquet"),
     ],
 )
 def test_a_folder_without_results_of_a_download(refused, words, pairs, tmp_path, columns, named):

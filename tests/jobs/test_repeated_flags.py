@@ -94,5 +94,5 @@ def test_two_scores_of_a_language_and_two_values_of_a_step(capsys):
             ["--input", "a.csv", "--output", "out", "--min-language-score", "da=0.6", "0.5", "da=0.7"]
         )
     assert "argument --min-language-score: there are two numbers for da; keep one of them" in capsys.readouterr().err
-    with pytest.raises(InputError, match="steps min_saturation is given twice, with different values"):
+    with pytest.raises(InputError, match="steps min_saturation is passed twice, with different values"):
         GateOptions(steps=["min_saturation=0.2", "min_saturation=0.3"]).find()

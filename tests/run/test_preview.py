@@ -128,7 +128,7 @@ def test_it_says_what_is_asked_of_images(said, folder):
         (["--text-column", "words"], "has named columns|has no column words|pass one number for each"),
         pytest.param(
             ["--keep", "width > 1"],
-            "--keep 'width > 1' is over columns of tables of images; name them by --images",
+            "--keep 'width > 1' needs tables of images with its columns; pass them by --images",
             marks=of_gate,
         ),
         (

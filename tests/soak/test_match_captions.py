@@ -59,7 +59,7 @@ def test_other_gates_see_captions_and_a_run_without_captions_is_as_before(made, 
     assert "gated" not in json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["rows"]
     assert not (tmp_path / "run" / "gated").exists()
     pq.write_table(pa.table({"uid": ["x"], "caption": ["the dog"]}), tmp_path / "others.parquet")
-    with pytest.raises(InputError, match="has a caption of none of the matched images: its uids are not those"):
+    with pytest.raises(InputError, match="has no caption of a matched image: no image of this run has one of its uids"):
         run(engine, tmp_path, tmp_path / "others.parquet")
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 KIND = "caption"  # the kind of a text that is a caption
 TITLE = "an entry in the caption"  # the title of the filter; images without a caption pass it
-_READ = 1 << 20  # bytes at a time
+_READ = 1 << 20  # the number of bytes that are read at a time
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class CaptionStep(Step):
     """
 
     table: ImageTable
-    digest: str = ""  # of the bytes of the table's files; empty before `prepare`
+    digest: str = ""  # a digest of the bytes of the table's files; empty before `prepare`
 
     def filters(self) -> list[Filter]:
         """Return the filter of images whose caption matches no entry."""
@@ -57,12 +57,12 @@ class CaptionStep(Step):
         return [Filter(TITLE, IMAGE, has_caption_without_entry, columns=columns)]
 
     def asks(self) -> dict[str, list[str]]:
-        """Return, for users, what the step asks of images: the name of the table of captions."""
+        """Return the name of the table of captions, for users."""
         return {"balanced by": [self.table.name]}
 
     def prepare(self, context: Context) -> CaptionStep:
         """Return the step with a digest of the bytes of the table's files."""
-        context.match_plan()  # a stage of its own
+        context.match_plan()  # Loading the matcher shows its own stage of progress.
         with context.progress.stage("read captions"):
             digests = context.engine.run(list(self.table.files), _digest, MIN_TASKS_PER_CORE).noted("digest")
         named = (f"{number:09d} {digest}" for number, digest in enumerate(digests))
@@ -75,14 +75,17 @@ class CaptionStep(Step):
         return Join(images_in(images), [caption_table(self.table)]).write(context.engine, task.write)
 
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
-        """Raise InputError if the table has a caption of none of the images, or if no image passes."""
+        """Raise InputError if the table has no caption of any of the images, or if no image passes."""
         if not counted["captioned"]:
             raise InputError(
-                f"{self.table.name} has a caption of none of the matched images: its {self.table.identity}s are not "
-                "those of this run; give a table with the column uid of matched/, or url"
+                f"{self.table.name} has no caption of a matched image: no image of this run has one of its "
+                f"{self.table.identity}s; pass a table with the column uid of matched/, or with a column url"
             )
         if not counted["passed"]:
-            raise InputError(f"every matched image has a caption in {self.table.name}, and no entry is in any of them")
+            raise InputError(
+                f"no image is left: each has a caption in {self.table.name}, and no caption contains an entry; pass "
+                "other captions, or leave out --match-captions"
+            )
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return facts for run.json: the table, and the numbers of captions and matched captions by language."""
@@ -110,7 +113,7 @@ def find(options: GateOptions) -> CaptionStep | None:
 
 
 def replace_by_captions(batch: ImageBatch, tallies: Tallies, plan: MatchPlan) -> ImageBatch:
-    """Return the images with captions in place of texts: an image with a caption has it as its only text.
+    """Return the images with captions instead of texts: the caption becomes the only text of its image.
 
     Tally the images with a caption as `captioned`, the others as `without`, and the replaced texts, by language, as
     `replaced`.
@@ -136,7 +139,7 @@ def match_captions(captions: pa.Array, records: pa.Array, tallies: Tallies, plan
     """Return captions as CANDIDATE structs with language and entries; `records` has the record of each image's page.
 
     Add to `tallies`: `cut`, the number of captions shortened to the longest text allowed; and, by language,
-    `captions`, the number of all captions, and `matched`, of those that match an entry.
+    `captions`, the number of all captions, and `matched`, the number of captions that match an entry.
     """
     texts, cut = shorter(captions, MAX_TEXT_LENGTH)
     matches = plan.matching.find(texts)
@@ -176,7 +179,7 @@ def _digest(file: tuple[str, Version]) -> TaskResult:
 
 
 def _records(texts: pa.StructArray, offsets: np.ndarray) -> pa.Array:
-    """Return the record of each image's page: that of its first text whose `page_url` is null, or null without one."""
+    """Return the record of each image's page: the record of its first text with a null `page_url`, if it has one."""
     rows = np.full(len(offsets) - 1, -1)
     of_page = np.flatnonzero(texts.field("page_url").is_null())
     rows[np.searchsorted(offsets, of_page[::-1], side="right") - 1] = of_page[::-1]

@@ -6,9 +6,9 @@ with the uid of the image that stays for the group; there is a file of marks for
 rewritten without the images that have copies. The texts of these images are sent to the image that stays, and combined
 like the texts of one URL.
 
-`--same-meaning` names a table of semantic copies, each with its *leader*, the image that stays for it. A copy shows
-another picture than its leader, so its texts are removed. If a leader is not among the images, its copies stay. The
-rows of the table are joined first to leaders by key, and then to copies.
+`--same-meaning` names a table of semantic copies, each with its *leader*, the representative that stays instead of it.
+A copy shows another picture than its leader, so its texts are removed. If a leader is not among the images, its copies
+stay. The rows of the table are joined first to leaders by key, and then to copies.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ _UID = pa.field("uid", pa.string())
 _JOINED = pa.schema([*JOINED_ROWS, _UID, given_tables.VALUE])
 VALUES = pa.schema([*PLACE, _UID, given_tables.VALUE])  # one row per image
 VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
-TEXTS_OF_COPY = 2  # estimated texts that are sent per copy
+TEXTS_OF_COPY = 2  # an estimate of the number of texts that are sent per copy
 
 # In _TO_LEADER, a row of the table has the KEY of the leader, and in the columns _COPY the KEY of the copy. In _TO_COPY
-# it has the KEY of the copy, and `leads` says whether the leader is left. In the row of an image, `leads` says whether
-# the image has copies.
+# it has the KEY of the copy, and `leads` says whether the leader is among the images. In the row of an image, `leads`
+# says whether the image has copies.
 _COPY = [pa.field(f"copy{name}", pa.int64()) for name in KEY_NAMES]
 _TO_LEADER = pa.schema([*JOINED_ROWS, *_COPY])
 _TO_COPY = pa.schema([*JOINED_ROWS, pa.field("leads", pa.bool_())])
@@ -71,26 +71,26 @@ EXPECTED_COPIES = (
 
 @dataclass(frozen=True)
 class Copies(Step):
-    """The step keeps one of the images that show the same picture, with texts of the others."""
+    """The step keeps one of the images that show the same picture, with the texts of the others."""
 
     pictures: given_tables.Pictures
     is_alone: bool = False  # whether no other step counts the images in the table
 
     def asks(self) -> dict[str, list[str]]:
-        """Return, for users, what the step asks of images: the column, and its table if no other step names it."""
+        """Return the column that the step compares, for users, and its table if no other step names the table."""
         table = given_tables.GivenTables(images=(self.pictures.table,))
         return {"one image for each": [str(self.pictures)], "tables": table.lines if self.is_alone else []}
 
     def filters(self) -> list[Filter]:
-        """Return the filter of the images that are copies of another."""
+        """Return the filter that removes images that are copies of another one."""
         title = f"one image of a picture, by {self.pictures}"
         return [Filter(title, IMAGE, is_copy, columns=["uid"], joined=["copy_of"])]
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
-        """Write one image of each picture, with texts of its copies.
+        """Write one image of each picture, with the texts of its copies.
 
-        Tally texts by language: `shared` counts all texts of images with copies and of the copies, `kept` the texts
-        that are left of these.
+        Tally texts by language: `shared` counts all texts of the copies and of the images that they are copies of;
+        `kept` counts the texts that are left after these are combined.
         """
         marks = context.output.parts.begin("marks")
         work = context.output.artefacts / "hashes"
@@ -101,7 +101,7 @@ class Copies(Step):
         buckets, tasks = group_buckets(TEXTS_OF_COPY * marked["copies"])
         more = (folder, context.config.max_texts)
         grouping = Grouping(PAIRS, key_of, _write_copies, buckets, tasks, more=more)
-        marked.files.clear()  # files of marks are not files of images
+        marked.files.clear()  # The result lists only files of images, and files of marks are none.
         side = Side(items, _write_others, more=(folder, self.filters()))
         return marked + cogroup(context.engine, [side], grouping)
 
@@ -278,10 +278,10 @@ class Meaning(Step):
     """The step removes images that a table names as semantic copies of others among them."""
 
     table: ImageTable
-    cosine: str | None  # the cosine that the first file states
+    cosine: str | None  # the least cosine of copies, as the first file states it
 
     def asks(self) -> dict[str, list[str]]:
-        """Return, for users, what the step asks of images: the name of the table of copies."""
+        """Return the name of the table of copies, for users."""
         return {"no copy in": [self.table.name]}
 
     def filters(self) -> list[Filter]:
@@ -304,14 +304,14 @@ class Meaning(Step):
         name = self.table.name
         if counted["rows"] and not counted["found"]:
             raise InputError(
-                f"{name} has none of the matched images: its uids are not those of this run; cluster the pool of this "
-                "run (clip-cluster --texts pool --same-meaning)"
+                f"{name} has none of the matched images: no image of this run has one of its uids; cluster the pool of "
+                "this run (clip-cluster --texts pool --same-meaning)"
             )
         if counted["chained"]:
             example = min(counted.noted("chained"))
             raise InputError(
-                f"{name} names copies of copies ({counted['chained']:,}, such as {example}); give the table of one "
-                "clustering"
+                f"{name} lists {counted['chained']:,} images, such as {example}, as copies and also as originals of "
+                "copies; pass the table of one clustering"
             )
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
@@ -328,7 +328,9 @@ class Meaning(Step):
             try:
                 leaders = batch["copy_of"].cast(pa.string())
             except pa.ArrowException:
-                raise InputError(f"{file[0]}: column copy_of is {batch['copy_of'].type}; it holds uids") from None
+                raise InputError(
+                    f"{file[0]}: column copy_of has the type {batch['copy_of'].type}; expected uids"
+                ) from None
             is_known = pc.is_valid(leaders)
             copies = batch.filter(is_known).columns[: len(KEY)]
             keys = key_columns(leaders.filter(is_known))

@@ -39,11 +39,11 @@ from runtime.storage.listing import without_query
 Saved = TypeVar("Saved", bound="SavedSets")
 
 SETS_VERSION = 1
-MAX_SETS = 60  # each set is a bit of a mask
+MAX_SETS = 60  # Each set is a bit of a mask of 64 bits.
 PHASH, EMBEDDING = "phash", "embedding"
 PHASH_NEAR = 4  # bits of a pHash's 64 that may differ in copies: our choice (docs/how-to/near-copies.md)
 NEAR = "pdq"  # the kind of listed hashes that may differ in some bits
-HASH_BYTES = HASHES | {PHASH: 8}  # by kind of hash
+HASH_BYTES = HASHES | {PHASH: 8}  # the length of a hash in bytes, by its kind
 _MIRRORED = "phash_mirrored"
 _HASHES = (PHASH, _MIRRORED)  # the columns of a table whose hashes an image is compared with
 _HEADER = "sets.json"
@@ -87,7 +87,7 @@ class HashesOfSets:
 
     words: np.ndarray  # uint64[hash, words]
     sets: np.ndarray
-    flips: np.ndarray  # this and the next arrays are those of a BandIndex, empty if there are no hashes
+    flips: np.ndarray  # This array and the next ones are the arrays of a BandIndex; they are empty without hashes.
     places: np.ndarray
     starts: np.ndarray
     members: np.ndarray
@@ -144,7 +144,8 @@ class VectorsOfSets:
         if len(widths) != 1:
             content = f"embeddings of {len(widths)} lengths" if widths else f"no column {EMBEDDING}"
             raise InputError(
-                f"--decontaminate-cosine compares embeddings, and its tables have {content}; give one model's"
+                f"--decontaminate-cosine compares embeddings, but the tables of evaluation sets have {content}; pass "
+                "the embeddings of one model"
             )
         sets = [np.unique(np.concatenate([np.empty((0, *widths), np.float32), *of_set]), axis=0) for of_set in vectors]
         return cls(np.concatenate(sets), np.cumsum([0, *map(len, sets)]), np.array([cosine]))
@@ -162,7 +163,7 @@ class VectorsOfSets:
 
 
 def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
-    """Return, for each index below `number`, the mask of the sets that have it: the k-th set has those in places[k]."""
+    """Return, for each index below `number`, the mask of the sets that have it; places[k]: indices of the k-th set."""
     sets = np.zeros(number, np.uint64)
     for bit, indices in enumerate(places):
         sets[indices] |= np.uint64(1 << bit)
@@ -170,7 +171,7 @@ def _sets(places: Sequence[np.ndarray], number: int) -> np.ndarray:
 
 
 Kept = KeysOfSets | HashesOfSets | VectorsOfSets
-# The class by kind; the class of all other kinds is KeysOfSets.
+# The class for each kind of key; kinds that are not listed here have the class KeysOfSets.
 _KINDS: dict[str, Callable[..., Kept]] = {PHASH: HashesOfSets, NEAR: HashesOfSets, EMBEDDING: VectorsOfSets}
 
 
@@ -231,7 +232,7 @@ class SavedSets:
             kinds: dict[str, Kept] = {kind: _KINDS.get(kind, KeysOfSets)(**kept) for kind, kept in by_kind.items()}
             return cls(kinds, header["distance"], tuple(EvaluationSet(**described) for described in header["sets"]))
         except (KeyError, TypeError) as error:
-            raise InputError(f"{directory} holds no whole sets ({error}): build them again") from None
+            raise InputError(f"{directory} does not hold complete sets ({error}); build them again") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +290,7 @@ class EvaluationSets(SavedSets):
 
     @property
     def cosine(self) -> float | None:
-        """The least cosine of embeddings; None if these are not compared."""
+        """The least cosine of embeddings that count as near; None if embeddings are not compared."""
         sets = self.kinds.get(EMBEDDING)
         return float(sets.cosine[0]) if isinstance(sets, VectorsOfSets) else None
 
@@ -350,9 +351,11 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
     named = {without_query(path).rstrip("/").rpartition("/")[2]: path for path in paths}
     if len(named) < len(paths):
         shown = ", ".join(map(hidden, paths))
-        raise InputError(f"of the evaluation sets {shown} two paths end alike; their ends name the sets: rename one")
+        raise InputError(
+            f"two of the evaluation sets {shown} have the same name, the last part of their path; rename one"
+        )
     if len(paths) > MAX_SETS:
-        raise InputError(f"{len(paths)} evaluation sets are given; at most {MAX_SETS} can be told apart")
+        raise InputError(f"{len(paths)} evaluation sets are passed, and at most {MAX_SETS} are possible; combine some")
     return named
 
 
@@ -370,7 +373,7 @@ def _read(name: str, path: str, with_vectors: bool) -> _Table:
     if not any(map(len, chain.from_iterable(table.arrays.values()))) and not table.described.plain:
         shown = hidden(path)
         raise InputError(
-            f"{shown} names no picture: it holds no URL, no SHA-256 and no pHash; expected {_EXPECTED_PICTURES}"
+            f"{shown} contains no picture: it has no URL, no SHA-256 and no pHash; expected {_EXPECTED_PICTURES}"
         )
     return table
 
@@ -392,14 +395,14 @@ def _columns(names: Sequence[str], path: str, more: Sequence[str]) -> dict[str, 
 class EvaluationTexts(SavedSets):
     """Texts that no image may have, as keys of 16 bytes; each file of texts is a set.
 
-    A key is a hash of a whole text, which is first cleaned like alt texts, case-folded and brought to NFC.
+    A key is a hash of a complete text, which is first cleaned like alt texts, case-folded and normalized to NFC.
     """
 
     @classmethod
     def read(cls, paths: Iterable[str | PathLike[str]]) -> EvaluationTexts:
         """Return the texts in files: one a line, or in the column text or caption of Parquet, CSV or TSV.
 
-        Files may be packed (.gz, .zst). InputError for a file that cannot be read, or that holds no text.
+        Files may be compressed (.gz, .zst). InputError for a file that cannot be read, or that contains no text.
         """
         named = _named([*dict.fromkeys(map(str, paths))])
         return cls._of({name: np.concatenate(_keys_in(path)) for name, path in named.items()})
@@ -444,7 +447,7 @@ def _keys_in(path: str) -> list[np.ndarray]:
             texts = (lines for _, lines in text_lines(file, path))
         keys = [_keys(clean_array(strings)) for strings in texts]
     if not any(map(len, keys)):
-        raise InputError(f"{path} holds no text; give a file with a text a line, or a table with a column text")
+        raise InputError(f"{path} contains no text; pass a file with one text a line, or a table with a column text")
     return keys
 
 

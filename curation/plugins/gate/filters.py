@@ -26,9 +26,13 @@ from runtime.tallies import Tallies
 Result = TypeVar("Result")
 
 IMAGE, TEXT = "image", "text"  # the scopes of filters
-COUNTS = ("failed", "alone", "removed")  # tallies of rows: removed by a filter; by no other one; by none before it
+COUNTS = (
+    "failed",
+    "alone",
+    "removed",
+)  # Rows that a filter removes: all; no other filter does; no earlier filter does.
 TEXT_LEFT = "a text is left"  # the last condition on images, if there are filters of texts
-OF_TEXT = "candidates."  # begins the names of columns that are fields of texts
+OF_TEXT = "candidates."  # the beginning of the names of columns that are fields of texts
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,7 @@ class ImageBatch:
         """Return a column of the joined rows, a value for each image; ValueError if there is not one row for each."""
         if self.rows is None or self.rows.num_rows != self.images.num_rows:
             came = 0 if self.rows is None else self.rows.num_rows
-            raise ValueError(f"{came} rows came for {self.images.num_rows} images")
+            raise ValueError(f"{came} rows were joined to {self.images.num_rows} images; expected one row for each")
         return self.rows[column]
 
     def with_some_texts(self, numbers: np.ndarray) -> ImageBatch:
@@ -109,7 +113,7 @@ class Filter:
     function: takes an ImageBatch and `arguments`; returns a mask, bool[image] or bool[text], of the rows to remove.
     columns: the columns of MATCHED that the function reads; `candidates.text` is the field `text` of texts.
     joined: the columns of the joined rows that it reads.
-    removes: says what is removed, if the title does not tell what stays.
+    removes: says which rows are removed, if the title does not say which stay.
     why: takes an ImageBatch and `arguments`; returns for each text why it is removed.
     is_silent: texts that this filter would remove are never written to the sample, whichever filter removes them.
     """
@@ -126,7 +130,7 @@ class Filter:
 
     def __post_init__(self) -> None:
         if self.scope not in (IMAGE, TEXT):
-            raise ValueError(f"the filter {self.title!r} has the scope {self.scope!r}; give {IMAGE!r} or {TEXT!r}")
+            raise ValueError(f"the filter {self.title!r} has the scope {self.scope!r}; expected {IMAGE!r} or {TEXT!r}")
         of_texts = [f"{OF_TEXT}{field_of_texts.name}" for field_of_texts in CANDIDATE]
         unknown = {*self.columns} - {*MATCHED.names, *of_texts}
         if unknown:
@@ -163,14 +167,14 @@ class Rewrite:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What filters decide about a batch.
+    """The decision of filters about a batch.
 
-    of_images: bool[filter, image], what each filter of images removes; if there are filters of texts, a last row says
-        which images have no text left.
-    of_texts: bool[filter, text], what each filter of texts removes.
+    of_images: bool[filter, image], the images that each filter of images removes; if there are filters of texts, a
+        last row says which images have no text left.
+    of_texts: bool[filter, text], the texts that each filter of texts removes.
     first: the number of the first filter that removes each text or its image, int[text]: filters of images come first.
         The number of filters stands for a text that stays.
-    first_of_image: the number of the first row of `of_images` that removes each image; their number if it stays.
+    first_of_image: the number of the first row of `of_images` that removes each image; the number of rows if it stays.
     """
 
     batch: ImageBatch
@@ -202,7 +206,7 @@ class Decision:
 
 
 def decide(batch: ImageBatch, filters: Sequence[Filter]) -> Decision:
-    """Return what filters decide about a batch."""
+    """Apply filters to a batch; return their decision."""
     of_images = with_scope(filters, IMAGE)
     of_texts = with_scope(filters, TEXT)
     text_masks = _matrix([text_filter.mask(batch) for text_filter in of_texts], len(batch.texts))
@@ -224,7 +228,7 @@ def decide(batch: ImageBatch, filters: Sequence[Filter]) -> Decision:
 
 
 def with_scope(filters: Sequence[Filter], scope: str) -> list[Filter]:
-    """Return the filters of images, or those of texts, in their order."""
+    """Return only the filters of a scope, in their order."""
     return [one for one in filters if one.scope == scope]
 
 
@@ -287,7 +291,7 @@ def first_failed(failed: np.ndarray) -> np.ndarray:
     `failed` is bool[filter, row].
     """
     first = np.full(failed.shape[1], len(failed), np.int32)
-    for number in reversed(range(len(failed))):  # argmax over rows takes four times as long
+    for number in reversed(range(len(failed))):  # np.argmax over the rows would take four times as long.
         first[failed[number]] = number
     return first
 
@@ -316,7 +320,7 @@ def tally_languages_by(languages: pa.Array, first: np.ndarray, filters: int, tal
 
 
 def difference(texts: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
-    """Return, by language, the numbers of texts minus those of others; languages with no difference are left out.
+    """Return, by language, `texts` minus `others`; languages with no difference are left out.
 
     >>> difference({"de": 1, "en": 3}, {"de": 1, "fr": 2})
     {'en': 3, 'fr': -2}

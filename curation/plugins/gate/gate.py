@@ -39,7 +39,7 @@ GROUP = "clip_curation.gate_steps"
 LAST = "gated"  # the name of the folder that the last step writes
 STEP = Kind("images that passed a step of a gate", "clip-curate", version=2)  # a higher version runs all gates again
 DAMAGED = "damaged"  # the tally of damaged files
-# Fields of the config that only steps after the gate read: a run with other values of these reuses the gate.
+# Only steps after the gate read these fields of the config, so a run with other values of them reuses the gate.
 OF_BALANCING = (
     "english_threshold",
     "target_size",
@@ -48,7 +48,7 @@ OF_BALANCING = (
     "balance",
     "rows_per_file",
 )
-PACKAGES = ("duckdb", "publicsuffixlist", "python-stdnum")  # which evaluate conditions and rules
+PACKAGES = ("duckdb", "publicsuffixlist", "python-stdnum")  # These packages evaluate conditions and rules.
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class GateFolder:
             yield
 
     def reusable(self) -> dict[str, Any] | None:
-        """Return the descriptor of gated/ if it is of this gate, undamaged, and has its sample; otherwise None."""
+        """Return the descriptor of gated/ if this gate wrote it, and it and its sample are undamaged, or else None."""
         descriptor = self._descriptor_of_gated
         output = self.context.output
         if descriptor is None or not self._are_sound(written_files(output.path / LAST, descriptor["checksums"])):
@@ -136,7 +136,7 @@ class GateFolder:
         if not self._are_sound(written_files(output.path / REMOVED_PART, sample)):
             if not self._are_sound(written_files(self.sample, sample)):
                 return None
-            self.finish_sample(sample)  # a run was killed between gated/ and its sample
+            self.finish_sample(sample)  # A run was killed after it finished gated/, and before its sample.
         output.record(LAST, descriptor["checksums"])
         output.record(REMOVED_PART, sample)
         return descriptor
@@ -157,7 +157,7 @@ class GateFolder:
 
     def begin(self, step: str) -> Path:
         """Return an empty folder for a step."""
-        self.context.output.owner.require()  # what is removed may belong to a run that has taken over
+        self.context.output.owner.require()  # Otherwise, files of a run that has taken over might be removed.
         make_folder(self.sample)
         return self.parts.begin(self.steps[step])
 
@@ -228,7 +228,7 @@ class Gate:
         return bool(self.steps)
 
     def lines(self) -> list[str]:
-        """Return all that the steps ask of images, as lines for people: one per kind of condition."""
+        """Return the conditions that images must meet, as lines for users: one per kind of condition."""
         asked: dict[str, list[str]] = {}
         for step in self.steps.values():
             for what, conditions in step.asks().items():
@@ -254,11 +254,12 @@ class Gate:
         return gated, FinishedStep.read(descriptor).result, descriptor["gate"]
 
     def digest(self, images: Sequence[OwnFile], context: Context) -> str:
-        """Return a digest of all on which gated/, gate_removed/, and the gate's facts in run.json depend.
+        """Return a digest of everything on which gated/, gate_removed/, and the gate's facts in run.json depend.
 
-        Inputs and exclusion lists are left out, as they decide on the files of `images` only, whose checksums are in.
-        Fields of balancing are left out, as they are read after the gate. The engine and its cores are left out, as all
-        engines write the same bytes. A table whose time of modification has changed counts as another table.
+        Inputs and exclusion lists are left out, because they only affect the files of `images`, whose checksums are
+        included. Fields of balancing are left out, because they are read after the gate. The engine and its cores are
+        left out, because all engines write the same bytes. A table whose modification time has changed counts as
+        another table.
         """
         numbers = {name: value for name, value in asdict(context.config).items() if name not in OF_BALANCING}
         matched = {name: value for name, value in context.output.description.items() if name not in MAY_DIFFER}

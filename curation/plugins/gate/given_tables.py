@@ -1,6 +1,6 @@
 """The tables that options name: results of a download, tables of images, and lists of the only images that may stay.
 
-A list is read as a table that has no column but KEY.
+A list is read as a table whose only columns are KEY.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from runtime.storage.listing import Version
 from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
-STATUS = "status"  # img2dataset's column
-DIFFERING = "differing"  # counts images by the number of the table that has differing rows about them
-_RESULTS = "results of img2dataset, with status, and uid or url, in 00000.parquet beside 00000.tar"
+STATUS = "status"  # img2dataset's name for the column that says whether a download succeeded
+DIFFERING = "differing"  # the tally of images about which a table has differing rows, by the number of the table
+_RESULTS = "results of img2dataset, such as 00000.parquet beside 00000.tar, with the columns status, and uid or url"
 _LIST = "a list of the uids or URLs of images that may stay"
 VALUE = pa.field("value", pa.binary())
 
@@ -81,15 +81,15 @@ class GivenTables:
     def with_column(self, column: str, flag: str) -> ImageTable:
         """Return the only table of images that has a column; InputError if none or several have it.
 
-        `flag` is named in errors as the one that asks for the column.
+        `flag` is the flag that names the column, for the error.
         """
         tables = [table for table in self.having(column) if column in self.column_names[table.name]]
         if len(tables) > 1:
             names = " and ".join(table.name for table in tables)
-            raise InputError(f"column {column} of {flag} is in several tables ({names}); rename one")
+            raise InputError(f"column {column} of {flag} is in several tables ({names}); rename it in one of them")
         if not tables:
             all_columns = [*dict.fromkeys(chain.from_iterable(self.column_names.values()))]
-            remedy = "give one by --images: clip-hash writes sha256 and phash of downloaded pictures"
+            remedy = "pass one by --images: clip-hash writes sha256 and phash of downloaded pictures"
             fault = f"column {column} of {flag} is in no table of images; {did_you_mean(column, all_columns, remedy)}"
             raise InputError(fault)
         return tables[0]
@@ -101,19 +101,19 @@ class UidList:
 
     name: str  # paths as the user gave them, without secrets
     files: tuple[tuple[str, int], ...]  # each with the number of its list in `names`
-    names: tuple[str, ...]  # of each list, its path as the user gave it, without secrets
+    names: tuple[str, ...]  # the path of each list as the user gave it, without secrets
     identity: str = "uid"
     columns: pa.Schema = pa.schema([])
 
     @classmethod
     def find(cls, paths: Paths) -> UidList:
-        """Return the lists in files, folders, globs or URLs; InputError for no file, or one without uids and URLs."""
+        """Return the lists in files, folders, globs or URLs; InputError if there is no file, or no uid or URL in it."""
         given = [*dict.fromkeys(map(str, paths))]
         files: list[tuple[str, int]] = []
         for number, path in enumerate(given):
             found = files_in(path, _LIST, ("",))
             if all(version.size == 0 for _, version in found):
-                raise InputError(f"{path} is empty; give the uids or URLs of images that may stay, or leave out --only")
+                raise InputError(f"{path} is empty; pass the uids or URLs of images that may stay, or leave out --only")
             files += [(file, number) for file, _ in found]
         names = tuple(map(hidden, given))
         uid_list = cls(", ".join(names), tuple(files), names)
@@ -126,12 +126,12 @@ class UidList:
         for kind, values in listed_values(file[0], "the list"):
             if len(values) and kind not in IDENTITIES:
                 shown = "" if kind in HASHES else f", {quoted(values[0].as_py())!r}"
-                raise InputError(f"{hidden(file[0])} names a {kind}{shown}; --only takes uids and URLs")
+                raise InputError(f"{hidden(file[0])} contains a {kind}{shown}; --only takes only uids and URLs")
             keys = key_columns(uids(values) if kind == "url" else values)
             yield pa.RecordBatch.from_arrays(keys, schema=self.row_schema())
 
     def row_schema(self, columns: Sequence[str] = ()) -> pa.Schema:
-        """Return the schema of what `read` yields."""
+        """Return the schema of the rows that `read` yields."""
         return pa.schema(KEY)
 
 
@@ -154,8 +154,8 @@ class Pictures:
         most = max(HASH_BITS) // MOST_SHARE
         if not column or (colon and not (number.isascii() and number.isdigit() and int(number) <= most)):
             raise InputError(
-                f"--same-image is {asked!r}; give a column, as sha256, or one with the number of bits in which copies "
-                "differ at most, as phash:4"
+                f"--same-image is {asked!r}; expected a column, such as sha256, or a column of hashes and the most "
+                "bits in which copies may differ, such as phash:4"
             )
         return cls(tables.with_column(column, "--same-image"), column, int(number) if colon and int(number) else None)
 
@@ -200,7 +200,7 @@ def value_bytes(values: pa.Array) -> pa.Array:
         texts = pa.array([repr(value) for value in values.to_pylist()], pa.string())
         return pc.if_else(values.is_valid(), texts, None).cast(pa.binary())
     if pa.types.is_floating(values.type):
-        values = pc.add(values, 0.0)  # -0.0 is 0.0
+        values = pc.add(values, 0.0)  # This turns -0.0 into 0.0, which it equals.
     return values.cast(pa.binary() if pa.types.is_binary(values.type) else pa.string()).cast(pa.binary())
 
 
@@ -219,8 +219,8 @@ def require_found(table: ImageTable | UidList, number: int, counted: TaskResult)
     """Refuse a table that has none of the images."""
     if not counted["found", number]:
         raise InputError(
-            f"{table.name} has none of the matched images: its {table.identity}s are not those of this run; "
-            "give a table with the column uid of matched/, or url"
+            f"{table.name} has none of the matched images: no image of this run has one of its {table.identity}s; "
+            "pass a table with the column uid of matched/, or with a column url"
         )
 
 
@@ -232,8 +232,8 @@ def require_own_rows(
     differing = facts.get("differing", 0)
     if differing > config.max_shared_uids * facts["found"]:
         raise InputError(
-            f"{table.name} has several rows of {differing:,} of {facts['found']:,} images, such as "
-            f"{facts['example']}, that differ in {', '.join(columns)}; expected one image a "
-            f"{table.identity}: leave one row of each, or allow more with --set max_shared_uids="
+            f"{table.name} has several rows for {differing:,} of {facts['found']:,} images, such as "
+            f"{facts['example']}, and they differ in {', '.join(columns)}; expected one image for each "
+            f"{table.identity}. Keep one row of each image, or allow more with --set max_shared_uids="
             f"{rounded_up(differing / facts['found'])}"
         )

@@ -1,12 +1,12 @@
 """Rules over all images of a run: at most N images of a text, and at most N images of a registered domain.
 
-The step `domains` keeps, of each domain, the images with the smallest draws. A draw depends on seed and uid alone, so
-the choice does not depend on the order of rows. Tasks drop images over the limit before the images of a domain are
+The step `domains` keeps the images of each domain with the smallest draws. A draw depends only on the seed and the uid,
+so the choice does not depend on the order of rows. Tasks drop images over the limit before the images of a domain are
 grouped, so no task holds all images of a large domain.
 
-Texts that too many images have are removed by a filter of texts. For each file of images, that filter reads a file with
-the hashes of its repeated texts. Texts and domains are compared by a hash of 64 bits: among ten billion texts, none is
-likely to have the hash of one of a million repeated texts, and of a billion domains hardly two share one.
+A filter of texts removes texts that too many images have. For each file of images, this filter reads a file with the
+hashes of its repeated texts. Texts and domains are compared by a hash of 64 bits: among ten billion texts, probably
+none has the hash of one of a million repeated texts, and among a billion domains, hardly two have the same hash.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from curation.run.request import Context
 
 OF_TEXTS = "max_images_per_text"  # the rule about repeated texts
-DRAW_OF_DOMAINS = "domain"  # names the draw of each image
+DRAW_OF_DOMAINS = "domain"  # the purpose of the draw of each image
 _DRAWN = pa.schema([pa.field("domain", pa.uint64()), pa.field("draw", pa.float64()), *JOINED_ROWS])
-TEXTS_OF_IMAGE = 2  # estimated texts per image
+TEXTS_OF_IMAGE = 2  # an estimate of the number of texts per image
 _COUNTS = pa.schema([pa.field("hash", pa.uint64()), pa.field("images", pa.int64()), PLACE[0]])
 _FOUND = pa.schema([*PLACE, _COUNTS.field("hash")])
 _OF_FILE = pa.schema([_COUNTS.field("hash")])
@@ -62,7 +62,7 @@ class Domains(Step):
     most: int
 
     def asks(self) -> dict[str, list[str]]:
-        """Return, for users, what the step asks of images: the rule with its number."""
+        """Return the rule with its number, for users."""
         return {"policy": [f"{OF_DOMAINS}:{self.most}"]}
 
     def filters(self) -> list[Filter]:
@@ -70,7 +70,7 @@ class Domains(Step):
         return [Filter(f"at most {self.most:,} images of a registered domain", IMAGE, has_no_row, joined=["row"])]
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
-        """Write, of each domain, the images with the smallest draws."""
+        """Write the images of each domain with the smallest draws."""
         draws = DomainDraws(self.most, context.config.seed)
         places = Places.of(row_counts(images))
         buckets, tasks = group_buckets(places.rows)
@@ -88,7 +88,7 @@ def find(options: GateOptions) -> Domains | None:
 
 @dataclass(frozen=True)
 class DomainDraws:
-    """Draws a number for each image, and keeps, of each domain, the `most` images with the smallest numbers."""
+    """Draws a number for each image, and keeps the `most` images of each domain that have the smallest numbers."""
 
     most: int
     seed: int
@@ -146,7 +146,7 @@ def repeated_filter(most: int, files: Mapping[str, OwnFile]) -> Filter:
 
 
 def is_repeated(batch: ImageBatch, files: Mapping[str, OwnFile]) -> np.ndarray:
-    """Return bool[text]: which texts, as their file states them before they are mended, are repeated ones.
+    """Return bool[text]: which texts are repeated; they are compared as their file states them, before rules fix them.
 
     `files` has the hashes of repeated texts of each file of images, by its name.
     """
@@ -179,7 +179,7 @@ def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Reco
     images = np.add.reduceat(counts["images"].to_numpy()[order], starts) if len(starts) else starts
     is_repeated = np.repeat(images > most, np.diff(np.append(starts, len(order))))
     repeated = counts.take(pa.array(order[is_repeated]))
-    row = pa.array(np.zeros(len(repeated), np.int64))  # any row will do: the hashes of a file are not kept by image
+    row = pa.array(np.zeros(len(repeated), np.int64))  # The hashes of a file are not kept by image, so any row will do.
     yield pa.RecordBatch.from_arrays([repeated["file"], row, repeated["hash"]], schema=_FOUND)
 
 

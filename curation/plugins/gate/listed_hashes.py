@@ -26,14 +26,14 @@ from runtime.shipping import Shipped
 from runtime.storage.listing import Version
 from runtime.tallies import TaskResult
 
-_HASHES = "hashes"  # counts hashes by kind
-_HITS = "hits"  # facts: the mask of the lists that have an image, and its key, in hexadecimal digits
+_HASHES = "hashes"  # the tally of hashes by kind
+_HITS = "hits"  # Each fact of this name is, in hexadecimal digits, the mask of the lists with an image, and its key.
 
 
 class ListedHashes(SavedSets):
-    """The hashes of lists; one of the kind NEAR also matches hashes that differ in at most `distance` bits.
+    """The hashes of lists; a hash of the kind NEAR also matches hashes that differ from it in at most `distance` bits.
 
-    The sets of a mask are the lists.
+    Each bit of a mask stands for a list.
     """
 
     @classmethod
@@ -59,7 +59,9 @@ class HashTables:
         tables_of_kind = {kind: tables.having(kind) for kind in kinds}
         for kind in kinds:
             if not tables_of_kind[kind]:
-                raise InputError(f"{kind} hashes are listed, and no table of images has a column {kind}; {_by(kind)}")
+                raise InputError(
+                    f"--exclude has {kind} hashes, but no table of images has a column {kind}; {_by(kind)}"
+                )
         return cls(tables_of_kind)
 
     def files(self) -> list[tuple[str, str]]:
@@ -99,7 +101,9 @@ class HashTables:
         counted = engine.run(self._items(), partial(_find_hashes, hashes=hashes))
         for kind in self.of_kind:
             if not counted[_HASHES, kind]:
-                raise InputError(f"{kind} hashes are listed, and tables of images have nulls in {kind}; {_by(kind)}")
+                raise InputError(
+                    f"--exclude has {kind} hashes, but tables of images have only nulls in {kind}; {_by(kind)}"
+                )
         hits = "".join(sorted({*counted.noted(_HITS)}))
         rows = np.frombuffer(bytes.fromhex(hits), ">u8").astype(np.uint64).reshape(-1, 3)
         return rows[:, 0], np.ascontiguousarray(rows[:, 1:])
@@ -122,4 +126,4 @@ def _find_hashes(item: tuple[ImageTable, tuple[str, Version], str], hashes: Ship
 
 def _by(kind: str) -> str:
     by = {"sha256": "clip-hash writes it", "pdq": "clip-hash --pdq writes it"}
-    return f"give one by --images: {by.get(kind, f'img2dataset writes it with --compute_hash {kind}')}"
+    return f"pass one by --images: {by.get(kind, f'img2dataset writes it with --compute_hash {kind}')}"

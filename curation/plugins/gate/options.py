@@ -1,4 +1,4 @@
-"""The options of a gate, and the flags that give them.
+"""The options of a gate, and the flags for them.
 
 The gate decides which matched images stay, and with which of their texts. All files are opened before any task starts.
 Another installed package can add a step through the entry point GROUP; a user asks for it with `--gate-step
@@ -44,19 +44,20 @@ class GateOptions:
     only: files of lists of the uids or URLs that may stay.
     images: tables of images, by uid or url: for each a list of its files or folders.
     keep: the condition over columns of images and status that an image must meet, in SQL.
-    policy: names of rules, some with a number, as min_words:3.
+    policy: names of rules, some with a number, such as min_words:3.
     judge: a file of weights by which the rules junk and headline judge; None: this package's weights.
     robots: WARC files or tables of hosts' robots.txt, tdmrep.json and ai.txt: images get the signals of their hosts.
     robots_agents: agents, or files of agents, whose rules in robots.txt count; by default those in robots_agents.txt.
-    decontaminate: tables of the pictures of evaluation sets, which are removed.
-    decontaminate_cosine: the least cosine of embeddings of such a picture; None: embeddings are not compared.
-    decontaminate_texts: files of texts of evaluation sets, which are removed.
-    same_image: a column of images or status, as sha256 or phash:4: of images alike in that column, one stays.
+    decontaminate: tables of the pictures of evaluation sets; these pictures are removed.
+    decontaminate_cosine: an image is removed if its embedding has at least this cosine with the embedding of such a
+        picture; None: embeddings are not compared.
+    decontaminate_texts: files of texts of evaluation sets; these texts are removed.
+    same_image: a column of images or status, such as sha256 or phash:4; one of the images that agree in it stays.
     same_meaning: a table of semantic copies, with uid and copy_of: an image is removed if the one in copy_of is there.
-    match_captions: a table of captions, by uid or url, which take the place of alt texts; an image without a caption
-        keeps its alt texts.
-    steps: steps of other packages, by name, some with a value, as min_saturation=0.2.
-    keep_removed: the share of removed images whose texts are written to gate_removed/; None: no text is.
+    match_captions: a table of captions, by uid or url, which replace alt texts; an image without a caption keeps its
+        alt texts.
+    steps: steps of other packages, by name, some with a value, such as min_saturation=0.2.
+    keep_removed: the share of removed images whose texts are written to gate_removed/; None: no texts are written.
     """
 
     status: Paths = ()
@@ -95,7 +96,7 @@ class GateOptions:
     def asks_of_single(self) -> bool:
         """Whether options are about single images or texts.
 
-        The only table does not count if just --same-image needs it.
+        A single table does not count if only --same-image needs it.
         """
         is_joined = self.status or self.only or self.keep is not None or (self.same_image and len(self.images) > 1)
         return any((is_joined, self.rules.of_single, self.decontaminate, self.decontaminate_texts))
@@ -135,12 +136,12 @@ class GateOptions:
         values: dict[str, str] = {}
         for name, _, value in (step.partition("=") for step in self.steps):
             if values.setdefault(name, value) != value:
-                raise InputError(f"--gate-step {name} is given twice, with different values; give one")
+                raise InputError(f"--gate-step {name} is passed twice, with different values; pass one")
         installed = hooks(GROUP).keys() - own_hooks(GROUP).keys() if self.steps else set()
         if unknown := values.keys() - installed:
-            others = f"installed are: {', '.join(sorted(installed)) or 'none'}"
+            others = f"the installed steps are: {', '.join(sorted(installed)) or 'none'}"
             near = did_you_mean(min(unknown), installed, others)
-            raise InputError(f"--gate-step {min(unknown)} is no step of the gate; {near}")
+            raise InputError(f"--gate-step {min(unknown)} is not a step of the gate; {near}")
         return values
 
     def kernels(self, hashes: Sequence[str] = ()) -> dict[Call, int]:
@@ -164,17 +165,23 @@ class GateOptions:
         """
         if self.images and not self.asks_of_images and not hashes:
             name = self.images[0][0]
-            raise InputError(f"--images {name} is a table of images, and no --keep says which of them stay")
+            raise InputError(
+                f"--images {name} is a table of images, but no option reads it; say by --keep which images stay, or "
+                "leave out --images"
+            )
         if self.judge is not None and not any(name in OUTPUTS for name in self.rules.numbers):
-            raise InputError(f"--judge {self.judge} decides on the rules junk and headline; ask for one by --policy")
+            raise InputError(
+                f"--judge {self.judge} is used only by the rules junk and headline; pass one of them by --policy"
+            )
         asked = {*own_hooks(GROUP), *self.named}
-        read = listed_versions(self.paths)  # before a file is read: a file that changes meanwhile makes another gate
+        # Versions are listed before any file is read, so a file that changes meanwhile makes another gate.
+        read = listed_versions(self.paths)
         hooked = {name: hook.find(self, _is_step, "a Step") for name, hook in hooks(GROUP).items() if name in asked}
         steps = {name: step for name, step in hooked.items() if step is not None}
         if self.keep_removed is not None and not any(step.removes for step in steps.values()):
             raise InputError(
-                "--keep-removed writes down what a gate removes, and nothing is asked for that removes images; give a "
-                "condition or a policy"
+                "--keep-removed writes texts that a gate removes, but no other option removes any; pass a condition or "
+                "a policy"
             )
         return Gate(self, steps, HashTables.among(self.all_tables, hashes), read)
 
@@ -184,8 +191,8 @@ def _is_step(hook: Any) -> bool:
 
 
 POLICY = {
-    "--policy RULE": "rules by which images and texts are removed, such as `recommended`. Some take a number, and "
-    "`recommended` stands for those with a star: "
+    "--policy RULE": "rules by which images and texts are removed, such as `recommended`. `recommended` stands for all "
+    "rules with a star, and N for a number: "
     + ", ".join(f"{rule.form}{'*' * bool(rule.recommended)}" for rule in RULES.values()),
 }
 

@@ -3,9 +3,9 @@
 Each step reads the files that the step before wrote. `gate.Gate` runs the steps. Other packages add steps
 through the entry point `gate.GROUP`.
 
-`StepFile.write` is where removed rows are counted and sampled, for all steps. Seed and uid alone decide whether an
-image is drawn for the sample, so the same rows are written however files and tasks are cut. Texts that an `is_silent`
-filter would remove are not written, whichever filter removed them.
+`StepFile.write` counts and samples removed rows for all steps. Only the seed and the uid decide whether an image is
+drawn for the sample, so the same rows are written however images are divided among files and tasks. Texts that an
+`is_silent` filter would remove are not written, whichever filter removed them.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from runtime.tallies import TaskResult, values_under
 if TYPE_CHECKING:
     from curation.run.request import Context
 
-DRAW_OF_SAMPLE = "removed"  # the name of the draw
+DRAW_OF_SAMPLE = "removed"  # the purpose of the draw of each image
 SAMPLE_ROW_GROUP = 1 << 16
 
 
 class Step:
     """A step of the gate, with its options, and with the files that it reads already found.
 
-    A step that needs nothing but its images returns its `filters`, and inherits all else.
+    A step that needs only its images returns its `filters`, and inherits all other methods.
     """
 
     removes = True  # whether images or texts may be removed
@@ -50,7 +50,7 @@ class Step:
         return ()
 
     def asks(self) -> dict[str, list[str]]:
-        """Return, for users, what the step asks of images: a list of texts for each kind of condition."""
+        """Return the conditions that images must meet, as texts for users, by kind of condition."""
         return {}
 
     def prepare(self, context: Context) -> Step:
@@ -62,7 +62,7 @@ class Step:
         return StepTask(images, folder, self.filters()).run(context.engine)
 
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
-        """Raise InputError, given the result of `write`, if the options can hardly be meant: no image passes, say."""
+        """Raise InputError if `counted`, the result of `write`, suggests a mistake, for example if no image passes."""
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
         """Return facts about the step for run.json; a list is appended to the list of this name from earlier steps."""
@@ -120,7 +120,7 @@ class RemovedSample:
 
 
 def _reasons(decision: Decision, texts: np.ndarray) -> pa.Array:
-    """Return why each text of these numbers is removed, as the filter that removes it says; null if it says nothing."""
+    """Return the reason of the filter that removes each of these texts; null if the filter gives no reason."""
     reasons = np.full(len(texts), None, object)
     for number, decider in enumerate(decision.filters):
         if decider.why is not None:
@@ -148,7 +148,7 @@ class StepFile:
 
 @dataclass(frozen=True)
 class StepFolder:
-    """The folder for images that stay, and `removed`, the sample of removed texts; None if no sample is asked for."""
+    """The folder for images that stay, and `removed`, the sample of removed texts; None if there is no sample."""
 
     path: Path
     removed: RemovedSample | None = None
@@ -175,16 +175,16 @@ class StepFolder:
 
 @dataclass(frozen=True)
 class StepTask:
-    """What a step does with each of `images`: it rewrites the batches of the file, then its filters decide.
+    """The work of a step on each file of `images`: rewrite the batches of the file, then let its filters decide.
 
-    What stays is written to a file of the same name in `folder`.
+    Images that stay are written to a file of the same name in `folder`.
     """
 
     images: Sequence[OwnFile]
     folder: StepFolder
     filters: Sequence[Filter] = ()
     rewrites: Sequence[Rewrite] = ()
-    count: Callable[[ImageBatch, TaskResult], None] | None = None  # called with each batch before it is rewritten
+    count: Callable[[ImageBatch, TaskResult], None] | None = None  # This is called with each batch before a rewrite.
 
     def run(self, engine: Engine) -> TaskResult:
         """Write all files, without joining rows to their images; return the sum of the results."""
@@ -214,7 +214,7 @@ class StepTask:
 
 
 def parts_in(checksums: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Divide a step's checksums, by file name: return those of its files of images, and those of its sample's files.
+    """Divide a step's checksums, by file name: return the checksums of files of images, and of the sample's files.
 
     The names of the sample's files are returned without the prefix REMOVED_PART.
     """

@@ -49,7 +49,7 @@ def warm_judge() -> None:
 
 
 def warm_hashes() -> None:
-    """Warm the kernels that compare hashes with those of evaluation sets."""
+    """Warm the kernels that compare hashes of images and of evaluation sets."""
     hashes = np.arange(4, dtype=np.uint64)[:, np.newaxis]
     kept = evaluation.HashesOfSets.of([hashes], 1)
     _make_read_only(kept)
@@ -57,7 +57,7 @@ def warm_hashes() -> None:
 
 
 def warm_embeddings() -> None:
-    """Warm the kernels that compare embeddings with those of evaluation sets."""
+    """Warm the kernels that compare embeddings of images and of evaluation sets."""
     vectors = np.eye(4, dtype=np.float32)
     kept = evaluation.VectorsOfSets.of([[vectors]], 0.9)
     _make_read_only(kept)
@@ -70,7 +70,7 @@ def _make_read_only(kept: evaluation.Kept) -> None:
         array.flags.writeable = False
 
 
-# The calls that warm the kernels of a rule's function, each with the number of kernels that only this call compiles.
+# For the name of a rule's function: the calls that warm its kernels, and how many kernels only this call compiles.
 _TEXTS: dict[Call, int] = {warm_text_kinds: 1}
 _SIGNS = _TEXTS | {warm_signs: 1}
 _PHRASES: dict[Call, int] = {warm_phrases: 2}

@@ -33,7 +33,7 @@ from runtime.wording import counted
 if TYPE_CHECKING:
     from curation.run.request import Context
 
-_NO_TEXT_OF, _NOT_IN_SET = "no text of ", "not in evaluation set "  # begin titles; the name of the set follows
+_NO_TEXT_OF, _NOT_IN_SET = "no text of ", "not in evaluation set "  # In a title, the name of the set follows.
 _DOWNLOADED = f"{given_tables.STATUS} = '{SUCCESS}'"
 
 
@@ -63,7 +63,7 @@ class ConditionsStep(Step):
     judge: Judge | None = None  # the judge of a user's file; None: the judge of this package
 
     def asks(self) -> dict[str, list[str]]:
-        """Return what the step asks, for people: conditions, rules, evaluation sets and tables."""
+        """Return the conditions, rules, evaluation sets and tables of the step, for users."""
         keep = self.options.keep
         return {
             "downloaded": [_DOWNLOADED] if self.tables.results else [],
@@ -113,7 +113,7 @@ class ConditionsStep(Step):
             yield Filter(title, TEXT, is_text_of_set, of_set, columns=["candidates.text"])
 
     def prepare(self, context: Context) -> ConditionsStep:
-        """Load the matcher that finds the entries of mended texts, if a rule mends texts; return this step."""
+        """Load the matcher that finds the entries of fixed texts, if a rule fixes texts; return this step."""
         if self.options.rules.mends:
             context.match_plan()
         return self
@@ -147,22 +147,22 @@ class ConditionsStep(Step):
     def require(self, counted: TaskResult, config: CurationConfig) -> None:
         """Raise InputError if no image was downloaded or passes, or if a table has none of the images.
 
-        Also raise it if a table has rows that differ about too many images.
+        Also raise it if a table has differing rows about too many images.
         """
         tables = self.tables
         statuses = _statuses(counted)
         if tables.results and not statuses.get(SUCCESS):
             counts = ", ".join(f"{number:,} {status}" for status, number in statuses.items()) or "there is none"
             raise InputError(
-                f"no matched image was downloaded ({counts}); give the results of downloading this run's matched/, "
-                "with `uid` among --save_additional_columns where the input brought its own uids"
+                f"no matched image was downloaded ({counts}); pass img2dataset's results for this run's matched/, with "
+                "`uid` in --save_additional_columns if the input has its own uids"
             )
         for number, table in enumerate(tables.every):
             given_tables.require_found(table, number, counted)
         if not counted["passed"]:
             conditions = facts_of_filters(self.filters(), counted)["conditions"]
             failed = (f"{condition['failed']:,} {condition['text']}" for condition in conditions)
-            raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); ask for less")
+            raise InputError(f"no matched image meets all conditions (failed: {', '.join(failed)}); relax some of them")
         for number, (table, columns) in enumerate(zip(tables.every, self.joined.compared, strict=True)):
             given_tables.require_own_rows(table, columns, number, counted, config)
 
@@ -224,9 +224,9 @@ def find(options: GateOptions) -> ConditionsStep | None:
     """Return the step, or None if no option asks of single images or texts; InputError for options that do not fit."""
     if options.keep is not None:
         if not options.images and not options.status:
-            raise InputError(f"--keep {options.keep!r} is over columns of tables of images; name them by --images")
+            raise InputError(f"--keep {options.keep!r} needs tables of images with its columns; pass them by --images")
     if options.decontaminate_cosine is not None and not options.decontaminate:
-        raise InputError("--decontaminate-cosine compares with evaluation sets; name their tables by --decontaminate")
+        raise InputError("--decontaminate-cosine needs tables of evaluation sets; pass them by --decontaminate")
     if not options.asks_of_single:
         return None
     tables = options.tables
@@ -260,11 +260,13 @@ def _evaluation_sets(options: GateOptions, tables: given_tables.GivenTables) -> 
     cosine = options.decontaminate_cosine
     sets = EvaluationSets.read(options.decontaminate, PHASH_NEAR, cosine)
     if cosine is not None and not tables.having(EMBEDDING):
-        raise InputError(f"--decontaminate-cosine needs a column {EMBEDDING} in a table of images; name it by --images")
+        raise InputError(
+            f"--decontaminate-cosine needs a table of images with a column {EMBEDDING}; pass it by --images"
+        )
     if not sets.has_urls and not any(map(tables.having, sets.columns)):
         raise InputError(
-            "the tables of --decontaminate have hashes of pictures, and no table of images has sha256 or phash; "
-            "hash the downloaded pictures by clip-hash, and give the hashes by --images"
+            "the tables of --decontaminate have no URLs, and no table of images has a column sha256 or phash; hash the "
+            "downloaded pictures by clip-hash, and pass the hashes by --images"
         )
     return sets
 

@@ -35,7 +35,7 @@ from runtime.tallies import Tallies, TaskResult
 
 SUCCESS = "success"  # img2dataset's word for an image that was downloaded
 FAILED = "failed"  # img2dataset's statuses of failed downloads begin with this
-NOT_TRIED = "not_tried"  # the status of an image in no result
+NOT_TRIED = "not_tried"  # the status of an image that is in no result
 NO_STATUS = "no_status"  # the status of an image whose status is null
 
 # Names of joined columns. SETS is the mask of the evaluation sets that have an image, DOWNLOAD its download's status.
@@ -45,7 +45,7 @@ SETS = "sets"
 DOWNLOAD = "download"
 IN = "in_"
 DIFFERS = "differs_"
-LISTED = "listed"  # counts images by the number of the list of a UidList that names them
+LISTED = "listed"  # the tally of images by the number of the list of a UidList that names them
 _ROWS = (  # `table` is null in rows of images; in rows of `read_hits`, it is the number of tables
     *KEY,
     *PLACE,
@@ -59,13 +59,13 @@ _ROWS = (  # `table` is null in rows of images; in rows of `read_hits`, it is th
 
 @dataclass(frozen=True)
 class JoinedTables:
-    """The tables that are joined to images; of each, the columns that conditions name, and the columns compared."""
+    """The tables that are joined to images, each with the columns that conditions name, and the columns compared."""
 
     tables: tuple[ImageTable | UidList, ...]
     has_results: bool  # whether the first table is the result of a download
     conditions: Conditions | None
     named: tuple[tuple[str, ...], ...]
-    compared: tuple[tuple[str, ...], ...]  # columns that an option needs; none of a table by URL: it has a row per text
+    compared: tuple[tuple[str, ...], ...]  # columns that an option needs; () for a table by URL, with a row per text
 
     @classmethod
     def of(

@@ -31,21 +31,22 @@ from runtime.messages import did_you_mean
 from runtime.packages import require_packages
 
 if TYPE_CHECKING:
-    import duckdb  # elsewhere only in functions, as it takes a tenth of a second
+    import duckdb  # Otherwise, only functions import it, because the import takes a tenth of a second.
 
-MAX_EXPRESSION_CHARACTERS = 20_000  # enough for a list of 3,000 numbers
-MAX_EXPRESSION_DEPTH = 1000  # levels, as in DuckDB; the stack of Python may end earlier
-MAX_BATCH_BYTES = 1 << 30  # memory that a batch may take, in addition to what the process has already
-MAX_BATCH_SECONDS = 60  # elapsed time that a batch may take
-TRIAL_SECONDS = 20  # CPU time that a trial on _TRIAL_ROWS rows may take
-_TRIAL_PATIENCE = 300.0  # seconds for the process of a trial to end, on a slow disk or a busy machine
-_TRIAL_TRIES = 2  # as the system may kill a process, and DuckDB has aborted once in 450 trials of a sound condition
+MAX_EXPRESSION_CHARACTERS = 20_000  # This is enough for a list of 3,000 numbers.
+MAX_EXPRESSION_DEPTH = 1000  # the most levels, as in DuckDB; Python's stack may be exhausted earlier
+MAX_BATCH_BYTES = 1 << 30  # the memory that a batch may take beyond the memory that the process already has
+MAX_BATCH_SECONDS = 60  # the elapsed time that a batch may take
+TRIAL_SECONDS = 20  # the CPU time that a trial on _TRIAL_ROWS rows may take
+_TRIAL_PATIENCE = 300.0  # seconds in which a trial's process must end, even on a slow disk or a busy machine
+# A trial is repeated, as the system may kill its process, and DuckDB aborted in one of 450 trials of a sound condition.
+_TRIAL_TRIES = 2
 _TRIAL_ROWS = 4
 _TRIAL = "import pickle, sys; sys.path[:] = sys.argv[1].splitlines(); "
 _TRIAL += f"from {__name__} import condition_fault; print(condition_fault(pickle.load(sys.stdin.buffer)), end='')"
-_SHOWN_CHARACTERS = 300  # characters that a message repeats of what the process of a trial wrote
-COLUMN = "column_"  # names of columns of joined rows begin with this
-# The name of the table of rows, and of a column of nulls in it, so that it has a column if conditions name none.
+_SHOWN_CHARACTERS = 300  # the most characters of the output of a trial's process that a message repeats
+COLUMN = "column_"  # the beginning of the names of columns of joined rows
+# This names the table of rows, and a column of nulls in it: the table needs a column even if conditions name none.
 _ROWS = "rows_of_images"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
@@ -53,29 +54,30 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
     "autoload_known_extensions": False,
     "autoinstall_known_extensions": False,
-    "ieee_floating_point_ops": False,  # x / 0 is null
+    "ieee_floating_point_ops": False,  # This makes x / 0 null.
     "max_expression_depth": MAX_EXPRESSION_DEPTH,
-    "python_enable_replacements": False,  # otherwise a name may refer to a variable of Python
+    "python_enable_replacements": False,  # Otherwise, a name could refer to a variable of Python.
 }
-_NODE_CLASSES = frozenset(  # classes of nodes that depend on nothing but a row
+_NODE_CLASSES = frozenset(  # Nodes of these classes depend only on a row.
     "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA OPERATOR TYPE".split()
 )
-_FAIL = ("BETWEEN", "COMPARISON", "FUNCTION")  # classes of nodes that may raise an error
+_FAIL = ("BETWEEN", "COMPARISON", "FUNCTION")  # Nodes of these classes may raise an error.
 _ARITHMETIC = ("+", "-", "*", "/", "%")
-# Functions of the time or of settings that some versions of DuckDB call CONSISTENT; age(x) is the time until today.
+# Some versions of DuckDB call these functions CONSISTENT, but they depend on the time (age(x) is the time until today)
+# or on settings.
 _OF_A_RUN = re.compile("age|current_.*|getvariable")
 _NOT_OF_ONE = (
-    "is not of one image alone; leave out aggregates, windows, subqueries, chance, and what another run has otherwise: "
-    "the time of day, settings, the version"
+    "depends on more than the columns of one image; leave out aggregates, windows, subqueries, random numbers, and "
+    "values that differ between runs, such as the time of day, settings and versions"
 )
-_NEVER = "never: "  # begins a fault that `never_computed` finds
+_NEVER = "never: "  # the beginning of a fault that `never_computed` finds
 _FAULT = "cannot be evaluated"
-_NO_CAST = "Unimplemented type for cast"  # in DuckDB's message
+_NO_CAST = "Unimplemented type for cast"  # the beginning of DuckDB's message about a cast that it lacks
 _NULL_FOR_ALL = (
     "The condition would be null for every image: compare values of one type, and write dates and times in full"
 )
-_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")  # strings and quoted names
-_SELECT = "SELECT "  # precedes an expression
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")  # This finds strings and quoted names.
+_SELECT = "SELECT "  # This makes an expression a statement.
 
 Node = dict[str, Any]
 
@@ -104,13 +106,13 @@ class Conditions:
     def parse(cls, expression: str, tables: Mapping[str, pa.Schema]) -> Conditions:
         """Return the conditions that AND joins in an expression over columns of `tables`, by name of the table.
 
-        InputError without DuckDB, or for an expression that it cannot evaluate for one image alone.
+        InputError without DuckDB, or for an expression that cannot be evaluated from the columns of a single image.
         """
         require_packages(["duckdb"])
         if len(expression) > MAX_EXPRESSION_CHARACTERS:
             raise InputError(
                 f"--keep {expression[:40]!r}… has {len(expression):,} characters; at most "
-                f"{MAX_EXPRESSION_CHARACTERS:,} are read. Give lists of images by --only"
+                f"{MAX_EXPRESSION_CHARACTERS:,} are read. Pass lists of images by --only"
             )
         try:
             with _bounded(f"--keep {expression[:80]!r}"):
@@ -123,8 +125,8 @@ class Conditions:
             if not isinstance(error, RecursionError) and " depth " not in str(error):
                 raise InputError("; ".join(filter(None, [str(error), _to_quote(expression, tables)]))) from None
             raise InputError(
-                f"--keep {expression[:40]!r}… has too many parts within one another; forty are read. Write `x IN (…)` "
-                "for many comparisons"
+                f"--keep {expression[:40]!r}… is nested too deeply; forty levels are read. Write `x IN (…)` for many "
+                "comparisons"
             ) from None
         parsed = cls(schema, tuple(conditions))
         parsed.require_quick(expression)
@@ -143,7 +145,7 @@ class Conditions:
         if fault.startswith(_NEVER):
             raise InputError(fault.removeprefix(_NEVER))
         if fault:
-            raise InputError(f"--keep {expression[:80]!r} cannot be used: {fault}; ask for less")
+            raise InputError(f"--keep {expression[:80]!r} cannot be used: {fault}; simplify the condition")
 
     def met(self, rows: pa.RecordBatch) -> list[np.ndarray]:
         """Return, for each condition, which rows meet it, bool[row]; a condition that is null is not met.
@@ -176,7 +178,7 @@ class Conditions:
         try:
             self._selected(f"({condition.text})", row, condition.what)
         except InputError as error:
-            if _FAULT not in str(error):  # it takes too much
+            if _FAULT not in str(error):  # The condition takes too much memory or time.
                 raise
             return str(error)
         return ""
@@ -204,7 +206,7 @@ def _tried(conditions: bytes) -> tuple[str, bool]:
     if tried.returncode:
         said = " ".join(tried.stderr.decode(errors="replace").split())[-_SHOWN_CHARACTERS:]
         last_words = f", which wrote: {said}" if said else ""
-        return f"it ends the process that tries it (status {tried.returncode}){last_words}", False
+        return f"it ended the process that tried it (status {tried.returncode}){last_words}", False
     return tried.stdout.decode(), True
 
 
@@ -245,7 +247,7 @@ def _connection() -> duckdb.DuckDBPyConnection:
 
     connection = duckdb.connect(":memory:", config=_CONFIG)
     for setting in ("TimeZone = 'UTC'", "lock_configuration = true"):
-        connection.execute(f"SET GLOBAL {setting}")  # of all cursors
+        connection.execute(f"SET GLOBAL {setting}")  # GLOBAL makes it hold for all cursors.
     return connection
 
 
@@ -276,7 +278,7 @@ def _bounded(what: str, connection: duckdb.DuckDBPyConnection | None = None) -> 
     try:
         yield
     except (duckdb.OutOfMemoryException, duckdb.InterruptException, MemoryError):
-        raise InputError(f"{what} takes more than a gigabyte or a minute for a batch of images; ask for less") from None
+        raise InputError(f"{what} takes more than a gigabyte or a minute for a batch of images; simplify it") from None
     except duckdb.Error as error:
         raise InputError(f"{what} {_FAULT}: {_reason(error)}") from None
     finally:
@@ -306,11 +308,11 @@ def _parsed(expression: str) -> Node:
     except ValueError as error:
         if "&&" in _QUOTED.sub(" ", expression):
             raise InputError(f"--keep {expression[:80]!r} has &&; write AND between conditions") from None
-        raise InputError(f"--keep {expression[:80]!r} is no expression of DuckDB's SQL: {error}") from None
+        raise InputError(f"--keep {expression[:80]!r} is not an expression of DuckDB's SQL: {error}") from None
     parts = node.get("select_list", ())
     plain = _statement("NULL")
     if len(parts) != 1 or parts[0]["alias"] or node | {"select_list": 0} != plain | {"select_list": 0}:
-        raise InputError(f"--keep {expression[:80]!r} is no single condition: leave out what follows it")
+        raise InputError(f"--keep {expression[:80]!r} is not a single condition; leave out everything after it")
     return parts[0]
 
 
@@ -334,7 +336,7 @@ def _nodes(tree: Any, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Nod
 
 
 def _checked(tree: Node) -> Iterator[str]:
-    """Yield the names of the columns in a tree; InputError for a part that does not depend on one row alone."""
+    """Yield the names of the columns in a tree; InputError for a part that depends on more than one row."""
     for node, bound in _nodes(tree):
         name = node.get("function_name", "").lower()
         if node["class"] not in _NODE_CLASSES or node["type"] == "GROUPING_FUNCTION" or name in _refused():
@@ -391,18 +393,18 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
             owners += [(name, field) for field in schema if field.name.lower() == column.lower()]
         if len({name for name, _ in owners}) > 1:
             several = " and ".join(dict.fromkeys(name for name, _ in owners))
-            raise InputError(f"column {column} of --keep is in several tables ({several}); rename one")
+            raise InputError(f"column {column} of --keep is in several tables ({several}); rename it in one of them")
         if len(owners) > 1:
             spellings = " or ".join(field.name for _, field in owners)
             raise InputError(
-                f"column {column} of --keep may be {spellings} of {owners[0][0]}, which SQL takes for one; rename one"
+                f"column {column} of --keep may be {spellings} of {owners[0][0]}, and SQL ignores case; rename one"
             )
         if not owners and column.lower() in _refused():
             raise InputError(f"{column} of --keep {_NOT_OF_ONE}")
         if not owners:
             listed = "; ".join(f"{name} has {', '.join(schema.names)}" for name, schema in tables.items())
             columns = [*chain.from_iterable(schema.names for schema in tables.values())]
-            advice = did_you_mean(column, columns, f"if it is a text, put it into single quotes: '{column}'")
+            advice = did_you_mean(column, columns, f"if it is a string, put it into single quotes: '{column}'")
             raise InputError(f"column {column} of --keep is in no table of images: {listed}; {advice}")
         fields[owners[0][1].name] = owners[0]
     return fields
@@ -411,7 +413,7 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
 def _to_quote(expression: str, tables: Mapping[str, pa.Schema]) -> str:
     """Return advice to quote the first column of `tables` that an expression should quote and does not; "" if none.
 
-    Such a name is a word of SQL, or has signs other than letters, digits and underscores.
+    Such a name is a keyword of SQL, or has characters other than letters, digits and underscores.
     """
     unquoted = _QUOTED.sub(" ", expression)
     keywords = _connection().execute(
@@ -421,7 +423,7 @@ def _to_quote(expression: str, tables: Mapping[str, pa.Schema]) -> str:
     for name in chain.from_iterable(schema.names for schema in tables.values()):
         is_odd = name.lower() in words or not name.isidentifier()
         if is_odd and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", unquoted, re.IGNORECASE):
-            return f'SQL reads {name} as more than a name: put the name of that column into double quotes, as "{name}"'
+            return f'SQL does not read {name} as the name of a column; put it into double quotes: "{name}"'
     return ""
 
 
@@ -438,14 +440,14 @@ def _condition(node: Node, schema: pa.Schema, fields: Mapping[str, tuple[str, pa
         sql = _written(_without_errors(node))
         connection.sql(f"SELECT {sql} FROM {_ROWS}")
     if str(kind) != "BOOLEAN":
-        raise InputError(f"{what} is no condition but {kind}; compare it to a value")
+        raise InputError(f"{what} has the type {kind} instead of BOOLEAN; compare it to a value")
     return Condition(text, sql, what)
 
 
 def _without_errors(tree: Any, is_within: bool = False) -> Any:
     """Return a tree in which each node that would raise an error is null instead; lambdas are left as they are.
 
-    `is_within` says whether the tree is part of an arithmetic expression, which becomes null as a whole.
+    `is_within` says whether the tree is part of an arithmetic expression; the complete expression becomes null.
     """
     if isinstance(tree, list):
         return [_without_errors(branch, is_within) for branch in tree]

@@ -1,8 +1,8 @@
 """Find listed words and phrases in texts, their numbers of words and digits, and texts that repeat the image's URL.
 
-A hash table has the listed words and phrases: `keys` holds their 64-bit hashes, 0 in an empty slot, and `bits` the bits
-of each slot's phrase. Its size is a power of two. Words are hashed by bytes or characters, and phrases by their words.
-By chance, words of one text in 10^16 have the hash of a listed phrase.
+The listed words and phrases are in a hash table: `keys` holds their 64-bit hashes, 0 in an empty slot, and `bits` holds
+the bits of each slot's phrase. Its size is a power of two. The hash of a word is made of its bytes or characters, and
+the hash of a phrase is made of its words. By chance, one text in 10^16 has words with the hash of a listed phrase.
 """
 
 import numpy as np
@@ -14,14 +14,15 @@ BASIS = np.uint64(0xCBF29CE484222325)
 PRIME = np.uint64(0x100000001B3)
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
 MAX_SLOTS = 1 << 16  # the most slots of a table
-# A phrase counts as a whole text, or as the first or the last words of a text; HEAD is FIRST with any words after it.
-# BEGINS marks words with which a WHOLE or FIRST phrase begins, and ENDS a word with which a LAST phrase ends.
+# A phrase counts as a complete text (WHOLE), as the first words of a text (FIRST) or as its last words (LAST). HEAD is
+# like FIRST, but any number of words may follow. BEGINS marks words with which a WHOLE or FIRST phrase begins; ENDS
+# marks a word with which a LAST phrase ends.
 WHOLE, FIRST, LAST, BEGINS, ENDS, HEAD = (np.uint8(1 << bit) for bit in range(6))
 MAX_PHRASE_WORDS = 16  # the most words of a phrase
 MAX_HALF_WORDS_BESIDE = 8  # the most half words of a text beside a first or last phrase
 MAX_HALF_WORDS = 2 * MAX_PHRASE_WORDS + MAX_HALF_WORDS_BESIDE  # the most half words of a text with a listed phrase
-# The class of a character says that it separates words, is a mark that is skipped, or is a letter that is a word; the
-# class of any other letter is its base letter.
+# The class of a character is APART if it separates words, and MARK if it is skipped. The class of a letter is its base
+# letter; ALONE is added if the letter is a word by itself.
 APART = 0
 MARK = 1
 ALONE = 1 << 24

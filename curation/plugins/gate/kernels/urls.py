@@ -7,7 +7,7 @@ from curation.plugins.gate.kernels.phrases import BASIS, extended_hash, listed_b
 from curation.plugins.gate.kernels.url_paths import byte_of, code_size
 from runtime.kernels import inline, lean
 
-# The flags of a listed word say where in a name it counts; `rules.PLACES` has their names.
+# The flags of a listed word say where in a name it counts; `image_rules.PLACES` explains them.
 ANY, EDGE, ONLY, BESIDE, FOLDER, FOLDERS, NO, PICTURE = (np.uint8(1 << bit) for bit in range(8))
 HOST = ANY  # the flag of a listed host, which has a dot, unlike any word
 MAX_NAME_WORDS = 5  # The first and last word count as EDGE only in names of at most this length; longer names describe.
@@ -139,7 +139,7 @@ def find_url_words(data, paths, keys, bits, out):
                 behind_dot = True
             last = kind
             i += code_size(data, i, end)
-            # Most of a path is letters that end no word, and signs that begin no word; these loops skip them quickly.
+            # Most bytes of a path are letters within a word, or punctuation between words; these loops skip them fast.
             if kind == _LOWER:
                 while i < end and _CLASSES[data[i]] == _LOWER:
                     word = extended_hash(word, LOWERED[data[i]])

@@ -1,7 +1,7 @@
-"""What the rules of `policies` check of single images: words of URLs, stated sizes and licences.
+"""Check single images for the rules of `policies`: words of URLs, stated sizes and licences.
 
 The function of a rule takes an ImageBatch, and returns a mask of the images that are removed. Media archives are exempt
-from some rules: their pictures have a subject also where they are drawings, logos, or on many pages.
+from some rules: their pictures have a subject even if they are drawings or logos, or appear on many pages.
 """
 
 import re
@@ -29,26 +29,26 @@ ARCHIVES = (
     "svgsilh.com",
 )
 _HOSTS = rf"\A[a-z+.-]+://(?:[^/?#]*[.])?(?:{'|'.join(map(re.escape, ARCHIVES))})(?:[:/?#]|\z)"
-OF_HOSTS = ("robots", "content_signal", "ai_txt")  # rules about signals that come only from files of --robots
-# Where words of url_words.csv count, by the name of the place there.
+OF_HOSTS = ("robots", "content_signal", "ai_txt")  # the rules about signals that come only from files of --robots
+# The flag of each place that url_words.csv names; a word of the file counts only in its places.
 PLACES = {
-    "any": kernels.ANY,  # in the name of the file
-    "edge": kernels.EDGE,  # first or last in a short name
-    "only": kernels.ONLY,  # in a name of listed words only
-    "beside": kernels.BESIDE,  # these may stand beside others
-    "folder": kernels.FOLDER,  # in the name of a folder, if that has listed words only
-    "folders": kernels.FOLDERS,  # last in the name of a folder
-    "no": kernels.NO,  # before a word of the next place
-    "picture": kernels.PICTURE,
-    "host": kernels.HOST,  # a host with all that are below it: its only place
+    "any": kernels.ANY,  # anywhere in the name of the file
+    "edge": kernels.EDGE,  # as the first or last word of a short name of a file
+    "only": kernels.ONLY,  # in the name of a file that has only listed words
+    "beside": kernels.BESIDE,  # beside a word that counts in another place, so that all words of the name are listed
+    "folder": kernels.FOLDER,  # in the name of a folder that has only listed words
+    "folders": kernels.FOLDERS,  # as the last word of the name of a folder
+    "no": kernels.NO,  # before a word whose place is "picture"
+    "picture": kernels.PICTURE,  # after a word whose place is "no"
+    "host": kernels.HOST,  # as a host, with all hosts below it; such a word has no other place
 }
-# Ratios, (width, height), that pages state in place of sizes.
+# Pages state these ratios, (width, height), instead of sizes.
 RATIOS = ((16, 9), (4, 3), (3, 2), (5, 4), (2, 1), (16, 10), (21, 9), (9, 16), (3, 4), (2, 3), (4, 5), (1, 2))
 _RATIOS = pa.array([width * 1000 + height for width, height in RATIOS], pa.int32())
 
 
 class Urls(NamedTuple):
-    """The URLs of images: the offset of each, the bytes of all (`data`), and `paths`.
+    """The URLs of images: the offset of each URL, the bytes of all URLs (`data`), and `paths`.
 
     paths: int64[image, 2], the begin of the host and the end of the path in `data`.
     """

@@ -1,8 +1,7 @@
-"""Mend texts before they are checked; recognise texts that are credits, and credits at the end of captions.
+"""Fix texts before they are checked; recognise texts that are credits, and credits at the end of captions.
 
-Tags are taken out for the rule `html`, credits are cut for `cut_credits`. A mended text stays in its language; its
-entries are found anew. If the mended text has no entry, or the image has the same text already, the text stays as it
-was.
+The rule `html` removes tags, and the rule `cut_credits` cuts credits. A fixed text keeps its language; its entries are
+found again. If the fixed text has no entry, or the image already has the same text, the text stays as it was.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from runtime.tallies import Tallies
 if TYPE_CHECKING:
     from curation.run.tasks import MatchPlan
 
-MENDED = "mended"  # counts mended texts by the name of the rule
+MENDED = "mended"  # the tally of fixed texts by the name of the rule
 
-_IN_LINE = "a abbr b cite code em font i s small span strike strong sub sup u".split()  # these do not separate words
+_IN_LINE = "a abbr b cite code em font i s small span strike strong sub sup u".split()  # These do not separate words.
 _TAG = r"(?is)</?(?:{})(?:[ \t\n/][^<>]*)?(?:>|\z)"
 _IN_WORDS = _TAG.format("|".join(_IN_LINE))
 _BETWEEN = _TAG.format("|".join(ELEMENTS + WORD_ELEMENTS))
@@ -35,13 +34,13 @@ _AGENCIES = (
     r"adobe ?stock|stock\.adobe|istock(?:photo)?|alamy|keystone|unsplash|pixabay|pexels|depositphotos|fotolia)\b"
     r"(?:\.com)?"
 )
-_NAMED = (  # the words before a name, as in `Foto: Kim Lee`
+_NAMED = (  # the words that stand before a name, as in `Foto: Kim Lee`
     r"(?:(?:photo|image|picture|bild|foto)? ?credits?|photos?|images?|pictures?|fotos?|"
     r"bild(?:er|quelle|rechte|nachweis)?|quelle|crédits?(?: photo)?|fotó|фото|fot\.|zdjęcie|kuva|kép|"
     r"imagen|immagine|illustration)"
 )
 _BY = r" ?(?::|©| by ) ?"
-_WORDS = r"[^ ]+(?: [^ ]+){{0,{}}}"  # one word, and up to so many more
+_WORDS = r"[^ ]+(?: [^ ]+){{0,{}}}"  # one word, and at most the given number of further words
 _SIX = _WORDS.format(5)
 _WHOLE = (
     rf"(?:©|\(c\)|copyright(?: ©| by|:)) ?{_SIX}",
@@ -98,7 +97,7 @@ def is_credit(batch: ImageBatch) -> np.ndarray:
 
 
 def removes_none(batch: ImageBatch) -> np.ndarray:
-    """Return bool[text], False for all texts: a rule of MENDS changes texts and removes none."""
+    """Return bool[text], False for all texts, because a rule of MENDS changes texts and does not remove any."""
     return np.zeros(len(batch.texts), bool)
 
 
@@ -106,9 +105,9 @@ MENDS: dict[str, Callable[[pa.Array], pa.Array]] = {"html": without_tags, "cut_c
 
 
 def mended(batch: ImageBatch, tallies: Tallies, plan: MatchPlan, rule: str) -> ImageBatch:
-    """Return the images of a batch with their texts mended by a rule of MENDS; tally the mended texts.
+    """Return the images of a batch after a rule of MENDS has fixed their texts; tally the fixed texts.
 
-    `plan` finds the entries of mended texts.
+    `plan` finds the entries of fixed texts.
     """
     texts = batch.texts
     offsets = np.append(0, np.cumsum(np.bincount(batch.image, minlength=batch.images.num_rows)))
@@ -132,7 +131,7 @@ def mended(batch: ImageBatch, tallies: Tallies, plan: MatchPlan, rule: str) -> I
 
 
 def _are_new(texts: pa.Array, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return, for each of `rows`, indices of mended texts, whether the text is new for its image: bool[row].
+    """Return, for each of `rows`, indices of fixed texts, whether the text is new for its image: bool[row].
 
     A text is new if it is not empty, and equals neither a text of the image outside `rows` nor one of an earlier row.
     """

@@ -1,13 +1,13 @@
 """Policy rules over texts that hold personal data: e-mail addresses, phone numbers, card numbers and IBANs.
 
-Before the search, texts are put into ASCII's lower case, and digits, hyphens, spaces and full-width signs are read as
-ASCII's (`plain_forms`). Then patterns of RE2 are searched. The text that a group of CARD, IBAN or EMAIL captures is
-checked further: its check digits or its host. A rule returns which texts hold such data; no value is returned,
-kept or logged.
+Before the search, ASCII letters are lower-cased, and digits, hyphens, spaces and full-width characters are replaced by
+their ASCII equivalents (`plain_forms`). Then texts are searched with patterns of RE2. If a group of CARD, IBAN or EMAIL
+captures a text, its check digits or its host are checked. A rule returns which texts contain such data; no value is
+returned, kept or logged.
 
 Precision comes before recall: most numbers in texts are ids, dates and names of files, and one id in ten has Luhn's
-digit. So a number needs the form in which people write it, or a word before it, and nothing around it that makes it a
-part of something else.
+digit. So a number counts only in the format in which people write such numbers, or after a word that announces it, and
+only if nothing around it makes it a part of something else.
 """
 
 from __future__ import annotations
@@ -33,36 +33,36 @@ from curation.url_hosts import is_top_level
 from metadata.rules import paged
 from runtime.arrow import Strings, string_buffers
 
-# Words before a phone or card number, in lower case. Card numbers without groups are mostly ids, and one in ten of any
-# has the check digit.
+# Words that announce a phone or card number, in lower case. A long number without groups is usually an id, and one id
+# in ten has the check digit of a card, so it needs such a word.
 PHONE_WORDS = [row["word"] for row in rows_in("number_words.csv") if row["before"] == "phone"]
 CARD_WORDS = [row["word"] for row in rows_in("number_words.csv") if row["before"] == "card"]
 
-# Country codes of the ITU's E.164, except 1, whose numbers have a form of their own.
+# Country codes of the ITU's E.164, except 1, whose numbers have their own format.
 _CODE = (
     "(?:7|2(?:[07]|[1-689][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])|"
     "6(?:[0-6]|[789][0-9])|8(?:[1246]|[03578][0-9])|9(?:[0-58]|[679][0-9]))"
 )
-_PARTS = {"CODE": _CODE, "AREA": "[2-9][0-8][0-9]", "SUBSCRIBER": "[2-9][0-9]{2}"}  # the last two of North America
-# Forms of numbers, with digits grouped as people in such countries write them.
+_PARTS = {"CODE": _CODE, "AREA": "[2-9][0-8][0-9]", "SUBSCRIBER": "[2-9][0-9]{2}"}  # AREA and on: North America
+# The formats of phone numbers, with digits grouped as people in these countries group them.
 PHONES = [re.sub("|".join(_PARTS), lambda name: _PARTS[name[0]], row["form"]) for row in rows_in("phone_forms.csv")]
 _NUMBER = r"[+(]{0,2}[0-9](?:[ ./()-]{0,3}[0-9])"
 
-# What may stand before and behind a number, so that it is no part of a code, a decimal, a date, a time or a name.
+# These may stand before and behind a number, so that it is not part of a code, a decimal, a date, a time or a name.
 _BEFORE = "(?:^|[^0-9a-z_+./#-])"
 _BEHIND = "(?:$|[^0-9a-z_./:-]|-(?:$|[^0-9a-z])|[./:](?:$|[^0-9]))"
 
-# By the first digits of the issuers: 16 digits in fours, 15 of American Express, 14 of Diners Club.
+# Card numbers begin with the digits of their issuer: 16 digits in fours, 15 for American Express, 14 for Diners Club.
 _SIXTEEN = "(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|35[2-8][0-9]|6(?:011|2[0-9]{2}|4[4-9][0-9]|5[0-9]{2}))"
 _OTHERS = "(?:3[47][0-9]{2}%s[0-9]{6}%s[0-9]{5}|3(?:0[0-5]|[689][0-9])[0-9]%s[0-9]{6}%s[0-9]{4})"
 
-MIN_IBAN_DIGITS = 10  # of an IBAN; all IBANs in use have more
+MIN_IBAN_DIGITS = 10  # the fewest digits of an IBAN; all IBANs in use have more
 IBAN = r"(?:^|[^0-9a-z])([a-z]{2}[0-9]{2}(?:[ -]?[0-9a-z]){11,30})"
 _LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
 EMAIL = rf"(?:^|[^0-9a-z._%+-])[0-9a-z._%+-]*[0-9a-z_%+-]@({_LABEL}(?:\.{_LABEL})+)"
 
-_BETWEEN = "\ud800"  # separates texts: no text has it
-_GONE = 0x110000  # the code of a character that is removed: no character has it
+_BETWEEN = "\ud800"  # This separates texts, because no text can contain it.
+_GONE = 0x110000  # This code, which no character has, marks a character that is removed.
 _HIDDEN = (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFE0F, 0xFEFF)
 
 
@@ -87,7 +87,7 @@ CARD = f"(?:{_GROUPED}|{_BEHIND_WORD}){_BEHIND}"
 
 
 def holds(kind: str, texts: Strings) -> np.ndarray:
-    """Return a mask, bool[text]: which texts hold data of a kind, a key of KINDS; false for null.
+    """Return a mask, bool[text]: which texts contain data of a kind, a key of KINDS; false for null.
 
     >>> holds("email_address", ["mail ann@example.org", "logo@2x.png", "photo by @ann", "Shelly @ Cookies"]).tolist()
     [True, False, False, False]
@@ -107,7 +107,7 @@ def is_card(number: str) -> bool:
 
 
 def plain_forms(texts: list[str]) -> list[str]:
-    """Return texts with digits, hyphens, spaces and full-width signs as ASCII's, and without invisible signs.
+    """Return texts with digits, hyphens, spaces and full-width characters as ASCII, and without invisible characters.
 
     >>> plain_forms(["☎\\u202a＋49\\xa030–٥٥٥\\u202c"])
     ['☎+49 30-555']
@@ -118,9 +118,9 @@ def plain_forms(texts: list[str]) -> list[str]:
 
 
 def _is_in_use(host: str) -> bool:
-    """Return whether any label after a host's first is a top-level domain, alone or before a sign that is not in a-z.
+    """Return whether a label after a host's first one is, or begins with, a top-level domain.
 
-    Text may go on behind a host without a space, as in `example.com写真`.
+    Text may follow a host without a space, as in `example.com写真`; then a character outside a-z ends the domain.
     """
     labels = host.split(".")[1:]
     beginnings = [re.split("[^a-z]", label)[0] for label in labels]
@@ -128,9 +128,10 @@ def _is_in_use(host: str) -> bool:
 
 
 def _is_iban(begin: str) -> bool:
-    """Return whether `begin` begins with a whole IBAN: of its country's form in SWIFT's registry, with check digits.
+    """Return whether `begin` begins with a complete IBAN, in its country's format in SWIFT's registry.
 
-    ISO 13616 has check digits from 02 to 98; `stdnum` accepts others that are the same modulo 97.
+    Its check digits must be right. ISO 13616 has check digits from 02 to 98; `stdnum` also accepts others that are the
+    same modulo 97.
     """
     if not "02" <= begin[2:4] <= "98":
         return False
@@ -228,7 +229,7 @@ def _ascii() -> np.ndarray:
 def _digit_table() -> tuple[np.ndarray, np.ndarray]:
     """Return a table of the code points that are digits, as `paged` makes it: page numbers (int16) and pages (bool)."""
     pages, digits = paged((_ascii() >= ord("0")) & (_ascii() <= ord("9")))
-    pages.flags.writeable = digits.flags.writeable = False  # one type, so one compilation
+    pages.flags.writeable = digits.flags.writeable = False  # All arrays have one type, so the kernel is compiled once.
     return pages, digits
 
 
@@ -238,5 +239,5 @@ def _read(batch: ImageBatch) -> _Read:
 
 
 def has_personal_data(batch: ImageBatch, kind: str) -> np.ndarray:
-    """Return which texts hold data of a kind of KINDS, bool[text]."""
+    """Return which texts contain data of a kind of KINDS, bool[text]."""
     return _read(batch).hold(KINDS[kind])

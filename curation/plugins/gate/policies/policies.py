@@ -1,8 +1,8 @@
 """Policies: rules, chosen by name, for which images and texts may be trained on.
 
-RULES has all rules, the rows of rules.csv, each with its name, its scope and what it removes. A rule about one image or
-one text makes a filter; the functions of these are in `image_rules`, `text_rules`, `mending`, `personal_data` and
-`judge`. Rules about all images of a run are in `image_limits`.
+RULES has all rules, the rows of rules.csv. Each has a name, a scope, and a phrase about the images or texts that it
+removes. A rule about one image or one text makes a filter; the functions of such rules are in `image_rules`,
+`text_rules`, `mending`, `personal_data` and `judge`. Rules about all images of a run are in `image_limits`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from curation.plugins.gate.policies.word_tables import rows_in
 from runtime.errors import InputError
 from runtime.messages import did_you_mean
 
-RUN = "run"  # the scope of rules about all images of a run; other rules have their filter's scope
-RECOMMENDED = "recommended"  # stands for the rules that the table recommends
-PERSONAL_DATA = "personal_data"  # stands for the rules of `personal_data`
-OF_DOMAINS = "max_images_per_domain"  # the only rule with a step of its own
+RUN = "run"  # the scope of rules about all images of a run; other rules have the scope of their filter
+RECOMMENDED = "recommended"  # the name that stands for all rules that the table recommends
+PERSONAL_DATA = "personal_data"  # the name that stands for the rules of `personal_data`
+OF_DOMAINS = "max_images_per_domain"  # the only rule that is its own step
 LARGEST_NUMBER = 1_000_000_000
 
 Number = int | str | None  # a rule's number, or its names joined by commas; None if it takes neither
@@ -36,11 +36,12 @@ Number = int | str | None  # a rule's number, or its names joined by commas; Non
 
 @dataclass(frozen=True)
 class PolicyRule:
-    """A row of rules.csv: a rule that users name, and of which `filter` makes a filter.
+    """A row of rules.csv: a rule that users name, from which `filter` makes a filter.
 
-    `removes` says what the rule removes, where `N` stands for its number, `NAMES` for its names. `function` takes an
-    ImageBatch and the rule's number or names or, if it takes none, `kind`, if there is one. It returns a mask of what
-    is removed. Texts that an `is_silent` rule would remove are never written to the sample of removed texts.
+    `removes` says which images or texts the rule removes; in it, `N` stands for the rule's number, and `NAMES` for its
+    names. `function` takes an ImageBatch and the rule's number or names; a rule without these passes its `kind`, if it
+    has one. It returns a mask of the images or texts to remove. Texts that an `is_silent` rule would remove are never
+    written to the sample of removed texts.
     """
 
     name: str
@@ -52,7 +53,7 @@ class PolicyRule:
     names: tuple[str, ...] = ()  # a rule takes some of these names, joined by commas, instead of a number
     recommended: bool | int = False  # for a rule with a number, the number that is recommended
     is_silent: bool = False
-    kind: str | None = None  # the signal, or the kind of texts or data, for which a general function looks
+    kind: str | None = None  # the signal, or the kind of texts or data, that a general function looks for
 
     @property
     def form(self) -> str:
@@ -142,7 +143,7 @@ class Policy:
     def parse(cls, names: Sequence[str]) -> Policy:
         """Return the policy of names such as `recommended` and `min_words:3`, in whatever order they come.
 
-        A number that is given counts instead of the recommended one.
+        A number in a name overrides the recommended number.
 
         >>> Policy.parse(["max_images_per_text:10", "noai"]).names
         ('noai', 'max_images_per_text:10')
@@ -152,7 +153,7 @@ class Policy:
             if text not in (RECOMMENDED, PERSONAL_DATA):
                 name, number = _chosen(text)
                 if numbers.setdefault(name, number) != number:
-                    raise InputError(f"the rule {name} is given twice, with different numbers; give one")
+                    raise InputError(f"the rule {name} is passed twice, with different numbers; pass one")
         if RECOMMENDED in names:
             for rule in RULES.values():
                 if rule.recommended:
@@ -173,7 +174,7 @@ class Policy:
         return tuple(RULES[name].title(number) for name, number in self.numbers.items() if name != OF_DOMAINS)
 
     def filters(self, scope: str) -> list[Filter]:
-        """Return the filters of the rules about one image, or of those about one text."""
+        """Return the filters of the rules about one image, or of the rules about one text."""
         return [RULES[name].filter(number) for name, number in self.numbers.items() if RULES[name].scope == scope]
 
     @property
@@ -183,11 +184,11 @@ class Policy:
 
     @property
     def mends(self) -> tuple[str, ...]:
-        """The names of the rules that mend texts before filters see them."""
+        """The names of the rules that fix texts before filters see them."""
         return tuple(name for name in self.numbers if name in MENDS)
 
     def number_of(self, name: str) -> int | None:
-        """Return the number of the rule `name`; None if the policy does not have it, or it has none."""
+        """Return the number of the rule `name`; None if the policy lacks the rule, or the rule has no number."""
         number = self.numbers.get(name)
         return int(number) if number else None
 
@@ -203,13 +204,14 @@ def _chosen(text: str) -> tuple[str, Number]:
     name, colon, number = text.partition(":")
     if name not in RULES:
         listing = f"the rules are {', '.join([RECOMMENDED, PERSONAL_DATA, *(rule.form for rule in RULES.values())])}"
-        raise InputError(f"{text!r} is no rule; {did_you_mean(name, [RECOMMENDED, PERSONAL_DATA, *RULES], listing)}")
+        near = did_you_mean(name, [RECOMMENDED, PERSONAL_DATA, *RULES], listing)
+        raise InputError(f"{text!r} is not a rule; {near}")
     rule = RULES[name]
     if rule.names:
         return name, _names_in(text, rule, number.split(","))
     if rule.numbers is None:
         if colon:
-            raise InputError(f"{text!r}: the rule {name} takes no number")
+            raise InputError(f"{text!r}: the rule {name} takes no number; write {name}")
         return name, None
     least, most = rule.numbers
     is_number = number.isascii() and number.isdecimal() and len(number) <= len(str(LARGEST_NUMBER))
@@ -220,9 +222,9 @@ def _chosen(text: str) -> tuple[str, Number]:
 
 
 def _names_in(text: str, rule: PolicyRule, asked: Sequence[str]) -> str:
-    """Return the names that a user asks of a rule, once and in their order; InputError, about `text`, for others."""
+    """Return the names that a user passes to a rule, once and in the rule's order; InputError for unknown names."""
     unknown = [name for name in asked if name not in rule.names]
     if unknown:
         near = did_you_mean(unknown[0], rule.names, f"got {unknown[0]!r}")
-        raise InputError(f"{text!r}: the rule {rule.name} takes some of {','.join(rule.names)}; {near}")
+        raise InputError(f"{text!r}: the rule {rule.name} takes one or more of {','.join(rule.names)}; {near}")
     return ",".join(name for name in rule.names if name in asked)

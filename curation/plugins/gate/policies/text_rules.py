@@ -1,4 +1,4 @@
-"""What the rules of `policies` check of single texts: phrases of templates, numbers of words, and kinds of texts.
+"""Check single texts for the rules of `policies`: phrases of templates, numbers of words, and kinds of texts.
 
 The function of a rule takes an ImageBatch, and returns a mask of the texts that are removed. Words and phrases are
 looked up by hash.
@@ -20,7 +20,7 @@ from curation.plugins.gate.policies.word_tables import WordTable, phrase_key, ro
 from metadata.languages import LANGUAGES
 from runtime.arrow import string_buffers
 
-# Where phrases of a kind of template_phrases.csv stand in a text.
+# The positions in a text at which phrases count, by their kind in template_phrases.csv.
 WHOLES = {"generic": words.WHOLE, "control": words.WHOLE, "network": words.WHOLE}
 PARTS = {
     "logo": words.WHOLE | words.FIRST | words.LAST,
@@ -32,7 +32,7 @@ PARTS = {
     "share last": words.LAST,
     "attachment": words.HEAD,
 }
-_ALONE = (  # blocks whose characters are words: Thai to Lao, Burmese, Khmer, kana, Han
+_ALONE = (  # the blocks in which each character is a word: Thai to Lao, Burmese, Khmer, kana, Han
     (0x0E00, 0x0EFF),
     (0x1000, 0x109F),
     (0x1780, 0x17FF),
@@ -43,14 +43,14 @@ _ALONE = (  # blocks whose characters are words: Thai to Lao, Burmese, Khmer, ka
     (0xF900, 0xFAFF),
 )
 
-# Languages in which a character is half a word: those that write no spaces, and Korean, whose words are long.
+# The languages in which a character is half a word: languages without spaces, and Korean, whose words are long.
 _HALVES = pa.array([language.code for language in LANGUAGES if not language.spaced or language.code == "ko"])
 
 
 def has_phrase(texts: pa.Array, kinds: tuple[str, ...]) -> np.ndarray:
     """Return which texts are a phrase of these kinds, or begin or end with one and have few other words.
 
-    Case, accents, digits and signs make no difference.
+    Case, accents, digits and punctuation make no difference.
     """
     offsets, data = string_buffers(texts)
     out = np.empty(len(texts), bool)
@@ -157,7 +157,7 @@ def is_generic(batch: ImageBatch) -> np.ndarray:
 
 
 def is_logo_text(batch: ImageBatch) -> np.ndarray:
-    """Return which texts of images outside archives are, begin or end with a phrase of logos, icons or avatars."""
+    """Return which texts are, begin or end with a phrase of logos, icons or avatars; False for images of archives."""
     out = has_phrase(batch.texts.field("text"), tuple(PARTS))
     may_go = np.zeros(batch.images.num_rows, bool)
     may_go[batch.image[out]] = True

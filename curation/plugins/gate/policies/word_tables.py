@@ -24,7 +24,7 @@ class WordTable(NamedTuple):
         """Return a table of `bits`, flags by key, at most half full; ValueError for more keys than a table may have."""
         places = 1 << max(4, (2 * len(bits) - 1).bit_length())
         if places > MAX_SLOTS:
-            raise ValueError(f"{len(bits)} words are more than a table has place for")
+            raise ValueError(f"there are {len(bits)} words, which are more than a table can hold")
         table = cls(np.zeros(places, np.uint64), np.zeros(places, np.uint8))
         for key, flags in bits.items():
             place = (key * int(SPREAD) & _ALL) >> 48 & (places - 1)

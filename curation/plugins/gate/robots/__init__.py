@@ -1,1 +1,1 @@
-"""What hosts state about the use of their images: robots.txt, ai.txt, tdmrep.json and rsl.xml."""
+"""Statements of hosts about the use of their images: robots.txt, ai.txt, tdmrep.json and rsl.xml."""

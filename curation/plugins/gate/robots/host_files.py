@@ -30,8 +30,8 @@ WARC = ".warc.gz"
 _EXPECTED_HOST_FILES = "robots.txt of hosts: WARC files (.warc.gz), or Parquet with the columns host and text"
 BATCH_BYTES = 16 << 20
 BATCH_ROWS = 4096
-MAX_TABLE_PAGE_BYTES = 256 << 20  # bytes of an unpacked page; writers make pages of 1 to 100 MB
-_PARTS = HOST + r"(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"  # the path has the query
+MAX_TABLE_PAGE_BYTES = 256 << 20  # the most bytes of an unpacked Parquet page; writers make pages of 1 to 100 MB
+_PARTS = HOST + r"(?::(?P<port>[0-9]*))?(?P<path>[^#]*)"  # The path includes the query.
 _DEFAULT_PORTS = ("", "80", "443")
 
 
@@ -81,7 +81,7 @@ def read(path: str, version: Version, tally: Tally) -> Iterator[pa.RecordBatch]:
 
 
 def parts_of(urls: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return the authority and the path, with its query, of each URL, as two arrays; null for a text that is no URL.
+    """Return the authority and the path, with its query, of each URL, as two arrays; null for a text without a URL.
 
     An authority is the host in the form of `canonical`, with the port if it is neither 80 nor 443: a host's files count
     for both schemes.
@@ -143,7 +143,7 @@ def _row(record: WarcRecord, block: bytes) -> tuple[str, int, bytes] | str:
 
 
 def _seconds(date: str) -> int:
-    """Return a WARC-Date in seconds since 1970; 0 if it is no date."""
+    """Return a WARC-Date in seconds since 1970; 0 for a text that is not a date."""
     try:
         return int(datetime.strptime(date[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp())
     except ValueError:
@@ -162,8 +162,8 @@ def _table(path: str, version: Version) -> Iterator[BoundedParquet]:
             )
         if (size := table.largest_page("text", MAX_TABLE_PAGE_BYTES)) > MAX_TABLE_PAGE_BYTES:
             raise InputError(
-                f"{hidden(path)} has a page of texts that takes {size >> 20:,} MB when unpacked; cut the texts to "
-                f"{MAX_HOST_FILE_BYTES >> 10} KB, as no more of a file is read"
+                f"{hidden(path)} has a page of texts that takes {size >> 20:,} MB when unpacked; cut each text to "
+                f"{MAX_HOST_FILE_BYTES >> 10} KB, because no more of a file is read"
             )
         yield table
 

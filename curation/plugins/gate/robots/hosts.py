@@ -48,12 +48,12 @@ if TYPE_CHECKING:
     from curation.run.request import Context
 
 IMAGE, PAGE = "image", "page"  # kinds of URLs: of an image, and of a page of it
-OF_PAGES = 32  # bits by which the signals of pages are shifted in FOUND
-ASKED_FOR = "asked"  # counts URLs by kind, IMAGE or PAGE
-KNOWN = "known"  # counts URLs of hosts with files by kind
-FAULT = "fault"  # counts faults by the words for them
-MAX_HELD_BYTES = 32 << 20  # of packed files of hosts in memory; if they take more, a file on a disk holds them
-MAX_RULES_BYTES = 128 << 20  # of hosts' rules in memory; rules that do not fit are parsed again when needed
+OF_PAGES = 32  # In FOUND, the signals of pages are shifted by this number of bits.
+ASKED_FOR = "asked"  # the tally of URLs by kind, IMAGE or PAGE
+KNOWN = "known"  # the tally, by kind, of URLs whose hosts have files
+FAULT = "fault"  # the tally of faults of files by name
+MAX_HELD_BYTES = 32 << 20  # Compressed files of hosts are held in memory up to this size, and beyond it on a disk.
+MAX_RULES_BYTES = 128 << 20  # Rules of hosts are held in memory up to this size; others are parsed again when needed.
 # A row of ASKED is a host's file, or a URL of an image or its page. _KEY is the key of the host. In a row of a file,
 # the columns of URLs are null; in a row of a URL, the columns of files are null.
 _KEY = [("high", pa.uint64()), ("low", pa.uint64())]
@@ -61,10 +61,10 @@ _OF_FILE = [("name", pa.string()), ("date", pa.int64()), ("content", pa.binary()
 ASKED = pa.schema([*_KEY, *_OF_FILE, *PLACE, ("kind", pa.string()), ("path", pa.string())])
 FOUND = pa.schema([*PLACE, pa.field("signals", pa.int64())])
 
-URLS_OF_IMAGE = 3  # estimated URLs per image: its own, and those of its pages
-FILES_BUCKET_BYTES = 4 << 20  # bytes on disk of hosts' files in a bucket; a task unpacks few of the files at a time
-READ = "host_files"  # counts records, files and all that is left out, by the names that run.json has
-# The names of the counts of images by signal: of any URL, of the image's, and of its page's.
+URLS_OF_IMAGE = 3  # an estimate of the number of URLs per image: its own URL, and the URLs of its pages
+FILES_BUCKET_BYTES = 4 << 20  # the size on disk of a bucket of hosts' files; a task unpacks few of them at a time
+READ = "host_files"  # the tally of records and files, read or left out, by their names in run.json
+# The tallies of images by signal: stated for any of their URLs, for the URL of the image, and for the URL of a page.
 SIGNALLED = {"any": "signalled", IMAGE: "signalled_images", PAGE: "signalled_pages"}
 
 
@@ -72,7 +72,7 @@ SIGNALLED = {"any": "signalled", IMAGE: "signalled_images", PAGE: "signalled_pag
 class HostRanges:
     """Groups files of hosts and URLs by range of hosts, and finds the signals of the URLs."""
 
-    buckets: int  # two per range of hosts: the first for files, the second for URLs
+    buckets: int  # Each range of hosts has two buckets: the first for files, the second for URLs.
     agents: tuple[str, ...]
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:
@@ -94,8 +94,8 @@ class HostRanges:
     def signals(self, task: int, buckets: Iterator[Rows], tallies: Tallies) -> Rows:
         """Yield the signals of URLs as rows of FOUND.
 
-        All rows of a bucket are of one range of hosts. The bucket of its files comes right before the bucket of its
-        URLs.
+        All rows of a bucket belong to one range of hosts. The bucket of the range's files comes right before the bucket
+        of its URLs.
         """
         last: int | None = None
         with contents() as held:
@@ -120,7 +120,7 @@ class Hosts(Step):
     removes = False
 
     def asks(self) -> dict[str, list[str]]:
-        """Return, for users, what the step asks of images: the files of hosts."""
+        """Return the name and the number of the files of hosts, for users."""
         return {"hosts say": [f"{self.files.name} ({counted(len(self.files.files), 'file')})"]}
 
     def write(self, images: Sequence[OwnFile], folder: StepFolder, context: Context) -> TaskResult:
@@ -138,12 +138,12 @@ class Hosts(Step):
         """Raise InputError if no file is from a host of an image or of its pages."""
         if not any(counted.by_item(KNOWN).values()):
             raise InputError(
-                f"{self.files.name} has files of none of the hosts of the matched images and of their pages; "
-                "give the robots.txt files of the same crawl"
+                f"{self.files.name} has no file of a host of the matched images or of their pages; pass the robots.txt "
+                "files of the same crawl"
             )
 
     def facts(self, counted: TaskResult) -> dict[str, Any]:
-        """Return, for run.json, what was read of hosts, and the number of images with each signal."""
+        """Return, for run.json, counts of the files of hosts, and the number of images with each signal."""
         images = {}
         for name in BITS:
             images[name] = {kind: counted[count, name] for kind, count in SIGNALLED.items()}
@@ -165,9 +165,9 @@ def find(options: GateOptions) -> Hosts | None:
     if options.robots:
         return Hosts(HostFiles.find(options.robots), robots_agents(options.robots_agents))
     if options.robots_agents:
-        raise InputError("--set robots_agents names agents of robots.txt; give files of robots.txt by --robots")
+        raise InputError("--set robots_agents needs robots.txt files of hosts; pass them by --robots")
     if unfed := [rule for rule in OF_HOSTS if rule in options.policy]:
-        raise InputError(f"the rule {unfed[0]} is about what hosts say; give files of robots.txt by --robots")
+        raise InputError(f"the rule {unfed[0]} needs files of hosts, such as robots.txt; pass them by --robots")
     return None
 
 
@@ -212,7 +212,7 @@ def read_urls(number: int, file: OwnFile, tallies: Tallies) -> Rows:
             "kind": pc.if_else(one_array(distinct["is_page"]), PAGE, IMAGE),
             "path": paths,
         }
-        yield _asked(hosts, columns).filter(paths.is_valid())  # a table's page may be no URL
+        yield _asked(hosts, columns).filter(paths.is_valid())  # The page in a user's table may not be a URL.
 
 
 def _asked(hosts: pa.Array, column_by_name: dict[str, pa.Array]) -> pa.RecordBatch:
@@ -261,7 +261,7 @@ class KnownHosts:
         self._tallies = tallies
         self._contents = contents
         self._files: dict[tuple[int, int], dict[str, _File]] = {}
-        self._rules: dict[tuple[int, int], HostRules] = {}  # the least recently looked up first
+        self._rules: dict[tuple[int, int], HostRules] = {}  # The rules that were looked up least recently come first.
         self._asked: set[tuple[int, int]] = set()
         self._size = 0
         contents.seek(0)
@@ -270,7 +270,7 @@ class KnownHosts:
     def learn(self, rows: pa.RecordBatch) -> None:
         """Add the hosts' files in rows of ASKED; if a host has several files of one name, only the newest is kept.
 
-        Of equally new files, the one whose content is the greatest, compared as bytes, is kept.
+        If several are equally new, the file with the greatest content, compared as bytes, is kept.
         """
         columns = (rows[name].to_pylist() for name in ("high", "low", "name", "date", "content", "faults"))
         for high, low, name, date, content, faults in zip(*columns, strict=True):

@@ -1,10 +1,10 @@
 """Read a host's robots.txt, ai.txt (in the same format), tdmrep.json and rsl.xml, and find the signals of its paths.
 
-Paths are matched with patterns as RFC 9309 defines it. Rules are in groups for agents; the agents that count are named
-in robots_agents.txt or by a user. Of the rules whose pattern fits a path, the one with the longest pattern, in octets,
-decides; of equally long ones, one that allows (section 2.2). In tdmrep.json the first one that fits decides. Patterns
-without a wildcard are sorted, and each is linked to the longest other pattern that it begins with. So bisection and
-links find the longest pattern that a path begins with.
+Paths are matched with patterns as RFC 9309 defines it. Rules are in groups for agents; robots_agents.txt or a user
+names the agents that count. If several rules have a pattern that fits a path, the rule with the longest pattern, in
+octets, decides; if these are equally long, a rule that allows decides (section 2.2). In tdmrep.json, the first rule
+whose pattern fits decides. Patterns without a wildcard are sorted, and each is linked to the longest other pattern that
+it begins with. So bisection and links find the longest pattern that a path begins with.
 """
 
 import json
@@ -24,43 +24,43 @@ from runtime.errors import InputError
 
 _NAME = re.compile(r"\*|[A-Za-z0-9_.-]+")
 
-# The most wildcards that are read in all patterns of a list: each costs a search in the path.
+# The most wildcards that are read in all patterns of a list, because each costs a search in the path.
 MAX_WILDCARDS = 2048
-_RULE_BYTES = 400  # estimated memory of a rule, besides its pattern
+_RULE_BYTES = 400  # an estimate of the memory that a rule takes besides its pattern
 _OCTET = re.compile(r"%[0-9A-Fa-f]{2}|[^!-~]")
 _RESERVED = re.compile(r"[^A-Za-z0-9._~/%-]")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
-_ALL = {"/", "/*", "*"}  # patterns of all paths
+_ALL = {"/", "/*", "*"}  # the patterns that fit all paths
 
 Rank = tuple[int, bool]  # the length of a rule (or minus its position), and whether it allows; the greatest decides
 _NONE: Rank = (-(1 << 62), True)
 
-MAX_HOST_FILE_BYTES = 500 << 10  # of a file that are read: a parser may stop there (RFC 9309, section 2.5)
+MAX_HOST_FILE_BYTES = 500 << 10  # No more of a file is read; a parser may stop there (RFC 9309, section 2.5).
 ALLOW, DISALLOW, CONTENT_SIGNAL = "allow", "disallow", "content-signal"
-EVERYONE = "*"  # stands for all agents without a group of their own
-CUT, BINARY, NOT_UTF8 = "cut", "binary", "not_utf8"  # faults of a file, which is read all the same
+EVERYONE = "*"  # the name that stands for all agents without their own group
+CUT, BINARY, NOT_UTF8 = "cut", "binary", "not_utf8"  # Files with these faults are read nevertheless.
 
 _AGENT = "user-agent"
-# Fields by spelling, with the misspellings that crawlers understand.
+# The field by its spelling; common misspellings that crawlers understand are included.
 _FIELDS = dict.fromkeys((_AGENT, "useragent", "user agent"), _AGENT) | {
     **dict.fromkeys((DISALLOW, "dissallow", "dissalow", "disalow", "diasllow", "disallaw"), DISALLOW),
     **{name: name for name in (ALLOW, CONTENT_SIGNAL, CONTENT_USAGE)},
 }
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_TOKEN = re.compile(r"\*$|[^\s/*;,()]+")  # of an agent: `GPTBot/1.0` names GPTBot
+_TOKEN = re.compile(r"\*$|[^\s/*;,()]+")  # This finds the name of an agent: GPTBot in `GPTBot/1.0`.
 _LINE_ENDS = re.compile(r"\r\n?|\n")
 _NO_PATH = re.compile(r"[^\x20-\x7e\n]")
 _COMMENT = re.compile(r" *#[^\n]*")
 _EMPTY_LINES = re.compile(r"\n[\n ]+")
 
 
-NO_JSON = "no_json"  # a fault: tdmrep.json is not JSON, and is ignored
-NO_RSL = "no_rsl"  # a fault: rsl.xml is not XML, or not of RSL, and is ignored
-WILDCARDS = "wildcards"  # a fault: patterns have so many wildcards that some are cut at their first one
+NO_JSON = "no_json"  # the fault of a tdmrep.json that is not JSON, and is ignored
+NO_RSL = "no_rsl"  # the fault of an rsl.xml that is not XML or not RSL, and is ignored
+WILDCARDS = "wildcards"  # the fault of a file with so many wildcards that some patterns are cut at their first one
 _TRAINING_SIGNAL = "ai-train"
 _SIGNAL_REFUSES = {"no": True, "yes": False}
-Patterns = list[tuple[bool, str]]  # pairs: whether the pattern refuses paths, and the pattern
+Patterns = list[tuple[bool, str]]  # Each pair is whether the pattern refuses paths, and the pattern.
 
 ROBOTS_TXT, TDMREP, AI_TXT, RSL_XML = "/robots.txt", "/.well-known/tdmrep.json", "/ai.txt", "/rsl.xml"
 PATHS = (ROBOTS_TXT, TDMREP, AI_TXT, RSL_XML)
@@ -89,7 +89,7 @@ class Group(NamedTuple):
 def ascii_text(content: bytes) -> tuple[str, list[str]]:
     """Return the text of a file in ASCII, with all other bytes %-escaped as in URLs, and the faults of the file.
 
-    So a path in any encoding is compared byte by byte, as RFC 9309 demands of UTF-8. Ends of lines become line feeds,
+    So a path in any encoding is compared byte by byte, as RFC 9309 demands for UTF-8. Ends of lines become line feeds,
     tabs become spaces, and a file of more than MAX_HOST_FILE_BYTES bytes is cut, if possible at the end of a line.
 
     >>> ascii_text("Disallow: /é".encode())
@@ -131,7 +131,7 @@ def escaped(text: str) -> str:
 def rule_groups(text: str) -> Iterator[Group]:
     """Yield the groups of a file; the first has no agents, and the rules before any group.
 
-    Lines of other fields, such as Sitemap and Crawl-delay, end no group (section 2.2.4).
+    Lines of other fields, such as Sitemap and Crawl-delay, do not end a group (section 2.2.4).
 
     >>> lines = "User-agent: A\\nCrawl-delay: 1\\nUser-agent: b/2\\nDisallow: /x # why\\nUser-agent: *\\nAllow: /"
     >>> [*rule_groups(lines)][1]
@@ -160,7 +160,7 @@ def _split(line: str) -> tuple[str | None, str]:
     """Return the field of a line and its value; the field is None if the line has no known one."""
     line = line.partition("#")[0]
     name, colon, value = line.partition(":")
-    if not colon:  # two words are read as field and value
+    if not colon:  # Without a colon, two words are read as field and value.
         words = line.split()
         if len(words) != 2:
             return None, ""
@@ -180,7 +180,7 @@ def _without_utf_16(content: bytes) -> bytes:
 def robots_agents(names_or_files: Sequence[str] = ()) -> tuple[str, ...]:
     """Return distinct agents given by name or in files, one a line; by default those in robots_agents.txt.
 
-    InputError for a name with signs that no agent has, and a file that cannot be read or names none.
+    InputError for a name with characters that no agent's name has, or for a file that is unreadable or names no agent.
 
     >>> robots_agents(["GPTBot"]), robots_agents()[:2]
     (('GPTBot',), ('CCBot', 'GPTBot'))
@@ -191,8 +191,8 @@ def robots_agents(names_or_files: Sequence[str] = ()) -> tuple[str, ...]:
     for name in names:
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"{name!r} is no agent, and no file of agents; expected names of letters, digits, dots, - and _, such "
-                "as GPTBot, or a file with one a line"
+                f"{name!r} is neither the name of an agent nor a file; expected a name of letters, digits, dots, - and "
+                "_, such as GPTBot, or a file with one name a line"
             )
     return tuple(dict.fromkeys(names))
 
@@ -206,7 +206,7 @@ def _names_in(name_or_file: str) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the agents in {name_or_file} cannot be read ({error}); expected text in UTF-8") from None
     if not names:
-        raise InputError(f"{name_or_file} names no agent; expected one a line")
+        raise InputError(f"{name_or_file} names no agent; expected one name a line")
     return names
 
 
@@ -230,7 +230,7 @@ def _spelled(match: re.Match) -> str:
 
 
 def comparable_path(spelled: str) -> str:
-    """Return a path from `spelled_path` in the form for comparisons: reserved octets are %-escaped too, except /.
+    """Return a path from `spelled_path` in the form for comparisons: reserved octets except / are also %-escaped.
 
     >>> comparable_path("/a?b=$*")
     '/a%3Fb%3D%24%2A'
@@ -239,7 +239,7 @@ def comparable_path(spelled: str) -> str:
 
 
 class _Wild(NamedTuple):
-    """A pattern with wildcards: its rank, by which patterns compete; its parts; whether the last must end the path."""
+    """A pattern with wildcards: its rank among patterns, its parts, and whether the last part must end the path."""
 
     rank: Rank
     parts: list[str]
@@ -248,7 +248,7 @@ class _Wild(NamedTuple):
     def fits(self, path: str) -> bool:
         """Return whether the pattern fits a path.
 
-        Each part is put at the first place where it fits, which leaves most of the path to the next parts.
+        Each part is matched at the first position where it fits, which leaves most of the path to the next parts.
         """
         first, *middle, last = self.parts
         if not path.startswith(first):
@@ -274,7 +274,7 @@ class PathRules:
         self.refuse_all = all(refuses for refuses, _ in distinct) and any(pattern in _ALL for _, pattern in distinct)
         self.size = sum(_RULE_BYTES + 4 * len(pattern) for _, pattern in distinct)
         self.are_cut = False
-        self._whole: dict[str, Rank] = {}  # patterns without wildcards that end in $
+        self._whole: dict[str, Rank] = {}  # the rank of each pattern without wildcards that ends in $
         self._wild: list[_Wild] = []
         beginnings: dict[str, Rank] = {}
         left = MAX_WILDCARDS
@@ -322,7 +322,7 @@ def _parts(pattern: str) -> tuple[list[str], bool]:
     """
     ends = pattern.endswith("$")
     first, *others = (pattern[:-1] if ends else pattern).split("*")
-    wild = [*filter(None, others[:-1]), *others[-1:]]  # of several wildcards in a row, one counts
+    wild = [*filter(None, others[:-1]), *others[-1:]]  # Several wildcards in a row count as one.
     return [comparable_path(part) for part in (first, *wild)], ends
 
 
@@ -419,7 +419,7 @@ class HostRules:
             return []
         try:
             root = ElementTree.fromstring(content)
-        except (ElementTree.ParseError, ValueError, LookupError):  # of an unknown encoding
+        except (ElementTree.ParseError, ValueError, LookupError):  # An unknown encoding raises LookupError.
             root = None
         if root is None or root.tag != f"{_RSL_NAMESPACE}rsl":
             self.faults.append(NO_RSL)
@@ -461,7 +461,7 @@ def _rules_of(groups: Sequence[Group], agent: str) -> list[PathRule]:
 def _stated(groups: Sequence[Group], field: str, agents: Sequence[str]) -> Iterator[Patterns]:
     """Yield the patterns that a field states: before all groups, in the groups for EVERYONE, and for each agent.
 
-    A group for EVERYONE counts even if all agents have their own groups: it is about uses, not about crawlers.
+    A group for EVERYONE counts even if all agents have their own groups, because it is about uses, not about crawlers.
     """
     before = groups[0].rules if groups else []
     of_agents = [_rules_of(groups, agent) for agent in {EVERYONE, *_asked(groups, agents)}]
@@ -484,7 +484,7 @@ def _path_of(url: str) -> str:
 
 
 def _preferences(line: PathRule) -> Iterator[tuple[bool, str]]:
-    """Yield the patterns of a line about training: `ai-train=no` is about all paths, `/a ai-train=no` about /a."""
+    """Yield the patterns of a line about training: `ai-train=no` holds for all paths, `/a ai-train=no` for /a."""
     path, space, stated = line.value.partition(" ")
     if not (space and path.startswith("/")):
         path = "/"
@@ -504,7 +504,7 @@ def _refusals_in(content_signal: str) -> Iterator[bool | None]:
 
 
 def _firm(patterns: Iterable[tuple[bool, str]]) -> Patterns:
-    """Return distinct patterns with whether they refuse; one that is both refused and permitted is only refused."""
+    """Return distinct patterns with whether they refuse; a pattern that is both refused and permitted is refused."""
     distinct = [*dict.fromkeys(patterns)]
     refused = {pattern for refuses, pattern in distinct if refuses}
     return [(refuses, pattern) for refuses, pattern in distinct if refuses or pattern not in refused]
