@@ -6,7 +6,7 @@ from runtime.kernels import inline, lean
 
 NOT_LISTED, LISTED, UNUSUAL = 0, 1, 2  # An UNUSUAL host has % or is not ASCII; the caller must respell it.
 _COLON, _SLASH, _DOT = (np.uint8(ord(c)) for c in ":/.")
-# The two halves of a key are hashed alike; the numbers of the first half are those of FNV-1a.
+# The two halves of a key are hashed alike; the first half uses the numbers of FNV-1a.
 _FIRST_BASIS = np.uint64(0xCBF29CE484222325)
 _SECOND_BASIS = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_PRIME = np.uint64(0x100000001B3)

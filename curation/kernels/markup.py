@@ -12,19 +12,19 @@ from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros, 
 from runtime.kernels.masks import SLACK, WINDOW, license_mask
 
 _MAX_NAME_BYTES = 16
-_NUL = 255  # The integers hold this byte instead of a zero of a name, as zeros fill them up.
+_NUL = 255  # The integers hold this byte for a zero byte in a name, because zeros fill them up.
 
 _SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _APOSTROPHE = (ord(character) for character in " /=<>\"'")
 _TAB, _LF, _FF, _CR = (ord(character) for character in "\t\n\f\r")
 _DASH, _BANG, _QUESTION, _BACKSLASH, _COLON, _BRACKET, _COMMA = (ord(character) for character in "-!?\\:[,")
 
-_LOWEST_BITS = 0x0101010101010101  # the lowest bit of each byte of a word
+_LOWEST_BITS = 0x0101010101010101  # This has the lowest bit of each byte of a word.
 _HIGHEST_BITS = -0x7F7F7F7F7F7F7F80
 
 _LICENSE, _LICDOMAI = (int.from_bytes(word, "little") for word in (b"license", b"licdomai"))
 _LOWER_BITS = 0x2020202020202020  # These bits make eight letters lower-case.
 _PUB = len("pub")
-# The begin of a string is searched for so far before the word. The envelope before links is longer than this.
+# The beginning of a string is searched at most so many bytes before the word; the envelope before links is longer.
 _MAX_BYTES_BEFORE = 100
 _ORG = int.from_bytes(b"org", "little")
 _REL, _NAME, _PROPERTY, _LINK = (int.from_bytes(end, "little") for end in (b"el", b"me", b"ty", b"nk"))

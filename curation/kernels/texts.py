@@ -9,7 +9,7 @@ from runtime.kernels.masks import SLACK, WINDOW, odd_space, references
 
 # The caller of find_marks gives bytes these marks, except SUFFIX, and may give bytes further marks.
 LETTER, DOT, SUFFIX, DIGIT, SPACE = (np.uint16(1 << bit) for bit in range(5))
-LOWERED = np.frombuffer(bytes(range(256)).lower(), np.uint8)  # the lower case of each byte, in ASCII
+LOWERED = np.frombuffer(bytes(range(256)).lower(), np.uint8)  # It maps each byte to its lower case, in ASCII.
 
 HTTP = int.from_bytes(b"http", "little")
 _SPACE, _SLASH, _COLON = (ord(character) for character in " /:")

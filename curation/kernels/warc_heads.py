@@ -9,13 +9,13 @@ import numpy as np
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
-UNUSUAL, METADATA, RESPONSE, OTHER = range(4)  # the kinds of records
-KIND, BEGIN, END = 0, 1, 2  # the columns of a head: the record's kind, and the begin and end of its block
+UNUSUAL, METADATA, RESPONSE, OTHER = range(4)  # These are the kinds of records.
+KIND, BEGIN, END = 0, 1, 2  # A head has these columns: the record's kind, and where its block begins and ends.
 HEAD_COLUMNS = 3
 
 _CR, _LF, _COLON, _DASH, _ZERO = (ord(character) for character in "\r\n:-0")
-_MAX_LENGTH_DIGITS = 8  # the most digits of a content length
-_LINE_ENDS = 4  # the bytes after a block
+_MAX_LENGTH_DIGITS = 8  # A content length has at most so many digits.
+_LINE_ENDS = 4  # So many bytes follow a block.
 
 
 def _bytes(text):

@@ -19,9 +19,9 @@ from curation.kernels.trie.tables import key_of_bytes
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import prefetch
 
-UNKNOWN = -1  # the label of a text if the model knows no part of it
-TEXT_TILE = 64  # the texts whose vectors are multiplied in one step
-_ROUNDING = 2.0**-24  # the relative rounding error of a float32
+UNKNOWN = -1  # A text gets this label if the model knows no part of it.
+TEXT_TILE = 64  # The vectors of so many texts are multiplied in one step.
+_ROUNDING = 2.0**-24  # A float32 has this relative rounding error.
 
 
 class OutputMatrix(NamedTuple):
@@ -53,10 +53,10 @@ class Scratch(NamedTuple):
     """Working memory for one call of `predict_labels`."""
 
     words: np.ndarray  # int64 [WORDS_AT_ONCE, 5]
-    numbers: np.ndarray  # int64 [WORDS_AT_ONCE]: number of the sum of each word
+    numbers: np.ndarray  # int64 [WORDS_AT_ONCE]: the index of each word's sum
     hashes: np.ndarray  # int64: hashes of a text's words and its end; empty without n-grams of words
     texts: NgramSums  # sums of TEXT_TILE texts
-    products: np.ndarray  # float32 [TEXT_TILE, outputs of whole blocks]
+    products: np.ndarray  # float32 [TEXT_TILE, outputs of complete blocks]
     doubtful: np.ndarray  # int64 [TEXT_TILE]: texts whose label is uncertain
 
 

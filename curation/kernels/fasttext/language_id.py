@@ -22,8 +22,8 @@ from runtime.kernels.masks import copy_window, separator_mask
 WORDS_AT_ONCE = 128  # The rows of this many words fit into the L1 cache.
 # The columns of a word are its begin, its size, its key (LOW, HIGH), and the end of its rows in `row_ids`.
 BEGIN, SIZE, LOW, HIGH, STOP = range(5)
-_WINDOW = 64  # the bytes read at a time, which hold at most 32 words and the end of a text
-_COPIED = 32  # the number of row ids in 64 bytes
+_WINDOW = 64  # So many bytes are read at a time; they hold at most 32 words and the end of a text.
+_COPIED = 32  # So many row ids are in 64 bytes.
 _MAX_LONG_BYTES = 1 << 14  # A pass ends once the words that are too long for the table have this many bytes.
 # END_LOW and END_HIGH are the key of the end of sentence.
 END_LOW = int.from_bytes(b"</s>", "little")
@@ -104,7 +104,7 @@ def find_rows(data, kept, before, table, words, count, row_ids):
     for word in range(count):
         begin, size = words[word, BEGIN], words[word, SIZE]
         if size == 0:
-            row_ids[rows] = 0  # the end of sentence
+            row_ids[rows] = 0  # Row 0 belongs to the end of sentence.
             rows += 1
         elif size > MAX_WORD_BYTES:
             if not is_label_word(data, begin, size):
@@ -116,7 +116,7 @@ def find_rows(data, kept, before, table, words, count, row_ids):
                 slot = ngrams.slot_of_new(table, data, begin, size, low, high, kept, before)
             first = slots[slot, 2] >> 16
             number = slots[slot, 2] & 0xFFFF
-            copy_window(ids, first, row_ids, rows)  # mostly, a word has no more
+            copy_window(ids, first, row_ids, rows)  # Most words have no more rows.
             for k in range(_COPIED, number):
                 row_ids[rows + k] = ids[first + k]
             rows += number

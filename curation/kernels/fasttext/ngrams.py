@@ -2,8 +2,8 @@
 
 The dictionary of any model is read in place, from the bytes of the model file. An entry is its name, a zero, its count
 (eight bytes) and its kind (one byte, 0 for a word and 1 for a label). Words come before labels. `entries` int64 [number
-of entries + 1] holds the position of each entry, and the end of the last. Rows are added in fastText's order, whether a
-text is summed word by word or row by row.
+of entries + 1] holds the position of each entry, and the end of the last entry. Rows are added in fastText's order, whether
+a text is summed word by word or row by row.
 
 For models of lid.176.ftz's shape, a table caches the row ids of the words met so far: a word's own row, if it is in the
 dictionary, and the rows of its character n-grams that the model kept. The table holds the dictionary from the start. It
@@ -27,7 +27,7 @@ from curation.kernels.trie.tables import HASHED, key_of_bytes, same_bytes
 from runtime.kernels import inline, kernel, lean, part
 from runtime.kernels.machine import load_word, ones, product
 
-ENTRY_TAIL = 10  # the bytes of an entry after its name
+ENTRY_TAIL = 10  # An entry has so many bytes after its name.
 FNV_START = 2166136261
 _FNV_FACTOR = 16777619
 FNV_MASK = 0xFFFFFFFF
@@ -102,7 +102,7 @@ def is_label_word(data, begin, size):
     return size > 8 and load_word(data, begin) == _LABEL and data[begin + 8] == ord("_")
 
 
-PREFETCHED_ROWS = 32  # the rows that are prefetched before the first of them is added
+PREFETCHED_ROWS = 32  # So many rows are prefetched before the first of them is added.
 _WORDS_FACTOR = 116049371
 
 
@@ -121,7 +121,7 @@ class DictionaryWords(NamedTuple):
     word_ngrams: int  # number of words in the longest n-gram of words
     pruned: bool
     kept: np.ndarray  # int64: bit b & 63 of kept[b >> 6] is 1 if bucket b of a pruned model has a row
-    before: np.ndarray  # int32: the number of buckets kept before those of kept[b >> 6]
+    before: np.ndarray  # int32: how many buckets are kept before the buckets of kept[b >> 6]
     ranks: np.ndarray  # int32: row of each kept bucket, counted from the end of the words, in the order of buckets
 
 
@@ -253,11 +253,11 @@ def clear_sum(sums, i):
         sums.vectors[i, k] = 0
 
 
-NGRAM_BUCKETS = 2_000_000  # the buckets that n-grams are hashed into
-MAX_WORD_BYTES = 63  # The table has no longer words, as these hardly recur.
+NGRAM_BUCKETS = 2_000_000  # N-grams are hashed into so many buckets.
+MAX_WORD_BYTES = 63  # Longer words are not in the table, as they hardly recur.
 MAX_WORD_ROWS = 3 * MAX_WORD_BYTES + 1  # A word in the table has at most this many rows.
 
-_FACTOR = -7046029254386353131  # 2^64 / golden ratio, odd, as int64
+_FACTOR = -7046029254386353131  # This is 2^64 divided by the golden ratio, an odd number, as int64.
 
 
 @inline

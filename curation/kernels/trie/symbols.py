@@ -15,7 +15,7 @@ from runtime.kernels.machine import leading_ones, load_word, lowest, run_length,
 from runtime.kernels.masks import ascii_masks, mask_of_leads, meta_masks, triples
 
 _SPACE = 32
-_ONE_BYTE = 2 << 56  # the high integer of a key of one byte
+_ONE_BYTE = 2 << 56  # The key of one byte has this high integer.
 
 # These classes of symbols are defined in metadata.rules.
 SEPARATOR, PUNCTUATION, SPACELESS, MARK, WORD = range(5)

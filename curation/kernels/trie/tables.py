@@ -19,13 +19,13 @@ from runtime.kernels.machine import half_word, load_word, matches, product, trai
 
 MAX_INLINE_BYTES = 15  # The key of a symbol of at most this many bytes holds the bytes.
 HASHED = 0x7F << 56
-MAX_SYMBOL_BYTES = (1 << 24) - 1  # the mask of the number of bytes in `high`, and the number stored for longer symbols
-WINDOW = 64  # the bytes that are read at a time
+MAX_SYMBOL_BYTES = (1 << 24) - 1  # It masks the number of bytes in `high`; longer symbols store this number.
+WINDOW = 64  # So many bytes are read at a time.
 # At least this many bytes must follow, as a key may read 16 bytes from the last byte of a window on.
 REACH = WINDOW + MAX_INLINE_BYTES
-_FACTOR = -7046029254386353131  # 2^64 divided by the golden ratio, an odd number, as int64
+_FACTOR = -7046029254386353131  # This is 2^64 divided by the golden ratio, an odd number, as int64.
 
-NUMBER = (1 << 29) - 1  # the mask of the number in a code
+NUMBER = (1 << 29) - 1  # This masks the number in a code.
 SHARED = 1 << 29  # This bit says that several entries end at the node.
 FOLLOWS = 1 << 30  # This bit says that some entry has the symbol after another symbol.
 OPENS = 1 << 31  # This bit says that the node has children.
@@ -33,7 +33,7 @@ OPENS = 1 << 31  # This bit says that the node has children.
 WORDS_PER_BUCKET, EDGES_PER_BUCKET = 3, 5
 BUCKET_SIZE = 8  # A bucket has this many int64 values, which fill one cache line.
 LOW_HALF = 0xFFFFFFFF
-_OTHER_FACTOR = -4417276706812531889  # another odd number of irregular bits
+_OTHER_FACTOR = -4417276706812531889  # This is another odd number with irregular bits.
 
 
 @inline
@@ -74,8 +74,8 @@ def three_bytes(low):
 
 @inline
 def short_key(low, high, size):
-    """Return the key of the first `size` (at most 15) of sixteen bytes: the eight in `low`, then those in `high`."""
-    part = (1 << 8 * (size & 7)) - 1  # the mask of the half of which only a part is used
+    """Return the key of the first `size` (at most 15) of sixteen bytes: the eight bytes in `low`, then eight in `high`."""
+    part = (1 << 8 * (size & 7)) - 1  # This masks the half of which only a part is used.
     return low & (part if size < 8 else -1), high & (0 if size < 8 else part) | (size + 1) << 56
 
 

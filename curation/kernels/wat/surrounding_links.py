@@ -13,8 +13,8 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros
 from runtime.kernels.masks import WINDOW, backslashes, string_stops
 
-_SCHEME_BYTES = 9  # the bytes of the longest scheme, `https://`, and of a host's first character
-HOME, AWAY = 2048, 4096  # bits of schemas.IMAGE_PLACES
+_SCHEME_BYTES = 9  # The longest scheme, `https://`, and a host's first character have so many bytes.
+HOME, AWAY = 2048, 4096  # These are bits of schemas.IMAGE_PLACES.
 ODD = -1
 NONE = 0
 
@@ -55,8 +55,8 @@ def find_places(data, images, host_offsets, hosts, link, places):
 def target_of(data, i):
     """Return begin and end of the next object's URL, and whether the URL has no escape.
 
-    data[i] is the byte after the previous object. The begin is NONE if the next object is no link or has a text, and
-    ODD if Python must read it.
+    data[i] is the byte after the previous object. The begin is NONE if the next object is not a link or has a text,
+    and ODD if Python must read it.
     """
     i = after_space(data, i)
     begin = np.int64(NONE)

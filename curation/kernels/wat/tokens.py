@@ -43,11 +43,11 @@ OF_LINK = sum(1 << of for of in _NAMES[LINK].values()) | IS_IMAGE
 TEXT_BITS = 1 << ALT | 1 << TITLE | 1 << DATA_TITLE
 NEEDED = 1 << LINKS | 1 << TARGET
 
-# A well-formed string is ANY. A COMPLETE string has no lone surrogates. A PLAIN string has no escapes but of slashes.
+# A well-formed string is ANY. A COMPLETE string has no lone surrogates. A PLAIN string has only escapes of slashes.
 ANY, COMPLETE, PLAIN = 0, 1, 2
 QUOTE = ord('"')
-_STOPS_AHEAD = 8  # the stops that are looked at from any stop on
-_STOPS_AT_ONCE = 8  # the stops of a window that are written without a branch
+_STOPS_AHEAD = 8  # From any stop on, so many stops are looked at.
+_STOPS_AT_ONCE = 8  # So many stops of a window are written without a branch.
 _MAX_DIGITS = 18  # A number with more digits is left to the slow path.
 
 _BACKSLASH, _LETTER_U, _MINUS, _ZERO = (ord(character) for character in "\\u-0")
@@ -204,8 +204,8 @@ def scalar_end(data, i):
 def read_links(data, i, stops, at, record, page, images, count):
     """Read usual links from data[i] on, except the last link of the list.
 
-    Return the index of the first link that is not read, the index in `stops` from which to go on, and the new `count`
-    of images.
+    Return the index of the first link that is not read, the index in `stops` from which to continue, and the new
+    `count` of images.
     """
     while stops[at] <= i:
         at += 1
