@@ -2,8 +2,8 @@
 
 The dictionary of any model is read in place, from the bytes of the model file. An entry is its name, a zero, its count
 (eight bytes) and its kind (one byte, 0 for a word and 1 for a label). Words come before labels. `entries` int64 [number
-of entries + 1] holds the position of each entry, and the end of the last entry. Rows are added in fastText's order, whether
-a text is summed word by word or row by row.
+of entries + 1] holds the position of each entry, and the end of the last entry. Rows are added in fastText's order,
+whether a text is summed word by word or row by row.
 
 For models of lid.176.ftz's shape, a table caches the row ids of the words met so far: a word's own row, if it is in the
 dictionary, and the rows of its character n-grams that the model kept. The table holds the dictionary from the start. It

@@ -74,7 +74,7 @@ def three_bytes(low):
 
 @inline
 def short_key(low, high, size):
-    """Return the key of the first `size` (at most 15) of sixteen bytes: the eight bytes in `low`, then eight in `high`."""
+    """Return the key of the first `size` (at most 15) of sixteen bytes: eight in `low`, then eight in `high`."""
     part = (1 << 8 * (size & 7)) - 1  # This masks the half of which only a part is used.
     return low & (part if size < 8 else -1), high & (0 if size < 8 else part) | (size + 1) << 56
 
