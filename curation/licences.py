@@ -1,6 +1,6 @@
 """Read the licences that pages state: in links, headers, metas, microdata and JSON-LD.
 
-A licence here is what a page states for itself, not for a picture: pages also show pictures of other people. Each
+A licence here is one that a page states for itself, not for a picture: pages also show pictures of other people. Each
 licence is a bit of the column `signals`, so an image has the licences of all pages that show it. A licence that a page
 states for one of its pictures, as `license` of an ImageObject, is left out.
 """

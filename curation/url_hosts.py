@@ -1,4 +1,4 @@
-"""Take the hosts of URLs, in the form of registries, and the domains under which they are registered."""
+"""Extract the hosts of URLs, in the form that registries use, and their registered domains."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Sizes:
         languages: dict[str, slice],
         config: CurationConfig,
     ) -> "Sizes | None":
-        """Return the sizes for the `images` images in `files`; None if the English threshold decides on no image."""
+        """Return the sizes for the `images` images in `files`; None if the English threshold has no influence."""
         distributions = {code: Distribution.of(of_code) for code, of_code in counts.by_language(languages).items()}
         english = distributions.get(ENGLISH)
         if not config.balance or not images or not (config.one_threshold or (english and english.total)):

@@ -286,7 +286,7 @@ def threshold(counts: ArrayLike, p: float) -> int:
 
 
 def rates(counts: ArrayLike, t: float) -> np.ndarray:
-    """Return the float32 sampling rate of each entry, min(1, t / count): about `t` texts at most are kept for an entry.
+    """Return the float32 sampling rate of each entry, min(1, t / count): an entry keeps about `t` texts at most.
 
     >>> rates([0, 3, 6, 10], t=3).round(2).tolist()
     [1.0, 1.0, 0.5, 0.30000001192092896]
@@ -470,7 +470,7 @@ def _checked_counts(counts: ArrayLike) -> np.ndarray:
     """Return `counts` as int64; InputError unless it is one-dimensional, with integers of at least 0."""
     array = numbers(counts, "counts")
     if array.ndim != 1 or array.dtype.kind not in "iuf":
-        raise InputError(f"counts are {array.dtype} of shape {array.shape}; pass one row of non-negative integers")
+        raise InputError(f"counts are {array.dtype} of shape {array.shape}; pass a one-dimensional array of integers")
     if array.dtype.kind == "f":
         odd = np.flatnonzero(array != np.floor(array))
         if len(odd):

@@ -59,7 +59,7 @@ class MatchOptions:
 
     columns: the columns that hold the pairs, if their names are not recognised.
     kind_column: the column with the kind of each text, such as alt or title; None: every kind is `text`, as in tables.
-    unique_images: each row is an image of its own, so rows are not grouped by image.
+    unique_images: whether each row is a separate image, so that rows need not be grouped by image.
     exclude: paths of exclusion lists.
     model: a fastText language identification model; None: lid.176.ftz.
     artefacts: a folder or URL that all machines see; None: Spark ships what workers need.

@@ -72,7 +72,7 @@ def grouped_images(batches: Batches, max_texts: int) -> Iterator[pa.RecordBatch]
 def tallies(batches: Batches, plan: MatchPlan, unique: bool) -> Iterator[pa.RecordBatch]:
     """Read the pairs of a partition; yield them, packed in blocks, and the tallies, as rows with the schema COUNTED.
 
-    With `unique`, each row is an image of its own, and no blocks are yielded.
+    With `unique`, each row is a separate image, and no blocks are yielded.
     """
     _prepare()
     tallied = TaskResult()

@@ -1,7 +1,7 @@
-"""Combine the pairs of an image: keep each text once, and of too many texts the ones with the smallest hashes.
+"""Combine the pairs of an image: keep each text once, and if there are too many, those with the smallest hashes.
 
 `combine` may be applied to parts of the pairs and then to its own results: a pair that it drops from a part would also
-be dropped from the whole. So a logo with five million alts takes no more memory than any other image.
+be dropped from all pairs together. So a logo with five million alts takes no more memory than any other image.
 """
 
 import numpy as np

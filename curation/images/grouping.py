@@ -60,7 +60,7 @@ def pack_pairs(
 
 
 def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Path, result: TaskResult) -> None:
-    """Match candidates that are each an image of their own, and write the images with a match.
+    """Match candidates that are each a separate image, and write the images with a match.
 
     `batches` have the schema CANDIDATES.
     """
@@ -69,7 +69,7 @@ def write_unique(batches: Iterable[pa.RecordBatch], matching: Matching, path: Pa
 
 
 def unique_images(batches: Iterable[pa.RecordBatch], matching: Matching, result: TaskResult) -> Rows:
-    """Yield the images with a match, as MATCHED batches; each candidate in `batches` is an image of its own."""
+    """Yield the images with a match, as MATCHED batches; each candidate in `batches` is a separate image."""
     for run in _keyed_runs(batches, result):
         yield group_images(matching.match(run), result, unique=True)
 
@@ -206,7 +206,7 @@ def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def group_images(rows: pa.RecordBatch, tallies: Tallies, unique: bool = False) -> pa.RecordBatch:
     """Return the images of combined pairs that have a text with a match, with only the texts that match.
 
-    `rows` have the schema PAIRS, the result MATCHED. If `unique`, each row is an image of its own.
+    `rows` have the schema PAIRS, the result MATCHED. If `unique`, each row is a separate image.
 
     `tallies` gets the number of images, texts and duplicates, of undetermined texts by reason, and of texts decided by
     each witness. Per language it gets the number of all texts, of texts identified by the model, with the sum of their

@@ -49,7 +49,7 @@ Row = tuple[str | int | None, ...]
 def attribute_value(value: str) -> str:
     """Return the value of an attribute with its character references resolved, as the HTML standard reads them.
 
-    `html.unescape` is for text: it takes the `&copy` of `?a=1&copy=2` for a sign.
+    `html.unescape` is for text: it would read the `&copy` in `?a=1&copy=2` as ©.
 
     >>> attribute_value("?a=1&copy=2&lt=3 &copy; &eacute &#8364; &#x80; &#0;")
     '?a=1&copy=2&lt=3 © é € € �'

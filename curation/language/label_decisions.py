@@ -1,6 +1,6 @@
 """Decide whether a text is in the language of the model's label; if in doubt, its language becomes `other`.
 
-A witness gives a second opinion: it is a function from texts in question to languages, null where it knows nothing.
+A witness gives a second opinion: it is a function from doubtful texts to languages, with null where it knows nothing.
 Witnesses are asked in the order that a run states, and the first answer counts, unless the text cannot be in the
 language that it names, by the scripts of its letters: then the next witness is asked.
 

@@ -1,6 +1,6 @@
 """Find the files of a finished run: its manifest and its matched images, with their checksums in run.json.
 
-Files with missing rows are refused. `output_folder` writes what this module finds, `results` reads its figures.
+Files with missing rows are refused. `output_folder` writes the files, and `results` reads figures from them.
 """
 
 from collections import Counter

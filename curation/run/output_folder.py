@@ -2,8 +2,8 @@
 
 `pairs/` holds the matched pairs of each input, and records which tasks have finished: an interrupted run, or one with
 more inputs, continues from there. `matched/`, `gated/` and `curated/` get these names when they are complete.
-`matched/` has its own descriptor, so that a run with another threshold, seed or target size can reuse it. `gated/` has
-one, too, for a run with another threshold or target size. Between runs in one folder, inputs may be added and exclusion
+`matched/` has its own descriptor, so that a run with another threshold, seed or target size can reuse it. `gated/` also
+has one, for a run with another threshold or target size. Between runs in one folder, inputs may be added and exclusion
 lists may change; a run that differs in anything else is refused. This module does not use `runtime.folders.folder`,
 because each part is reused by its own rule; the claim has the same form.
 """

@@ -75,7 +75,7 @@ def request_for(
 ) -> Request:
     """Return the request of a run, with everything checked except whether the output folder holds this run.
 
-    What takes seconds, such as building starter metadata, is done last.
+    Slow parts, such as building starter metadata, come last.
     """
     sources = FoundInputs.find(config, inputs, options.columns)
     require_apart(output, sources.paths)

@@ -179,7 +179,7 @@ def preview(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Preview:
-    """Return what `curate` would do with the same arguments; InputError for all that it would refuse at its start."""
+    """Return what `curate` would do with the same arguments; InputError if it would refuse them at its start."""
     progress = progress or Progress()
     request = request_for(config, inputs, metadata, output, options or Options(), progress)
     require_claimable(output, request.made_from(), request.options.overwrite)

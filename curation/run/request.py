@@ -1,6 +1,6 @@
 """The request of a run: its config and all files that it reads, found and checked before any task starts.
 
-Also the interfaces between a run and its gate and observers. A run knows gates and observers by these interfaces only.
+Also the interfaces between a run and its gate and observers. A run knows gates and observers only by these interfaces.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Options:
     """The options of a run besides inputs, metadata and the numbers of its config.
 
     columns: the columns that hold the pairs, if their names are not recognised.
-    unique_images: the inputs state each image once, so pairs are not grouped by image.
+    unique_images: whether the inputs contain each image only once, so that pairs need not be grouped by image.
     exclude: paths of exclusion lists.
     gate: the conditions on images.
     classes: {"en": FILE}, classes of an evaluation set in each language, whose alignment the report shows.
@@ -99,7 +99,7 @@ class FoundInputs:
         tables = list(dict.fromkeys(table_name(source) for source in sources if is_table(source)))
         if tables and config.sample_files is not None:
             raise InputError(
-                f"sample_files chooses among files, but {TABLE_PREFIX}{tables[0]} is a table; pass a view of it"
+                f"sample_files chooses among files, but {TABLE_PREFIX}{tables[0]} is a table; pass a smaller view of it"
             )
         names = [source for source in sources if not is_table(source)]
         passed_over: dict[str, str] = {}
@@ -139,10 +139,10 @@ class Request:
         options: Options,
         progress: Progress,
     ) -> Request:
-        """Return the request of a run over these inputs; InputError for all that cannot be used.
+        """Return the request of a run over these inputs; InputError for anything that cannot be used.
 
-        All that is given is checked before anything takes long: kernels are compiled, and starter metadata, which are
-        the entries without `metadata`, are built.
+        All arguments are checked before the slow parts, which are compiling kernels and, without `metadata`, building
+        starter metadata.
         """
         exclusion = Exclusion.read(options.exclude)
         gate = _gate(options, exclusion)
@@ -173,7 +173,7 @@ class Request:
         return exclusion.lists_digest if len(exclusion) else None
 
     def made_from(self) -> dict:
-        """Return, as a JSON-ready dict, all that the matched images depend on.
+        """Return a dict of everything that the matched images depend on; JSON can represent its values.
 
         A table that is not copied yet appears by its name only.
         """
@@ -201,7 +201,7 @@ class Request:
 
 def _gate(options: Options, exclusion: Exclusion) -> GateHook | None:
     if exclusion.hashes and options.gate is None:
-        raise InputError("the exclusion lists contain hashes, but no table of hashes is passed; pass one in --images")
+        raise InputError("the exclusion lists contain hashes, but no table of hashes was passed; add one to --images")
     return options.gate.find([*exclusion.hashes]) if options.gate else None
 
 

@@ -229,7 +229,7 @@ def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, in
         return {field: first.index(name) for field, name in named_columns(first, options, path).items()}
     if first and max(columns.values()) >= len(first):
         raise InputError(
-            f"{path} has {len(first)} columns, but no column {max(columns.values())}, because numbers count from 0;"
+            f"{path} has {len(first)} columns, numbered from 0, so it has no column {max(columns.values())};"
             " choose others with --url-column and --text-column"
         )
     return columns
@@ -243,7 +243,7 @@ def _require_header(first: list[str], options: TableOptions, path: str) -> None:
     text = 1 - url if len(first) == 2 else "N"
     fields = listed([repr(quoted(field)) for field in first], NAMES)
     raise InputError(
-        f"{path} has no header, because it begins with {fields}. Pass the numbers of the columns, from 0: "
+        f"{path} has no header, as it begins with {fields}. Pass the numbers of its columns, counted from 0: "
         f"--url-column {url} --text-column {text}"
     )
 

@@ -140,7 +140,7 @@ def test_numbers_are_for_files_without_header():
     assert texts(of_csv(f"x,{URL}\n", options)) == ["x"]
     with pytest.raises(InputError, match="pass names to url_column and text_column"):
         of_parquet({"url": [URL], "text": ["x"]}, options)
-    with pytest.raises(InputError, match="has 2 columns, but no column 2"):
+    with pytest.raises(InputError, match="has 2 columns, numbered from 0, so it has no column 2"):
         of_csv(f"x,{URL}\n", TableOptions(1, 2))
     with pytest.raises(InputError, match="pass one number for each"):
         TableOptions(1, None)
