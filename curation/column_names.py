@@ -17,7 +17,7 @@ RECOGNISED = {  # The names are tried in this order; upper and lower case are th
     "page_url": ("page_url",),
 }
 
-USUAL = 4  # Messages list so many names of a field.
+USUAL = 4  # Messages list this many names of a field.
 
 
 def recognised(field: str, names: Sequence[str], path: str, remedy: str = "leave out all but one") -> str | None:

@@ -14,8 +14,8 @@ from runtime.errors import InputError, ParameterError
 
 ENGLISH = "en"  # The thresholds of all other languages follow from the English threshold [2, Algorithm 1].
 ASSUMED_TAIL_SHARE = 0.06  # English has this tail share at the thresholds of [1]; runs without English use it.
-MAX_TEXT_LENGTH = 8_192  # Texts are cut to so many characters; hardly one in a million captions of a crawl is longer.
-SIZE_PROBES = 15  # A pass over the data tries so many thresholds; they make 16 ranges, so it gives 4 bits of t.
+MAX_TEXT_LENGTH = 8_192  # Texts are cut to this many characters; hardly one in a million captions of a crawl is longer.
+SIZE_PROBES = 15  # A pass over the data tries this many thresholds; they make 16 ranges, so it gives 4 bits of t.
 DOUBTFUL_SCORE = 0.5  # With a lower language score, a text is often in another language, or in none.
 SURE_SCORE = 0.75  # Texts with at least this score count as evidence for the languages of texts around them.
 MatcherName = Literal["trie", "ahocorasick"]
@@ -91,7 +91,7 @@ class CurationConfig:
     wrong_script: Fate = "other"  # 1,598 of 124,545 texts lost their label by this; no such label was right
     witnesses: Sequence[Witness] = ("han", "page")  # These two made no language worse; [2] has no witnesses.
     pool_shares: dict[str, float] = field(default_factory=dict)
-    rows_per_file: int = 1_000_000  # img2dataset reads a file at once; so many curated rows are a few hundred MB.
+    rows_per_file: int = 1_000_000  # img2dataset reads a file at once; this many curated rows are a few hundred MB.
     extra_columns: Sequence[ExtraColumn] = ()
     metadata_of: str | None = None  # [2, ablation]
     merge_languages: bool = False  # [2, ablation]

@@ -14,7 +14,7 @@ from runtime.kernels.hashes import hex_digits, md5, xxhash
 KEY = (pa.field("_uid_high", pa.int64()), pa.field("_uid_low", pa.int64()))  # Users' columns cannot have these names.
 KEY_NAMES = [field.name for field in KEY]
 SEED = 42  # Spark's xxhash64 has this seed.
-_DIGITS = 32  # An MD5 has so many digits.
+_DIGITS = 32  # An MD5 has this many digits.
 
 
 def key_columns(uids: pa.Array) -> list[pa.Array]:

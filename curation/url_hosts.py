@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from publicsuffixlist import PublicSuffixList
 
-_LONGEST_LABEL, _LONGEST_NAME = 63, 253  # DNS allows so many characters.
+_LONGEST_LABEL, _LONGEST_NAME = 63, 253  # DNS allows this many characters.
 # This pattern finds the same host as the kernel `host_span`, also in URLs that are not plain ASCII.
 HOST = r"^[^:]*://(?:[^/?#\\]*@)?(?P<host>[^:/?#\\]*)"
 _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
@@ -29,7 +29,7 @@ def canonical(host: str) -> str:
     if host.isascii() and "%" not in host:
         return host.lower().rstrip(".")
     text = unicodedata.normalize("NFKC", unquote(host)).replace("\xad", "").replace("。", ".")
-    # Letters are lowered one by one: at the end of a word, Python would make a Greek sigma another letter than
+    # Letters are lowered one by one, because at the end of a word Python lowers a Greek sigma to another letter than
     # registries do.
     text = unicodedata.normalize("NFKC", "".join(map(str.lower, text)))
     return ".".join(map(_ascii_label, text.rstrip(".").split(".")))

@@ -32,7 +32,7 @@ from runtime.tallies import Tallies
 # Each section of a file is sorted in memory. This is a power of two, so that draw * files * SECTIONS_PER_FILE rounds as
 # draw * files.
 SECTIONS_PER_FILE = 8
-RUN_BYTES = 64 << 20  # So many bytes of sampled rows are packed at a time.
+RUN_BYTES = 64 << 20  # This many bytes of sampled rows are packed at a time.
 DRAW_FIELD = pa.field("draw", pa.float64())
 DRAWN = CURATED.append(DRAW_FIELD)
 

@@ -20,9 +20,9 @@ from curation.config import ENGLISH, CurationConfig
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
-SAMPLED_IMAGES = 100_000  # In 19 of 20 samples, a share of so many images is within 0.31 percentage points.
-SAMPLED_FILES = 16  # The sample is taken from at most so many files.
-CURVE_THRESHOLDS = 24  # The curve has at most so many thresholds.
+SAMPLED_IMAGES = 100_000  # In 19 of 20 samples, a share of this many images is within 0.31 percentage points.
+SAMPLED_FILES = 16  # The sample is taken from at most this many files.
+CURVE_THRESHOLDS = 24  # The curve has at most this many thresholds.
 OFFERED_SHARES = (0.75, 0.5, 0.25)  # A person may choose among these shares of the counted images.
 SAMPLED_COLUMNS = [f"candidates.list.element.{name}" for name in ("language", "entries")]
 

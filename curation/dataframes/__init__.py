@@ -49,7 +49,7 @@ FolderPath = str | Path
 NOT_HONOURED = {row["parameter"]: row["reason"] for row in table_rows(__package__, "not_honoured.csv")}
 
 DIGEST = "entries"  # This key of a column's metadata has the digest of the entries that the ids belong to.
-LANGUAGE_SIZES = "languages"  # This key of the metadata of counts' ids has the sizes of languages.
+LANGUAGE_SIZES = "languages"  # This key in the metadata of ids has the number of entries of each language.
 
 
 @typed

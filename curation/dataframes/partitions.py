@@ -25,9 +25,9 @@ from runtime.tallies import Tallies, Tally, TaskResult
 from runtime.warming import compile_kernels
 
 Batches = Iterable[pa.RecordBatch]
-PARTITION_BUCKETS = 1 << 10  # Keys have so many ranges: enough for many tasks, and few enough to fill blocks.
+PARTITION_BUCKETS = 1 << 10  # Keys have this many ranges: enough for many tasks, and few enough to fill blocks.
 BLOCKS = pa.schema([pa.field("bucket", pa.int32()), pa.field("block", pa.binary())])
-IMAGES_PER_BATCH = 1 << 14  # Spark gets so many images in a batch.
+IMAGES_PER_BATCH = 1 << 14  # Spark gets this many images in a batch.
 TALLIES = pa.schema([pa.field("name", pa.string()), pa.field("item", pa.string()), pa.field("count", pa.int64())])
 COUNTED = pa.schema([*BLOCKS, *TALLIES])  # Each row is a block or a tally.
 SHOWN_TALLIES = ("records", "pairs", CUT_TEXT, "dropped")

@@ -30,14 +30,14 @@ from runtime.errors import InputError
 from runtime.kernels.hashes import md5
 from runtime.messages import quoted, quoted_names
 
-_KEYS_IN_BUCKET = 4  # With about so many keys in a bucket, a search reads one or two cache lines.
+_KEYS_IN_BUCKET = 4  # With about this many keys in a bucket, a search reads one or two cache lines.
 
 _DOMAIN = "a domain; write one such as example.org, which covers its subdomains, and put patterns after regex:"
 
 _ANY_HASH = "hash"  # The column of hashes may have this name if the path states their kind.
 
 _HASH = re.compile("[0-9a-fA-F]{32}")
-_HEAD_BYTES = 1 << 16  # In a file without values, so many bytes are searched for a comment or a header.
+_HEAD_BYTES = 1 << 16  # In a file without values, this many bytes are searched for a comment or a header.
 
 # A line without `kind:` has the first kind whose format it matches.
 _FORMS: dict[str, Callable[[pa.Array], pa.Array]] = {

@@ -15,10 +15,10 @@ from runtime.redaction import hidden
 from runtime.tallies import TaskResult
 
 OVER_LIMIT = "text_over_limit"
-# A bit of `signals`: the uid has several URLs. `combine` sets it, and `group_images` clears it. It is the sign bit,
-# which no signal, place or licence uses: it never reaches a file of images.
+# This bit of `signals` says that the uid has several URLs. `combine` sets it, and `group_images` clears it. It is the
+# sign bit, which no signal, place or licence uses: it never reaches a file of images.
 SEVERAL_URLS = -(1 << 31)
-EXAMPLE_CHARACTERS = 200  # An example shows so many characters of a uid or URL.
+EXAMPLE_CHARACTERS = 200  # An example shows this many characters of a uid or URL.
 
 OF_TEXT = ("page_url", "record", "copies", "shown")  # `combine` computes these columns anew for each text that stays.
 _PREFERRED = ["kind", "given", "page_language", "pool_language"]  # They decide which of equal texts stays.
@@ -209,5 +209,5 @@ def reduced(function: np.ufunc, values: np.ndarray, bounds: np.ndarray) -> np.nd
     return function.reduceat(values, bounds[:-1]) if len(values) else values
 
 
-# Columns with one value per image, and the function that computes the value from all rows of the image.
+# These columns have one value per image; each function computes the value from all rows of the image.
 OF_IMAGE = {"url": _smallest, "signals": _all_bits, "stated_width": _largest, "stated_height": _largest}

@@ -35,7 +35,7 @@ from runtime.tallies import Tallies, TaskResult
 if TYPE_CHECKING:
     from curation.matching.matching import Matching
 
-RUN_ROWS = 131_072  # So many rows are sorted and matched together; most languages have few of them.
+RUN_ROWS = 131_072  # This many rows are sorted and matched together; most languages have few of them.
 RUN_BYTES = 128 << 20
 DUPLICATE = "duplicate_text"
 _OF_IMAGE = [name for name in MATCHED.names if name in PAIRS.names]
@@ -146,7 +146,7 @@ def pairs_of(images: pa.RecordBatch, copy_of: pa.Array) -> pa.RecordBatch:
         "page_url": pc.coalesce(texts.field("page_url"), images["page_url"].take(image)),
         "given": _origins(texts),
         **dict.fromkeys(("page_language", "pool_language", "judged"), pa.nulls(len(texts), pa.string())),
-        # The first text of an image has the number of the image.
+        # The first text of an image has the number of the image, and the other texts have 0.
         "shown": pc.if_else(pa.array(differs(image.to_numpy())), columns["shown"].fill_null(0), 0),
     }
     return pa.RecordBatch.from_pydict(columns, schema=PAIRS)

@@ -24,22 +24,22 @@ from runtime.arrow import gather, string_buffers
 from runtime.tallies import UNKNOWN, Tally
 
 _REFERENCE = re.compile(r"&(?:#[xX]([0-9A-Fa-f]+);?|#([0-9]+);?|([A-Za-z][A-Za-z0-9]{1,31})(;|(?![A-Za-z0-9=])))")
-COMPLETE = r"&(?:#[xX]([0-9A-Fa-f]+);|#([0-9]+);|([A-Za-z][A-Za-z0-9]{1,31})(;))"  # RE2 reads it equally.
+COMPLETE = r"&(?:#[xX]([0-9A-Fa-f]+);|#([0-9]+);|([A-Za-z][A-Za-z0-9]{1,31})(;))"  # RE2 reads it in the same way.
 _complete = re.compile(COMPLETE)
 _MAX_REFERENCE_DIGITS = 7  # No character's number has more digits.
 # These numbers mean bytes of windows-1252. A byte that has no character there means the character of its number.
 _WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 
-# An absolute URL of the web. Only such URLs become candidates.
+# This matches an absolute URL of the web. Only such URLs become candidates.
 HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"  # (?i) would take ſ for an s.
 LINE_END = r"\r\n|[\n\v\f\r\x1c-\x1e\x{85}\x{2028}\x{2029}]"  # as str.splitlines has it, in RE2's spelling
 
-BATCH_ROWS = 8192  # A batch has at most so many rows, which take a few MB.
-BATCH_BYTES = 32 << 20  # A batch of so many bytes ends even if it has few rows, because a URL may have megabytes.
+BATCH_ROWS = 8192  # A batch has at most this many rows, which take a few MB.
+BATCH_BYTES = 32 << 20  # A batch of this many bytes ends even if it has few rows, because a URL may have megabytes.
 
 FIRST_BAD = "first_bad_line"  # This key of a file's tally has the line of its first bad record, from 1.
 UNKNOWN_LANGUAGE = f"{UNKNOWN}language"  # This tally has rows by unknown label, up to 100 labels.
-MAX_UNKNOWN_LABELS = 100  # Only so many labels of a file have their own count; a column of texts has millions.
+MAX_UNKNOWN_LABELS = 100  # Only this many labels of a file have their own count; a column of texts has millions.
 MAX_LABEL_CHARACTERS = 40  # Longer labels are cut.
 DEFAULT_KIND = "text"  # A text has this kind if the table does not state it.
 

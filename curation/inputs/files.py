@@ -52,11 +52,11 @@ _log = logging.getLogger(__name__)
 FORMATS_GROUP = "clip_curation.formats"
 UNREADABLE = "unreadable file"  # A skipped input has this kind.
 MANIFEST = "curated"  # A run's manifest is in this folder of its output.
-NAMED_FILES = 10  # An error names so many files that cannot be used.
+NAMED_FILES = 10  # An error names this many files that cannot be used.
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-SPLIT_BYTES = 128 << 20  # A part of a split file has about so many compressed bytes.
-OPENED_AT_ONCE = 16  # So many files are checked at the same time, because a remote file takes 50 ms.
+SPLIT_BYTES = 128 << 20  # A part of a split file has about this many compressed bytes.
+OPENED_AT_ONCE = 16  # This many files are checked at the same time, because a remote file takes 50 ms.
 
 
 @dataclass(frozen=True)
@@ -347,8 +347,8 @@ def _parts(file: Input, pieces: list[int]) -> list[Input]:
     return [replace(file, row_groups=(begin, end), size=sum(pieces[begin:end])) for begin, end in ranges]
 
 
-SAMPLED_FILES = 6  # So many files of a group are looked into.
-SAMPLED_PAIRS = 1_000  # Reading of a file stops after so many pairs; readers yield up to 8,192 at once.
+SAMPLED_FILES = 6  # This many files of a group are sampled.
+SAMPLED_PAIRS = 1_000  # Reading of a file stops after this many pairs; readers yield up to 8,192 at once.
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ DAMAGED = "damaged"  # notes of [path, number of bad files and records, line of 
 SHARED_UIDS = "shared_uids"  # This tally counts the uids that belong to several URLs.
 SHARED_UID = "shared_uid"  # These notes have such a uid and two of its URLs; each task notes at most one.
 WORTH_NAMING = 0.01  # An input with a larger share of bad records is named.
-LISTED_IN_ERROR = 3  # An error lists so many reasons and inputs.
+LISTED_IN_ERROR = 3  # An error lists this many reasons and inputs.
 
 
 def cut(batches: Iterable[pa.RecordBatch], length: int, tallies: Tallies) -> Iterator[pa.RecordBatch]:

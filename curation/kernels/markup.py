@@ -24,7 +24,7 @@ _HIGHEST_BITS = -0x7F7F7F7F7F7F7F80
 _LICENSE, _LICDOMAI = (int.from_bytes(word, "little") for word in (b"license", b"licdomai"))
 _LOWER_BITS = 0x2020202020202020  # These bits make eight letters lower-case.
 _PUB = len("pub")
-# The beginning of a string is searched at most so many bytes before the word; the envelope before links is longer.
+# The beginning of a string is searched at most this many bytes before the word; the envelope before links is longer.
 _MAX_BYTES_BEFORE = 100
 _ORG = int.from_bytes(b"org", "little")
 _REL, _NAME, _PROPERTY, _LINK = (int.from_bytes(end, "little") for end in (b"el", b"me", b"ty", b"nk"))

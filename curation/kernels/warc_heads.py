@@ -14,8 +14,8 @@ KIND, BEGIN, END = 0, 1, 2  # A head has these columns: the record's kind, and w
 HEAD_COLUMNS = 3
 
 _CR, _LF, _COLON, _DASH, _ZERO = (ord(character) for character in "\r\n:-0")
-_MAX_LENGTH_DIGITS = 8  # A content length has at most so many digits.
-_LINE_ENDS = 4  # So many bytes follow a block.
+_MAX_LENGTH_DIGITS = 8  # A content length has at most this many digits.
+_LINE_ENDS = 4  # This many bytes follow a block.
 
 
 def _bytes(text):

@@ -45,12 +45,12 @@ from runtime.errors import InputError
 
 Answers = tuple[pa.DictionaryArray, pa.FloatArray]  # They are the likeliest label of each text, and its score.
 
-_TABLE_SLOTS = 1 << 16  # LanguageModel has at least so many slots for words (2 MB); it uses half of them.
-_IDS_PER_WORD = 8  # The table has room for so many ids per word on average.
-_LETTERS_PER_WORD = 16  # The table has room for so many letters per word on average.
+_TABLE_SLOTS = 1 << 16  # LanguageModel has at least this many slots for words (2 MB); it uses half of them.
+_IDS_PER_WORD = 8  # The table has room for this many ids per word on average.
+_LETTERS_PER_WORD = 16  # The table has room for this many letters per word on average.
 _SUMS_BYTES = 64 << 20  # The sums of words of AnyModel take so much memory; frequent ones stay in the cache.
-_MAX_SUMMED_WORDS = 1 << 16  # AnyModel remembers the sums of so many words.
-_LETTERS_PER_SUM = 24  # AnyModel has room for so many letters per word on average.
+_MAX_SUMMED_WORDS = 1 << 16  # AnyModel remembers the sums of this many words.
+_LETTERS_PER_SUM = 24  # AnyModel has room for this many letters per word on average.
 _UNKNOWN = [(0.0, OTHER.code)]  # fastText answers this for a text of which the model knows no part.
 
 # Digests of the models that fastText publishes; files of other names are not compared.

@@ -46,10 +46,10 @@ _LOSSES = (HIERARCHICAL_SOFTMAX, 2, 3, 4)  # The others are negative sampling, s
 _MODEL_VERSION = 12  # Models of version 11 are read in another way.
 
 _MAX_ROWS = 1 << 16  # A row's id is kept in 16 bits.
-_MAX_LABELS = 1 << 15  # fastText omits scores below 0.00001; the likeliest of so many labels always has more.
-_MAX_KEPT_BUCKETS = 1 << 26  # The bitmap of so many buckets of a pruned model takes 8 MB.
+_MAX_LABELS = 1 << 15  # fastText omits scores below 0.00001; the likeliest of this many labels always has more.
+_MAX_KEPT_BUCKETS = 1 << 26  # The bitmap of this many buckets of a pruned model takes 8 MB.
 _MAX_NUMBER = 1e15  # The weights in rows and output must be below this, so that no product of two overflows.
-_CACHE_LINE_BYTES = 64  # A row has as many bytes.
+_CACHE_LINE_BYTES = 64  # A row also has this many bytes.
 _END = b"</s>"
 _LABEL = b"__label__"
 _NO_NODE_YET = 10**15  # An inner node of the tree has this count until its children are known.
@@ -443,7 +443,7 @@ def _tree(model: ModelFile) -> Tree | None:
     model.require(all(0 <= count < _NO_NODE_YET // len(counts) for count in counts))
     children = _huffman_tree(counts)
     levels = np.zeros(len(children), np.int64)
-    for node in range(len(children) - 1, len(counts) - 1, -1):  # Parents come behind their children.
+    for node in range(len(children) - 1, len(counts) - 1, -1):  # Parents come after their children.
         levels[children[node]] = levels[node] + 1
     return Tree(children, int(levels.max()), waiting(len(children))) if levels.max() <= MAX_TREE_LEVELS else None
 

@@ -35,17 +35,17 @@ from runtime.arrow import gather_rows, string_buffers
 
 _OF_HAN = pa.array(["zh", "ja"])
 _LATIN, _HAN_OR_KANA = r"\p{Latin}", r"[\p{Han}\p{Hiragana}\p{Katakana}]"
-_LATIN_LETTERS_OF_HAN = 3  # So many Latin letters say about as much as one character of Han or kana.
+_LATIN_LETTERS_OF_HAN = 3  # This many Latin letters say about as much as one character of Han or kana.
 
 POOL_WEIGHT = 20  # A language's weight in a file is this times the square of its share of the file's sure texts.
 HOST_WEIGHT = MAX_SCORE_FACTOR  # A language has this weight if all sure texts of a page and its host are in it.
-POOL_PRIOR_TEXTS = 20  # A file with so many sure texts has a quarter of its weight.
-HOST_PRIOR_TEXTS = 3  # A host or page with so many sure texts has half of its weight; a stated language counts as many.
+POOL_PRIOR_TEXTS = 20  # A file with this many sure texts has a quarter of its weight.
+HOST_PRIOR_TEXTS = 3  # A host or page with this many sure texts has half its weight; a stated language counts as many.
 MIN_LABEL_PART = 0.3  # If other languages are lifted, a label needs this share of all languages' weighed scores.
 # Only the digits and punctuation of ASCII are listed, because compiling Unicode's classes would take most of the time.
 _BETWEEN_WORDS = r"[^a-z'\x{80}-\x{10FFFF}]+"
-_TEXTS_AT_ONCE = 4096  # So many texts are weighed together, which bounds the memory.
-WEIGHED_ROWS = 131_072  # So many rows are weighed together, to bound memory; a host's pages are adjacent or random.
+_TEXTS_AT_ONCE = 4096  # This many texts are weighed together, which bounds the memory.
+WEIGHED_ROWS = 131_072  # This many rows are weighed together, to bound memory; a host's pages are adjacent or random.
 WEIGHED_BYTES = 128 << 20
 
 REASONS = (*KINDS, "script", "score")  # A text is undetermined for the first of these that applies.

@@ -26,9 +26,9 @@ _LATIN_BIT = 1 << SCRIPTS.index("Latn")
 _ALL_SCRIPTS = -1  # All bits stand for `other` and for languages whose scripts are not known.
 _SCRIPT_OF_LABEL = re.compile(r"_([A-Z][a-z]{3})$")
 
-LONGEST_NAME = 255  # File systems allow so many bytes in a file's name.
+LONGEST_NAME = 255  # File systems allow this many bytes in a file's name.
 
-# The words of the patterns by kind. ASCII letters are compared in lower case.
+# These are the words of the patterns, by kind. ASCII letters are compared in lower case.
 _WORDS = {row["kind"]: row["words"].split("|") for row in table_rows("curation.language", "text_words.csv")}
 ENDINGS = _WORDS["endings"]
 COUNTRIES = _WORDS["countries"]
@@ -53,7 +53,7 @@ _SIGNS = r"_.,()+~%!'$-"
 _LABEL = r"[0-9a-z\x{A1}-\x{10FFFF}](?:[0-9a-z\x{A1}-\x{10FFFF}-]*[0-9a-z\x{A1}-\x{10FFFF}])?"
 
 _HYPHEN, _UNDERSCORE, _MARKUP, _BEFORE_HOST, FOREIGN, AT = (np.uint16(1 << bit) for bit in range(5, 11))
-_DATE_DIGITS = 8  # A date has so many digits.
+_DATE_DIGITS = 8  # A date has this many digits.
 
 
 def _any(words: list[str]) -> str:

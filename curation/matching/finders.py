@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _BETWEEN = "\x1f"  # No symbol contains this control character.
 INDEX = "index.json"  # This file has the ids and the digest of each language.
-PROCESS_ENTRIES = 2_000_000  # Each process builds about so many: two seconds, as long as it takes to start.
+PROCESS_ENTRIES = 2_000_000  # Each process builds about this many: two seconds, as long as it takes to start.
 _entries = lru_cache(maxsize=1)(Entries.of_strings)
 
 

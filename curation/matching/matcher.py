@@ -31,7 +31,7 @@ from runtime.errors import InputError
 from runtime.storage.arrays import open_arrays, save_arrays
 
 MATCHER_VERSION = 1  # This is the version of the format of saved matchers.
-GROUPED_LEVELS = 4  # So many levels of the trie are looked up for all texts of a group at once.
+GROUPED_LEVELS = 4  # This many levels of the trie are looked up for all texts of a group at once.
 
 
 @typed
@@ -163,12 +163,12 @@ def _merged(results: list[tuple[np.ndarray, np.ndarray]], texts: int) -> tuple[n
     return out_offsets, out
 
 
-GROUP_BYTES = 1 << 15  # The symbols of so many bytes of texts fit into the processor's L2 cache.
+GROUP_BYTES = 1 << 15  # The symbols of this many bytes of texts fit into the processor's L2 cache.
 GROUP_TEXTS = 1 << 12
 
 TABLE_LOAD = 0.5  # A fuller hash table is smaller, but slower for missing keys.
 MIN_SYMBOLS_OF_CHARACTER_TABLE = 10_000  # Fewer symbols do not justify a table of all characters of three bytes.
-HINT_BITS = 16  # The bit filter has so many bits per edge; one in sixteen pairs that are not edges passes it.
+HINT_BITS = 16  # The bit filter has this many bits per edge; one in sixteen pairs that are not edges passes it.
 _ROOT = 1
 
 

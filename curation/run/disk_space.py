@@ -20,7 +20,7 @@ from runtime.storage.paths import as_path, existing, is_url
 from runtime.terminal import readable
 from runtime.warming import compile_kernels
 
-# A row of pairs/, matched/ and curated/ takes so many bytes besides URL, text and page.
+# A row of pairs/, matched/ and curated/ takes this many bytes besides URL, text and page.
 PAIR, MATCHED, CURATED = 70, 55, 55
 PLENTY = 20  # No run writes more than this many times the bytes of its inputs.
 ALL_PARTS = 2.5  # If most pairs match, all files of a run take this many times the bytes of pairs/.
@@ -86,7 +86,7 @@ def warn_of_temporary_files(
 
 
 def _surely_fit(inputs: Sequence[Input], free: float) -> bool:
-    """Say whether a run's files fit into so many free bytes, however large they are for inputs of this size."""
+    """Say whether a run's files fit into this many free bytes, however large they are for inputs of this size."""
     return sum(source.size for source in inputs) * PLENTY < free
 
 

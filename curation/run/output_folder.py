@@ -47,7 +47,7 @@ PAIRS = Kind("matched pairs", "clip-curate", RUN_VERSION)
 MATCHED = Kind("matched images", "clip-curate", RUN_VERSION)
 MAY_DIFFER = ("inputs", "exclusion")  # Runs in one folder may differ in these.
 
-SAMPLE_ROWS = 1000  # The report picks examples of each language from so many curated rows.
+SAMPLE_ROWS = 1000  # The report picks examples of each language from this many curated rows.
 DESCRIPTIONS = ("run.json", "report.html", "times.json")  # The first, run.json, is written last.
 RESULTS = ("counts.parquet", "thresholds.json")
 PARTS = (TABLES_FOLDER, "pairs", "matched", "gated", REMOVED_PART, "curated", *RESULTS, *DESCRIPTIONS)
@@ -91,7 +91,7 @@ class Output:
             except BaseException:
                 owner.release()
                 raise
-        # New for each run: workers of a long session cache opened artefacts by path.
+        # The folder is new for each run, because workers of a long session cache opened artefacts by path.
         at_end = ExitStack()
         artefacts = at_end.enter_context(scratch()) if is_url(folder) else make_folder(owner.unfinished)
         return cls(folder, description, artefacts, owner, at_end)

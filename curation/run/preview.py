@@ -41,16 +41,16 @@ from runtime.terminal import aligned, in_one_line, readable
 from runtime.warming import compile_kernels, usable_cores
 from runtime.wording import counted, percent, short
 
-# Core-seconds per pair after reading: tests/bench/MEASURED.md, "What a dry run reckons with".
+# A pair takes this many core-seconds after reading: tests/bench/MEASURED.md, "What a dry run reckons with".
 PAIR_SECONDS = 9e-6
 GATE_SECONDS = 6.4e-6  # per matched pair: 4.0e-6 core-seconds for conditions and 2.4e-6 for the recommended rules
-KERNEL_SECONDS = 0.9  # Compiling a kernel takes so many core-seconds.
+KERNEL_SECONDS = 0.9  # Compiling a kernel takes this many core-seconds.
 
 WIDTH = 80
 LEAST_COST = 0.01  # A cost of fewer core-hours is shown as less than this.
-ROWS_SHOWN = 2  # So many rows of each group of inputs are shown.
-LANGUAGES_SHOWN = 8  # So many languages are shown, the ones with the most pairs.
-REASONS_SHOWN = 4  # So many reasons for dropped rows are shown.
+ROWS_SHOWN = 2  # This many rows of each group of inputs are shown.
+LANGUAGES_SHOWN = 8  # This many languages are shown, the ones with the most pairs.
+REASONS_SHOWN = 4  # This many reasons for dropped rows are shown.
 
 
 @dataclass(frozen=True)

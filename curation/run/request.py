@@ -36,9 +36,9 @@ from runtime.tallies import TaskResult
 from runtime.warming import Call, compile_kernels
 
 OBSERVERS = "clip_curation.report_sections"  # Modules with observers use this hook.
-# Numbers of the config on which matched images depend, as made_from names them.
+# Matched images depend on these numbers of the config; made_from has them under the same names.
 _OF_MATCHING = (*("max_texts", "min_language_score", "min_language_scores", "no_language", "wrong_script"),)
-PDQ_NEAR = 31  # The PDQ hashes of copies differ in at most so many of 256 bits, as PDQ's authors recommend.
+PDQ_NEAR = 31  # The PDQ hashes of copies differ in at most this many of 256 bits, as PDQ's authors recommend.
 
 
 @typed
@@ -290,7 +290,8 @@ class Observation:
     run: Run
 
 
-# Observes the images before balancing, and the manifest; returns its entry of run.json and its section of the report.
+# An observer sees the images before balancing, and the manifest; it returns its entry of run.json and its section of
+# the report.
 Observer = Callable[[Observation], Observed]
 
 

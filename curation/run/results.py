@@ -34,8 +34,8 @@ from runtime.packages import load_own
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
-BATCH_IMAGES = 50_000  # So many images are in memory at a time.
-SAMPLE = 1_000_000  # An estimate reads so many images.
+BATCH_IMAGES = 50_000  # This many images are in memory at a time.
+SAMPLE = 1_000_000  # An estimate reads this many images.
 
 
 @typed
@@ -124,7 +124,7 @@ class Results(FinishedRun):
                 break
             texts = parts(batch["candidates"])[0]
             held, offsets = entry_ids(texts.field("entries"), len(wanted))
-            # Shuffled: else one text that contains many of the entries would be the example of all of them.
+            # The matches are shuffled, or else one text with many of the entries would be the example of all of them.
             matches = np.random.default_rng(0).permutation(np.flatnonzero(wanted[held]))
             new, first = np.unique(held[matches], return_index=True)
             text_of = np.searchsorted(offsets, matches[first], side="right") - 1

@@ -195,7 +195,7 @@ class Steps:
         if ledger.missing:
             self._match_missing(ledger)
         ledger = ledger.completed(self.output.path)
-        self.output.owner.require()  # A run that has taken over may own what is pruned.
+        self.output.owner.require()  # A run that has taken over may own the files that are pruned.
         ledger.prune()
         result = within_limits(ledger.sums, self.request.config)
         if unique:

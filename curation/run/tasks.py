@@ -51,7 +51,7 @@ from runtime.storage.parquet import add_file, batches, read_table, write_rows
 from runtime.tallies import Tallies, Tally, TaskResult
 from runtime.warming import compile_kernels
 
-ROW_GROUP_ROWS = 100_000  # A row group of a curated file has so many rows, some 30 MB; this is our choice.
+ROW_GROUP_ROWS = 100_000  # A row group of a curated file has this many rows, some 30 MB; this is our choice.
 OF_MATCHED, OF_CURATED = "candidates.list.element.entries", "entries"  # These columns of image files have the entries.
 
 

@@ -99,7 +99,7 @@ def group_and_sample() -> None:
     counts.count(parts(matched["candidates"])[0].field("entries"))
     counts.add_seen(counts.seen())
     rates = np.full((2, 2), 0.5, np.float32)
-    rates.flags.writeable = False  # Workers map rates from a file, so theirs are read-only, too.
+    rates.flags.writeable = False  # Workers map rates from a file, so theirs are also read-only.
     sampling.kept_probabilities(matched, rates)
     sampling.kept_probabilities(matched, rates[0])
     sampling.sample_batch(matched, rates[0], 0)
@@ -108,7 +108,7 @@ def group_and_sample() -> None:
     sampling.CountedTexts.of(matched, np.ones(2, np.int64), {"en": slice(0, 2)}).expected_sizes(thresholds)
 
 
-# Each call with the number of kernels that it compiles and no other; the longest calls begin first.
+# Each call has the number of kernels that only it compiles; the longest calls begin first.
 CALLS: dict[Call, int] = {warm_matching: 14, identify_languages: 11, warm_tables: 7, group_and_sample: 12}
 CRAWLS: dict[str, dict[Call, int]] = {  # format → calls
     "wat": {read_wat: 29, read_crawl: 3},

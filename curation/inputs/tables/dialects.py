@@ -19,7 +19,7 @@ from runtime.arrow import gather
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";"}
 QUOTED, ESCAPED, PLAIN = "quoted", "escaped", "plain"
-DIALECT_CHARACTERS = 256 << 10  # The dialect is recognised from the first lines, up to so many characters.
+DIALECT_CHARACTERS = 256 << 10  # The dialect is recognised from the first lines, up to this many characters.
 _FIELDS = {QUOTED: r'"([^"]*(?:""[^"]*)*)"', ESCAPED: r'"([^"\\]*(?:\\.[^"\\]*)*)"'}
 _MEANINGS = {
     QUOTED: "fields may be in quotes",

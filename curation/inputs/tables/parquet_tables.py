@@ -42,8 +42,8 @@ _PATTERNS = {kind: re.compile(f"(?P<table>.+)/{re.escape(folder)}/{name}") for k
 KindOf = Callable[[str], str | None]  # It maps a folder to its kind of table, or None.
 _WITHOUT_FOLDERS = ("http://", "https://")  # A web server may answer with anything for a missing folder.
 
-_TEXT_BYTES_AT_ONCE = 16 << 20  # So many bytes of text are read at once.
-_ROWS_AT_ONCE = 1 << 20  # So many rows of a table are read at once.
+_TEXT_BYTES_AT_ONCE = 16 << 20  # This many bytes of text are read at once.
+_ROWS_AT_ONCE = 1 << 20  # This many rows of a table are read at once.
 _BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (OSError, EOFError, ImportError, ValueError, zlib.error, pa.ArrowException)
 

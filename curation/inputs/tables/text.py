@@ -29,8 +29,8 @@ from runtime.messages import NAMES, listed, quoted
 from runtime.tallies import Tally
 
 LONGEST_LINE = 4 << 20  # A line with more characters is not a pair, and might not fit into memory.
-PROBED_OBJECTS = 100  # So many objects are searched for keys, because an object may omit a key whose value is null.
-_KEY_BYTES = 100  # A key takes so many bytes of memory besides its characters.
+PROBED_OBJECTS = 100  # This many objects are searched for keys, because an object may omit a key whose value is null.
+_KEY_BYTES = 100  # A key takes this many bytes of memory besides its characters.
 
 Object = dict[str, Any]
 
@@ -117,7 +117,7 @@ def _flat(record: Object) -> Object:
     {'url': 'a', 'meta': {'caption': 'b', 'more': [{'c': 1}]}, 'meta.caption': 'b', 'meta.more': [{'c': 1}]}
     """
     members = [*record.items()]
-    for name, value in members:  # The list grows meanwhile.
+    for name, value in members:  # The loop also visits the members that it adds.
         if type(value) is dict and name.count(".") < MAX_DOTS:
             members += [(f"{name}.{inner}", member) for inner, member in value.items()]
     return dict(members) | record
@@ -374,7 +374,7 @@ def lines(file: BinaryIO, tally: Tally) -> Iterator[str]:
         tally["dropped", "truncated"] += 1
     except (zlib.error, gzip.BadGzipFile):
         tally["dropped", "corrupt_file"] += 1
-    except OSError as error:  # Arrow raises it for a broken zstd stream, too.
+    except OSError as error:  # Arrow also raises it for a broken zstd stream.
         if "Truncated compressed stream" in str(error):
             tally["dropped", "truncated"] += 1
         elif "ZSTD" in str(error):

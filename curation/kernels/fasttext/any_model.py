@@ -20,7 +20,7 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import prefetch
 
 UNKNOWN = -1  # A text gets this label if the model knows no part of it.
-TEXT_TILE = 64  # The vectors of so many texts are multiplied in one step.
+TEXT_TILE = 64  # The vectors of this many texts are multiplied in one step.
 _ROUNDING = 2.0**-24  # A float32 has this relative rounding error.
 
 

@@ -22,8 +22,8 @@ from runtime.kernels.masks import copy_window, separator_mask
 WORDS_AT_ONCE = 128  # The rows of this many words fit into the L1 cache.
 # The columns of a word are its begin, its size, its key (LOW, HIGH), and the end of its rows in `row_ids`.
 BEGIN, SIZE, LOW, HIGH, STOP = range(5)
-_WINDOW = 64  # So many bytes are read at a time; they hold at most 32 words and the end of a text.
-_COPIED = 32  # So many row ids are in 64 bytes.
+_WINDOW = 64  # This many bytes are read at a time; they hold at most 32 words and the end of a text.
+_COPIED = 32  # This many row ids are in 64 bytes.
 _MAX_LONG_BYTES = 1 << 14  # A pass ends once the words that are too long for the table have this many bytes.
 # END_LOW and END_HIGH are the key of the end of sentence.
 END_LOW = int.from_bytes(b"</s>", "little")

@@ -35,7 +35,7 @@ MAX_SCORE_FACTOR = 100  # Scores may be multiplied by this; a label with a small
 DAMAGED = -2
 TREE, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
 _ROUNDING = 1e-5  # If products are equal, log probabilities differ from fastText's by at most this.
-_LOGISTIC_STEPS = 512  # fastText's table of the logistic function has so many steps.
+_LOGISTIC_STEPS = 512  # fastText's table of the logistic function has this many steps.
 _LOGISTIC_MAX = 8.0  # The table ends at this argument.
 _MAX_CERTAIN_ERROR = 1e20  # With a larger error, no product is certain, and some may not be finite.
 # A score that may be wrong by more is computed again. Actual errors were less than a 1500th of this bound, so scores

@@ -27,7 +27,7 @@ from curation.kernels.trie.tables import HASHED, key_of_bytes, same_bytes
 from runtime.kernels import inline, kernel, lean, part
 from runtime.kernels.machine import load_word, ones, product
 
-ENTRY_TAIL = 10  # An entry has so many bytes after its name.
+ENTRY_TAIL = 10  # An entry has this many bytes after its name.
 FNV_START = 2166136261
 _FNV_FACTOR = 16777619
 FNV_MASK = 0xFFFFFFFF
@@ -102,7 +102,7 @@ def is_label_word(data, begin, size):
     return size > 8 and load_word(data, begin) == _LABEL and data[begin + 8] == ord("_")
 
 
-PREFETCHED_ROWS = 32  # So many rows are prefetched before the first of them is added.
+PREFETCHED_ROWS = 32  # This many rows are prefetched before the first of them is added.
 _WORDS_FACTOR = 116049371
 
 
@@ -253,7 +253,7 @@ def clear_sum(sums, i):
         sums.vectors[i, k] = 0
 
 
-NGRAM_BUCKETS = 2_000_000  # N-grams are hashed into so many buckets.
+NGRAM_BUCKETS = 2_000_000  # N-grams are hashed into this many buckets.
 MAX_WORD_BYTES = 63  # Longer words are not in the table, as they hardly recur.
 MAX_WORD_ROWS = 3 * MAX_WORD_BYTES + 1  # A word in the table has at most this many rows.
 

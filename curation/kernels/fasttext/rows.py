@@ -18,13 +18,13 @@ from numba.extending import intrinsic
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import HALF, WORD, at, every, instruction, pointer, prefetch
 
-LANES = 16  # So many numbers are added at once; vectors are padded to a multiple of LANES.
+LANES = 16  # This many numbers are added at once; vectors are padded to a multiple of LANES.
 FLOAT = ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, LANES)
-TEXTS_ABREAST = 4  # So many texts are multiplied at once.
-LABEL_BLOCK = 2 * LANES  # So many labels are multiplied at once; the products of such a block fit into the registers.
+TEXTS_ABREAST = 4  # This many texts are multiplied at once.
+LABEL_BLOCK = 2 * LANES  # This many labels are multiplied at once; the products of such a block fit into the registers.
 _BLOCK_VECTORS = LABEL_BLOCK // LANES
-CENTROIDS = 256  # Each part of a quantised row has so many centroids; a code is one byte.
+CENTROIDS = 256  # Each part of a quantised row has this many centroids; a code is one byte.
 _ID = ir.IntType(16)
 
 

@@ -11,9 +11,9 @@ from curation.kernels.trie.tables import FOLLOWS, NUMBER, OPENS, SHARED, bucket_
 from runtime.kernels import inline, kernel
 from runtime.kernels.machine import count_below, prefetch
 
-RANKED_IDS = 32  # So many ids are compared in one SIMD step.
+RANKED_IDS = 32  # This many ids are compared in one SIMD step.
 
-_PREFETCHED_SYMBOLS = 64  # The buckets of so many symbols are prefetched before the first symbol is looked up.
+_PREFETCHED_SYMBOLS = 64  # The buckets of this many symbols are prefetched before the first symbol is looked up.
 _SYMBOLS_PER_WALK = 32  # Another level is not worthwhile if fewer walks continue than one per 32 symbols.
 _MAX_GATHERED = 4096  # A text with more ids, repetitions included, is sorted with the help of stamps.
 

@@ -20,7 +20,7 @@ from runtime.kernels.machine import half_word, load_word, matches, product, trai
 MAX_INLINE_BYTES = 15  # The key of a symbol of at most this many bytes holds the bytes.
 HASHED = 0x7F << 56
 MAX_SYMBOL_BYTES = (1 << 24) - 1  # It masks the number of bytes in `high`; longer symbols store this number.
-WINDOW = 64  # So many bytes are read at a time.
+WINDOW = 64  # This many bytes are read at a time.
 # At least this many bytes must follow, as a key may read 16 bytes from the last byte of a window on.
 REACH = WINDOW + MAX_INLINE_BYTES
 _FACTOR = -7046029254386353131  # This is 2^64 divided by the golden ratio, an odd number, as int64.

@@ -31,7 +31,7 @@ from runtime.kernels.masks import WINDOW, backslashes, copy_window, mask_of_lett
 # A page has one of three modes: its images are left out, the caller resolves its links, or the prefixes of its links
 # are known.
 LEFT_OUT, LOOKED_AT, PREFIXED = 0, 1, 2
-PREFIXES = 6  # `bounds` has so many columns: where a page's three prefixes begin and end.
+PREFIXES = 6  # `bounds` has this many columns: where a page's three prefixes begin and end.
 
 # The columns of `rows` are the record, the kind of text, whether the caller has to resolve the link and to clean the
 # text, and the row of the image.
@@ -146,7 +146,7 @@ def write_code(data, i, out, at):
     if code & 0xF800 == 0xD800:
         code = 0x10000 + ((code & 0x3FF) << 10 | hex_code(data, i + 1) & 0x3FF)
         i += 6
-    more = (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)  # So many bytes follow the first.
+    more = (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)  # This many bytes follow the first.
     lead = 0 if more == 0 else 0xFF00 >> more + 1 & 0xFF
     out[at] = lead | code >> 6 * more
     for k in range(more):

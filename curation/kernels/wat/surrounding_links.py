@@ -13,7 +13,7 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at, load_word, lowest, trailing_zeros
 from runtime.kernels.masks import WINDOW, backslashes, string_stops
 
-_SCHEME_BYTES = 9  # The longest scheme, `https://`, and a host's first character have so many bytes.
+_SCHEME_BYTES = 9  # The longest scheme, `https://`, and a host's first character have this many bytes.
 HOME, AWAY = 2048, 4096  # These are bits of schemas.IMAGE_PLACES.
 ODD = -1
 NONE = 0

@@ -46,8 +46,8 @@ NEEDED = 1 << LINKS | 1 << TARGET
 # A well-formed string is ANY. A COMPLETE string has no lone surrogates. A PLAIN string has only escapes of slashes.
 ANY, COMPLETE, PLAIN = 0, 1, 2
 QUOTE = ord('"')
-_STOPS_AHEAD = 8  # From any stop on, so many stops are looked at.
-_STOPS_AT_ONCE = 8  # So many stops of a window are written without a branch.
+_STOPS_AHEAD = 8  # From any stop on, this many stops are looked at.
+_STOPS_AT_ONCE = 8  # This many stops of a window are written without a branch.
 _MAX_DIGITS = 18  # A number with more digits is left to the slow path.
 
 _BACKSLASH, _LETTER_U, _MINUS, _ZERO = (ord(character) for character in "\\u-0")

@@ -29,7 +29,7 @@ from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 from runtime.kernels.masks import find_bytes
 
-MAX_DEPTH = 60  # At most so many containers are nested.
+MAX_DEPTH = 60  # At most this many containers are nested.
 _IMG = int.from_bytes(b"IMG@", "little")  # Each record with images has these bytes, whether slashes are escaped or not.
 _COMMA, _COLON, _OPEN_LIST, _CLOSE_LIST, _OPEN, _CLOSE = (ord(character) for character in ",:[]{}")
 
