@@ -159,7 +159,7 @@ class CurationConfig:
         if not self.balance:  # An english_threshold that equals the default counts as not given.
             for name in ("english_threshold", "target_size", "tail_share"):
                 if getattr(self, name) != getattr(CurationConfig, name):
-                    fault = "is only for balancing, but --set balance=false keeps all images that match; leave it out"
+                    fault = "is only for balancing, which --set balance=false turns off; leave out one of them"
                     raise ParameterError(fault, name)
 
 

@@ -29,7 +29,9 @@ class _Witnesses(Stored):
     def store(self, parser: Any, namespace: Namespace, values: Any) -> None:
         """Store the names; ArgumentError if `none` is given together with witnesses."""
         if NOBODY in values and {*values} != {NOBODY}:
-            raise ArgumentError(self, f"expected only {NOBODY}, or names of witnesses; got {' '.join(values)}")
+            raise ArgumentError(
+                self, f"{NOBODY} cannot be combined with witnesses; got {' '.join(values)}, so leave out one of them"
+            )
         setattr(namespace, self.dest, [name for name in values if name != NOBODY])
 
 

@@ -58,7 +58,7 @@ class Options:
     """
 
     ELSEWHERE: ClassVar[str] = (
-        "numbers are in CurationConfig, and rules and conditions on images in GateOptions, as "
+        "numbers belong in CurationConfig, and rules and conditions on images in GateOptions, as in "
         "Options(gate=GateOptions(policy=['recommended']))"
     )
 
