@@ -80,14 +80,14 @@ class CurationConfig:
     sample_files: int | None = None
     rules: Rules = "unicode"
     matcher: MatcherName = "trie"
-    evidence: Evidence = "any"  # as in [1, 2]
+    evidence: Evidence = "any"  # This default is as in [1, 2].
     max_texts: int = 64  # A spacer image has millions of texts.
     max_bad_files: float = 0.5  # A few broken files are usual; if more than half are broken, it is a mistake.
     max_bad_records: float = 0.2  # In Common Crawl, far less than one record in a thousand is bad.
     max_shared_uids: float = 0.01  # This is our choice; the share is 0 if uids are right.
-    min_language_score: float = 0.0  # as in [2]
+    min_language_score: float = 0.0  # This default is as in [2].
     min_language_scores: dict[str, float] = field(default_factory=dict)
-    no_language: Fate = "keep"  # `other` is stricter than [2]
+    no_language: Fate = "keep"  # `other` is stricter than [2].
     wrong_script: Fate = "other"  # 1,598 of 124,545 texts lost their label by this; no such label was right
     witnesses: Sequence[Witness] = ("han", "page")  # These two made no language worse; [2] has no witnesses.
     pool_shares: dict[str, float] = field(default_factory=dict)

@@ -133,7 +133,7 @@ class CountedEntries:
     def open(cls, path: str | Path, digest: str | None = None) -> "CountedEntries":
         """Read the file at `path`; InputError if it is damaged, or if the metadata's digest is not `digest`."""
         url = as_path(path)
-        checksums = (read_json(url.with_name("run.json")) or {}).get("checksums", {})  # The run is in the same folder.
+        checksums = (read_json(url.with_name("run.json")) or {}).get("checksums", {})  # run.json is in the same folder.
         counts_file = OwnFile(url, checksums.get(url.name), "run the same command of clip-curate again")
         with refusing(counts_file):
             try:

@@ -237,7 +237,7 @@ def read(source: Input, options: TableOptions | None = None, tally: Tally | None
         with file.open(format.reading) as opened:
             yield from format.read(opened, source.path, options, tally, _pieces(source))
     except OSError:
-        file.check()  # A change of the file explains the error.
+        file.check()  # If the file has changed, this raises an error that says so.
         raise
     file.check()
     tally["retries"] += file.retries
@@ -331,7 +331,7 @@ def checked_parts(file: Input, options: TableOptions) -> list[Input]:
             seen = format.glance(opened, file.path, options)
     except InputError:
         raise
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # Names of columns may not be UTF-8.
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # Names of columns that are not UTF-8 cause this.
         raise unusable(file.path, f"cannot be read as {file.format}", str(error)) from error
     if format.is_split and file.size > SPLIT_BYTES:
         return _parts(file, seen.piece_bytes)
@@ -362,7 +362,7 @@ class InputSample:
     dialect: str | None
     files: list[Input]
     columns: dict[str, list[str]]  # field → names of its columns in the sampled files
-    rows: pa.Table  # CANDIDATES
+    rows: pa.Table  # schema CANDIDATES
     tally: Tally  # the sum for all files that were read to their ends
     pairs: float  # estimated number of pairs in all of the files
 

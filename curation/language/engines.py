@@ -69,7 +69,7 @@ class LanguageModel:
         self._model = arrays.rows, arrays.kept, arrays.before, arrays.children, arrays.weights
         self._table = _table_of_rows(arrays)
         self._waiting = waiting(len(arrays.children))
-        self._lock = Lock()  # Each call writes the table of words.
+        self._lock = Lock()  # Each call writes into the table of words.
 
     @classmethod
     def of(cls, model: ModelFile) -> LanguageModel | None:
@@ -109,7 +109,7 @@ class AnyModel:
         self._model = model
         self._output = output
         self._table = _table_of_sums(self._model)
-        self._lock = Lock()  # Each call writes the table of words.
+        self._lock = Lock()  # Each call writes into the table of words.
         self.summed_twice = 0  # texts summed again, because two labels had nearly the highest score
 
     @classmethod
@@ -185,7 +185,7 @@ class FastText:
             predictions = [
                 (self._predict(text + "\n", 1, 0.0, "replace") or _UNKNOWN)[0] for text in texts.dictionary.to_pylist()
             ]
-        except RuntimeError as error:  # A vector holds NaN.
+        except RuntimeError as error:  # fastText raises this if a vector holds NaN.
             raise InputError(f"{self._path} contains damaged vectors ({error}); download it again") from None
         labels = pa.array([label for _, label in predictions], pa.string()).dictionary_encode()
         scores = pa.array(np.array([score for score, _ in predictions], np.float32))

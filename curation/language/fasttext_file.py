@@ -76,7 +76,7 @@ class Header:
     width: int  # numbers in a row
     word_ngrams: int
     loss: int
-    kind: int  # SUPERVISED models know labels; the others are word vectors
+    kind: int  # SUPERVISED models have labels; the others only have word vectors
     buckets: int  # number of buckets into which n-grams are hashed
     shortest_ngram: int
     longest_ngram: int

@@ -48,7 +48,7 @@ _TEXTS_AT_ONCE = 4096  # This many texts are weighed together, which bounds the 
 WEIGHED_ROWS = 131_072  # This many rows are weighed together, to bound memory; a host's pages are adjacent or random.
 WEIGHED_BYTES = 128 << 20
 
-REASONS = (*KINDS, "script", "score")  # A text is undetermined for the first of these that applies.
+REASONS = (*KINDS, "script", "score")  # A text is undetermined because of the first of these that applies.
 
 
 @dataclass(frozen=True)
@@ -343,7 +343,7 @@ def with_pool_languages(batches: Iterable[pa.RecordBatch], identifier: Identifie
     for rows in gather_rows(batches, WEIGHED_ROWS, WEIGHED_BYTES):
         texts, _ = shorter(rows["text"], MAX_TEXT_LENGTH)
         labelled = identifier.predict(texts)
-        pages = rows["page_url"].dictionary_encode()  # A page has many images.
+        pages = rows["page_url"].dictionary_encode()  # A page has many images, but needs its host only once.
         sites = hosts(pages.dictionary, str.lower).take(pages.indices)
         languages = weighed(texts, labelled, identifier, Surroundings(rows["page_url"], sites, rows["page_language"]))
         index = rows.schema.get_field_index("pool_language")

@@ -58,7 +58,7 @@ class SampledInputs:
     """A sample of a group of inputs: rows of pairs, and the language of each text and the entries in it."""
 
     sample: InputSample
-    rows: pa.RecordBatch  # CANDIDATES that no list excludes, with texts cut as for matching
+    rows: pa.RecordBatch  # schema CANDIDATES: rows that no list excludes, with texts cut as for matching
     texts: pa.RecordBatch  # language, lid_score and entries of each row
 
     @property

@@ -78,7 +78,7 @@ def dialect_of(lines: list[str], path: str, worth: Callable[[Iterator[list[str]]
 
 
 def _rows(lines: list[str], delimiter: str) -> Iterator[list[str]]:
-    with suppress(csv.Error):  # The file has a quote that never ends.
+    with suppress(csv.Error):  # A quote that never ends causes this.
         yield from filter(None, csv.reader(lines, delimiter=delimiter))
 
 
