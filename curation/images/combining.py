@@ -1,4 +1,4 @@
-"""Combine the pairs of an image: keep each text once, and if there are too many, those with the smallest hashes.
+"""Combine the pairs of an image: keep each text once, and at most a number of texts, the ones with the smallest hashes.
 
 `combine` may be applied to parts of the pairs and then to its own results: a pair that it drops from a part would also
 be dropped from all pairs together. So a logo with five million alts takes no more memory than any other image.
@@ -27,8 +27,8 @@ _PREFERRED = ["kind", "given", "page_language", "pool_language"]  # They decide 
 def combine(rows: pa.RecordBatch, max_texts: int, result: TaskResult) -> pa.RecordBatch:
     """Return rows with the schema KEYED or PAIRS, each text of an image once, at most `max_texts` texts of an image.
 
-    The result is sorted by key, uid, hash, text, kind, given, page_language and pool_language; of rows of the same
-    image with equal texts, the first stays. `result` gets the number of rows dropped because of `max_texts`.
+    The result is sorted by key, uid, hash, text, kind, given, page_language and pool_language. The first of several
+    rows of an image with equal texts stays. `result` gets the number of rows dropped because of `max_texts`.
 
     Each row that stays gets `copies`, the number of input rows with its text, and their smallest page_url, with its
     record. All rows of an image get its smallest url, all of its signals, and the largest width and height stated.

@@ -162,7 +162,7 @@ def _keys(uids: pa.Array, texts: pa.Array) -> dict[str, pa.Array]:
 def _origins(texts: pa.StructArray) -> pa.Array:
     """Return the language of each text, with "!" behind it if the input stated the language (lid_score is null).
 
-    Of equal texts of one kind, `combine` keeps the one with the smallest of these strings.
+    If equal texts are of one kind, `combine` keeps the text with the smallest of these strings.
     """
     stated = pc.binary_join_element_wise(texts.field("language"), "", "!")
     return pc.if_else(texts.field("lid_score").is_null(), stated, texts.field("language"))

@@ -73,7 +73,7 @@ class FinishedRun:
 
     @property
     def counted(self) -> tuple[Path, int]:
-        """The folder and the number of the counted images: all matched images, or those that passed the gate."""
+        """The folder and the number of the counted images: all matched images, or the images that passed the gate."""
         rows = self.facts["rows"]
         part = "gated" if "gated" in rows else "matched"
         return self.path / part, rows[part]

@@ -168,7 +168,7 @@ class Output:
         ledger.stamps.remove()
 
     def finish_matched(self, result: TaskResult, ledger: Ledger | None = None) -> None:
-        """Give matched/ its name, as it is complete, and a descriptor with lineage and result.
+        """Give the complete matched/ its name, and a descriptor with lineage and result.
 
         If the tasks of `ledger` wrote its files, the descriptor takes the place of their stamps.
         """
