@@ -41,7 +41,7 @@ class CurationConfig:
       target_size: number of images to keep, instead of english_threshold; the run then searches for the threshold.
       tail_share: p of all languages except English, instead of the tail share that English has at its t.
       seed: another seed keeps other pairs.
-    What is read:
+    Inputs:
       sample_files: number of files to read, chosen by the seed; None: all files.
       max_texts: the largest number of texts of one image; the texts with the smallest hashes are used.
       max_bad_files, max_bad_records: share of damaged files or records above which a run stops.
