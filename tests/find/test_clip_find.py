@@ -145,7 +145,7 @@ def test_a_search_without_an_answer_ends_with_status_1_and_writes_nothing(capsys
         ("--entry dog --matched", "give --output or --rows with it"),
         ("--entry dog --limit 3", "give --rows with it"),
         ("--entry dog --limit 0 --rows NEW.csv", "--limit is 0; it must be at least 1"),
-        ("--entry dog --limit x --rows NEW.csv", "'x' is no integer"),
+        ("--entry dog --limit x --rows NEW.csv", "'x' is not an integer"),
         ("--entry dog --rows NEW.txt", "give a name that ends in .csv or .parquet"),
         ("--json --rows NEW.csv", "give --entry or another condition with it"),
         ("--entry dog --output RUN", "is the output folder"),
