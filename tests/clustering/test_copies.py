@@ -153,7 +153,7 @@ def number_of(vector: np.ndarray, centres: Centres) -> int:
 
 
 def test_looks_without_a_search_for_copies_are_refused():
-    with pytest.raises(InputError, match="looks is about the search for copies; ask for it by same_meaning"):
+    with pytest.raises(InputError, match="looks is used only in a search for copies; ask for one by same_meaning"):
         ClusterConfig(looks=2)
 
 

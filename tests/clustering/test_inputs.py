@@ -56,16 +56,19 @@ def test_a_slice_gives_the_vectors_of_its_rows():
 
 def test_embeddings_of_different_length_are_refused(tmp_path):
     found = written(tmp_path / "a.parquet", [[1.0, 2.0], [1.0, 2.0, 3.0]], pa.list_(pa.float32()))
-    with pytest.raises(InputError, match=r"a\.parquet: an embedding has 3 numbers, the first one 2"):
+    with pytest.raises(InputError, match=r"a\.parquet: an embedding has 3 numbers, and the first one has 2"):
         list(found.read(found.table.files[0]))
 
 
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (pa.array(["1,2"]), "column embedding of .* is string; embeddings are lists of floating-point numbers"),
-        (pa.array([[1, 2]]), "is list<.*int64>; embeddings are lists"),
-        (pa.array([None], pa.list_(pa.float32())), "holds no embedding: column embedding is null in every row"),
+        (
+            pa.array(["1,2"]),
+            "column embedding of .* has the type string; expected embeddings as lists of floating-point numbers",
+        ),
+        (pa.array([[1, 2]]), "has the type list<.*int64>; expected embeddings as lists"),
+        (pa.array([None], pa.list_(pa.float32())), "has no embedding: column embedding is null in every row"),
     ],
 )
 def test_a_column_that_holds_no_embeddings_is_refused(column, message, tmp_path):
@@ -111,7 +114,7 @@ def test_small_manifests_are_trained_on_whole_and_large_ones_on_what_memory_hold
     assert config.share(50_000, dimension=384) == 1
     assert config.share(5_242_880, dimension=384) == 0.1
     assert config.share(10**8, dimension=384) * 10**8 == pytest.approx((2 << 30) / 1536)
-    with pytest.raises(InputError, match=r"500 embeddings are too few to train 64 fine clusters; ask for 62 at most"):
+    with pytest.raises(InputError, match=r"500 embeddings are too few to train 64 fine clusters; ask for at most 62"):
         config.require_enough(500)
     with pytest.raises(InputError, match="4 coarse clusters cannot be made of 3 fine ones"):
         ClusterConfig(fine=3)

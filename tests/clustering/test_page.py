@@ -72,7 +72,7 @@ def hostile_facts() -> dict:
 def test_the_page_shows_sizes_texts_and_languages():
     page = cluster_page(facts())
     for shown in (
-        "0.50 to 1.25 of equal size",
+        "with 0.50 to 1.25 times the mean number of images",
         "66.7 % of the images",
         "English 75.0 %, Arabic 25.0 %",
         "all-MiniLM-L6-v2",
@@ -99,5 +99,5 @@ def test_languages_beyond_the_table_are_added_up():
 
 def test_the_console_shows_a_text_of_each_coarse_cluster_also_of_an_empty_one():
     shown = cluster_lines(facts(coarse_sizes=[30, 0], coarse_texts=[facts()["coarse_texts"][0], []]))
-    assert "30 images in 3 fine clusters, the smallest 0.50 and the largest 1.25 of equal size" in shown
+    assert "30 images in 3 fine clusters, with 0.50 to 1.25 times the mean number of images" in shown
     assert shown.splitlines()[-1].split() == ["1", "0", "0.0", "%"]

@@ -87,7 +87,7 @@ def test_training_is_a_function_of_vectors_and_seed(tmp_path):
 
 
 def test_more_clusters_than_different_vectors_are_refused():
-    with pytest.raises(InputError, match="3 embeddings that differ, too few for 4 clusters"):
+    with pytest.raises(InputError, match="3 distinct embeddings are too few for 4 clusters"):
         train(np.repeat(blobs(1, 3), 20, axis=0), np.ones(60), 4, seed=0)
 
 

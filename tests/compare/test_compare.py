@@ -228,7 +228,7 @@ def test_what_is_no_run_and_no_table_is_refused(runs, tmp_path, capsys):
     sentences = {
         tmp_path / "nowhere": "does not exist; expected a finished run, or Parquet files with a column uid or url",
         tmp_path / "empty": "holds no file *.parquet; expected a finished run",
-        tmp_path / "numbers.parquet": "has the columns number; a table of images has `uid`, or `url`",
+        tmp_path / "numbers.parquet": "has the columns number; expected a column `uid` or `url`",
         tmp_path / "export": "was written by clip-export; give the run that it came from",
         tmp_path / "unfinished": "holds a run of clip-curate that is not finished",
         runs["one"]: "are the same; give two different runs or manifests",

@@ -103,7 +103,7 @@ def test_score_and_source_stand_beside_a_caption_where_the_table_has_them(run, t
     [
         ([{"uid": "e" * 32, "caption": "x"}], "none of the 1 captions in .* is of an image of"),
         ([{"uid": "e" * 32, "text": "x"}], "has the columns uid, text; expected tables of captions"),
-        ([{"caption": "x"}], "a table of images has `uid`, or `url`"),
+        ([{"caption": "x"}], "expected a column `uid` or `url`"),
         ([{"uid": "e" * 32, "caption": "x", "score": "high"}], "column score of .* is string; give numbers"),
         ([{"uid": "e" * 32, "caption": 1}], "column caption of .* is int64; give strings"),
     ],

@@ -55,7 +55,7 @@ def test_exports_have_pictures_of_all_endings_and_count_what_they_pass_over(
         export(in_turn(), run.path, tmp_path / "out", form(images))
     assert written(tmp_path / "out") == ENDINGS
     assert PASSED_OVER in caplog.text
-    assert f"such as '11' in {images}; they are passed over" in caplog.text
+    assert f"such as '11' in {images}; they are skipped" in caplog.text
 
 
 def test_the_online_index_has_them(run, images, tmp_path, caplog):

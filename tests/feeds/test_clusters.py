@@ -87,6 +87,6 @@ def test_an_encoder_is_found_by_name_or_folder_and_known_by_its_files(encoder, t
     assert find_encoder(str(folder)) == folder
     assert encoder_digest(folder) == encoder_digest(folder)
     with pytest.raises(
-        InputError, match="is no folder of an encoder as sentence-transformers saves it, nor all-MiniLM"
+        InputError, match="is neither all-MiniLM.* nor a folder in which sentence-transformers saved an encoder"
     ):
         find_encoder(str(tmp_path))

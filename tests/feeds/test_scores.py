@@ -198,7 +198,9 @@ def test_memory_that_is_used_up_ends_with_a_sentence(models, tmp_path, capsys, m
     monkeypatch.setattr(Scorer, "_moved", full)
     downloaded_tar(tmp_path / "tars" / "0.tar", range(2))
     given = ["--input", tmp_path / "tars", "--output", tmp_path / "scores", "--model", models["open_clip"]]
-    assert "has no memory left for batches of 256; give a smaller --batch-size" in refusal(capsys, main, *given)
+    assert "has too little memory for batches of 256 images; pass a smaller --batch-size" in refusal(
+        capsys, main, *given
+    )
     assert "sees 0 GPUs" in refusal(capsys, main, *given, "--device", "cuda") or torch.cuda.is_available()
 
 

@@ -108,12 +108,14 @@ def test_embeddings_that_cannot_be_compared_are_refused(engine, tmp_path):
     assert "decontaminate_cosine is 1.5; it is a cosine" in refused("flat", "other", cosine=1.5)
     assert "the tables of evaluation sets have embeddings of 2 lengths" in refused("flat", "flat", "other")
     assert "the tables of evaluation sets have no column embedding" in refused("flat", "urls")
-    assert "column embedding is string; embeddings are lists" in refused("flat", "texts")
+    assert "column embedding has the type string; expected embeddings as lists" in refused("flat", "texts")
     assert "needs a table of images with a column embedding" in refused("urls", "flat")
     with pytest.raises(InputError, match="pass them by decontaminate"):
         GateOptions(decontaminate_cosine=0.9).find()
     options = GateOptions(images=[[tmp_path / "other"]], decontaminate=[tmp_path / "flat"], decontaminate_cosine=0.9)
-    with pytest.raises(InputError, match="tables of images and of sets: an embedding has 3 numbers, the first one 2"):
+    with pytest.raises(
+        InputError, match="tables of images and of sets: an embedding has 3 numbers, and the first one has 2"
+    ):
         gated(engine, tmp_path / "gates", [image(0)], options)
 
 

@@ -94,7 +94,10 @@ def test_a_folder_without_results_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("columns", "sentence"),
-    [(["uid", "url"], "expected results of img2dataset, such as 00000.parquet"), (["status"], "has `uid`, or `url`")],
+    [
+        (["uid", "url"], "expected results of img2dataset, such as 00000.parquet"),
+        (["status"], "expected a column `uid` or `url`"),
+    ],
 )
 def test_tables_that_are_no_results_are_refused(tmp_path, columns, sentence):
     with pytest.raises(InputError, match=sentence):

@@ -141,11 +141,11 @@ def test_slices_nulls_and_nothing_match_as_they_should(tables):
     [
         ({"uid": ["0" * 32]}, "has the columns uid; expected a table of pictures"),
         ({"url": pa.nulls(2, pa.string())}, "contains no picture: it has no URL, no SHA-256 and no pHash"),
-        ({"phash": [b"1234567"]}, "the column phash has hashes that are not of 8 bytes; hashes are"),
-        ({"phash": ["00000000000000zz"]}, "the column phash has '00000000000000zz'; hashes are binaries of 8"),
+        ({"phash": [b"1234567"]}, "the column phash has hashes that are not of 8 bytes; expected hashes as"),
+        ({"phash": ["00000000000000zz"]}, "the column phash has '00000000000000zz'; expected hashes as binaries of 8"),
         ({"phash": ["1234"]}, "the column phash has hashes that are not of 8 bytes"),
-        ({"phash": [0.5]}, "the column phash is double; hashes are binaries of 8"),
-        ({"sha256": ["é" * 64]}, "the column sha256 has 'é+…'; hashes are binaries"),
+        ({"phash": [0.5]}, "the column phash has the type double; expected hashes as binaries of 8"),
+        ({"sha256": ["é" * 64]}, "the column sha256 has 'é+…'; expected hashes as binaries"),
     ],
 )
 def test_tables_that_name_no_pictures_are_refused_with_their_path(tmp_path, columns, sentence):

@@ -165,7 +165,7 @@ def test_a_path_that_is_no_table_of_images_is_refused(tmp_path):
         (tmp_path / "gone", "does not exist"),
         (tmp_path / "empty", r"holds no file \*.parquet"),
         (tmp_path / "text.parquet", "cannot be read as Parquet"),
-        (table, "has the columns id, score; a table of images has `uid`, or `url`: add one of these columns"),
+        (table, "has the columns id, score; expected a column `uid` or `url`. Add one"),
     ):
         with pytest.raises(InputError, match=sentence):
             ImageTable.find([str(path)])

@@ -105,9 +105,13 @@ def test_what_is_no_column_with_a_distance_is_refused(asked):
 @pytest.mark.parametrize(
     ("hashes", "asked", "sentence"),
     [
-        (["d1c8", "b0f5"], "hash:2", "the column hash has hashes of 16 bits; hashes are binaries of 8 or 32 bytes"),
+        (
+            ["d1c8", "b0f5"],
+            "hash:2",
+            "the column hash has hashes of 16 bits; expected hashes as binaries of 8 or 32 bytes",
+        ),
         ([None, b"12345678"], "hash:17", "distance is 17; hashes of copies may differ in at most 16 of 64 bits"),
-        ([1.5, 2.5], "hash:2", "the column hash is double; hashes are binaries"),
+        ([1.5, 2.5], "hash:2", "the column hash has the type double; expected hashes as binaries"),
         ([None, None], "hash:2", "the column hash"),
     ],
 )

@@ -75,7 +75,11 @@ def test_a_tar_that_was_mended_is_read_again_and_no_other(images, run, tmp_path)
 
 @pytest.mark.parametrize(
     ("data", "fault"),
-    [(b"", "is empty"), (b"no tar" * 200, "is no uncompressed tar"), (b"\x1f\x8b" * 600, "is no uncompressed tar")],
+    [
+        (b"", "is empty"),
+        (b"no tar" * 200, "is not an uncompressed tar"),
+        (b"\x1f\x8b" * 600, "is not an uncompressed tar"),
+    ],
 )
 def test_what_is_no_tar_at_all_ends_no_run(images, run, tmp_path, data, fault):
     (images / "0.tar").write_bytes(data)
@@ -122,8 +126,6 @@ def test_pictures_most_of_which_are_broken_are_refused(tmp_path, capsys, broken,
     if status:
         assert ended.value.code == status
         said = capsys.readouterr().err.strip().splitlines()[-1]
-        assert (
-            said
-            == "clip-hash: 6 of 10 pictures have no hash (6 not_an_image); give whole pictures, or leave out others"
-        )
+        reason = "6 of 10 pictures have no hash (6 not_an_image)"
+        assert said == f"clip-hash: {reason}; replace the broken pictures, or leave them out"
     assert facts(tmp_path)["statuses"]["not_an_image"] == broken

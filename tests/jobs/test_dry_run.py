@@ -37,7 +37,7 @@ REFUSED = [
     ([*PAIRS, "--robots", "no_host.parquet"], "no_host.parquet has no column host (columns: text)"),
     ([*PAIRS, "--robots", "empty"], "holds no file *.warc.gz or *.parquet; expected robots.txt of hosts"),
     ([*PAIRS, "--status", "pairs.parquet"], "expected results of img2dataset, such as 00000.parquet"),
-    ([*PAIRS, "--images", "no_key.parquet", "--keep", "width > 1"], "a table of images has `uid`, or `url`"),
+    ([*PAIRS, "--images", "no_key.parquet", "--keep", "width > 1"], "expected a column `uid` or `url`"),
     ([*PAIRS, "--images", "pairs.parquet", "--keep", "height > 1"], "column height of --keep is in no table"),
     ([*PAIRS, "--only", "domains.txt"], "contains a domain, 'example.org'; --only takes only uids and URLs"),
     ([*PAIRS, "--only", "no_key.parquet"], "no_key.parquet"),

@@ -126,6 +126,6 @@ def test_what_a_task_refuses_is_refused_by_the_call(engine, tmp_path):
     rows = images(8)
     write_tar(tmp_path / "a.tar", rows)
     write_run(tmp_path / "run", [*rows, rows[1]])
-    with pytest.raises(InputError, match=f"^the images of the run hold uid {rows[1]['uid']} more than once; give "):
+    with pytest.raises(InputError, match=f"^the run has several images with the uid {rows[1]['uid']}; pass "):
         online.build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index", engine=engine)
     assert not (tmp_path / "index").exists()

@@ -70,7 +70,7 @@ def test_no_hashes_have_no_copies(engine, tmp_path):
 
 
 def test_what_is_no_hash_of_these_bits_is_refused(tmp_path):
-    with pytest.raises(InputError, match="a hash has not 64 bits; give"):
+    with pytest.raises(InputError, match="a hash does not have 64 bits; pass"):
         keys_of_hashes(pa.array([b"12345"]), 64)
     with pytest.raises(InputError, match="distance is 17"):
         found(Local(1), tmp_path, ["a"], [b"1" * 8], k=17)

@@ -53,13 +53,13 @@ def test_weights_in_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "pretrained", "sentence"),
     [
-        ("ViT-B-32", None, "ViT-B-32 has no weights of its own; give pretrained a file, or one of openai, metaclip"),
+        ("ViT-B-32", None, "ViT-B-32 has no weights of its own; pass pretrained a file, or one of openai, metaclip"),
         ("ViT-B-32", "opneai", "ViT-B-32 has no weights called opneai; give"),
         ("ViT-B-31", None, "neither a folder, nor a model of open_clip, nor OWNER/NAME .*; did you mean ViT-B-32"),
         ("./nothing", None, "nothing is neither a folder"),
         ("/no/folder", None, "folder is neither a folder"),
-        ("theirs", "openai", "theirs has weights of its own; pretrained is for names"),
-        ("facebook/some", "openai", "facebook/some has weights of its own"),
+        ("theirs", "openai", "theirs has its own weights; pass pretrained only with"),
+        ("facebook/some", "openai", "facebook/some has its own weights"),
         ("no/model", None, "no/model holds neither open_clip_config.json nor config.json"),
     ],
 )

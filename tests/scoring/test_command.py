@@ -22,8 +22,8 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(capsys, monkey
 @pytest.mark.parametrize(
     ("flag", "value", "sentence"),
     [
-        ("--device", "gpu", "--device is 'gpu'; expected auto, cpu, cuda or"),
-        ("--device", "cuda:", "--device is 'cuda:'; expected auto, cpu, cuda or"),
+        ("--device", "gpu", "--device is 'gpu'; expected auto, cpu, cuda, or"),
+        ("--device", "cuda:", "--device is 'cuda:'; expected auto, cpu, cuda, or"),
         ("--batch-size", 0, "--batch-size is 0; it must be at least 1"),
         ("--workers", -1, "--workers is -1; it must be at least 1"),
     ],

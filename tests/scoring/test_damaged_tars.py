@@ -59,7 +59,7 @@ def test_a_tar_of_which_nothing_can_be_read_is_an_empty_table(tars, tmp_path):
 def test_a_run_of_which_most_tars_are_damaged_is_refused(tars, tmp_path):
     (tars / "1.tar").write_bytes(b"no tar")
     with pytest.raises(
-        InputError, match=r"2 of 3 tars are damaged: .*1\.tar is no uncompressed tar; .*, .*2\.tar is cut"
+        InputError, match=r"2 of 3 tars are damaged: .*1\.tar is not an uncompressed tar; .*, .*2\.tar is cut"
     ):
         score(tars, tmp_path / "scores")
 

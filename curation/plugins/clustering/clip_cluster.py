@@ -50,26 +50,26 @@ from runtime.wording import counted, number, percent
 
 KIND = Kind("clusters", "clip-cluster", version=2, descriptor="clusters.json")
 FACTS, PAGE, CENTRES, COARSE_CENTRES = "clusters.json", "clusters.html", "centres.parquet", "coarse_centres.parquet"
-LANGUAGE_ROWS = 30  # rows of the page's table; other languages are summed in a last row
-LANGUAGES_OF_CLUSTER = 3  # languages that the page names beside a coarse cluster
+LANGUAGE_ROWS = 30  # the most languages in the page's table; other languages are summed in a last row
+LANGUAGES_OF_CLUSTER = 3  # the most languages that the page names beside a coarse cluster
 
-CLUSTERS, COPIES, EMBEDDINGS = "clusters", "copies", "embeddings"  # folders in the output
+CLUSTERS, COPIES, EMBEDDINGS = "clusters", "copies", "embeddings"  # the names of folders in the output
 
 
 @dataclass(frozen=True)
 class ClusterRequest:
-    """What to cluster: the run, the source of embeddings, the parameters of the clusters, and the output folder."""
+    """A request for clusters: the run, the source of embeddings, the clusters' parameters, and the output folder."""
 
     run: str
     output: str
     config: ClusterConfig = field(default_factory=ClusterConfig)
-    embeddings: Sequence[str] = ()  # tables; none: the texts are embedded
-    embedding_column: str = "embedding"  # of these tables
+    embeddings: Sequence[str] = ()  # tables of embeddings; without them, the texts are embedded
+    embedding_column: str = "embedding"  # the column of these tables that has the embeddings
     encoder: str = embedded.DEFAULT
     overwrite: bool = False
 
     def made_from(self, run: Results, embedded_by: Embeddings | Path) -> dict[str, Any]:
-        """Return what the clusters depend on: the run, tables of embeddings or an encoder, parameters, versions.
+        """Return all that the clusters depend on: the run, tables of embeddings or an encoder, parameters, versions.
 
         `embedded_by` is a table of embeddings, or an encoder's folder.
         """
@@ -116,7 +116,7 @@ class ClusterSteps:
     request: ClusterRequest
     run: Results
     folder: Folder
-    local: Path  # artefacts for workers
+    local: Path  # a folder for files that are shipped to workers
     progress: Progress
 
     def embed(self, encoder: Path, made_from: dict[str, Any]) -> Embeddings:
@@ -149,7 +149,7 @@ class ClusterSteps:
         config = self.request.config
         files = curated_files(self.run)
         share = config.share(self.run.facts["rows"]["kept"], embeddings.dimension)
-        with self.progress.stage(f"read the embeddings to train on, of {share:.0%} of the manifest"):
+        with self.progress.stage(f"read the embeddings of {share:.0%} of the manifest, to train on them"):
             keys = embedded.drawn_keys(self.engine, files, share, config.seed, self.folder.parts.begin("drawn"))
             shipped = self.engine.ship(save_array(self.local / "keys.npy", keys))
             folder = self.folder.parts.begin("sample")
@@ -158,8 +158,8 @@ class ClusterSteps:
             vectors = embedded.read_vectors(written_files(folder, tallies.files), keys.shape[1], embeddings.dimension)
         if not len(vectors):
             raise InputError(
-                f"none of the embeddings in {embeddings.table.name} is of an image of the manifest of {self.run.path}; "
-                "give tables with uids or URLs of this run"
+                f"no embedding in {embeddings.table.name} belongs to an image of the manifest of {self.run.path}; pass "
+                "tables with uids or URLs of this run"
             )
         config.require_enough(len(vectors))
         return vectors
@@ -255,13 +255,13 @@ def _taken(sums: dict[str, str], prefix: str) -> dict[str, str]:
 class ClusterCounts:
     """The counts of a clustering, for clusters.json."""
 
-    images: int  # of the run, with or without an embedding
-    trained_on: int  # number of training vectors
-    assigned: Tallies  # of `write_assigned`
-    written: TaskResult  # of `write_clusters`
+    images: int  # the number of images of the run, with or without an embedding
+    trained_on: int  # the number of training vectors
+    assigned: Tallies  # the result of `write_assigned`
+    written: TaskResult  # the result of `write_clusters`
     nearest: Nearest
-    copies: TaskResult  # of `write_copies`; empty if copies were not asked for
-    checksums: dict[str, str]  # of the files of clusters, by name
+    copies: TaskResult  # the result of `write_copies`; empty if copies were not asked for
+    checksums: dict[str, str]  # the checksums of the files of clusters, by name
 
 
 def cluster_facts(config: ClusterConfig, clusters: TrainedClusters, counted: ClusterCounts) -> dict[str, Any]:
@@ -281,7 +281,7 @@ def cluster_facts(config: ClusterConfig, clusters: TrainedClusters, counted: Clu
         "embeddings": {
             "dimension": clusters.fine.vectors.shape[1],
             "rows": embeddings,
-            "unusable": int(counted.assigned["unusable"]),  # embeddings that are null, not finite, or zeros only
+            "unusable": int(counted.assigned["unusable"]),  # These embeddings are null, not finite, or have only zeros.
             "repeated": more,
             "of_other_images": embeddings - images - more,
         },
@@ -329,7 +329,7 @@ def write_centres(folder: Path, clusters: TrainedClusters, facts: dict[str, Any]
     fine = {
         "fine": np.arange(len(clusters.fine), dtype=np.int32),
         "coarse": clusters.coarse_of,
-        "price": clusters.fine.prices,  # is added to the squared distance to the centre when centres are compared
+        "price": clusters.fine.prices,  # The price is added to the squared distance when centres are compared.
         "images": facts["fine_sizes"],
         "centre": embedded.lists_of(clusters.fine.vectors),
     }
@@ -383,7 +383,7 @@ def _shares(counts: list[int]) -> list[str]:
 
 
 NAME = "clip-cluster"
-CHARACTERS_SHOWN = 60  # characters of a text that are printed
+CHARACTERS_SHOWN = 60  # the most characters of a text that are printed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -416,8 +416,8 @@ def cluster_lines(facts: dict[str, Any]) -> str:
         rows.append((str(coarse), number(size), percent(size, facts["images"]), first))
     fine = facts["balance"]["fine"]
     lines = [
-        f"{counted(facts['images'], 'image')} in {counted(facts['fine'], 'fine cluster')}, the smallest "
-        f"{fine['smallest']:.2f} and the largest {fine['largest']:.2f} of equal size; "
+        f"{counted(facts['images'], 'image')} in {counted(facts['fine'], 'fine cluster')}, with "
+        f"{fine['smallest']:.2f} to {fine['largest']:.2f} times the mean number of images; "
         f"{counted(facts['without_embedding'], 'image')} without an embedding",
         *aligned(rows, left=(0, 3)),
     ]

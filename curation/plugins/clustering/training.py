@@ -2,8 +2,8 @@
 
 The paper is "MoDE: CLIP Data Experts via Clustering" (arXiv 2404.16030). A vector belongs to the centre with the least
 squared distance plus price. A centre's price rises while the centre has too many vectors and falls while it has too
-few; these are the prices of the transport problem. The first centres are those of k-means++ with several candidates
-per centre (Arthur and Vassilvitskii, 2007).
+few; these are the prices of the transport problem. k-means++ chooses the first centres, with several candidates per
+centre (Arthur and Vassilvitskii, 2007).
 
 The result depends only on the vectors, their order and the seed. It is the same to the bit for any block size and any
 matrix library: products of the library only exclude centres, and `kernels` computes the distances that decide.
@@ -29,24 +29,24 @@ from runtime.storage.arrays import open_arrays, save_arrays
 
 TextsOf = Literal["curated", "pool"]
 FEWEST = 8  # the fewest training vectors per fine cluster
-SIZED_BY = 8192  # the wanted training vectors per fine cluster: with so many, the sizes' random error is 1 %
+SIZED_BY = 8192  # the wanted number of training vectors per fine cluster, at which the sizes' random error is 1 %
 MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
 MOST_BYTES = 2 << 30  # the most bytes of training vectors in the driver
 
 BLOCK = 1024  # vectors whose products are in memory together
-LIST = 32  # length of each vector's list of nearest centres: while prices change, it chooses among these
+LIST = 32  # the length of each vector's list of nearest centres, among which it chooses while prices change
 ROUNDS, STEPS = 6, 200  # the most times that lists are computed, and the most price changes with each list
-NEARLY = 0.002  # root mean square of the sizes' relative deviations at which balancing stops
-FASTER, SLOWER = 1.2, 0.5  # factors of a step that keeps its direction, and of one that reverses it
+NEARLY = 0.002  # the root mean square of the sizes' relative deviations at which balancing stops
+FASTER, SLOWER = 1.2, 0.5  # the factors of a step that keeps its direction, and of a step that reverses it
 LARGEST = 4  # the largest step, in gaps between the nearest centre and the next
 _UNIT = 2.0**-24  # the rounding error of a float32
 _SMALL, _LARGE = 1e-12, 1e37  # the smallest length and the largest product for estimates in float32
 
 CENTRES_NAME = "clusters.json"
 CENTRES_VERSION = 1
-CANDIDATES = 4  # rows that are drawn for each first centre; the best of them becomes the centre
-START_ROWS, MEAN_ROWS = 16, 256  # vectors per centre from which the first centres are drawn, and means are computed
-PLAIN, BALANCED = 12, 10  # iterations of Lloyd's algorithm without prices, and with prices
+CANDIDATES = 4  # the number of rows that are drawn for each first centre; the best of them becomes the centre
+START_ROWS, MEAN_ROWS = 16, 256  # the vectors per centre from which first centres are drawn, and means are computed
+PLAIN, BALANCED = 12, 10  # the number of iterations of Lloyd's algorithm without prices, and with prices
 TIMES, NEARLY_EQUAL = 5, 1.05  # the most rounds of balancing at the end, and the largest / mean size that ends them
 
 
@@ -59,7 +59,7 @@ class ClusterConfig:
     coarse: the number of coarse clusters, each a group of fine clusters.
     seed: the seed of the sample and of the first centres.
     sample: the share of the manifest on which centres and prices are trained; larger for a small manifest.
-    texts: the images that get a cluster: "curated", those of the manifest, or "pool", all that a run matched.
+    texts: the images that get a cluster: "curated", the images of the manifest, or "pool", all that a run matched.
     same_meaning: the least cosine of copies in a fine cluster; None: copies are not searched.
     looks: the number of clusterings in which copies are searched, one after the other; None: one.
     """
@@ -81,10 +81,10 @@ class ClusterConfig:
         if self.looks is not None:
             require_integer("looks", self.looks, 1)
             if self.same_meaning is None:
-                raise InputError("--looks is about the search for copies; ask for it by --same-meaning")
+                raise InputError("--looks is used only in a search for copies; ask for one by --same-meaning")
         if self.coarse > self.fine:
             raise InputError(
-                f"{self.coarse:,} coarse clusters cannot be made of {self.fine:,} fine ones; ask for fewer"
+                f"{self.coarse:,} coarse clusters cannot be made of {self.fine:,} fine ones; ask for fewer (--coarse)"
             )
 
     def share(self, images: int, dimension: int) -> float:
@@ -96,7 +96,7 @@ class ClusterConfig:
         """Raise InputError if `vectors` training vectors are too few for the fine clusters."""
         if vectors < FEWEST * self.fine:
             most = vectors // FEWEST
-            remedy = f"ask for {most:,} at most (--fine)" if most >= self.coarse else "curate more images"
+            remedy = f"ask for at most {most:,} (--fine)" if most >= self.coarse else "curate more images"
             raise InputError(f"{vectors:,} embeddings are too few to train {self.fine:,} fine clusters; {remedy}")
 
 
@@ -245,7 +245,7 @@ class TrainedClusters:
     def of(cls, vectors: np.ndarray, fine: int, coarse: int, seed: int) -> TrainedClusters:
         """Return clusters trained on float32[vector, dimension]; `fine` and `coarse` are the numbers of clusters.
 
-        Fine clusters are sorted by coarse cluster. InputError if too few vectors differ.
+        Fine clusters are sorted by coarse cluster. InputError if too few vectors are distinct.
         """
         centres = train(vectors, np.ones(len(vectors)), fine, seed)
         sizes = np.bincount(centres.assign(vectors)[0], minlength=fine).astype(np.float64)
@@ -277,13 +277,14 @@ class TrainedClusters:
 def train(vectors: np.ndarray, weights: np.ndarray, number: int, seed: int, mean_rows: int = MEAN_ROWS) -> Centres:
     """Return `number` centres of float32[vector, dimension], to each of which about the same weight is assigned.
 
-    Means are computed from the first `mean_rows` vectors per centre, prices from all. InputError if too few differ.
+    Means are computed from the first `mean_rows` vectors per centre, and prices from all vectors. InputError if too few
+    vectors are distinct.
     """
     some = vectors[: number * mean_rows]
     some_weights = weights[: number * mean_rows]
     rows = far_rows(some[: number * START_ROWS], number, seed)
     if len(rows) < number:
-        raise InputError(f"there are {len(rows):,} embeddings that differ, too few for {number:,} clusters")
+        raise InputError(f"{len(rows):,} distinct embeddings are too few for {number:,} clusters; ask for fewer")
     centres = Centres(some[rows], np.zeros(number))
     advance(total=PLAIN + BALANCED + 1)
     for _ in range(PLAIN):

@@ -45,7 +45,7 @@ class DomainCounts:
 
     files: Sequence[OwnFile]
     domains: int
-    images: int  # images whose URL has a host
+    images: int  # the number of images whose URL has a host
 
     def largest(self, number: int) -> Iterator[tuple[str, int]]:
         """Yield the `number` domains with the most images, and their numbers of images, sorted by number and name."""
@@ -128,7 +128,7 @@ def _ordered(file: OwnFile) -> Iterator[tuple[str, int]]:
 PAGES = ("wat", "warc")  # the formats of inputs with pages
 TEXTS = "alt texts and titles of images on pages, or texts of tables"
 
-# Words in paths name public sets. A path is only a hint: it may hold a part of the set, or another set.
+# Words in paths name public sets. A path is only a hint: it may have only a part of the set, or another set.
 KNOWN = {row["word"]: (row["title"], row["link"]) for row in table_rows(__package__, "public_sets.csv")}
 _WORD = re.compile(rf"(?:^|[/_.-])({'|'.join(KNOWN)})(?=$|[/_.-]|\d)", re.IGNORECASE)
 _CRAWL = re.compile(r"CC-MAIN-\d{4}-\d{2}(?!\d)")

@@ -1,9 +1,9 @@
 """Hash all pictures of tars and folders into a folder of Parquet files; an interrupted run is resumed.
 
-SHA-256 is of the bytes of a file, pHash and PDQ are of the visible content. A bit of a pHash is set if one of the 64
-lowest frequencies of the picture, in grey and scaled to 32 × 32 pixels, is above their median. The bits equal those of
-`imagehash.phash`, in the order of its hexadecimal form. Here the cosines are integers, so sums are exact: if
-frequencies tie, as in a plain or mirrored picture, no rounding error decides a bit.
+SHA-256 is computed from the bytes of a file, and pHash and PDQ from the visible content. A bit of a pHash is set if one
+of the 64 lowest frequencies of the picture, in grey and scaled to 32 × 32 pixels, is above their median. The bits are
+the same as in `imagehash.phash`, in the order of its hexadecimal form. Here the cosines are integers, so sums are
+exact: if frequencies tie, as in a plain or mirrored picture, no rounding error decides a bit.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-SIDE = 32  # pixels of a side of the scaled picture
-KEPT_FREQUENCIES = 8  # in each direction, from zero up
-_SCALE = 1 << 22  # factor of the cosines: sums over 1024 pixels of 255 stay below 2^62
+SIDE = 32  # the number of pixels on a side of the scaled picture
+KEPT_FREQUENCIES = 8  # the number of frequencies in each direction, from zero up
+_SCALE = 1 << 22  # Cosines are multiplied by this factor; sums over 1024 pixels of 255 then stay below 2^62.
 _ANGLES = np.pi / (2 * SIDE) * np.outer(np.arange(KEPT_FREQUENCIES), 2 * np.arange(SIDE) + 1)
 _COSINES = np.rint(_SCALE * np.cos(_ANGLES)).astype(np.int64)
 
@@ -55,9 +55,11 @@ HASHED = pa.schema(
         pa.field("url", pa.string()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
-        pa.field("sha256", pa.string()),  # of the stored bytes, in hexadecimal digits
+        pa.field("sha256", pa.string()),  # the hash of the stored bytes, in hexadecimal digits
         pa.field("phash", pa.binary(8)),
-        pa.field("phash_mirrored", pa.binary(8)),  # of the mirror image, to find mirrored copies in evaluation sets
+        pa.field(
+            "phash_mirrored", pa.binary(8)
+        ),  # the pHash of the mirror image, by which evaluation sets are compared
         pa.field("pdq", pa.binary(32)),
         pa.field("status", pa.string()),  # ok, or the reason why there is no hash
     ]
@@ -126,7 +128,7 @@ def _require_pictures(statuses: dict[str, int]) -> None:
     if bad > MAX_BAD_SHARE * total:
         reasons = ", ".join(f"{number:,} {status}" for status, number in broken.items())
         raise InputError(
-            f"{bad:,} of {total:,} pictures have no hash ({reasons}); give whole pictures, or leave out others"
+            f"{bad:,} of {total:,} pictures have no hash ({reasons}); replace the broken pictures, or leave them out"
         )
 
 

@@ -30,7 +30,9 @@ from runtime.storage.parquet import BoundedParquet, unreadable
 from runtime.storage.paths import as_path, is_url, reachable
 from runtime.storage.remote import AS_ASKED
 
-_TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # test, and type for comparison
+_TYPES: tuple[
+    tuple[Callable[[pa.DataType], bool], pa.DataType], ...
+] = (  # Each pair is a test, and the type for comparison.
     (pa.types.is_uint64, pa.decimal128(20, 0)),
     (pa.types.is_unsigned_integer, pa.int64()),
     (pa.types.is_float16, pa.float32()),
@@ -43,14 +45,14 @@ _TYPES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (  # tes
     (pa.types.is_duration, pa.duration("us")),
 )
 
-BATCH_ROWS = 1 << 16  # rows of a table in memory at a time
+BATCH_ROWS = 1 << 16  # the most rows of a table that are in memory at a time
 PARQUET = ".parquet"
 DAMAGED = (
-    "delete it and run the command that wrote it again, or put a copy that others have changed into another folder"
+    "delete it and run the command that wrote it again; if you changed the file on purpose, move it to another folder"
 )
 EXPECTED_IMAGES = "a table of images: Parquet files with a column uid or url"
 IDENTITIES = ("uid", "url")
-ROW_BYTES = 16  # the least bytes of a row in a table, which has a uid
+ROW_BYTES = 16  # the fewest bytes that a row takes, because it has a uid
 Paths = Sequence[str | PathLike[str]]
 File = tuple[str, Version]
 
@@ -70,7 +72,7 @@ class ImageTable:
         """Return the table in files, folders, globs or URLs.
 
         InputError if there is no such table, or if it has neither uid nor url, or lacks `column`; `expected` says in
-        messages what a user should give.
+        messages what a user should pass.
         """
         require_several("tables", paths)
         names = [*map(str, paths)]
@@ -82,8 +84,8 @@ class ImageTable:
         column_by_kind = {kind: column for kind, column in candidates if column is not None}
         if not column_by_kind:
             raise InputError(
-                f"{files[0][0]} has the columns {quoted_names(schema.names)}; a table of images has `uid`, or `url`: "
-                "add one of these columns, or rename the column that holds it"
+                f"{files[0][0]} has the columns {quoted_names(schema.names)}; expected a column `uid` or `url`. Add "
+                "one, or rename the column that holds uids or URLs"
             )
         if column not in (None, *schema.names):
             raise InputError(f"{name} has the columns {quoted_names(schema.names)}; expected {expected}")
@@ -116,10 +118,10 @@ class ImageTable:
         return self.bytes // ROW_BYTES
 
     def row_schema(self, columns: Sequence[str]) -> pa.Schema:
-        """Return the schema of what `read` yields; InputError for a repeated or reserved column name."""
+        """Return the schema of the rows that `read` yields; InputError for a repeated or reserved column name."""
         for name in columns:
             if name in KEY_NAMES or self.columns.names.count(name) > 1:
-                raise InputError(f"{self.name} has several columns {name}, or one that is reserved; rename it")
+                raise InputError(f"{self.name} has several columns {name}, or this name is reserved; rename the column")
         return pa.schema([*KEY, *(self.columns.field(name) for name in columns)])
 
 
@@ -142,7 +144,7 @@ def opened_parquet(path: str, version: Version) -> Iterator[BoundedParquet]:
 def files_in(path: str, expected: str, endings: Sequence[str] = (PARQUET,)) -> list[File]:
     """Return the files that a path names, sorted by path, each with its version and known checksum.
 
-    Of a folder or a glob, only files with these endings are returned. InputError if there are none.
+    For a folder or a glob, only files with these endings are returned. InputError if there are none.
     """
     with looking_up(path), reachable(path):
         listed = files_at(path, expected)

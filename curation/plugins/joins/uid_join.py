@@ -28,7 +28,7 @@ from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
 JOINED_ROWS = (*KEY, *PLACE)
-_ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # odd factors that spread keys of any kind
+_ODD = np.array([0x9E3779B97F4A7C15, 0xD1342543DE82EF95], np.uint64)  # These odd factors spread keys of any kind.
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Groups:
 
     order: np.ndarray
     starts: np.ndarray
-    group: np.ndarray  # number of the group of each row in `order`
+    group: np.ndarray  # the number of the group of each row, in the order of `order`
 
     @classmethod
     def of(cls, rows: pa.RecordBatch) -> Groups:
@@ -95,10 +95,10 @@ def _distinct(held: list[pa.RecordBatch]) -> pa.RecordBatch:
     return one_batch(rows.group_by(rows.schema.names, use_threads=False).aggregate([]).cast(rows.schema))
 
 
-FOUND_ROWS = 8192  # joined rows in a batch; many images may have the uid of one row of a table
-FILE_ROWS = 1 << 18  # images per task that sorts and writes joined rows
+FOUND_ROWS = 8192  # the most joined rows in a batch, because many images may have the uid of one row of a table
+FILE_ROWS = 1 << 18  # the number of images per task that sorts and writes joined rows
 READ_ROWS = 1 << 16
-REPEATED = "repeated"  # name of a tally
+REPEATED = "repeated"  # the name of the tally of rows that are not joined: another row is about the same image
 
 Once = Callable[[pa.RecordBatch, np.ndarray], np.ndarray]
 
@@ -108,7 +108,7 @@ class Images:
     """Files with one row per image; `read`, called as by a Side, yields KEY and PLACE of the images that have a uid."""
 
     files: Sequence[Any]
-    sizes: Sequence[int]  # rows of each file
+    sizes: Sequence[int]  # the number of rows of each file
     read: Callable[..., Rows] = read_images
 
     @property
@@ -126,7 +126,7 @@ class Table:
     """
 
     files: Sequence[Any]
-    rows: float  # estimated number
+    rows: float  # an estimate of the number of rows
     read: Callable[[Any], Rows]
     once: Once
     fields: Sequence[pa.Field]  # the joined columns; null for an image without a row

@@ -40,7 +40,7 @@ from runtime.warming import Call, compile_kernels
 PARTITION_HASHES = 1 << 20  # the most hashes that a task compares, if a band has enough distinct values
 SENT_HASHES = 1 << 17  # the hashes that a task sends at a time
 FIRST_SHARE = 256  # In a first round, the first 256th of all hashes is compared with all hashes.
-ONE_ROUND = 1 << 14  # up to so many hashes, one round compares all of them
+ONE_ROUND = 1 << 14  # One round compares all hashes if there are no more than this.
 SWEPT_PAIRS = 1 << 24  # the most pairs that one task sorts and sweeps over
 _ROW_GROUP = 1 << 17
 _KEY = pa.field("key", pa.binary())
@@ -422,7 +422,7 @@ def compare_some() -> None:
             Leaders(words).of(keys[later], keys[earlier])
 
 
-COMPARISONS: dict[Call, int] = {compare_some: 6}  # the kernels that find near copies
+COMPARISONS: dict[Call, int] = {compare_some: 6}  # a call that compiles the six kernels that find near copies
 
 
 def shares(number: int) -> tuple[int, ...]:

@@ -25,10 +25,10 @@ _MOST_BAND_BITS = 62
 # A picture that varies in one direction only (one colour, a gradient, stripes) has at most 8 frequencies that are not
 # zero, so at most 8 bits of its pHash are set; the pHash of a photograph has 32 bits set.
 PLAIN_BITS = 8
-_HASH_FORMATS = "hashes are binaries of 8 or 32 bytes, their hexadecimal digits, or integers of 64 bits"
+_HASH_FORMATS = "expected hashes as binaries of 8 or 32 bytes, as hexadecimal digits, or as integers of 64 bits"
 
-INDEXED_HASHES = 1 << 22  # hashes in the tables at a time; the tables take about 40 bytes per hash
-PAIRS_AT_ONCE = 1 << 20  # pairs that are found before they are yielded together
+INDEXED_HASHES = 1 << 22  # the most hashes in the tables at a time; the tables take about 40 bytes per hash
+PAIRS_AT_ONCE = 1 << 20  # the number of pairs that are found before they are yielded together
 _MOST_VALUE_BITS = 22  # A table of values with this many bits has tens of megabytes.
 _LOOKUP_COST = 4.0  # A look-up in an empty list takes as long as this many comparisons.
 _FILL_COST = 6.0  # Making a list takes as long as this many comparisons.
@@ -240,7 +240,7 @@ def hash_binaries(column: pa.Array, name: str) -> pa.Array:
     are_bytes = (pa.types.is_null, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
     if any(is_such(column.type) for is_such in are_bytes):
         return column.cast(pa.binary())
-    raise InputError(f"the column {name} is {column.type}; {_HASH_FORMATS}")
+    raise InputError(f"the column {name} has the type {column.type}; {_HASH_FORMATS}")
 
 
 def hash_words(column: pa.Array, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -296,8 +296,8 @@ def words_of_keys(column: pa.Array, bits: int) -> np.ndarray:
     try:
         fixed = column.cast(pa.binary(bits // 8))
     except pa.ArrowException:
-        expected = f"give the hashes of one kind, as binaries of {bits // 8} bytes"
-        raise InputError(f"a hash has not {bits} bits; {expected}") from None
+        expected = f"pass hashes of one kind, as binaries of {bits // 8} bytes"
+        raise InputError(f"a hash does not have {bits} bits; {expected}") from None
     return words_in(fixed)
 
 

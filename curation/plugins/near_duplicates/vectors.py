@@ -21,7 +21,7 @@ from runtime.storage.paths import room
 
 FIRST_BLOCK_VECTORS = 64  # The vectors of a block are compared with each other. Blocks grow from this size on.
 MAX_BLOCK_VECTORS = 1024
-CHUNK_VECTORS = 4096  # other vectors with which a block is compared at a time
+CHUNK_VECTORS = 4096  # the number of other vectors with which a block is compared at a time
 LEADER_BYTES = 128 << 20  # If the leaders of a cluster take more, a file holds them.
 _UNIT = 2.0**-24  # the rounding error of a float32
 
@@ -36,7 +36,7 @@ def require_vectors(kind: pa.DataType, name: str) -> None:
     """Raise an InputError, which calls the column `name`, unless a type is lists of floating-point numbers."""
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not (is_list and pa.types.is_floating(kind.value_type)):
-        raise InputError(f"{name} is {kind}; embeddings are lists of floating-point numbers")
+        raise InputError(f"{name} has the type {kind}; expected embeddings as lists of floating-point numbers")
 
 
 def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +49,10 @@ def usable_numbers(column: pa.Array, dimension: int, path: str) -> tuple[np.ndar
     other = pc.not_equal(lengths, dimension).fill_null(False)
     if pc.any(other).as_py():
         wrong = lengths.filter(other)[0].as_py()
-        raise InputError(f"{path}: an embedding has {wrong:,} numbers, the first one {dimension:,}; give one model's")
+        raise InputError(
+            f"{path}: an embedding has {wrong:,} numbers, and the first one has {dimension:,}; pass embeddings of one "
+            "model"
+        )
     rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
     numbers = column.drop_null().flatten()
     if numbers.type == pa.float16():

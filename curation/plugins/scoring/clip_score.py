@@ -69,29 +69,31 @@ if TYPE_CHECKING:
 
 
 SCORES = Kind("scores of images", "clip-score", version=3)
-NOT_FINITE = "not_finite"  # half precision can overflow, and Spark takes NaN as larger than any number
+NOT_FINITE = "not_finite"  # Half precision can overflow; such a score is null, since Spark sorts NaN above all numbers.
 # One row per image of a tar, in its order.
 SCORED = pa.schema(
     [
         pa.field("uid", pa.string()),
         pa.field("key", pa.string()),  # the sample's key in its tar
-        pa.field("clip_score", pa.float32()),  # cosine of image and text; of several texts, the highest cosine
+        pa.field(
+            "clip_score", pa.float32()
+        ),  # the cosine of image and text; the highest one, if there are several texts
         pa.field("status", pa.string()),  # ok, or the reason why there is no score
     ]
 )
-# The rows if the texts are those of a run, in which an image may have several texts.
+# The rows if the texts come from a run, in which an image may have several texts.
 SCORED_OF_RUN = pa.schema(
     [
         *SCORED,
-        pa.field("language", pa.string()),  # language of the text with the highest score
-        pa.field("scores", pa.list_(pa.float32())),  # score of each text, in the order of `candidates` in matched/
+        pa.field("language", pa.string()),  # the language of the text with the highest score
+        pa.field("scores", pa.list_(pa.float32())),  # the score of each text, in the order of `candidates` in matched/
     ]
 )
 
 NO_TEXT, NO_UID = "no_text", "no_uid"
-TEXTS = pa.schema([TRAINED_TEXTS])  # a row per sample of a tar
-TEXTS_ROWS = 1 << 16  # rows of a row group
-AHEAD = 2  # number of batches that threads decode while the model works on another
+TEXTS = pa.schema([TRAINED_TEXTS])  # There is one row per sample of a tar.
+TEXTS_ROWS = 1 << 16  # the number of rows in a row group
+AHEAD = 2  # the number of batches that threads decode while the model works on another
 Prepare = Callable[["Image.Image"], Any]
 
 
@@ -99,9 +101,9 @@ Prepare = Callable[["Image.Image"], Any]
 class ScoreRequest:
     """The images to score, the texts to score them with, and the output folder."""
 
-    inputs: Sequence[str]  # tars: files, folders or globs
+    inputs: Sequence[str]  # the tars: files, folders or globs
     output: str | PathLike[str]
-    texts: str | PathLike[str] | None = None  # output folder of clip-curate; None: the texts in the tars
+    texts: str | PathLike[str] | None = None  # an output folder of clip-curate; None: the texts in the tars are scored
     overwrite: bool = False
 
 
@@ -141,7 +143,7 @@ def score_images(
 
 
 def _digest(run: Results) -> str:
-    """Return a checksum of a run's matched images, which no threshold and no gate changes."""
+    """Return a checksum of a run's matched images, which do not depend on thresholds and gates."""
     files = [(file.path.name, file.checksum or file.path.stat().st_size) for file in run.files(MATCHED_PART)]
     return f"{zlib.crc32(repr(files).encode()):08x}"
 
@@ -205,7 +207,7 @@ class Tar(NamedTuple):
     """A tar with a list of texts for each sample; `languages` has the languages of these texts, None if unknown."""
 
     source: Input
-    samples: pa.RecordBatch  # of SAMPLES
+    samples: pa.RecordBatch  # rows of SAMPLES
     texts: list[list[str]]
     languages: list[list[str]] | None = None
 
@@ -216,7 +218,7 @@ class Tar(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Consecutive samples of a tar from row `begin` on; `images` has each prepared image, or why it is skipped."""
+    """Consecutive samples of a tar from row `begin` on; `images` has each prepared image, or the reason to skip it."""
 
     tar: Tar
     begin: int
@@ -301,8 +303,8 @@ def _prepared(tar: Tar, row: int, prepare: Prepare) -> Decoded[Any]:
 
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
-LANGUAGES_SHOWN = 12  # languages that the console shows
-_STEPS_PER_UNIT = 10_000  # steps of the histogram per unit of score
+LANGUAGES_SHOWN = 12  # the most languages that the console shows
+_STEPS_PER_UNIT = 10_000  # the number of steps of the histogram per unit of score
 
 
 class Histogram:

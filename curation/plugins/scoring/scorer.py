@@ -1,7 +1,7 @@
 """Load an image-text model from a folder or by name, and score images and texts by the cosine of their embeddings.
 
 A model is loaded with the library it is made for: open_clip, or transformers for CLIP, MetaCLIP 2, SigLIP and other
-models that embed images and texts. Of the options only the precision changes more than the last digits of scores.
+models that embed images and texts. The precision is the only option that changes more than the last digits of scores.
 PyTorch is imported only when a scorer is opened, so this module can be imported without PyTorch.
 """
 
@@ -44,7 +44,7 @@ SCHEMES = ("hf-hub:", "local-dir:")  # prefixes of names that open_clip knows
 _CONFIGS = {OPEN_CLIP_CONFIG: OPEN_CLIP, "config.json": TRANSFORMERS}  # the first file in a folder decides the library
 _NO_CODE = {"trust_remote_code": False}
 
-MOST_CHARACTERS = 4096  # A text is cut to these: some tokenizers take seconds for a longer word; no model reads more.
+MOST_CHARACTERS = 4096  # Texts are cut to this length: no model reads more, and a longer word may take seconds.
 
 
 @typed
@@ -67,7 +67,9 @@ class ScoringConfig:
         require_integer("batch_size", self.batch_size, 1, MOST_BATCH)
         require_integer("workers", self.workers, 1, MOST_WORKERS)
         if not _DEVICE.fullmatch(self.device):
-            raise ParameterError(f"is {self.device!r}; expected auto, cpu, cuda or, of several GPUs, cuda:1", "device")
+            raise ParameterError(
+                f"is {self.device!r}; expected auto, cpu, cuda, or a certain GPU like cuda:1", "device"
+            )
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,11 @@ class ScoringModel:
     """
 
     module: torch.nn.Module
-    image: Callable[[Image.Image], Tensors]  # the model's preprocessing
+    image: Callable[[Image.Image], Tensors]  # the model's own preprocessing
     texts: Callable[[list[str]], Tensors]  # the model's tokenizer, which cuts long texts
     image_features: Callable[[Tensors], torch.Tensor]
     text_features: Callable[[Tensors], torch.Tensor]
-    versions: dict[str, Any]  # version of the library by its name
+    versions: dict[str, Any]  # the version of each library, by its name
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,15 @@ class Checkpoint:
     def find(cls, name: str, pretrained: str | None, tags: Mapping[str, Sequence[str]]) -> Checkpoint:
         """Return the checkpoint for a name on the command line and the weights that `--pretrained` names, if any.
 
-        A folder belongs to the library whose config file it holds. Any other name is looked for among the models and
-        prefixes of open_clip; else OWNER/NAME is a repository for transformers. `tags` has the tags of weights of each
-        open_clip model. InputError for any other name, or for weights that do not exist or belong to no such model.
+        A folder belongs to the library whose config file it holds. Any other name is looked up among the models and
+        prefixes of open_clip; if it is not there, OWNER/NAME is a repository for transformers. `tags` has the tags of
+        weights of each open_clip model. InputError for any other name, or for weights that this model does not have.
         """
-        model_name = name.replace("/", "-")  # open_clip accepts ViT-B/32, too.
+        model_name = name.replace("/", "-")  # open_clip also accepts ViT-B/32.
         if not os.path.isdir(name) and model_name in tags:
             return cls(OPEN_CLIP, model_name, _weights(model_name, pretrained, tags[model_name]))
         if pretrained is not None:
-            raise InputError(f"{name} has weights of its own; --pretrained is for names of open_clip, such as ViT-B-32")
+            raise InputError(f"{name} has its own weights; pass --pretrained only with an open_clip name like ViT-B-32")
         if name.startswith(SCHEMES):
             return cls(OPEN_CLIP, name)
         if os.path.isdir(name):
@@ -129,7 +131,7 @@ def _in_folder(folder: str) -> Checkpoint:
         if os.path.isfile(os.path.join(folder, config)):
             path = os.path.abspath(folder)
             return Checkpoint(library, f"local-dir:{path}" if library == OPEN_CLIP else path)
-    raise InputError(f"{folder} holds neither {' nor '.join(_CONFIGS)}; give a model as its library saves it")
+    raise InputError(f"{folder} holds neither {' nor '.join(_CONFIGS)}; pass a folder in which a library saved a model")
 
 
 def _weights(name: str, pretrained: str | None, tags: Sequence[str]) -> str:
@@ -138,7 +140,7 @@ def _weights(name: str, pretrained: str | None, tags: Sequence[str]) -> str:
     if pretrained in tags:
         return str(pretrained)
     what = "has no weights of its own" if pretrained is None else f"has no weights called {pretrained}"
-    raise InputError(f"{name} {what}; give --pretrained a file, or one of {', '.join(tags) or '(it has no others)'}")
+    raise InputError(f"{name} {what}; pass --pretrained a file, or one of {', '.join(tags) or '(there are none)'}")
 
 
 def _of_open_clip(checkpoint: Checkpoint) -> ScoringModel:
@@ -181,7 +183,7 @@ def _of_transformers(checkpoint: Checkpoint) -> ScoringModel:
     if not (hasattr(module, "get_image_features") and hasattr(module, "get_text_features")):
         raise InputError(f"{name} is a {type(module).__name__}, which does not embed images and texts")
     if facts["missing_keys"]:
-        raise InputError(f"{name} lacks weights, such as {min(facts['missing_keys'])}; fetch it again")
+        raise InputError(f"{name} lacks weights, such as {min(facts['missing_keys'])}; download it again")
     processor = transformers.AutoImageProcessor.from_pretrained(name, **_NO_CODE)
     tokenizer = transformers.AutoTokenizer.from_pretrained(name, **_NO_CODE)
     longest = min(tokenizer.model_max_length, module.config.text_config.max_position_embeddings)
@@ -191,7 +193,7 @@ def _of_transformers(checkpoint: Checkpoint) -> ScoringModel:
         return {name: values[0] for name, values in prepared.items()}
 
     def texts(strings: list[str]) -> Tensors:
-        # All texts are padded to one length: with another padding the same text would be rounded differently.
+        # All texts are padded to one length, because the scores of a text would be rounded differently otherwise.
         return dict(tokenizer(strings, padding="max_length", truncation=True, max_length=longest, return_tensors="pt"))
 
     return ScoringModel(
@@ -218,7 +220,7 @@ def _config_of(name: str, file: str) -> Path:
 
 
 def _require_plain(name: str) -> None:
-    """Refuse a model, in a folder or repository, that needs other classes than those of transformers itself."""
+    """Refuse a model, in a folder or repository, that needs classes which transformers itself does not have."""
     import transformers
 
     require_no_code_in(_config_of(name, "config.json"))
@@ -226,7 +228,7 @@ def _require_plain(name: str) -> None:
 
 
 def _show_only_downloads() -> None:
-    """Disable the progress bars of transformers, and keep those of downloads."""
+    """Disable the progress bars of transformers, but keep the progress bars of downloads."""
     from huggingface_hub.utils import enable_progress_bars
     from transformers.utils import logging
 
@@ -307,8 +309,8 @@ class Scorer:
             if not isinstance(error, self._torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
             raise InputError(
-                f"{self.ran_on['device']} has no memory left for batches of {self.config.batch_size}; give a smaller "
-                "--batch-size, and run the same command again to go on"
+                f"{self.ran_on['device']} has too little memory for batches of {self.config.batch_size} images; pass a "
+                "smaller --batch-size, and run the same command again to resume"
             ) from None
 
 
@@ -337,7 +339,7 @@ def device_of(wanted: str) -> str:
         return "cuda" if torch.cuda.is_available() else CPU
     number = int(wanted.partition(":")[2] or 0)
     if wanted != CPU and number >= (count := torch.cuda.device_count()):
-        raise InputError(f"--device is {wanted}, and PyTorch sees {count} GPUs; give cpu, or another number")
+        raise InputError(f"--device is {wanted}, but PyTorch sees {count} GPUs; pass cpu, or another number")
     return wanted
 
 

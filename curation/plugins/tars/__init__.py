@@ -1,1 +1,1 @@
-"""Read and write tars in img2dataset's form, and decode pictures."""
+"""Read and write tars in img2dataset's format, and decode pictures."""

@@ -23,11 +23,11 @@ from runtime.errors import InputError
 from runtime.messages import quoted
 from runtime.terminal import WARNING, in_one_line
 
-DAMAGED = "damaged"  # name of facts: the path of a damaged tar, and its fault
+DAMAGED = "damaged"  # the name of facts: each is the path of a damaged tar, and its fault
 MAX_BAD_SHARE = CurationConfig.max_bad_files  # the largest share of unusable tars, or pictures, of a command
-TARS_SHOWN = 3  # damaged tars that a message names
+TARS_SHOWN = 3  # the most damaged tars that a message names
 
-TAR_BLOCK = 512  # bytes: tar pads headers and files to whole blocks
+TAR_BLOCK = 512  # the bytes of a block; tar pads headers and files to full blocks
 MOST_EXTENDED = 1 << 20  # the most bytes of an extended header, which states a long name
 _ADLER = 65_521  # the largest prime below 2^16
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
@@ -36,11 +36,11 @@ _RECORD = re.compile(rb"([0-9]{1,8}) ([^=]+)=")  # the first part of a record in
 _FILE = (b"0", b"\0")
 _GNU_NAME, _PAX = b"L", b"x"
 
-# The fields of a header are at these bytes.
+# Each field of a header is at these bytes.
 NAME = slice(0, 100)
 SIZE = slice(124, 136)
 CHECKSUM = slice(148, 156)
-LARGE = 1 << 33  # bytes: the first size that eleven octal digits cannot state
+LARGE = 1 << 33  # the smallest size in bytes that eleven octal digits cannot state
 ENCODING = ("utf-8", "surrogateescape")
 
 
@@ -88,7 +88,7 @@ def _require_whole(header: bytes, position: int) -> None:
     if header[257:262] != b"ustar":
         if position:
             raise _damaged("magic", header[257:262])
-        raise DamagedTar("is no uncompressed tar; give tars as img2dataset writes them")
+        raise DamagedTar("is not an uncompressed tar; pass tars as img2dataset writes them")
     if not _is_summed(header):
         raise _damaged("checksum", header[CHECKSUM])
 
@@ -181,7 +181,7 @@ def require_sound(damaged: Mapping[str, str], tars: int, most: float = 0.0) -> N
 
 
 def told(damaged: Mapping[str, str], tars: int) -> list[str]:
-    """Return a list with the one-line warning of damaged tars, given path → fault; empty if all `tars` are whole.
+    """Return a list with the one-line warning about damaged tars, given path → fault; empty if all `tars` are sound.
 
     >>> told({"0.tar": "is cut", "2.tar": "is empty"}, tars=9)
     ['warning: damaged tars: 2 of 9, read up to the damage: 0.tar is cut, 2.tar is empty']
@@ -231,4 +231,4 @@ def _by_tarfile(name: str, size: int) -> bytes:
 
 
 _EMPTY = _by_tarfile("", 0)
-_SUM = int(_EMPTY[CHECKSUM].rstrip(b"\0 "), 8) - sum(_EMPTY[SIZE])  # of the bytes that are the same in all headers
+_SUM = int(_EMPTY[CHECKSUM].rstrip(b"\0 "), 8) - sum(_EMPTY[SIZE])  # the sum of the bytes that all headers share

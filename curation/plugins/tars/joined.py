@@ -31,15 +31,15 @@ from runtime.tallies import Tallies, TaskResult
 from runtime.wording import counted
 
 _log = logging.getLogger(__name__)
-AT_ONCE = 1 << 13  # samples in a batch of `Scan.read`
-IMAGES_AT_ONCE = 1 << 14  # images of a run that a task reads at a time
-# Names of counts: samples without uid, and keys without a picture; and of facts: the first such key of a tar. SIZE is
-# the name of facts: the number of samples of each tar.
+AT_ONCE = 1 << 13  # the number of samples in a batch of `Scan.read`
+IMAGES_AT_ONCE = 1 << 14  # the number of images of a run that a task reads at a time
+# WITHOUT and NO_PICTURE name tallies, of samples without a uid and of keys without a picture, and also facts: the first
+# such key of a tar. SIZE names facts: the number of samples of each tar.
 WITHOUT, NO_PICTURE, SIZE = "without", "no_picture", "size"
 
 TEXT = CURATED.field("text")
 
-Numbered = tuple[int, Input]  # number of a tar among all, and the tar
+Numbered = tuple[int, Input]  # the number of a tar among all tars, and the tar
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def require_samples(folder: Folder, number: int, tars: Sequence[Input], where: s
         return
     folder.forget()
     raise InputError(
-        f"none of the samples in {counted(len(tars), 'tar')} is {where}; give tars of a download of its curated/ or "
-        "matched/"
+        f"none of the samples in {counted(len(tars), 'tar')} is {where}; pass the tars of a download of its curated/ "
+        "or matched/"
     )
 
 
@@ -121,18 +121,18 @@ def scan(
     sizes = scanned.noted(SIZE)
     if none := int(scanned[NO_PICTURE]):
         _log.warning(
-            "%s of %s keys in the tars have files but no picture (%s), such as %s; they are passed over",
+            "%s of %s keys in the tars have files but no picture (%s), such as %s; they are skipped",
             *(f"{none:,}", f"{none + sum(sizes):,}", ", ".join(IMAGES), scanned.noted(NO_PICTURE)[0]),
         )
     if without := int(scanned[WITHOUT]):
         first = scanned.noted(WITHOUT)[0]
         if without == sum(sizes) and not done:
             raise InputError(
-                f"none of {without:,} samples has a json that states uid or url, such as {first}; give tars as "
-                "img2dataset writes them, downloaded with --save_additional_columns '[\"uid\"]'"
+                f"none of {without:,} samples, such as {first}, has a json that states uid or url; pass tars that "
+                "img2dataset downloaded with --save_additional_columns '[\"uid\"]'"
             )
         _log.warning(
-            "%s of %s samples have no json that states uid or url, such as %s; they are passed over",
+            "%s of %s samples have no json that states uid or url, such as %s; they are skipped",
             *(f"{without:,}", f"{sum(sizes):,}", first),
         )
     return written_files(folder, scanned.files), sizes
@@ -206,5 +206,5 @@ def _unique(rows: pa.RecordBatch, images: np.ndarray) -> np.ndarray:
     repeated = number[times > 1]
     if len(repeated):
         uid = spelled_key(rows, int(np.flatnonzero(images == repeated[0])[0]))
-        raise InputError(f"the images of the run hold uid {uid} more than once; give the images of one run of curate")
+        raise InputError(f"the run has several images with the uid {uid}; pass a run that clip-curate finished")
     return np.arange(rows.num_rows)

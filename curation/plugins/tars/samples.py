@@ -1,9 +1,9 @@
 """Find tars and pictures at paths, map tars into memory, and find uid, URL, text and bytes of each image in a tar.
 
-Tars are img2dataset's, or others in WebDataset's form, in which the files of a sample share one key. A sample's uid is
-the one in its json, else the MD5 of the URL in its json, else NAME_OF_TAR/KEY. The uid of a picture in a folder is its
-path relative to the folder that was named. Only headers and json members are read: `tarfile` of the standard library
-gives the same results and takes ten times as long; the tests compare the two.
+Tars come from img2dataset, or have WebDataset's format, in which the files of a sample share one key. A sample's uid is
+the uid in its json, or else the MD5 of the URL in its json, or else NAME_OF_TAR/KEY. The uid of a picture in a folder
+is its path relative to the folder that was named. Only headers and json members are read: `tarfile` of the standard
+library gives the same results and takes ten times as long; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -62,11 +62,13 @@ SAMPLES = pa.schema(
         pa.field("size", pa.int64()),
     ]
 )
-# Names in the schema metadata of SAMPLES: the fault of a damaged tar; the number of keys without a picture; the first.
+# The schema metadata of SAMPLES state, by these names, the fault of a damaged tar, the number of keys without a
+# picture, and the first such key.
 FAULT, WITHOUT, FIRST = b"fault", b"without", b"first"
-IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")  # the first in a sample counts
+# The extensions of images. If a sample has several, the extension that comes first here is used.
+IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2")
 MOST_JSON = 16 << 20  # A json with more bytes is not read.
-MOST_TEXT = 1 << 16  # Only so many bytes of a text are read.
+MOST_TEXT = 1 << 16  # No more bytes of a text are read.
 Identity = tuple[str | None, str | None]
 
 
@@ -124,7 +126,7 @@ def tars_at(locations: str | PathLike[str] | Iterable[str | PathLike[str]]) -> l
     tar_by_path = {tar.path: tar for tar in chain.from_iterable(map(_tars_of, paths))}
     if not tar_by_path:
         raise InputError(
-            f"no tars at {', '.join(map(hidden, paths)) or 'no path at all'}; give paths, folders, globs or URLs"
+            f"there are no tars at {', '.join(map(hidden, paths)) or 'no path at all'}; pass tars, folders or URLs"
         )
     return [tar_by_path[path] for path in sorted(tar_by_path)]
 
@@ -134,7 +136,7 @@ def local_tars_at(locations: str | PathLike[str] | Iterable[str | PathLike[str]]
     paths = _several(locations)
     for path in paths:
         if "://" in path:
-            raise InputError(f"tars are at {hidden(path)}; give local files: images are read from the middle of them")
+            raise InputError(f"{hidden(path)} is a URL; pass local tars, because images are read from their middle")
     return tars_at(paths)
 
 
@@ -180,7 +182,7 @@ def _sources(path: str) -> list[Source]:
     listed = listing.files_at(path, "tars, pictures, a folder of them, a glob or a URL")
     sources = [_source(name, version, listed) for name, version in listed.files if _kind(name)]
     if not sources:
-        raise InputError(f"{path} holds neither tars nor pictures ({', '.join(IMAGES)}); give img2dataset's output")
+        raise InputError(f"{path} holds neither tars nor pictures ({', '.join(IMAGES)}); pass a folder that has some")
     return sources
 
 
@@ -205,7 +207,7 @@ def _kind(name: str) -> str:
 
 @contextmanager
 def _local(file: ListedFile) -> Iterator[BinaryIO]:
-    """Open a file, and yield it; of a file at a URL, yield a temporary copy on this machine."""
+    """Open a file, and yield it; for a file at a URL, yield a temporary copy on this machine."""
     with file.open() as opened:
         if "://" not in file.path:
             yield opened
@@ -224,7 +226,7 @@ def tar_rows(path: Path) -> pa.RecordBatch:
 def samples_in(opened: AbstractContextManager[mmap.mmap]) -> pa.RecordBatch:
     """Return the rows of SAMPLES of one tar, given a context manager that maps it into memory.
 
-    Keys with files but no image are left out; `passed_over` counts them. Of a damaged tar the rows are the samples
+    Keys with files but no image are left out; `passed_over` counts them. The rows of a damaged tar are the samples
     before the damage; `fault_of` returns its fault.
     """
     rows: list[tuple] = []
@@ -304,7 +306,7 @@ def _with_keys(tar_members: Iterator[TarMember]) -> Iterator[tuple[str, str, Tar
 def _parted(name: str) -> tuple[str, str] | None:
     r"""Return the key and the extension of a member's name, or None if it has none, as webdataset splits names.
 
-    The split is that of the pattern `((?:.*/|)[^.]+)[.]([^/]*)`, but in linear time.
+    The result is the same as with the pattern `((?:.*/|)[^.]+)[.]([^/]*)`, but takes linear time.
 
     >>> _parted("a.b/c.alt.txt"), _parted("a/.jpg"), _parted("a.jpg/b")
     (('a.b/c', 'alt.txt'), ('a/', 'jpg'), None)
@@ -351,13 +353,13 @@ def readable_key(key: str) -> str:
 
 OK = "ok"
 NOT_AN_IMAGE, TRUNCATED, DAMAGED, TOO_LARGE = "not_an_image", "truncated", "damaged", "too_large"
-MOST_PIXELS = 64_000_000  # each takes 4 to 12 bytes while a picture is decoded; below the limit of Pillow's warning
-MOST_PIXELS_OF = {"WEBP": 40_000_000, "JPEG2000": 32_000_000}  # each takes 15 to 23 bytes
-MOST_SCANNED = 50 * MOST_PIXELS  # pixels of a JPEG times its scans: 2 to 13 s of work
-LONGEST = 1000  # the largest ratio of the sides: above it, scaling to a square takes too much memory
-MOST_BYTES = 256 << 20  # of a picture's file
+MOST_PIXELS = 64_000_000  # A pixel takes 4 to 12 bytes while decoded. This is below the limit of Pillow's warning.
+MOST_PIXELS_OF = {"WEBP": 40_000_000, "JPEG2000": 32_000_000}  # In these formats, a pixel takes 15 to 23 bytes.
+MOST_SCANNED = 50 * MOST_PIXELS  # the most pixels of a JPEG times its scans, which take 2 to 13 s
+LONGEST = 1000  # the largest ratio of the sides; above it, scaling to a square takes too much memory
+MOST_BYTES = 256 << 20  # the most bytes of a picture's file
 JPEGS = ("JPEG", "MPO")
-# The formats of pictures on the web. Pillow has other decoders, which nobody fuzzes or which start programs.
+# These are the formats of pictures on the web. Pillow has other decoders, which nobody fuzzes or which start programs.
 FORMATS = (*JPEGS, "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")  # marker, length and number of components
 
@@ -462,7 +464,7 @@ def distinct_tars(locations: Sequence[str | Path]) -> list[Input]:
     tars = tars_at(locations)
     stem, number = Counter(Path(tar_name(tar)).stem for tar in tars).most_common(1)[0]
     if number > 1:
-        raise InputError(f"{number} tars are called {stem}.tar; give tars of one download")
+        raise InputError(f"{number} tars are called {stem}.tar; pass the tars of a single download")
     return tars
 
 
