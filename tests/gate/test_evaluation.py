@@ -160,7 +160,7 @@ def test_sets_that_cannot_be_told_apart_and_distances_of_no_copies_are_refused(t
         EvaluationSets.read([paths[0], tmp_path / "flowers"], 4)
     with pytest.raises(InputError, match="at most 60 are possible; combine some"):
         EvaluationSets.read(map(str, range(61)), 4)
-    with pytest.raises(InputError, match="at most 16 may differ"):
+    with pytest.raises(InputError, match="may differ in at most 16 of 64 bits"):
         EvaluationSets.read(paths, 17)
     with pytest.raises(InputError, match="does not exist"):
         EvaluationSets.read([tmp_path / "none"], 4)
