@@ -29,7 +29,7 @@ PAGES = {
     "tests/bench/MEASURED.md": "project/measured.md",
 }
 COMMANDS = "reference/commands"
-# Words that people look for and the pages do not have; the search finds the pages by them.
+# People search for these words, which the pages do not contain; the search finds the pages by them.
 KEYWORDS = {
     "how-to/near-copies.md": ["deduplicate", "duplicates"],
     "how-to/clusters.md": ["deduplicate", "semantic duplicates"],
@@ -40,20 +40,22 @@ KEYWORDS = {
     "how-to/find.md": ["search", "subset", "concept", "sample rows"],
     "how-to/gates.md": ["filter", "NSFW"],
     "how-to/choosing-t.md": ["threshold"],
+    "start/questions.md": ["FAQ"],
 }
-# What the ranks of pages in the search are multiplied by.
+# The search multiplies the ranks of pages in these folders by these factors.
 BOOSTS = {"how-to/": 2, "start/": 2, f"{COMMANDS}/": 2, "reference/api/": 0.5, "notebooks/": 0.5}
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
-BADGE = re.compile(r"^\[!\[.*\n", re.MULTILINE)  # of README: images of other hosts, which the site does not show
-ALONE = "---\nhide: [navigation]\n---\n\n"  # without a menu of one line
-FOUND_LAST = "---\nsearch: {boost: 0.3}\n---\n\n"  # notes for those who change the program
+# The site does not show the badges of README, which are images of other hosts.
+BADGE = re.compile(r"^\[!\[.*\n", re.MULTILINE)
+ALONE = "---\nhide: [navigation]\n---\n\n"  # The page has no menu, because the menu would have one line.
+FOUND_LAST = "---\nsearch: {boost: 0.3}\n---\n\n"  # The search shows notes for developers last.
 
 
 def on_files(files, config):
-    """Add the pages that are no files of docs/."""
+    """Add the pages that are not files of docs/."""
     from mkdocs.structure.files import File
 
-    os.environ["COLUMNS"] = "80"  # of the command lines on pages
+    os.environ["COLUMNS"] = "80"  # The command lines on pages have this width.
     for source, target in pages().items():
         head = FOUND_LAST if target.startswith("project/") else ALONE
         text = BADGE.sub("", (ROOT / source).read_text("utf-8"))

@@ -20,19 +20,19 @@ hide: [toc]
 
 # The languages
 
-The languages that entries are built for, and what other programs call them, in the order that gives entries their ids.
-The table is made from `metadata/languages.csv`; the docstring of `metadata/languages.py` says how varieties were
-merged. A label that is in no row means `other`.
+For which languages can entries be built, and which names do other programs have for them? The order of the rows is the
+order of the entries' ids. The table is made from `metadata/languages.csv`. The docstring of `metadata/languages.py`
+says how varieties were merged. A label that is not in any row means `other`.
 
-- **Wikipedias**: those that are merged into the language.
-- **Wordnets**: the codes of ISO 639-3 that wordnets use for it.
-- **lid.176**: the labels of fastText's model, the default.
-- **GlotLID, OpenLID**: the labels of models that write ISO 639-3 and a script. Those in bold are of OpenLID or NLLB's
-  lid218e; GlotLID has most of all.
-- **Words**: what cuts text into words: ICU at boundaries, ICU with a dictionary, or the tsheg between syllables.
-  `SEGMENTERS` in `metadata/words.py` can name another segmenter for a language.
+- **Wikipedias**: the Wikipedias that are merged into the language.
+- **Wordnets**: the ISO 639-3 codes that wordnets use for it.
+- **lid.176**: its labels in fastText's model, the default.
+- **GlotLID, OpenLID**: its labels in models that write ISO 639-3 and a script. OpenLID or NLLB's lid218e has the labels
+  in bold; GlotLID has most of all labels.
+- **Words**: the way in which text is cut into words: ICU at boundaries, ICU with a dictionary, or at the tsheg between
+  syllables. `SEGMENTERS` in `metadata/words.py` can name another segmenter for a language.
 """
-BUILT = """- **Entries**: in `{name}`, which `{command}` builds. metadata.json of other metadata says theirs.
+BUILT = """- **Entries**: their number in `{name}`, which `{command}` builds. Other metadata state it in metadata.json.
 """
 
 
@@ -78,7 +78,7 @@ def _bold(language, of_openlid: set[str]) -> str:
 
 
 def take(facts: dict, command: str) -> dict:
-    """Return what the page needs of the metadata.json of a build."""
+    """Return the facts that the page needs from the metadata.json of a build."""
     return {"name": facts["name"], "command": command, "languages": facts["languages"]}
 
 
