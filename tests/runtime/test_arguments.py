@@ -385,7 +385,7 @@ def test_what_comes_without_a_flag_is_said_to_come_first(parser, refused):
 
 def test_a_flag_without_its_value_is_said_to_need_one(refused):
     assert "argument --seed: expected one argument; write a value after it" in refused("--output", "out", "--seed")
-    assert "expected at least one argument; give one or more values" in refused("--output", "out", "--input")
+    assert "expected at least one argument; write one or more values" in refused("--output", "out", "--input")
 
 
 def test_one_of_two_flags_that_exclude_each_other_is_asked_for(parser, refused):
