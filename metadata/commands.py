@@ -32,9 +32,9 @@ NAME = "clip-metadata"
 log = logging.getLogger("metadata")
 
 COLUMNS = ("list", "numbers", "wordnet", "unigrams", "bigrams", "titles", "frequencies")  # sources in the printed table
-KINDS = (*SOURCES, "frequencies")  # of sources
+KINDS = (*SOURCES, "frequencies")  # kinds of sources
 CARD = "README.md"
-# Flags of --download, with their defaults.
+# Flags that only affect --download, with their defaults.
 OF_DOWNLOADS: dict[str, Any] = {
     "mirror": None,
     "dump": Snapshot.dump,
@@ -87,7 +87,7 @@ def run(args: Namespace) -> None:
     print_result(f"{source_table(facts)}\n\nmetadata: {described}")
     if original:
         require_entries(original, facts)
-        print_result(f"its entries are those of {original['name']}")
+        print_result(f"These are the same entries as in {original['name']}.")
     for module in uploads:
         module.upload(args, {CARD: metadata_card(facts)}, [FACTS, ENTRIES])
 
@@ -95,10 +95,10 @@ def run(args: Namespace) -> None:
 def followed_recipe(args: Namespace) -> dict[str, Any]:
     """Return the recipe that `--recipe` names, and set its parameters and languages in `args`.
 
-    The recipe's sources are set, too, if the command line names no source. InputError if flags contradict the recipe.
+    If the command line names no source, the recipe's sources are also set. InputError if flags contradict the recipe.
     """
     if made(MetadataConfig, args) != MetadataConfig() or args.languages:
-        raise InputError("--recipe says which numbers, rules and languages are taken; leave the flags of these out")
+        raise InputError("--recipe already states the numbers, rules and languages; leave out the flags that set them")
     facts = read_recipe(args.recipe)
     values = facts["parameters"] | {"rules": facts["rules"], "languages": facts["recipe"]["languages"]}
     if args.download is None and not (args.starter or any(getattr(args, kind) for kind in KINDS)):
@@ -111,7 +111,7 @@ def followed_recipe(args: Namespace) -> dict[str, Any]:
 def output_of(output: Path) -> Path:
     """Return the output folder; InputError for a Python package, such as `--output metadata` in a checkout."""
     if (output / "__init__.py").exists():
-        raise InputError(f"output {output} is the folder of a Python package; give another")
+        raise InputError(f"output {output} is the folder of a Python package; specify another folder")
     return output
 
 
@@ -123,27 +123,27 @@ def fetch_sources(args: Namespace, output: Path) -> dict[str, list[str]]:
     paths: dict[str, list[str]] = {name: [] for name in SOURCES}
     if args.download is None:
         if args.dry_run:
-            raise InputError("--dry-run prints what --download would fetch; give --download, too")
+            raise InputError("--dry-run prints what --download would fetch; also pass --download")
         if alone := [flag(name) for name, usual in OF_DOWNLOADS.items() if getattr(args, name) != usual]:
-            raise InputError(f"{alone[0]} says how --download fetches; give --download, too, or leave {alone[0]} out")
+            raise InputError(f"{alone[0]} only affects --download; also pass --download, or leave out {alone[0]}")
         return paths
     if not args.contact.strip():
         raise InputError(
-            "--download asks Wikimedia's servers, whose policy is that programs say how to reach their users; give"
-            " --contact with an e-mail address or a URL"
+            "--download asks Wikimedia's servers, whose policy is that programs say how to reach their users; pass"
+            " --contact with your e-mail address or a URL"
         )
     manners = Manners(args.contact)
     snapshot = Snapshot(args.dump, args.content_current, tuple(args.download_wordnets))
     planned = plan(args.languages, args.download or SOURCES, args.seed, args.mirror, snapshot)
     downloads, failed = files_to_fetch(planned, manners)
-    with ConsoleProgress().stage(f"download {len(downloads)} files", "MB of those begun"):
+    with ConsoleProgress().stage(f"download {len(downloads)} files", "MB of the files begun"):
         results = fetch(downloads, output / DOWNLOADS, manners, args.dry_run) + failed
     write = print_result if args.dry_run else say
     write("\n".join(listing(results)))
     lost = 0 if args.dry_run else sum(result.outcome == "failed" for result in results)
     if lost:
         log.warning(
-            "%d of %d files did not come; to have them, too, run the same command again with --overwrite",
+            "%d of %d files could not be downloaded; to add them, run the same command again with --overwrite",
             lost,
             len(results),
         )
@@ -200,7 +200,7 @@ def source_table(facts: dict) -> str:
     for code in sorted(total, key=lambda code: (-total[code], code)):
         numbers = [counts[code].get(name, 0) for name in names]
         rows.append((named(code), *(f"{count:,}" for count in (total[code], *numbers))))
-    return "\n".join([*aligned(rows), *(f"no source has entries of {named(code)}" for code in facts["missing"])])
+    return "\n".join([*aligned(rows), *(f"No source has entries of {named(code)}." for code in facts["missing"])])
 
 
 def metadata_card(facts: dict) -> str:
@@ -214,7 +214,7 @@ def metadata_card(facts: dict) -> str:
             f"# Metadata {facts['name']}\n",
             f"Entries of clip-curation: {facts['entries']:,} of {len(facts['sources'])} languages, rules "
             f"{facts['rules']}, digest `{facts['digest']}`. The recipe is in `{FACTS}`.\n",
-            "## Sources\n\nA source that is not listed states no licence.\n\n| source | licence |\n| --- | --- |",
+            "## Sources\n\nSources that state no licence are not listed.\n\n| source | licence |\n| --- | --- |",
             *rows,
             f"\n## Entries\n\n```\n{source_table(facts)}\n```\n",
         ]

@@ -58,7 +58,7 @@ REMEDY = "build the metadata again"
 _GROUP_ROWS = 1 << 20  # rows of a row group
 _MAX_ENTRIES_BYTES = np.iinfo(np.int32).max  # bytes of all entries: one Arrow array of strings holds no more
 
-_EXPECTED_LIST = "give a JSON array of strings, or one entry per line"
+_EXPECTED_LIST = "write a JSON array of strings, or one entry on each line"
 _MARKS = {".csv": ",", ".tsv": "\t"}  # the extension of a table → its delimiter
 
 EntriesOfLanguages = Annotated[
@@ -161,13 +161,15 @@ def entries_size(entries: pa.Array | pa.ChunkedArray) -> int:
 def require_room(size: int) -> None:
     """Raise InputError if all entries together have more bytes (`size`) than one Arrow array of strings can hold."""
     if size > _MAX_ENTRIES_BYTES:
-        raise InputError(f"the entries have {size:,} bytes together, more than {_MAX_ENTRIES_BYTES:,}; leave some out")
+        raise InputError(
+            f"the entries have {size:,} bytes together, but the most is {_MAX_ENTRIES_BYTES:,}; leave some out"
+        )
 
 
 def require_numberable(entries: int) -> None:
     """Raise InputError if there are more `entries` than 32-bit ids can number."""
     if entries > np.iinfo(np.int32).max:
-        raise InputError(f"{entries:,} entries are more than ids of 32 bits can number")
+        raise InputError(f"{entries:,} entries are more than ids of 32 bits can number; leave some out")
 
 
 def read_lists(arguments: FilesOfLanguages) -> dict[str, list[str]]:
@@ -187,7 +189,7 @@ def files_of_languages(arguments: FilesOfLanguages, what: str, example: str) -> 
     for argument in arguments:
         code, equals, path = argument.partition("=")
         if not equals or not path:
-            raise InputError(f"{what} are given as {argument!r}; give LANGUAGE=FILE, such as {example}")
+            raise InputError(f"{what} are given as {argument!r}; write LANGUAGE=FILE, such as {example}")
         if language(code).code in files:
             raise InputError(f"{what} of {code} are given twice; put them into one file")
         files[code] = path
@@ -202,16 +204,16 @@ def read_list(path: str | Path) -> list[str]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        reason = "a list is read from a local file" if "://" in str(path) else error.strerror
-        raise InputError(f"cannot read the entries in {path} ({reason}); give a file of entries") from None
+        reason = "lists are only read from local files" if "://" in str(path) else error.strerror
+        raise InputError(f"cannot read the entries in {path} ({reason}); specify a file of entries") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}; save the entries as UTF-8") from None
     entries = _read_json(path, text) if text.lstrip().startswith("[") else _read_lines(text)
     if not entries:
-        raise InputError(f"{path} holds no entries; {_EXPECTED_LIST}")
+        raise InputError(f"{path} does not hold any entries; {_EXPECTED_LIST}")
     mark = _MARKS.get(Path(path).suffix.lower())
     if mark and all(mark in line for line in entries):
-        raise InputError(f"{path} is a table, as each line has a {mark!r}; {_EXPECTED_LIST}")
+        raise InputError(f"{path} seems to be a table, because each line has a {mark!r}; {_EXPECTED_LIST}")
     if text.lstrip().startswith("{") and _is_json(text):
         raise InputError(f"{path} is a JSON object; {_EXPECTED_LIST}")
     return entries
@@ -233,23 +235,23 @@ def _read_json(path: str | Path, text: str) -> list[str]:
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
-        # A list of lines may begin with a bracket too.
+        # A list of lines may also begin with a bracket.
         if "\n" in text.strip() and not text.rstrip().endswith("]"):
             return _read_lines(text)
         raise InputError(
-            f"{path} begins like a JSON array but is none ({error}); mend it, or give one per line"
+            f"{path} begins like a JSON array, but is not valid JSON ({error}); fix it, or write one entry on each line"
         ) from None
     for number, entry in enumerate(entries):
         if not isinstance(entry, str):
             raise InputError(
                 f"{path} holds a JSON array whose entry {number} is {quoted(json.dumps(entry))}, not a string; put it "
-                "into quotes, or leave it out"
+                "into quotation marks, or leave it out"
             )
     return entries
 
 
 SHOWN_LANGUAGES = 5  # languages that `repr` lists
-EXPECTED_FOLDER = f"give a folder of clip-metadata, with {FACTS} and {ENTRIES}"
+EXPECTED_FOLDER = f"specify a folder of clip-metadata, with {FACTS} and {ENTRIES}"
 ABOUT = ("name", "starter", "versions", "licences")
 _STRINGS = "strings.json"
 
@@ -292,7 +294,7 @@ class Entries:
         codes = [language.code for language in LANGUAGES if language.code in columns]
         rows = [pa.table({"language": pa.repeat(code, len(columns[code])), "entry": columns[code]}) for code in codes]
         if not any(map(len, columns.values())):
-            raise InputError("there are no entries; give those of at least one language")
+            raise InputError("there are no entries; pass the entries of at least one language")
         table = pa.concat_tables(rows)
         sources = pa.array([[source]], SCHEMA.field("sources").type).take(pa.repeat(0, len(table)))
         return cls.of_table(
@@ -359,7 +361,7 @@ class Entries:
     def _checked(self, id: int) -> int:
         require_integer("id", id, -(2**63))
         if not 0 <= id < len(self):
-            raise InputError(f"there is no entry {id}; ids go from 0 to {len(self) - 1}")
+            raise InputError(f"there is no entry {id}; use an id from 0 to {len(self) - 1}")
         return id
 
     def ids(self, code: str) -> slice:
@@ -375,7 +377,7 @@ class Entries:
         """Return the entries of only one language, with ids from 0; InputError if there are none."""
         ids = self.ids(code)
         if ids.start == ids.stop:
-            raise InputError(f"there are no entries of {code}; there are those of {', '.join(self.languages)}")
+            raise InputError(f"there are no entries of {code}; choose one of the languages {', '.join(self.languages)}")
         return self._like(self.table.slice(ids.start, ids.stop - ids.start).drop_columns("id"))
 
     def merged(self) -> Entries:
@@ -404,7 +406,7 @@ class Entries:
             save_arrays(folder, _STRINGS, header, arrays)
 
     def on_disk(self, folder: Path) -> EntriesOnDisk:
-        """Write the strings to `folder`, where all processes of this machine can read them; return this place.
+        """Write the strings to `folder`, where all processes of this machine can read them; return the location.
 
         A subclass whose strings are on disk already returns their own folder.
         """
@@ -429,7 +431,8 @@ class Entries:
             version, digest = facts["version"], facts["digest"]
         if version != ENTRIES_VERSION:
             raise InputError(
-                f"{directory} holds metadata of version {version}; this program reads {ENTRIES_VERSION}: build it again"
+                f"{directory} holds metadata of version {version}, but this program reads version {ENTRIES_VERSION}; "
+                "build the metadata again"
             )
         about = {name: facts[name] for name in ABOUT if name in facts}
         if is_url(directory):
@@ -482,8 +485,8 @@ def _read(file: OwnFile, digest: str) -> Entries:
         raise InputError(f"{file.path} is damaged ({error}): build it again") from None
     if entries.digest != digest:
         raise InputError(
-            f"{file.path} has the digest {entries.digest}, metadata.json names {digest}: "
-            "one of them was changed or is damaged; build them again"
+            f"{file.path} has the digest {entries.digest}, but metadata.json states {digest}: "
+            "one of the two files was changed or is damaged; build the metadata again"
         )
     return entries
 

@@ -30,10 +30,10 @@ from runtime.storage.listing import expand, without_query
 from runtime.tallies import Tally
 
 WORDFREQ = "wordfreq"  # the package, and the argument that names its lists
-LICENCE = "CC BY-SA 4.0"  # of wordfreq's lists, as the package states
+LICENCE = "CC BY-SA 4.0"  # the licence of wordfreq's lists, as the package states it
 EXPECTED_LIST = (
-    "a frequency list has a word, a tab and a number a line, and perhaps `word`, a tab and `count`, `zipf` or `rank` "
-    "above them"
+    "a frequency list has a word, a tab and a number on each line, and may have the heading `word`, a tab and `count`, "
+    "`zipf` or `rank`"
 )
 _KINDS = ("count", "zipf", "rank")
 _NAMES = re.compile(r".+\.(tsv|txt)(\.(gz|bz2|xz))?")
@@ -96,7 +96,7 @@ def words_of_list(frequency_list: FrequencyList, least: float, tally: Tally) -> 
 
 
 def _in_turns(first: Iterable[T], second: Iterable[T]) -> Iterator[T]:
-    return chain.from_iterable(zip(first, second))  # noqa: B905  # One of them may be endless.
+    return chain.from_iterable(zip(first, second))  # noqa: B905  # One of the two may be endless.
 
 
 def capitalised(word: str, code: str) -> str:
@@ -142,10 +142,10 @@ def _of_path(argument: str) -> Iterator[FrequencyList]:
     path = path if language else argument
     contents = expand(path)
     if contents is None:
-        raise InputError(f"no file or folder at {path}; {EXPECTED_LIST}")
+        raise InputError(f"there is no file or folder at {path}; {EXPECTED_LIST}")
     paths = [file for file in contents.paths if contents.is_file or _NAMES.fullmatch(_name(file))]
     if not paths:
-        raise InputError(f"{path} holds no .tsv or .txt; {EXPECTED_LIST}")
+        raise InputError(f"{path} holds no .tsv or .txt file; {EXPECTED_LIST}")
     for file in paths:
         yield FrequencyList(file, language or _language_of(file), _read_file)
 
@@ -165,7 +165,8 @@ def _language_of(path: str) -> Language:
         if language := of_tag(name):
             return language
     raise InputError(
-        f"neither the name of {path} nor its folder's says a language; call it en.tsv, or give LANGUAGE={path}"
+        f"neither the name of {path} nor the name of its folder states a language; call it en.tsv, for example, or "
+        f"pass LANGUAGE={path}"
     )
 
 
@@ -198,7 +199,7 @@ def _rows(path: str, lines: list[str], tally: Tally) -> tuple[str, list[tuple[st
         kind = head[1].strip().lower()
         lines = lines[1:]
         if kind not in _KINDS:
-            raise InputError(f"the numbers of {path} are called {quoted(head[1])!r}; {EXPECTED_LIST}")
+            raise InputError(f"the heading of the numbers in {path} is {quoted(head[1])!r}; {EXPECTED_LIST}")
     rows = []
     for line in filter(None, lines):
         word, number = (*line.split("\t"), "")[:2]
@@ -208,7 +209,7 @@ def _rows(path: str, lines: list[str], tally: Tally) -> tuple[str, list[tuple[st
         else:
             tally["dropped", "fields"] += 1
     if not rows:
-        raise InputError(f"{path} holds no word with a number; {EXPECTED_LIST}")
+        raise InputError(f"{path} does not hold any word with a number; {EXPECTED_LIST}")
     return kind, rows
 
 

@@ -58,7 +58,7 @@ def write_metadata(
     N-grams and titles that were counted before, from the same files with the same parameters, are not counted again.
     `engine` is None for processes of this machine, a Spark session, or a function that returns a session, which is
     called only if something must be counted. `progress` shows each stage that workers work on. Other metadata in the
-    folder are refused, unless `overwrite` says to replace them; what was counted for them is kept.
+    folder are refused, unless `overwrite` says to replace them; the counts that they were made from are kept.
     """
     wanted = asked_for(config, sources.recipe)
     output = local_folder(output)
@@ -80,24 +80,26 @@ def asked_for(config: MetadataConfig, recipe: Mapping[str, Any]) -> dict[str, An
 def require_build_folder(folder: Path, wanted: Mapping[str, Any], overwrite: bool = False) -> None:
     """Refuse a folder that holds anything but the beginning of a build, or metadata that were built as `wanted` says.
 
-    `wanted` is the result of `asked_for`. With `overwrite`, other metadata are accepted, too.
+    `wanted` is the result of `asked_for`. With `overwrite`, other metadata are also accepted.
     """
     files = finished(names(folder)) - {WORK}
     if FACTS not in files:
         if more := sorted(files - {ENTRIES, COUNTED, DOWNLOADS}):
-            raise InputError(f"output {folder} holds {more[0]}, which is of no metadata; give an empty or new folder")
+            raise InputError(
+                f"output {folder} holds {more[0]}, which does not belong to metadata; specify an empty or new folder"
+            )
         return
     facts = read_json(folder / FACTS)
-    if facts is None and ENTRIES in files:  # Damaged metadata are built again.
+    if facts is None and ENTRIES in files:  # Damaged metadata will be built again.
         return
     if facts is None or "digest" not in facts:
-        raise InputError(f"output {folder} holds a {FACTS} of another program; give an empty or new folder")
+        raise InputError(f"output {folder} holds a {FACTS} of another program; specify an empty or new folder")
     recipe = facts.get("recipe")  # Entries that were saved in Python have none.
     differences = differing({**facts, **recipe}, wanted) if isinstance(recipe, dict) else ["other sources"]
     if differences and not overwrite:
         raise InputError(
-            f"output {folder} holds {METADATA.name} made otherwise ({', '.join(differences)}); give another folder, or "
-            "replace it by --overwrite"
+            f"output {folder} already holds {METADATA.name} made differently ({', '.join(differences)}); specify "
+            "another folder, or replace the files with --overwrite"
         )
 
 

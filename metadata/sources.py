@@ -54,7 +54,7 @@ class Sources:
     wikipedias: Sequence[WikipediaFile] = ()
     pageviews: Sequence[str] = ()
     lists: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by language code
-    chosen_codes: Sequence[str] | None = None  # language codes; None: all that have a source
+    chosen_codes: Sequence[str] | None = None  # language codes; None: all languages that have a source
     frequencies: Sequence[FrequencyList] = ()
 
     @classmethod
@@ -230,8 +230,10 @@ def read_recipe(path: str) -> dict[str, Any]:
         if isinstance(error, KeyError):
             reason = f"it has no {error}"
         elif isinstance(error, ValueError | TypeError):
-            reason = "it is not JSON" if isinstance(error, ValueError) else "its JSON is something else"
-        raise InputError(f"{path} holds no recipe ({reason}); give the metadata.json of metadata") from None
+            reason = "it is not JSON" if isinstance(error, ValueError) else "its JSON has another structure"
+        raise InputError(
+            f"{path} does not hold a recipe ({reason}); specify the metadata.json of a folder of clip-metadata"
+        ) from None
     return members
 
 
@@ -246,14 +248,14 @@ def require_sources(original: dict[str, Any], recipe: dict[str, Any], name: str)
         more = [file for file in actual if file not in expected]
         for file in lacking:
             other = next((candidate for candidate in more if candidate["name"] == file["name"]), None)
-            come = f"the one given has {_marks(other)}" if other else "it is not among those given"
-            raise InputError(f"{name} was built from {kind} {file['name']} with {_marks(file)}; {come}")
+            given = f"your file has {_marks(other)}" if other else "your sources lack this file"
+            raise InputError(f"{name} was built from {kind} {file['name']} with {_marks(file)}, but {given}")
         if more or len(actual) != len(expected):
-            raise InputError(f"{name} was built without {kind} {(more or actual)[-1]['name']}; leave it out")
+            raise InputError(f"{name} was built without {kind} {(more or actual)[-1]['name']}; leave this file out")
 
 
 def require_entries(original: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Raise InputError, which names the languages that differ, if a build's entries are not the entries of its recipe.
+    """Raise InputError, which names the languages that differ, if a build's entries differ from its recipe's entries.
 
     `original` is the metadata.json of the recipe, `facts` the metadata.json of the build.
     """
@@ -263,10 +265,11 @@ def require_entries(original: dict[str, Any], facts: dict[str, Any]) -> None:
     ours = facts["recipe"]["made_with"]
     theirs = original["recipe"]["made_with"]
     other = ", ".join(
-        f"{name} {theirs.get(name)} where this is {ours[name]}" for name in ours if theirs.get(name) != ours[name]
+        f"{name} {theirs.get(name)} instead of {ours[name]}" for name in ours if theirs.get(name) != ours[name]
     )
     raise InputError(
-        f"the same sources gave other entries of {', '.join(codes)} than {original['name']} has; it was made with "
+        f"the entries of {', '.join(codes)} differ from {original['name']}, although the sources are the same; "
+        f"{original['name']} was made with "
         f"{other or 'the same versions'}"
     )
 

@@ -44,7 +44,7 @@ def paths() -> dict[str, list[str]]:
         require_packages([WORDFREQ])
     except InputError as error:
         raise InputError(
-            f"starter metadata needs the extra `{EXTRA}`: {error}; or give --metadata or --entries"
+            f"starter metadata needs the extra `{EXTRA}`: {error}; or pass --metadata or --entries"
         ) from None
     return {"frequencies": [WORDFREQ], "wordnet": list(filter(None, [package_folder()]))}
 

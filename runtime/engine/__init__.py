@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runtime.engine.spark import Spark
 
 
-ADDED_ONE_BY_ONE = 256  # items whose results the driver adds up one by one; those of more items are added up in parts
+ADDED_ONE_BY_ONE = 256  # up to this number of items, the driver adds up results one by one, otherwise in parts
 
 Item = TypeVar("Item")
 RunTask = Callable[[int, Any, TaskResult], Iterable[Block] | None]  # yields blocks, given a task's number and its input
@@ -38,7 +38,7 @@ Numbered = tuple[int, TaskResult]  # the index of an item among all, and the res
 class Stage(NamedTuple):
     """A stage of an exchange, of `partitions` tasks: each gets a partition's blocks, and sends on to the next stage.
 
-    `run(partition, blocks, result)` yields the blocks to send on; that of the last stage yields none.
+    `run(partition, blocks, result)` yields the blocks for the next stage; in the last stage it yields none.
     """
 
     run: RunTask
@@ -67,8 +67,8 @@ class Engine(Protocol):
     ) -> TaskResult:
         """Call `function(item)` for each item; return the sum of the results.
 
-        `tasks_per_core` limits the number of tasks, each of which then takes several items: for items that take less
-        time than a task takes to start.
+        `tasks_per_core` limits the number of tasks, each of which then takes several items. This is for items that take
+        less time than the start of a task.
         """
 
     def exchange(self, items: list[Any], send: RunTask, stages: Sequence[Stage]) -> TaskResult:
@@ -136,7 +136,7 @@ def engine_of(engine: EngineLike) -> Engine:
         return Local()
     if not (callable(engine) or hasattr(engine, "sparkContext")):
         raise ParameterError(
-            f"is of type {type(engine).__name__}; give None for processes of this machine, Local(), or a Spark session",
+            f"is of type {type(engine).__name__}; pass None for processes of this machine, Local(), or a Spark session",
             "engine",
         )
     return _spark(engine)

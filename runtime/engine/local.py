@@ -49,20 +49,20 @@ from runtime.storage.scratch import scratch, scratch_of_process
 from runtime.tallies import TaskResult
 from runtime.warming import usable_cores
 
-TRIES = 3  # of a task whose processes, or whose server of processes, die
+TRIES = 3  # tries of a task whose process, or the server that forks processes, dies
 AHEAD = 2  # tasks per core that wait or run in processes at a time
 _OWN = ("curation", "metadata", "runtime")
 _CTRL_C = {signal.SIGINT}
 _ADDRESS = 107 - len("/listener-12345678")  # the most bytes of the path of a folder of sockets
-_HERE = "give Local(1) as the engine, which needs no other processes"
+_HERE = "pass Local(1) as the engine, which needs no other processes"
 _MOMENT = 0.2  # seconds: until a killed server has ended, Python would ask it for further workers
 _LOOK_EVERY = 1.0  # seconds: how often a process that waits makes sure that the server runs
-_PATIENCE = 300.0  # seconds for the server to start and to fork a worker, of which imports on a slow disk take most
+_PATIENCE = 300.0  # seconds for the server to start and to fork a worker; most of it are imports from a slow disk
 _preparation = spawn.get_preparation_data
 _unregister = resource_tracker.unregister
 
-# The place of a block: the partition that it is for, the index of its file, where it begins there, and its bytes. The
-# driver holds the place of each block of an exchange, so the fields are small.
+# The position of a block: its partition, the index of its file, where it begins in the file, and its number of bytes.
+# The driver holds the position of each block of an exchange, so the fields are small.
 _PLACES = np.dtype([("partition", "<i4"), ("file", "<i4"), ("begin", "<i8"), ("size", "<u4")])
 
 Call = Callable[[int, Any], Any]  # returns the result of a task, given the index and the item
@@ -161,7 +161,7 @@ class Local:
                             del task_by_future[future]
                             yield result
                     except BrokenProcessPool:  # All tasks handed out are lost.
-                        # If there are none, the next one pays: a server that always dies must end the run.
+                        # If none was handed out, the next task loses a try: a server that always dies must end the run.
                         lost = [*task_by_future.values()] or [waiting.popleft()]
                         waiting.extendleft(task.again() for task in lost)
                         task_by_future.clear()
@@ -180,7 +180,10 @@ class Local:
             except OSError as error:
                 kind = FullDisk if is_full(error) else InputError
                 fault = error.strerror
-                raise kind(f"/dev/shm cannot be written ({fault}); processes need it, --cores 1 does not") from error
+                raise kind(
+                    f"/dev/shm cannot be written ({fault}), but worker processes need it; free or enable it, or use "
+                    "--cores 1, which needs no workers"
+                ) from error
         return self._pool
 
 
@@ -197,7 +200,8 @@ class _Task:
         self.tries -= 1
         if not self.tries:
             raise WorkerLost(
-                f"processes were killed {TRIES} times at one task; mostly memory ran out: give fewer --cores"
+                f"processes were killed {TRIES} times while they ran the same task; the usual cause is too little "
+                "memory: use fewer --cores"
             )
         return self
 
@@ -220,7 +224,7 @@ class Partition:
 
 
 class _Sent(NamedTuple):
-    """What a sending task returns: the files of its blocks, where the blocks are in them, and the task's result."""
+    """The return value of a sending task: the files of its blocks, where the blocks are in them, and its result."""
 
     files: list[Path]
     places: np.ndarray  # _PLACES[block]
@@ -279,7 +283,7 @@ def _numbered(function: Callable[[Any], TaskResult], index: int, item: Any) -> N
 class _Sending:
     """Runs a task of an exchange; its blocks, for `partitions` tasks of the next stage, are written below `folder`.
 
-    `first` tasks were numbered before those of its stage.
+    `first` is the number of tasks in earlier stages, whose numbers come before the numbers of this stage.
     """
 
     run: RunTask
@@ -298,8 +302,8 @@ class _Sending:
 def _places(blocks: Iterable[Block], folder: Path, partitions: int) -> tuple[list[Path], np.ndarray]:
     """Return the files of the blocks, and where the blocks are, _PLACES[block].
 
-    Blocks that are in no file that stays are appended to this process's file in `folder`, which is one of several
-    folders of an exchange: the folders of stages before it are soon removed.
+    Blocks that are not yet in a file that stays are appended to this process's file in `folder`. An exchange has a
+    folder for each stage, and the folders of earlier stages are soon removed.
     """
     own = folder / str(os.getpid())
     exchanged = f"{folder.parent}{os.sep}"
@@ -361,7 +365,9 @@ def _start_server() -> None:
     """
     process: Any = multiprocessing.current_process()
     if process.daemon:
-        raise InputError(f"a daemonic process of multiprocessing may start no others; set daemon=False, or {_HERE}")
+        raise InputError(
+            f"a daemonic process of multiprocessing may not start other processes; set daemon=False, or {_HERE}"
+        )
     process._config.setdefault("tempdir", _folder_of_sockets())
     modules = [name for name in sys.modules if name.partition(".")[0] in _OWN]
     # Before Python 3.11 the server would import from the current folder first, which may have a module of such a name.
@@ -377,8 +383,8 @@ def _start_server() -> None:
         forkserver.ensure_running()
     except ChildProcessError:
         raise InputError(
-            "this process is a fork (os.fork, or multiprocessing's fork) of one that has started processes, which it "
-            f"cannot use; start it by multiprocessing's spawn or by subprocess, or {_HERE}"
+            "this process was forked (by os.fork, or multiprocessing's fork) from a process that had started workers, "
+            f"and it cannot use these; start it by multiprocessing's spawn or by subprocess, or {_HERE}"
         ) from None
     finally:
         for name, value in before.items():
@@ -417,8 +423,8 @@ class _Process(ForkServerProcess):
         except (EOFError, ConnectionError) as error:
             if _server_has_failed():
                 raise LowLimit(
-                    "no worker could be started: the system lets this command start no more processes, or take no more "
-                    "memory; allow more (ulimit -u, ulimit -v, or a container's limits), or give fewer --cores, and "
+                    "no worker could be started: the system does not let this command start more processes or use more "
+                    "memory; allow more (ulimit -u, ulimit -v, or a container's limits), or use fewer --cores, and "
                     f"{AGAIN}"
                 ) from None
             raise BrokenProcessPool("the server that workers are forked from was killed") from error
@@ -438,8 +444,8 @@ def _watched_server() -> Iterator[None]:
 
 
 def _watch_server(over: threading.Event) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)  # Ctrl-C shall wake the main thread.
-    # The looks are counted, not the time: if the whole command is stopped for hours, the server has done nothing wrong.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)  # Ctrl-C must wake the main thread.
+    # The checks are counted, not the time: if the command itself is stopped for hours, the server is not to blame.
     for _ in range(round(_PATIENCE / _LOOK_EVERY)):
         if over.wait(_LOOK_EVERY):
             return
@@ -448,7 +454,7 @@ def _watch_server(over: threading.Event) -> None:
 
 
 def _server_has_failed() -> bool:
-    """Say whether the server has ended by an error of its own, as when it cannot fork, and not by a signal."""
+    """Say whether the server ended because of an error, for example because it could not fork, and not by a signal."""
     time.sleep(_MOMENT)
     pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     try:
@@ -484,7 +490,7 @@ def _begin(environment: dict[str, str]) -> None:
     os.environ.update(environment)  # The server may have started before a variable was set.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
-    gc.freeze()  # Objects of libraries stay: looking at them again and again takes a tenth of a worker's time.
+    gc.freeze()  # Objects of libraries stay, and checking them again and again takes a tenth of a worker's time.
     threading.Thread(target=_end_with_driver, daemon=True).start()
 
 

@@ -85,7 +85,7 @@ class Spark:
         `tasks_per_core` limits the number of tasks, each of which then takes several items: a task costs the JVM a
         tenth of a second, as much as a short item costs the worker.
 
-        This uses an RDD, as the JVM takes longer to plan and compile a DataFrame than many a stage runs.
+        This uses an RDD, because the JVM may take longer to plan and compile a DataFrame than the stage itself runs.
         """
         # A broadcast is unpacked once in a worker, the arguments of a function once in each task.
         shared = self.session.sparkContext.broadcast((function, secret_addresses()))
@@ -111,7 +111,7 @@ class Spark:
         try:
             return _summed(received, first)
         finally:
-            # Otherwise the blocks stay on the disks until the JVM collects garbage, perhaps only after the run.
+            # Otherwise the blocks stay on disk until the JVM collects garbage, which may be after the run.
             received._jrdd.rdd().cleanShuffleDependencies(False)
 
     def ship(self, source: Path) -> Shipped:
@@ -142,8 +142,8 @@ def counting(item: object, counter: Accumulator[Counter[str]], addresses: dict[s
     `addresses` are the URLs with secrets that the block may open. An error in the block is raised without these
     secrets, as Spark shows and stores its trace.
     """
-    # After each task Spark has Python look for garbage among all objects: those that libraries made stay, and looking
-    # at them again and again takes a tenth of a worker's time.
+    # After each task, Spark makes Python check all objects for garbage. The objects of libraries stay, and checking
+    # them again and again takes a tenth of a worker's time.
     gc.freeze()
     name_flags()
     learn(addresses)
@@ -161,8 +161,8 @@ def counting(item: object, counter: Accumulator[Counter[str]], addresses: dict[s
 def _summed(numbered: RDD[Numbered], number: int) -> TaskResult:
     """Return the sum of the results of `number` items; `numbered` has the index of each item with its result.
 
-    The results of more than ADDED_ONE_BY_ONE items are first summed by part in Spark, as an item tallies up to some
-    hundred bytes for each language and name.
+    The results of more than ADDED_ONE_BY_ONE items are first summed by part in Spark, because the tallies of an item
+    may take some hundred bytes for each language and name.
     """
     if number > engine.ADDED_ONE_BY_ONE:
         placed = numbered.map(lambda item: (engine.part_of(item[0], number), item))
@@ -176,9 +176,9 @@ def _sum(part: int, placed: Iterable[tuple[int, Numbered]]) -> Iterator[Numbered
 
 @dataclass(frozen=True)
 class _SparkTask:
-    """Runs tasks of a stage, whose functions are `shared`; what it sends is for `partitions` tasks of the next stage.
+    """Runs tasks of a stage, whose functions are `shared`; its blocks are for `partitions` tasks of the next stage.
 
-    `first` tasks were numbered before those of the stage `number`.
+    `first` is the number of tasks before the stage `number`, whose numbers come before the numbers of its tasks.
     """
 
     shared: Broadcast

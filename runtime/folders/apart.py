@@ -37,11 +37,11 @@ def require_apart(
             below = (names.fixed + names.pattern)[len(output_names) :]
             if not below or below[0] not in except_in:
                 where = "is in" if below else "is"
-                raise InputError(f"input {hidden(path)} {where} the output folder {to}; give another output folder")
+                raise InputError(f"input {hidden(path)} {where} the output folder {to}; specify another output folder")
         elif names.match_in(output_names):
             raise InputError(
-                f"output {to} is in the input {hidden(path)}, and a later run would read what this one writes; give "
-                "an output folder that is not in it"
+                f"output {to} is in the input {hidden(path)}, so a later run would read the output of this run; "
+                "specify an output folder outside of the input"
             )
 
 
@@ -58,7 +58,9 @@ class _Names:
 
         A local path that exists is taken literally: its names have no wildcards.
         """
-        link = hidden(path).rpartition("::")[2] if "://" in path else path  # of zip://member::s3://bucket/archive.zip
+        link = (
+            hidden(path).rpartition("::")[2] if "://" in path else path
+        )  # in zip://a::s3://b/c.zip it is s3://b/c.zip
         system, mark, rest = link.partition("://")
         if mark and system != "file":
             names = [name for name in rest.split("/") if name]

@@ -1,8 +1,8 @@
 """The descriptor of a folder: one JSON file, written last, which makes the folder complete.
 
-The descriptors of all kinds of folders have these members; the others are facts of the kind.
+The descriptors of all kinds of folders have these members. Further members are specific to the kind.
 
-- `kind`: what the folder holds, in words, such as `hashes of pictures`
+- `kind`: the content of the folder in words, such as `hashes of pictures`
 - `version`: the version of the kind's format
 - `command`: the command that makes the folder again
 - `made_from`: a description of all that the files depend on
@@ -33,7 +33,7 @@ NAMES = (DESCRIPTOR, RUN, METADATA, "clusters.json", "index.json")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of folder: what it holds, in words, the command that makes it, and the name of its descriptor."""
+    """A kind of folder: its content in words, the command that makes it, and the name of its descriptor."""
 
     name: str
     command: str

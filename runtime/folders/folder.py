@@ -171,8 +171,8 @@ class Wanted:
         claim = claim_in(folder)
         if claim is not None and claim.get("kind") != self.kind.name:
             raise InputError(
-                f"output {folder} holds {claim.get('kind', 'files')} that another command has begun to make; give an "
-                "empty or new folder"
+                f"output {folder} holds {claim.get('kind', 'files')} that another command has begun to make; specify "
+                "an empty or new folder"
             )
         is_claimed = claim is not None
         if is_claimed and not self.holds_finished_work(folder):
@@ -184,15 +184,15 @@ class Wanted:
         if others:
             raise InputError(
                 f"output {folder} holds files that {self.kind.command} did not write ({listed(others, MAX_NAMED)}); "
-                "give an empty or new folder"
+                "specify an empty or new folder"
             )
         stated = claim or described
         differences = self._differences(stated) if stated and not self.overwrite else []
         if differences:
-            remedy = "" if self.overwrite is None else ", or replace it by --overwrite"
+            remedy = "" if self.overwrite is None else ", or replace the files with --overwrite"
             raise InputError(
-                f"output {folder} holds {self.kind.name} made otherwise ({listed(differences, MAX_NAMED)}); give "
-                f"another folder{remedy}"
+                f"output {folder} already holds {self.kind.name} made differently ({listed(differences, MAX_NAMED)}); "
+                f"specify another folder{remedy}"
             )
 
     def holds_finished_work(self, folder: Path) -> bool:
@@ -321,7 +321,7 @@ class Folder:
         if others:
             raise InputError(
                 f"output {self.path} also holds {self.wanted.kind.name} of {min(others)}, which is not among the "
-                "inputs; give another folder, or replace it by --overwrite"
+                "inputs; specify another folder, or replace the files with --overwrite"
             )
 
     def finish(self, subfolder: str) -> None:
@@ -330,7 +330,7 @@ class Folder:
         self.parts.finish(subfolder)
 
     def keep_only(self, ledger: Ledger) -> None:
-        """Remove all files but those of finished tasks from a folder that grows; let the descriptor list the tasks."""
+        """Remove all files except the files of finished tasks from a folder that grows; list the tasks in `tasks`."""
         self.parts.owner.require()
         kept = {*ledger.sums.files, self.wanted.kind.descriptor, EARLIER}
         for path in files(self.path):
@@ -373,7 +373,7 @@ class Folder:
         set_aside(self.path, self.wanted.kind.descriptor)
 
     def clear(self) -> None:
-        """Remove all that is in the folder: its files first, among them the descriptor."""
+        """Remove everything in the folder, first its files, which include the descriptor."""
         claim = self.wanted.kind.claim(self.wanted.description)
         write_json(make_folder(self.path / WORK) / CLAIM, claim | {BEING_CLEARED: True})
         for path in files(self.path):
@@ -383,7 +383,7 @@ class Folder:
         self._clear_work()
 
     def end(self) -> None:
-        """Remove what killed tasks and commands left in the complete folder; call `then`."""
+        """Remove the files that killed tasks and commands left in the complete folder; call `then`."""
         if not is_url(self.path):
             for name in files_below(self.path):
                 if name.endswith(PARTIAL):
@@ -425,7 +425,7 @@ def making(
         if wanted.is_complete(path):
             folder.end()
             raise AlreadyComplete(
-                f"output {path} is complete already: the same command made it (clip-verify compares its files with "
+                f"output {path} is already complete: the same command has made it (clip-verify compares its files with "
                 "their checksums)"
             )
         if not (wanted.is_begun(path) or is_free(path)):

@@ -1,9 +1,9 @@
 """Claim an output folder for one run: lock it, and refuse a folder that cannot be written.
 
 A local folder has a lock; an object store, or a file system without locks, has a token (`Owner`). Files of a part that
-a later run cannot continue are below `.work`, in a folder of this run alone. A task that outlives its driver goes on
-writing: into that folder, which the next run removes, or into a part that the next run continues. There the next run's
-task writes the same bytes.
+a later run cannot resume are below `.work`, in a folder that belongs only to this run. A task that outlives its driver
+keeps writing, either into that folder, which the next run removes, or into a part that the next run resumes. In such a
+part, the next run's task writes the same bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from runtime.storage.paths import as_path, is_of_plugin, is_url, make_folder, na
 from runtime.storage.scratch import remove_left_scratch
 from runtime.storage.whole import WORK, finished
 
-_FOREVER = -1.0  # as filelock says it
+_FOREVER = -1.0  # filelock's value for a wait without limit
 LOCK, TOKEN = "lock", "owner.json"
 MAX_NAMED = 3  # names of a user's files in a message
 TRIES = 100
@@ -58,7 +58,7 @@ class Owner:
         """Raise an InputError if another run has replaced the token of this one."""
         if self._lock is None and read_json(self._folder / TOKEN) != self._token:
             raise InputError(
-                f"another run has taken over {self._folder.parent}, so this one ends; give each its own folder"
+                f"another run has taken over {self._folder.parent}, so this run ends; give each run its own folder"
             )
 
     def release(self) -> None:
@@ -102,7 +102,7 @@ def owned(folder: Path, wait: bool = False) -> Iterator[Owner]:
 
     At the end, remove unfinished files, and the folder itself if this run made it and it is empty.
     """
-    is_new = not is_url(folder) and not os.path.exists(folder)  # False, too, of a name that is too long
+    is_new = not is_url(folder) and not os.path.exists(folder)  # it is also True for a name that is too long
     owner = claim(folder, wait)
     try:
         remove_runs(folder / WORK)
@@ -125,7 +125,7 @@ def remove_runs(work: Path) -> None:
 
 def remove_partial(folder: Path) -> None:
     """Remove files at the top of a local folder that a killed process left half written; the caller must own it."""
-    present = set() if is_url(folder) else names(folder)  # a file at a URL is whole, or is not there
+    present = set() if is_url(folder) else names(folder)  # a file at a URL is complete, or does not exist
     for name in present - finished(present):
         remove(folder / name)
 
@@ -156,13 +156,15 @@ def _require_own(work: Path) -> None:
         with suppress(OSError):  # a run that ends now removes its files; `_locked` reports other errors
             status = path.lstat()
             if stat.S_ISLNK(status.st_mode):
-                raise InputError(f"{path} is a link, which is not followed; remove it, or give another output folder")
+                raise InputError(
+                    f"{path} is a link, which is not followed; remove it, or specify another output folder"
+                )
             if status.st_uid not in (os.getuid(), work.parent.stat().st_uid):
-                raise InputError(f"{path} belongs to someone else; remove it, or give another output folder")
+                raise InputError(f"{path} belongs to another user; remove it, or specify another output folder")
 
 
 def _impossible(folder: Path, error: OSError) -> InputError:
-    return InputError(f"output {folder} cannot be made ({error.strerror}); give another folder")
+    return InputError(f"output {folder} cannot be created ({error.strerror}); specify another folder")
 
 
 def _locked(folder: Path, wait: bool) -> UnixFileLock | None:
@@ -179,7 +181,7 @@ def _locked(folder: Path, wait: bool) -> UnixFileLock | None:
             if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
                 raise _impossible(folder, error) from error
             raise
-    raise InputError(f"another run is writing to {folder}; wait until it has ended, or give another folder")
+    raise InputError(f"another run is writing to {folder}; wait until it has ended, or specify another folder")
 
 
 @contextmanager
@@ -189,17 +191,17 @@ def usable_output(output: str | PathLike[str]) -> Iterator[Path]:
     if is_url(path):
         if path.protocol in READ_ONLY or is_of_plugin(str(path)) or not path.path.strip("/"):
             raise InputError(
-                f"output {path} cannot be written to; give a local folder, or one such as s3://bucket/name"
+                f"output {path} cannot be written to; specify a local folder, or a URL such as s3://bucket/name"
             )
     elif os.path.exists(path) and not path.is_dir():
-        raise InputError(f"output {path} is a file; give a folder")
+        raise InputError(f"output {path} is a file; specify a folder")
     try:
         with reachable(path):
             yield path
     except FileNotFoundError as error:
         if not is_url(path):
             raise
-        raise InputError(f"output {path} cannot be made ({error}); make the bucket first") from error
+        raise InputError(f"output {path} cannot be created ({error}); create the bucket first") from error
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ class Claimed(Parts):
 
 @contextmanager
 def claimed(output: str | PathLike[str], require: Callable[[Path], object], wait: bool = False) -> Iterator[Claimed]:
-    """Claim an output folder for this run alone, and yield the claimed folder.
+    """Claim an output folder exclusively for this run, and yield the claimed folder.
 
     `require(folder)` raises an error if the folder holds something else. If another run has claimed a local folder,
     raise an InputError, or with `wait` wait until that run ends.

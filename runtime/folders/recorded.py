@@ -1,4 +1,4 @@
-"""Find the checksums that descriptors record of Parquet files which a user gives as tables."""
+"""Find the checksums that descriptors record for Parquet files, if a user passes such files as tables."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,8 +1,8 @@
 """Record which inputs have been read into which files.
 
 Each finished task has one JSON stamp until the folder is complete. Then the stamps are removed; if a later call may add
-files, the descriptor lists the tasks. A stamp is valid only for the same description of what the files depend on, and
-for unchanged inputs.
+files, the descriptor lists the tasks. A stamp is valid only if the inputs, and the description of everything else that
+the files depend on, have not changed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Input:
     modified: int | None = None  # time of modification, nanoseconds since 1970, if the file system states it
     row_groups: tuple[int, int] | None = None  # (first, last + 1); None: all row groups
     etag: str | None = None  # if the file system states it
-    file_size: int | None = None  # bytes of the whole file, if the file system states them
+    file_size: int | None = None  # bytes of the complete file, if the file system states them
     changed: int | None = None  # time of the inode's change, nanoseconds since 1970, of a local file
     inode: int | None = None  # of a local file
     dialect: str | None = None  # name of the dialect, of CSV and TSV
@@ -215,7 +215,7 @@ class Ledger:
         """Return the ledger after comparing the files of finished tasks; a task with a damaged file is missing then."""
         if not self.done:
             return self
-        with (progress or Progress()).stage("compare what is done"):
+        with (progress or Progress()).stage("check the finished files"):
             self.stamps.remove_damaged()
         return Ledger.of(self.stamps, self.inputs)
 
@@ -227,8 +227,9 @@ class Ledger:
         ledger = Ledger.of(self.stamps, self.inputs) if self.missing else self
         if ledger.missing:
             raise InputError(
-                f"what {len(ledger.missing)} inputs gave was written but is not in {folder}: that is no folder that "
-                "all machines share, or it shows files late; run the same command again to go on"
+                f"workers wrote the results of {len(ledger.missing)} inputs, but the files are missing from {folder}: "
+                "not all machines share this folder, or it shows files late; specify a shared folder, or run the same "
+                "command again to resume"
             )
         return ledger
 
@@ -249,7 +250,7 @@ class Ledger:
         return list(gather(self.missing, lambda source: source.size, limit))
 
     def prune(self) -> None:
-        """Remove all files in the stamps' folder but those of finished tasks: outdated and half-made ones."""
+        """Remove outdated and half-made files: all files in the stamps' folder that are not of finished tasks."""
         folder = self.stamps.folder
         stamps = {folder / f"_{task.name}.json" for task in self.done}
         kept = {*stamps, *self.files, folder / DESCRIPTOR, folder / EARLIER}

@@ -42,17 +42,17 @@ class DescribedFile:
 def verify(folder: str | PathLike[str]) -> str:
     """Return a sentence if all files of a folder are as they were written; else raise InputError, naming faults.
 
-    Folders in it that have descriptors of their own are checked, too.
+    Folders in it that have descriptors of their own are also checked.
     """
     path = as_path(folder)
     with reachable(path):
         name = name_of_descriptor(names(path))
         if name is None:
-            raise InputError(f"{path} {described(path)}; give a folder that a command of this project has finished")
+            raise InputError(f"{path} {described(path)}; specify a folder that a command of this project has finished")
         present = {*files_below(path)}
         descriptors = [name, *sorted(file for file in present if file.endswith(f"/{DESCRIPTOR}"))]
         command = _descriptor(path / name, ANEW)["command"]
-        remedy = f"delete what is damaged or not of it, and run the same {command} command again"
+        remedy = f"delete the files that are damaged or not of this folder, and run the same {command} command again"
         checksums: dict[str, str] = {}
         for descriptor in descriptors:
             checksums |= _checksums_in(path, descriptor, remedy)
@@ -60,7 +60,7 @@ def verify(folder: str | PathLike[str]) -> str:
         faults = [fault for fault in in_threads(DescribedFile.fault, files) if fault]
         faults += [f"{file} is not of this folder" for file in _unknown(present, {*descriptors, *checksums})]
     if faults:
-        raise InputError(f"{path} is not as it was written: {listed(faults, NAMED)}; {remedy}")
+        raise InputError(f"{path} has changed since it was written: {listed(faults, NAMED)}; {remedy}")
     return f"{path}: all {len(checksums) + len(descriptors):,} files are as they were written"
 
 
@@ -81,7 +81,8 @@ def _descriptor(path: Path, remedy: str) -> Mapping[str, Any]:
     if not isinstance(content, dict) or content.keys().isdisjoint({"kind", "command"}):
         folder = path.parent
         raise InputError(
-            f"{folder} {described(folder)}; give a folder that a command of this project has finished, in this version"
+            f"{folder} {described(folder)}; specify a folder that a command of this project has finished, in this "
+            "version"
         )
     if not is_exact(data) or not content.keys() >= {*OF_EVERY_KIND}:
         raise OwnFile(path, None, remedy).damaged("other programs have changed it")

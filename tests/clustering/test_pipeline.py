@@ -70,7 +70,7 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
     require_right(tmp_path / "a", vectors)
 
     other = replace(CONFIG, texts="pool")
-    assert "holds clusters made otherwise (config texts curated, not pool)" in refusal_of(
+    assert "holds clusters made differently (config texts curated, not pool)" in refusal_of(
         ClusterRequest(str(run.path), a, other, [one])
     )
     before = all_bytes(tmp_path / "a")
@@ -91,7 +91,7 @@ def test_clusters_are_those_of_the_centres_however_embeddings_are_cut(run, engin
     assert verify(tmp_path / "a").endswith("all 7 files are as they were written")
     damaged = tmp_path / "a" / "clusters" / "00002.parquet"
     damaged.write_bytes(damaged.read_bytes()[:-9] + b"x" * 9)
-    with pytest.raises(InputError, match=r"clusters/00002\.parquet is damaged; delete what is damaged"):
+    with pytest.raises(InputError, match=r"clusters/00002\.parquet is damaged; delete the files that are damaged"):
         verify(tmp_path / "a")
 
 
@@ -154,6 +154,6 @@ def test_texts_are_embedded_once_and_again_where_a_file_is_damaged(run, tmp_path
     assert cluster_again() == pq.ParquetFile(run.path / "matched" / "00001.parquet").metadata.num_rows - 50
     assert {path.name: path.read_bytes() for path in (tmp_path / "embeddings").iterdir()} == files
     other = replace(request, encoder="other")
-    with pytest.raises(InputError, match=r"holds clusters made otherwise \(encoder name all-MiniLM-L6-v2, not other"):
+    with pytest.raises(InputError, match=r"holds clusters made differently \(encoder name all-MiniLM-L6-v2, not other"):
         cluster(Local(1), other)
     assert cluster_again(encoder="other") == 240

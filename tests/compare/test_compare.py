@@ -212,11 +212,11 @@ def test_a_folder_gets_the_page_once(runs, tmp_path, capsys):
     output = tmp_path / "out"
     for _ in range(2):
         main([str(runs["one"]), str(runs["t"]), "--output", str(output), "--cores", "1"])
-    assert "is complete already" in capsys.readouterr().err
+    assert "is already complete" in capsys.readouterr().err
     assert json.loads((output / "compare.json").read_text("utf-8")).keys() >= facts(runs["one"], runs["t"]).keys()
     assert "<h1>Comparison</h1>" in (output / "compare.html").read_text("utf-8")
     error = refusal(capsys, main, runs["one"], runs["seed"], "--output", output)
-    assert "holds a comparison made otherwise" in error
+    assert "holds a comparison made differently" in error
 
 
 def test_what_is_no_run_and_no_table_is_refused(runs, tmp_path, capsys):

@@ -105,7 +105,7 @@ def test_new_rows_are_the_same_on_processes_and_after_an_interruption(runs, tmp_
                 write(one, other, folder / str(number), in_turn(killed_at(number)))
             write(one, other, folder / str(number))
             assert all_bytes(folder / str(number)) == all_bytes(folder / "whole")
-        assert "is complete already" in write(one, other, folder / "whole")
+        assert "is already complete" in write(one, other, folder / "whole")
     engine.close()
 
 

@@ -40,7 +40,8 @@ def test_a_full_folder_is_refused_and_replaced_only_when_told(run, tmp_path):
     export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
     with pytest.raises(
         InputError,
-        match=r"an export made otherwise \(other form, .*\); give another folder, or replace it by overwrite=True",
+        match=r"an export made differently \(other form, .*\); specify another folder, or replace "
+        "the files with overwrite=True",
     ):
         export(in_turn(), run.path, tmp_path / "out", DataComp())
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)
@@ -58,7 +59,9 @@ def test_files_that_no_export_wrote_are_never_deleted(run, tmp_path, name, is_ex
     before = all_bytes(output)
     shown = ".notes" if name.startswith(".") else name
     for overwrite in (False, True):
-        with pytest.raises(InputError, match=rf"clip-export did not write \({shown}\); give an empty or new folder$"):
+        with pytest.raises(
+            InputError, match=rf"clip-export did not write \({shown}\); specify an empty or new folder$"
+        ):
             export(in_turn(), run.path, output, DataComp(), overwrite)
     assert all_bytes(output) == before
 
@@ -69,14 +72,14 @@ def test_an_export_that_is_repeated_says_that_it_is_complete_and_writes_nothing(
     (tmp_path / "out" / ".work" / "lock").touch()
     before = (tmp_path / "out" / "uids.npy").stat()
     said = export(in_turn(), run.path, tmp_path / "out", DataComp())
-    assert said.startswith(f"output {tmp_path / 'out'} is complete already: the same command made it (clip-verify ")
+    assert said.startswith(f"output {tmp_path / 'out'} is already complete: the same command has made it (clip-verify ")
     assert (tmp_path / "out" / "uids.npy").stat() == before
     assert not (tmp_path / "out" / ".work").exists()
 
 
 def test_an_export_that_is_not_the_same_is_refused(run, tmp_path):
     export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
-    with pytest.raises(InputError, match=r"holds an export made otherwise \(other options answers\)"):
+    with pytest.raises(InputError, match=r"holds an export made differently \(other options answers\)"):
         export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "other"}))
 
 
@@ -92,7 +95,7 @@ def test_an_export_that_lacks_a_file_and_holds_one_of_a_user_is_refused(run, tmp
     export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
     next((tmp_path / "out").rglob("*.parquet")).unlink()
     (tmp_path / "out" / "thesis.txt").write_text("dear to someone")
-    with pytest.raises(InputError, match=r"did not write \(thesis.txt\); give an empty"):
+    with pytest.raises(InputError, match=r"did not write \(thesis.txt\); specify an empty"):
         export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
     assert (tmp_path / "out" / "thesis.txt").exists()
 
@@ -169,7 +172,7 @@ def test_another_export_goes_on_with_nothing_and_replaces_it_only_when_told(run,
         export(in_turn(end), run.path, tmp_path / "out", HuggingFace({"name": "pairs"}))
     with pytest.raises(
         InputError,
-        match=r"out holds an export made otherwise \(other options answers\); give another folder, or replace it",
+        match=r"out already holds an export made differently \(other options answers\); specify another folder",
     ):
         export(in_turn(), run.path, tmp_path / "out", HuggingFace({"name": "others"}))
     export(in_turn(), run.path, tmp_path / "out", DataComp(), overwrite=True)

@@ -105,7 +105,7 @@ def test_removing_again_gives_the_same_bytes(run, tmp_path):
 def test_a_removal_that_is_repeated_says_that_it_is_complete(run, tmp_path):
     for _ in range(2):
         said = remove_from_manifest(in_turn(), run.path, Exclusion.of(), tmp_path / "out")
-    assert said.startswith(f"output {tmp_path / 'out'} is complete already: the same command made it (clip-verify ")
+    assert said.startswith(f"output {tmp_path / 'out'} is already complete: the same command has made it (clip-verify ")
 
 
 def test_the_figures_tell_what_is_kept_and_what_was_removed(run, tmp_path):
@@ -201,7 +201,7 @@ def test_before_a_file_is_done_nothing_is_left_and_then_another_removal_is_refus
     broken_off(run, tmp_path / "new", Exclusion.of(domains=[DOMAIN]), 1)
     with pytest.raises(
         InputError,
-        match=r"new holds a manifest without some images made otherwise \(other removal exclusion\); give",
+        match=r"new already holds a manifest without some images made differently \(other removal exclusion\); specify",
     ):
         remove_from_manifest(in_turn(), run.path, Exclusion.of(), tmp_path / "new")
 

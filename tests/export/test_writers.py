@@ -43,7 +43,7 @@ MADE = {
 }
 
 
-KEPT_OUT = ("another run is writing to", "made otherwise", "that another command has begun", "did not write")
+KEPT_OUT = ("another run is writing to", "made differently", "that another command has begun", "did not write")
 
 
 def start(kind: str, source: Path, to: Path) -> subprocess.Popen:

@@ -153,7 +153,9 @@ def test_a_model_with_other_weights_is_refused_in_the_same_folder(models, tmp_pa
     capsys.readouterr()
     moved = models["open_clip"].rename(tmp_path / "moved")
     open_clip_model(models["open_clip"], seed=1)
-    assert "holds scores of images made otherwise (other weights" in refusal(capsys, main, *given, models["open_clip"])
+    assert "holds scores of images made differently (other weights" in refusal(
+        capsys, main, *given, models["open_clip"]
+    )
     for file in models["open_clip"].iterdir():
         file.unlink()
     models["open_clip"].rmdir()

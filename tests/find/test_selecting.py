@@ -104,13 +104,13 @@ def test_a_selection_that_broke_off_is_continued_and_one_that_is_done_is_not_wri
     with pytest.raises(KeyboardInterrupt):
         select(run, tmp_path / "new", engine=in_turn(interrupt))
     assert names(tmp_path / "new") <= {".work", "curated"}
-    with pytest.raises(InputError, match=r"made otherwise \(.*selection search.*\); give another folder"):
+    with pytest.raises(InputError, match=r"made differently \(.*selection search.*\); specify another folder"):
         select(run, tmp_path / "new", search=Search(entry=["dog"]))
     begun = []
     select(run, tmp_path / "new", engine=in_turn(begun.append))
     assert len(begun) == 2
     assert all_bytes(tmp_path / "new") == all_bytes(tmp_path / "quiet")
-    assert select(run, tmp_path / "new").startswith(f"output {tmp_path / 'new'} is complete already")
+    assert select(run, tmp_path / "new").startswith(f"output {tmp_path / 'new'} is already complete")
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(run, tmp_path):

@@ -84,7 +84,7 @@ def test_what_cannot_be_used_is_refused_before_spark_starts(tmp_path, capsys, mo
         ("none", "out", "none does not exist; expected tars"),
         ("full", "out", "holds neither tars nor pictures"),
         ("images", "full", "holds files that clip-hash did not write (notes.txt)"),
-        ("images", "full/notes.txt", "is a file; give a folder"),
+        ("images", "full/notes.txt", "is a file; specify a folder"),
         ("images", "images/hashes", "is in the input"),
         ("images/a.jpg", "images", "is in the output folder"),
     ):
@@ -105,7 +105,7 @@ def test_a_folder_of_an_earlier_version_is_refused_so_that_it_never_holds_both_k
     write_json(output / DESCRIPTOR, earlier.content({"pdq": False}, {}, {}))
     (output / "0.parquet").touch()
     with pytest.raises(
-        InputError, match=r"hashes of pictures made otherwise \(version 2, not 3\); give another folder"
+        InputError, match=r"hashes of pictures made differently \(version 2, not 3\); specify another folder"
     ):
         hash_images(lambda: pytest.fail("Spark is asked for"), [tmp_path / "a.jpg"], output)
 
@@ -135,7 +135,7 @@ def test_what_an_export_began_is_no_place_for_hashes_nor_the_other_way_round(tmp
         item = WorkItem([Input("a", "own", 1)], 1)
         folder.part([item], "data").task(lambda *_: None)(item)
         raise KeyboardInterrupt
-    with pytest.raises(InputError, match="holds an export that another command has begun to make; give an empty"):
+    with pytest.raises(InputError, match="holds an export that another command has begun to make; specify an empty"):
         hash_images(None, [tmp_path / "images"], tmp_path / "export")
     hash_images(None, [tmp_path / "images"], tmp_path / "hashes")
     before = stamped(tmp_path / "hashes")
@@ -187,7 +187,7 @@ def test_the_job_hashes_tar_by_tar_and_goes_on_with_what_was_added(tmp_path):
         with pytest.raises(InputError, match=r"holds files that clip-hash did not write \(notes\.txt\)"):
             hash_images(lambda: None, [str(images / "*.tar")], output, overwrite=overwrite)
     (output / "notes.txt").unlink()
-    with pytest.raises(InputError, match=r"made otherwise|pdqhash is not installed"):
+    with pytest.raises(InputError, match=r"made differently|pdqhash is not installed"):
         hash_images(lambda: None, [str(images)], output, pdq=True)
     one = ("--input", images / "00000.tar", "--output", output, "--overwrite")
     assert spark_jobs.run_here("jobs/run.py", "clip-hash", *one) == 0

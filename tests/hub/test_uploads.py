@@ -204,7 +204,7 @@ def test_uploads_that_cannot_begin_are_refused_before_anything_is_written(hub, r
 def test_a_damaged_folder_is_not_uploaded(hub, run, capsys):
     uploaded(run)
     (run.parent / "out" / "croissant.json").write_text("{}")
-    with pytest.raises(InputError, match=r"is not as it was written: croissant.json is damaged"):
+    with pytest.raises(InputError, match=r"has changed since it was written: croissant.json is damaged"):
         uploads.upload(SimpleNamespace(upload="o/other", output=run.parent / "out", public=False, overwrite=False))
     assert [*hub.datasets] == ["o/made"]
 

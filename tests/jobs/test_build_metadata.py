@@ -194,7 +194,7 @@ def test_a_wordnet_alone_needs_no_spark_and_a_language_without_source_is_named(s
     commands.main([*sources, "--output", str(tmp_path / "out")])
     assert set(facts(tmp_path / "out")["languages"]) == {"ja"}
     assert facts(tmp_path / "out")["missing"] == ["ko"]
-    assert "no source has entries of Korean (ko)" in capsys.readouterr().out
+    assert "No source has entries of Korean (ko)." in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -223,10 +223,10 @@ def test_an_empty_folder(refused, tmp_path, source):
     ("flags", "named"),
     [
         (["--languages", "xx"], "'xx' is no metadata language"),
-        (["--dump", "20260101"], "--dump says how --download fetches; give --download, too, or leave --dump out"),
-        (["--seed", "3"], "--seed says how --download fetches"),
+        (["--dump", "20260101"], "--dump only affects --download; also pass --download, or leave out --dump"),
+        (["--seed", "3"], "--seed only affects --download"),
         (["--entries", "xx={words}"], "'xx' is no metadata language"),
-        (["--entries", "{words}"], "give LANGUAGE=FILE"),
+        (["--entries", "{words}"], "write LANGUAGE=FILE"),
         (["--entries", "en={words}.none"], "cannot read the entries"),
         (["--entries", "en={words}", "--languages", "ja"], "no source brought an entry"),
         (["--set", "unigram_limit=-1"], "--set unigram_limit is -1"),
@@ -234,8 +234,8 @@ def test_an_empty_folder(refused, tmp_path, source):
         (["--set", "bigram_score=best"], "'best' is not one of the choices; choose "),
         (["--rules", "loose"], "'loose' is not one of the choices; choose unicode or meta"),
         (["--set", "least_zipf=-5"], "--set least_zipf is -5; it must be a number from 0 to 10"),
-        (["--dry-run"], "give --download"),
-        (["--download"], "give --contact with an e-mail address or a URL"),
+        (["--dry-run"], "also pass --download"),
+        (["--download"], "pass --contact with your e-mail address or a URL"),
         (["--download", "wikipedia", "--dry-run", "--contact", " "], "--contact is empty; write a value"),
         (["--download", "--contact", "é"], "--contact is 'é'"),
         (["--download", "--contact", "me@example.org", "--content-current"], "give --dump with its day"),
@@ -279,7 +279,7 @@ def test_a_copy_of_the_job_alone_works_and_says_how_to_install_what_is_missing(t
 
 
 def test_nothing_is_asked_for_without_a_contact(refused, server, tmp_path):
-    assert "give --contact" in refused("--download", "--mirror", server.url, "--output", tmp_path / "out")
+    assert "pass --contact" in refused("--download", "--mirror", server.url, "--output", tmp_path / "out")
     assert server.requests == []
     assert not (tmp_path / "out").exists()
 
@@ -288,7 +288,7 @@ def test_files_that_did_not_come_are_counted(server, tmp_path, capsys):
     where = ["--mirror", server.url, "--contact", "me@example.org", "--languages", "ja"]
     said = refusal(capsys, commands.main, "--download", "wikipedia", *where, "--output", tmp_path / "out")
     assert "jawiki-latest-sha1sums.txt was answered with status 404" in said
-    assert "1 of 1 files did not come; to have them, too, run the same command again with --overwrite" in said
+    assert "1 of 1 files could not be downloaded; to add them, run the same command again with --overwrite" in said
 
 
 def test_a_dry_run_lists_the_files_that_a_dump_publishes(server, tmp_path, capsys):

@@ -36,8 +36,8 @@ def test_the_package_itself_as_the_output(tmp_path, capsys):
 def test_a_folder_that_holds_something_else_is_refused_and_left_alone(sample, tmp_path, capsys, name):
     (tmp_path / name).write_text("of someone")
     said = refusal(capsys, commands.main, "--wordnet", sample / "wordnet", "--output", tmp_path)
-    assert f"output {tmp_path} holds {name}, which is of no metadata; give an empty or new folder" in said
-    with pytest.raises(InputError, match="which is of no metadata"):
+    assert f"output {tmp_path} holds {name}, which does not belong to metadata; specify an empty or new folder" in said
+    with pytest.raises(InputError, match="which does not belong to metadata"):
         write_metadata(lambda: None, MetadataConfig(), Sources.find(), tmp_path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "of someone"}
 
@@ -69,7 +69,8 @@ def test_other_metadata_are_replaced_only_if_asked_for(sample, built, tmp_path, 
     capsys.readouterr()
     said = refusal(capsys, commands.main, *other)
     assert re.search(
-        rf"output {output} holds metadata made otherwise \(.*{differing}.*\); give another folder, or replace", said
+        rf"{output} already holds metadata made differently \(.*{differing}.*\); specify another folder, or replace",
+        said,
     )
     assert {path: path.read_bytes() for path in output.iterdir()} == before
     commands.main([*other, "--overwrite"])
@@ -87,7 +88,7 @@ def test_other_metadata_are_refused_before_anything_is_fetched(built, capsys, mo
     monkeypatch.setattr(commands, "fetch_sources", lambda *_: pytest.fail("it fetches"))
     _, output = built
     fetching = ["--download", "--contact", "me@example.org", "--languages", "sw", "--output", output]
-    assert "holds metadata made otherwise" in refusal(capsys, commands.main, *fetching)
+    assert "holds metadata made differently" in refusal(capsys, commands.main, *fetching)
 
 
 def test_entries_that_python_saved_are_other_metadata(sample, tmp_path, capsys):
@@ -100,7 +101,9 @@ def test_entries_that_python_saved_are_other_metadata(sample, tmp_path, capsys):
 def test_a_metadata_json_of_another_program_is_left_alone(sample, tmp_path, capsys, content):
     (tmp_path / "metadata.json").write_text(content)
     command = ["--wordnet", sample / "wordnet" / "dict", "--output", tmp_path, "--overwrite"]
-    assert "a metadata.json of another program; give an empty or new folder" in refusal(capsys, commands.main, *command)
+    assert "a metadata.json of another program; specify an empty or new folder" in refusal(
+        capsys, commands.main, *command
+    )
     assert (tmp_path / "metadata.json").read_text() == content
 
 

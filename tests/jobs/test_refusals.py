@@ -73,7 +73,7 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--set", "tail_share=1.5"], "--set tail_share is 1.5"),
         (["--set", "tail_share=0.1", "--target-size", "10"], "--target-size and --set tail_share are both"),
         (["--set", "metadata_of=en", "--set", "merge_languages=true"], "--set metadata_of and --set merge_languages"),
-        (["--set", "metadata_of=ja"], "there are no entries of ja; there are those of en"),
+        (["--set", "metadata_of=ja"], "there are no entries of ja; choose one of the languages en"),
         (["--set", "balance=false", "--target-size", "10"], "--target-size is only for balancing"),
         (["--set", "balance=false", "--english-threshold", "10"], "--english-threshold is only for balancing"),
         (["--set", "max_texts=0"], "--set max_texts is 0; it must be at least 1"),
@@ -116,9 +116,9 @@ def test_a_wrong_number_or_flag(refused, words, pairs, tmp_path, flags, named):
     ("argument", "named"),
     [
         ("xx={words}", "'xx' is no metadata language"),
-        ("{words}", "give LANGUAGE=FILE"),
+        ("{words}", "write LANGUAGE=FILE"),
         ("en={words}.none", "cannot read the entries"),
-        ("en=", "give LANGUAGE=FILE"),
+        ("en=", "write LANGUAGE=FILE"),
     ],
 )
 def test_entries_that_cannot_be_read(refused, words, pairs, tmp_path, argument, named):
@@ -224,7 +224,8 @@ def test_an_output_into_which_another_run_is_writing(refused, words, pairs, tmp_
         sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / "out", *flags)
         assert (
             sentence
-            == f"clip-curate: another run is writing to {other.path}; wait until it has ended, or give another folder"
+            == f"clip-curate: another run is writing to {other.path}; wait until it has ended, or specify another "
+            "folder"
         )
         assert (other.path / ".work" / "claim.json").exists()
 
@@ -233,7 +234,7 @@ def test_an_output_into_which_another_run_is_writing(refused, words, pairs, tmp_
     ("output", "named"),
     [
         ("gs://bucket/out", "install gcsfs"),
-        ("s3://no-such-bucket/out", "make the bucket first"),
+        ("s3://no-such-bucket/out", "create the bucket first"),
         ("http://127.0.0.1:9/out", "cannot be written to"),
     ],
 )
@@ -244,8 +245,8 @@ def test_an_output_at_a_url_that_cannot_be_used(refused, words, pairs, s3_server
 @pytest.mark.parametrize("output", ["/proc/out", "/dev/null/out", "words.txt/out", "a" * 300])
 def test_an_output_that_cannot_be_made(refused, words, pairs, tmp_path, output):
     sentence = refused("--input", pairs, "--entries", f"en={words}", "--output", tmp_path / output)
-    assert sentence.startswith(f"clip-curate: output {tmp_path / output} cannot be made (")
-    assert sentence.endswith("); give another folder")
+    assert sentence.startswith(f"clip-curate: output {tmp_path / output} cannot be created (")
+    assert sentence.endswith("); specify another folder")
 
 
 @pytest.fixture
@@ -288,5 +289,5 @@ def test_an_output_in_a_folder_that_is_read(refused, words, pairs, tmp_path):
 
 def test_an_output_that_does_not_hold_what_workers_wrote(tmp_path):
     inputs = [Input(f"{name}.wat.gz", "wat", 10) for name in "ab"]
-    with pytest.raises(InputError, match="what 2 inputs gave was written but is not in out"):
+    with pytest.raises(InputError, match="workers wrote the results of 2 inputs, but the files are missing from out"):
         Ledger.open(tmp_path, {}, inputs).completed(Path("out"))

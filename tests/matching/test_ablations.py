@@ -57,7 +57,7 @@ def test_a_merged_list_holds_each_entry_once_where_it_comes_first():
 def test_the_list_of_one_language_has_ids_from_0():
     only = Entries.build(LISTS).only("ja")
     assert (only.strings.to_pylist(), only.languages) == (LISTS["ja"], {"ja": slice(0, 3)})
-    with pytest.raises(InputError, match="there are no entries of fr; there are those of en, de, ja"):
+    with pytest.raises(InputError, match="there are no entries of fr; choose one of the languages en, de, ja"):
         Entries.build(LISTS).only("fr")
 
 

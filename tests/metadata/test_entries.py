@@ -27,7 +27,7 @@ def test_entries_that_one_array_of_strings_cannot_hold_are_refused(monkeypatch):
     monkeypatch.setattr(module, "_MAX_ENTRIES_BYTES", 4)
     assert len(Entries.build({"en": ["ab", "é"]})) == 2
     for lists in ({"en": ["abc", "é"]}, {"en": ["abc"], "de": ["é"]}):
-        with pytest.raises(InputError, match="the entries have 5 bytes together, more than 4; leave some out"):
+        with pytest.raises(InputError, match="the entries have 5 bytes together, but the most is 4; leave some out"):
             Entries.build(lists)
 
 
@@ -67,7 +67,7 @@ def test_the_digest_of_a_slice_is_that_of_its_strings():
         ({"en": ["dog", 7]}, "must be strings"),
         ({"en": ["\ud800"]}, "valid Unicode"),
         ({"xx": ["dog"]}, "'xx' is no metadata language"),
-        ({}, "no entries"),
+        ({}, "there are no entries"),
     ],
 )
 def test_what_cannot_be_an_entry_is_refused(lists, named):
@@ -76,7 +76,7 @@ def test_what_cannot_be_an_entry_is_refused(lists, named):
 
 
 def test_an_id_outside_is_refused():
-    with pytest.raises(InputError, match="ids go from 0 to 6"):
+    with pytest.raises(InputError, match="use an id from 0 to 6"):
         Entries.build(LISTS).entry(7)
     with pytest.raises(InputError, match="no entry -1"):
         Entries.build(LISTS).language(-1)
@@ -166,7 +166,12 @@ def test_a_list_is_read_as_it_is(tmp_path, content, entries):
 
 @pytest.mark.parametrize(
     ("content", "named"),
-    [(b"\xff\xfe", "not UTF-8"), (b"", "no entries"), (b"[]", "no entries"), (b'["a", 1]', "entry 1 is 1, not")],
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"", "not hold any entries"),
+        (b"[]", "not hold any entries"),
+        (b'["a", 1]', "entry 1 is 1, not"),
+    ],
 )
 def test_a_file_that_is_no_list_is_refused(tmp_path, content, named):
     (tmp_path / "list").write_bytes(content)
@@ -177,9 +182,17 @@ def test_a_file_that_is_no_list_is_refused(tmp_path, content, named):
 @pytest.mark.parametrize(
     ("name", "content", "named"),
     [
-        ("list.csv", "id,entry\n0,dog\n", "list.csv is a table, as each line has a ','; give a JSON array"),
-        ("list.TSV", "dog\t1\ncat\t2\n", "list.TSV is a table, as each line has a"),
-        ("list", '{"dog": 0, "cat": 1}', "list is a JSON object; give a JSON array of strings, or one entry per line"),
+        (
+            "list.csv",
+            "id,entry\n0,dog\n",
+            "list.csv seems to be a table, because each line has a ','; write a JSON array",
+        ),
+        ("list.TSV", "dog\t1\ncat\t2\n", "list.TSV seems to be a table, because each line has a"),
+        (
+            "list",
+            '{"dog": 0, "cat": 1}',
+            "list is a JSON object; write a JSON array of strings, or one entry on each line",
+        ),
         ("list.json", '\n{\n "dog": 0\n}', "list.json is a JSON object"),
     ],
 )

@@ -123,11 +123,11 @@ def test_a_language_may_be_given_and_two_lists_of_one_add_up(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("word\tfreq\na\t1\n", "numbers of .* are called 'freq'; a frequency list has a word, a tab"),
-        ("dog 5\ncat 4\n", "holds no word with a number"),
-        ("word\tcount\n", "holds no word with a number"),
-        ("", "holds no word with a number"),
-        ("b\t0\na\tnan\n", "holds no word with a number"),
+        ("word\tfreq\na\t1\n", "heading of the numbers in .* is 'freq'; a frequency list has a word, a tab"),
+        ("dog 5\ncat 4\n", "does not hold any word with a number"),
+        ("word\tcount\n", "does not hold any word with a number"),
+        ("", "does not hold any word with a number"),
+        ("b\t0\na\tnan\n", "does not hold any word with a number"),
         (b"a\t1\n\xff\t1\n", "is not UTF-8 at byte 4"),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_path_without_a_list_or_a_language_is_refused(tmp_path):
         frequency_lists.find([str(tmp_path / "missing")])
     with pytest.raises(InputError, match=r"holds no \.tsv or \.txt"):
         frequency_lists.find([str(tmp_path / "none")])
-    with pytest.raises(InputError, match=r"neither the name of .* says a language; call it en\.tsv"):
+    with pytest.raises(InputError, match=r"neither the name of .* states a language; call it en\.tsv"):
         frequency_lists.find([str(list_of(tmp_path / "counts.tsv", "a\t1\n"))])
     (tmp_path / "en.tsv.gz").write_bytes(b"\x1f\x8bno")
     with pytest.raises(InputError, match=r"en\.tsv\.gz cannot be read"):

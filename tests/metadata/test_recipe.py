@@ -120,7 +120,7 @@ def test_a_recipe_builds_the_same_entries_again_also_from_copies(built, capsys):
     shutil.copytree(built / "words", built / "copies")
     first = facts_of(built / "again")
     again(built, "--wordnet", built / "copies")
-    assert capsys.readouterr().out.endswith(f"its entries are those of {first['name']}\n")
+    assert capsys.readouterr().out.endswith(f"These are the same entries as in {first['name']}.\n")
     assert [{**facts_of(built / name), "inputs": None, "checksum": None} for name in ("out", "again")] == [
         {**first, "inputs": None, "checksum": None}
     ] * 2
@@ -130,15 +130,15 @@ TAB = "wn-data-dan.tab"
 CHANGES = {
     "longer": (
         lambda words: (words / TAB).write_text((words / TAB).read_text() + "#\n"),
-        f"built from wordnet {TAB} with 3\\d bytes and SHA-256 .*; the one given has 3\\d bytes and SHA-256 ",
+        f"built from wordnet {TAB} with 3\\d bytes and SHA-256 .*, but your file has 3\\d bytes and SHA-256 ",
     ),
     "a list": (
         lambda words: (words.parent / "en.txt").write_text("dog\n"),
-        "built from lists en with a list and SHA-256 .*; the one given has a list and SHA-256 ",
+        "built from lists en with a list and SHA-256 .*, but your file has a list and SHA-256 ",
     ),
     "missing": (
         lambda words: (words / TAB).rename(words / "da.tab"),
-        f"{TAB} with 3\\d bytes and SHA-256 .*; it is not among those given",
+        f"{TAB} with 3\\d bytes and SHA-256 .*, but your sources lack this file",
     ),
     "more": (lambda words: shutil.copy(words / TAB, words / "b.tab"), "was built without wordnet b.tab"),
 }
@@ -157,7 +157,7 @@ def test_a_source_that_differs_is_named(built, capsys, change):
 def test_numbers_beside_a_recipe_are_refused(built, capsys):
     with pytest.raises(SystemExit):
         again(built, "--set", "unigram_limit=5")
-    assert "--recipe says which numbers" in capsys.readouterr().err
+    assert "--recipe already states the numbers" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_numbers_beside_a_recipe_are_refused(built, capsys):
     [
         (None, "No such file or directory"),
         (b"{}", "it has no '"),
-        (b"[]", "its JSON is something else"),
+        (b"[]", "its JSON has another structure"),
         (BARE.encode(), "it has no '"),
-        (BARE.replace("{}", "[]").encode(), "its JSON is something else"),
+        (BARE.replace("{}", "[]").encode(), "its JSON has another structure"),
         (b"\x00", "it is not JSON"),
         (b"\xf5", "it is not JSON"),
         (b"--input a.csv", "it is not JSON"),
@@ -179,7 +179,7 @@ def test_a_file_without_a_recipe_is_refused(built, capsys, content, reason):
     with pytest.raises(SystemExit):
         run(built, "again", "--recipe", built / "a.json")
     said = capsys.readouterr().err
-    assert f"a.json holds no recipe ({reason}" in said
+    assert f"a.json does not hold a recipe ({reason}" in said
     assert "[Errno" not in said
 
 
@@ -189,6 +189,6 @@ def test_other_entries_of_the_same_sources_are_reported_with_the_versions_that_d
     other["recipe"] = facts["recipe"] | {"made_with": facts["recipe"]["made_with"] | {"icu": "1.0"}}
     require_entries(facts, facts)
     with pytest.raises(
-        InputError, match=r"other entries of da than clip-.* has; it was made with icu 1.0 where this is"
+        InputError, match=r"the entries of da differ from clip-.*; clip-.* was made with icu 1.0 instead of"
     ):
         require_entries(other, facts)

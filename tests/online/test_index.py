@@ -91,7 +91,7 @@ def test_after_a_gate_only_the_images_that_passed_are_in_the_index(tmp_path):
     (tmp_path / "run" / "run.json").write_text(json.dumps(facts | {"rows": facts["rows"] | {"gated": 4}}))
     index = build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")
     assert (index.samples, index.matched) == (6, 4)
-    with pytest.raises(InputError, match=r"holds an index of tars made otherwise \(other matched\)"):
+    with pytest.raises(InputError, match=r"holds an index of tars made differently \(other matched\)"):
         build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "before")
 
 

@@ -95,7 +95,7 @@ def test_a_file_without_usable_classes_is_refused(tmp_path, content, fault):
 @pytest.mark.parametrize(
     ("arguments", "templates", "fault"),
     [
-        (["words.txt"], [], "give LANGUAGE=FILE"),
+        (["words.txt"], [], "write LANGUAGE=FILE"),
         (["en={}", "en={}"], [], "classes of en are given twice"),
         (["xx={}"], [], "'xx' is no metadata language"),
         (["en=none"], [], "cannot read none"),
@@ -166,14 +166,16 @@ def test_figures_that_are_written_already_are_read_again(run, tmp_path, capsys):
     printed = capsys.readouterr()
     first, second = printed.out[: len(printed.out) // 2], printed.out[len(printed.out) // 2 :]
     assert first == second != ""
-    assert f"output {tmp_path / 'out'} is complete already: the same command made it (" in " ".join(printed.err.split())
+    assert f"output {tmp_path / 'out'} is already complete: the same command has made it (" in " ".join(
+        printed.err.split()
+    )
 
 
 def test_a_folder_that_holds_something_is_left_alone(run, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "en.txt").write_text("dog\n")
     for to, reason in (
-        ("out", "did not write (en.txt); give an empty or new folder"),
+        ("out", "did not write (en.txt); specify an empty or new folder"),
         ("run/curated/out", "is in the input"),
     ):
         with pytest.raises(SystemExit):

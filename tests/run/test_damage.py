@@ -34,7 +34,7 @@ FLIPS = [1, pytest.param(50, marks=pytest.mark.soak)]
 AGAIN = "run the same command of clip-curate again"
 REMOVE_AGAIN = "run clip-remove again on the run that it came from"
 NO_RUN = "pass the output folder of a finished run|does not exist, but every finished run has it"
-METADATA = "build the metadata again|give a folder of clip-metadata"
+METADATA = "build the metadata again|specify a folder of clip-metadata"
 TABLE = "delete it and run the command that wrote it again"
 CLUSTERS = "of clip-cluster again|expected a column `uid` or `url`"
 GO_ON = "run the same command again to resume"
@@ -52,7 +52,11 @@ COMMANDS = {
 def of(made: str, files: str, answer: Callable[[Path, Folders], object], said: str = "", **more: object) -> tuple:
     """Return a line of the table: a folder, its files, what reads it, what the reader says."""
     command = COMMANDS.get(made) or ("clip-export" if made in DERIVED else "")
-    again = f"delete what is damaged or not of it, and run the same {command} command again|{ANEW}" if command else ""
+    again = (
+        f"delete the files that are damaged or not of this folder, and run the same {command} command again|{ANEW}"
+        if command
+        else ""
+    )
     kind = Kind(f"{made}: {files.partition(' ')[0]}, {answer.__name__}", files, answer, said, again, **more)
     return made, kind
 
@@ -157,7 +161,9 @@ def test_files_that_are_not_of_a_folder_are_named_with_what_to_do(made, tmp_path
         copy = shutil.copytree(made.of(name), tmp_path / name)
         file = next(copy.glob("[0-9a-f]*"))
         mine = shutil.copy(file, copy / f"mine{file.suffix}").name
-        with pytest.raises(InputError, match=f"{mine} is not of this folder; delete what is damaged or not of it"):
+        with pytest.raises(
+            InputError, match=f"{mine} is not of this folder; delete the files that are damaged or not of this folder"
+        ):
             verify(copy)
 
 

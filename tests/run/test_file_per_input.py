@@ -24,7 +24,7 @@ from tests.support.outputs import TALLIES, A, claimed, description
         ("s3://", "cannot be written to"),
         ("foo://bucket/out", "no installed package opens URLs that begin with foo://"),
         ("gs://bucket/out", "install gcsfs"),
-        ("s3://no-such-bucket/out", "bucket does not exist.*make the bucket first"),
+        ("s3://no-such-bucket/out", "bucket does not exist.*create the bucket first"),
         ("s3://Ü/out", "cannot be used .*Ü"),
     ],
 )
@@ -89,7 +89,7 @@ def test_a_second_run_takes_a_url_over_and_the_first_ends_before_it_names_anythi
     second = Output.claim(s3_folder, description(A))
     (second.parts.begin("matched") / "00000.parquet").write_text("rows of the second")
     for name_something in (lambda: first.finish_matched(TALLIES), lambda: first.finish("curated", {})):
-        with pytest.raises(InputError, match=r"another run has taken over s3://outputs/.*, so this one ends"):
+        with pytest.raises(InputError, match=r"another run has taken over s3://outputs/.*, so this run ends"):
             name_something()
     first.release()
     second.finish_matched(TALLIES)
@@ -113,7 +113,7 @@ def test_a_task_that_outlives_its_driver_writes_nothing_into_the_next_run(folder
 def test_where_the_file_system_has_no_locks_a_second_run_takes_over(tmp_path, monkeypatch):
     monkeypatch.setattr(ownership, "take", lambda path, wait=False: None)
     first, second = (Output.claim(tmp_path / "out", description(A)) for _ in range(2))
-    with pytest.raises(InputError, match=r"another run has taken over .*out, so this one ends"):
+    with pytest.raises(InputError, match=r"another run has taken over .*out, so this run ends"):
         first.finish("curated", {})
     second.parts.begin("curated")
     second.finish("curated", {})

@@ -13,7 +13,7 @@ from tests.support.flips import bytes_of
 from tests.support.folders import Folders
 from tests.support.kept_work import DERIVED, TABLES
 
-REMEDY = "delete what is damaged or not of it, and run the same .* command again"
+REMEDY = "delete the files that are damaged or not of this folder, and run the same .* command again"
 OF_TIMES = ("times.json", "report.html", "run.json")
 SLOW = pytest.mark.slow
 RUNS = ["curated", "gated", "unique", pytest.param("built", marks=SLOW)]

@@ -32,7 +32,7 @@ def test_files_that_the_run_did_not_write_are_named_and_not_read(tmp_path):
     (run / "curated" / "00000.parquet").rename(run / "curated" / "00001.parquet")
     with pytest.raises(
         InputError,
-        match=r"00000.parquet is missing, curated/00001.parquet is not of this folder; delete what is",
+        match=r"00000.parquet is missing, curated/00001.parquet is not of this folder; delete the files that are",
     ):
         verify(run)
     (run / "curated" / "00000.parquet").write_bytes((run / "curated" / "00001.parquet").read_bytes())
@@ -41,7 +41,7 @@ def test_files_that_the_run_did_not_write_are_named_and_not_read(tmp_path):
 
 
 def test_a_folder_that_no_command_has_finished_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is empty; give a folder that a command of this project has finished"):
+    with pytest.raises(InputError, match="is empty; specify a folder that a command of this project has finished"):
         verify(tmp_path)
 
 
@@ -54,13 +54,18 @@ def test_a_copied_table_is_verified(tmp_path):
     complete(tables, TABLE.content("mine", {table.name: checksum_of(table)}, {}))
     assert verify(run).endswith("all 11 files are as they were written")
     table.write_text("row")
-    with pytest.raises(InputError, match=f"written: {table.relative_to(run)} is damaged; delete what is damaged or"):
+    with pytest.raises(
+        InputError, match=f"written: {table.relative_to(run)} is damaged; delete the files that are damaged or"
+    ):
         verify(run)
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("run.json", r"run.json is damaged \(other programs"), ("times.json", "times.json is damaged; delete what is")],
+    [
+        ("run.json", r"run.json is damaged \(other programs"),
+        ("times.json", "times.json is damaged; delete the files that are"),
+    ],
 )
 def test_what_another_program_wrote_anew_is_not_as_it_was_written(tmp_path, name, said):
     run = write_run(tmp_path / "out", ENTRIES, IMAGES, t=10)
@@ -93,4 +98,4 @@ def test_the_command_verifies_a_folder(run, tmp_path, capsys):
     with pytest.raises(SystemExit) as done:
         main([str(tmp_path)])
     assert done.value.code == 2
-    assert capsys.readouterr().err.startswith(f"clip-verify: {tmp_path} is empty; give a folder")
+    assert capsys.readouterr().err.startswith(f"clip-verify: {tmp_path} is empty; specify a folder")

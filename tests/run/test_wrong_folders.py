@@ -18,7 +18,7 @@ from tests.support.written_run import write_run
 
 ENTRIES = Entries.build({"en": ["dog"]})
 A_RUN = "pass the output folder of a finished run of clip-curate or clip-remove"
-SOME_METADATA = "give a folder of clip-metadata, with metadata.json and entries.parquet"
+SOME_METADATA = "specify a folder of clip-metadata, with metadata.json and entries.parquet"
 UNLIKE_A_TABLE = ["none", "empty", "notes", "begun"]
 
 
@@ -127,7 +127,9 @@ def test_scores_of_a_runs_texts_say_what_was_given_as_a_run(folders, tmp_path):
 def test_what_is_to_be_verified_is_named(folders, given):
     with pytest.raises(InputError) as refusal:
         verify(folders / given)
-    assert str(refusal.value).startswith(f"{folders / given} {NO_RUN[given].format(top=folders)}; give a folder that")
+    assert str(refusal.value).startswith(
+        f"{folders / given} {NO_RUN[given].format(top=folders)}; specify a folder that"
+    )
 
 
 @pytest.mark.parametrize("below", ["run/out", "run/curated"])

@@ -157,12 +157,18 @@ def test_each_removed_flag_is_of_a_command_of_its_package(table):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["pairs.csv", "--output", "o"], "make: pairs.csv has no flag before it; put its flag before it, or quotes"),
+        (
+            ["pairs.csv", "--output", "o"],
+            "make: pairs.csv has no flag before it; put its flag before it, or put quotation marks",
+        ),
         (
             ["pairs.csv"],
             "make: pairs.csv has no flag before it; write --output pairs.csv, or put quotation marks around a",
         ),
-        (["--output", "my", "folder"], "make: folder has no flag before it; put its flag before it, or quotes"),
+        (
+            ["--output", "my", "folder"],
+            "make: folder has no flag before it; put its flag before it, or put quotation marks",
+        ),
         (["--output=a", "b", "--seed", "3"], "make: b has no flag before it"),
         (
             ["make", "--output", "o"],
@@ -290,7 +296,7 @@ def test_a_misspelt_choice_is_corrected_and_others_are_listed(capsys):
     advice = {
         "hugingface": "did you mean huggingface?",
         "MDS": "did you mean mds?",
-        "x": "give card, huggingface or mds",
+        "x": "choose card, huggingface or mds",
     }
     for given, sentence in advice.items():
         with pytest.raises(SystemExit):

@@ -134,7 +134,9 @@ def test_tars_that_are_new_or_other_are_scored_and_no_others(tars, tmp_path):
 
 def test_a_folder_with_other_scores_or_other_files_is_refused(tars, tmp_path):
     score(tars, tmp_path / "scores")
-    with pytest.raises(InputError, match=r"holds scores of images made otherwise \(model plain, not another\); give"):
+    with pytest.raises(
+        InputError, match=r"holds scores of images made differently \(model plain, not another\); specify"
+    ):
         score(tars, tmp_path / "scores", PlainScorer("another"))
     with pytest.raises(InputError, match=r"also holds scores of .*00000\.tar, which is not among the inputs"):
         score(tars / "00002.tar", tmp_path / "scores")

@@ -123,7 +123,7 @@ class Removal(OverRun):
         remove_from_manifest(session, output / RUN, exclusion, output / MADE)
 
     def heal(self, folder: Path, output: Path, said: str, command: Command) -> Command:
-        if "give an empty or new folder" in said:
+        if "specify an empty or new folder" in said:
             paths.remove(output / MADE)
         return super().heal(folder, output, said, command)
 

@@ -69,7 +69,7 @@ class OfTars(Kind):
         return facts["tars"]
 
     def heal(self, folder: Path, output: Path, said: str, command: Command) -> Command:
-        if "give an empty or new folder" in said:
+        if "specify an empty or new folder" in said:
             paths.remove(output)
         return super().heal(folder, output, said, command)
 

@@ -36,7 +36,7 @@ class Index(OverRun):
         _read(online.Index.open(output / MADE))
 
     def heal(self, folder: Path, output: Path, said: str, command: Command) -> Command:
-        if "give an empty or new folder" in said:
+        if "specify an empty or new folder" in said:
             paths.remove(output / MADE)
         return super().heal(folder, output, said, command)
 

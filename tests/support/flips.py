@@ -21,7 +21,9 @@ from runtime.storage.checksums import checksum_of
 REFUSED, HARMLESS, SILENT, CRASHED = OUTCOMES = "refused", "harmless", "silent", "crashed"
 # A missing file is found by its reader and by clip-verify, found by clip-verify alone, or makes no difference.
 FOUND, READ_WITHOUT, NO_MATTER = "found", "read without", "no matter"
-UNKNOWN = "give a folder that a command of this project has finished"  # where the file by which it is known is missing
+UNKNOWN = (
+    "specify a folder that a command of this project has finished"  # where the file by which it is known is missing
+)
 
 
 @dataclass(frozen=True)

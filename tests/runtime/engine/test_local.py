@@ -118,7 +118,8 @@ def test_a_worker_that_dies_between_tasks_is_replaced(local):
 
 def test_a_task_that_kills_each_of_its_workers_ends_in_a_sentence(local):
     with pytest.raises(
-        WorkerLost, match=f"processes were killed {TRIES} times at one task; the usual cause is too little memory"
+        WorkerLost,
+        match=f"processes were killed {TRIES} times while they ran the same task; the usual cause is too little memory",
     ):
         local.run([*range(9)], killed_always)
     assert local.run([*range(9)], double)["sum"] == 72
@@ -268,8 +269,8 @@ def in_fork(local: Local, daemon: bool) -> str:
 
 def test_a_daemonic_process_is_told_that_it_may_start_no_others(local):
     assert in_fork(Local(2), daemon=True) == (
-        "a daemonic process of multiprocessing may start no others; set daemon=False, or give Local(1) as the engine, "
-        "which needs no other processes"
+        "a daemonic process of multiprocessing may not start other processes; set daemon=False, or pass Local(1) "
+        "as the engine, which needs no other processes"
     )
 
 
@@ -277,7 +278,9 @@ def test_a_fork_is_told_that_it_cannot_use_processes_of_its_parent_and_leaves_th
     local.run([1, 2], double)
     pool = local._pool
     for engine in (local, Local(2)):
-        assert in_fork(engine, daemon=False).startswith("this process is a fork (os.fork, or multiprocessing's fork)")
+        assert in_fork(engine, daemon=False).startswith(
+            "this process was forked (by os.fork, or multiprocessing's fork)"
+        )
     assert local.run([1, 2], double)["sum"] == 6
     assert local._pool is pool
 
@@ -295,7 +298,10 @@ def test_shared_memory_that_is_full_or_read_only_is_named(options, kind, why):
         ["unshare", "--mount", "sh", "-c", shell, sys.executable, program], cwd=ROOT, capture_output=True, text=True
     )
     last = done.stderr.strip().splitlines()[-1].rpartition(".")[2]
-    assert last == f"{kind}: /dev/shm cannot be written ({why}); processes need it, cores 1 does not"
+    assert (
+        last == f"{kind}: /dev/shm cannot be written ({why}), but worker processes need it; free "
+        "or enable it, or use cores 1, which needs no workers"
+    )
 
 
 @pytest.mark.parametrize("cores", [0, -1, 10**19, 2.5, "2"])

@@ -39,7 +39,7 @@ def data(tmp_path, monkeypatch):
     ],
 )
 def test_an_output_in_an_input_is_refused(data, output, given):
-    with pytest.raises(InputError, match="output .* is in the input .* give an output folder that is not in it"):
+    with pytest.raises(InputError, match="output .* is in the input .* specify an output folder outside of the input"):
         require_apart(output, ["elsewhere", given.format(data=data)])
     assert not (data / "out").exists()
 
@@ -58,7 +58,7 @@ def test_an_output_in_an_input_is_refused(data, output, given):
     ],
 )
 def test_an_input_in_the_output_is_refused(data, output, given):
-    with pytest.raises(InputError, match="input .* the output folder .*; give another output folder"):
+    with pytest.raises(InputError, match="input .* the output folder .*; specify another output folder"):
         require_apart(output, [given])
 
 

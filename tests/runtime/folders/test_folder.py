@@ -30,6 +30,8 @@ def test_another_description_is_refused_once_a_task_has_finished(claimed_folder)
     stamps = claimed_folder / WORK / f"urls{STAMPS}"
     stamps.mkdir()
     write_json(stamps / "_0.json", {})
-    with pytest.raises(InputError, match=r"holds lists of URLs made otherwise \(run one, not other\); give another"):
+    with pytest.raises(
+        InputError, match=r"holds lists of URLs made differently \(run one, not other\); specify another"
+    ):
         Wanted(KIND, {"run": "other"}).require_usable(claimed_folder)
     Wanted(KIND, {"run": "one"}).require_usable(claimed_folder)

@@ -92,7 +92,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         ("n" * 256, "name too long"),
         ("loop/new", "Too many levels"),
     ):
-        with pytest.raises(InputError, match=rf"output .* cannot be made \(.*{reason}.*\); give another"):
+        with pytest.raises(InputError, match=rf"output .* cannot be created \(.*{reason}.*\); specify another"):
             claim(tmp_path / name)
 
 
@@ -100,7 +100,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     ("failures", "error", "said"),
     [
         (2, FileNotFoundError(errno.ENOENT, "gone"), None),
-        (3, FileExistsError(errno.EEXIST, "there"), r"cannot be made \(there\)"),
+        (3, FileExistsError(errno.EEXIST, "there"), r"cannot be created \(there\)"),
         (1, PermissionError(errno.EACCES, "not yours"), "^.Errno 13. not yours"),
     ],
 )
@@ -161,7 +161,7 @@ def test_unfinished_work_of_someone_else_is_refused(tmp_path, monkeypatch):
         return os.stat_result((*found[:4], others, *found[5:])) if path.name == "lock" else found
 
     monkeypatch.setattr(Path, "lstat", of_others)
-    with pytest.raises(InputError, match=r".work/lock belongs to someone else; remove it, or give another"):
+    with pytest.raises(InputError, match=r".work/lock belongs to another user; remove it, or specify another"):
         claim(tmp_path)
 
 

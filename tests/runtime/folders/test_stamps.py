@@ -251,7 +251,7 @@ def test_a_ledger_is_completed_by_running_what_is_missing_and_what_is_damaged(tm
 def test_a_ledger_with_tasks_that_have_not_finished_is_refused(tmp_path):
     ledger = opened(tmp_path, A, B)
     done(ledger, [A])
-    with pytest.raises(InputError, match="what 1 inputs gave was written but is not in"):
+    with pytest.raises(InputError, match="workers wrote the results of 1 inputs, but the files are missing from"):
         ledger.completed(tmp_path)
 
 

@@ -203,7 +203,7 @@ def test_metadata_is_opened_where_it_lies(folder, s3_server):
     entries = Entries.build({"en": ["dog"], "ja": ["犬", "猫"]})
     entries.save(folder / "metadata")
     assert Entries.open(str(folder / "metadata")).digest == entries.digest
-    with pytest.raises(InputError, match="none does not exist; give a folder of clip-metadata"):
+    with pytest.raises(InputError, match="none does not exist; specify a folder of clip-metadata"):
         Entries.open(str(folder / "none"))
     s3_server.forbidden = is_url(folder)
     if s3_server.forbidden:
