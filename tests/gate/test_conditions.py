@@ -239,11 +239,12 @@ def test_an_expression_is_split_at_each_and_into_conditions_as_duckdb_spells_the
     assert [each.text for each in Conditions.parse(keep, {"t": schema}).conditions] == texts
 
 
-def test_the_examples_of_the_page_on_gates_are_evaluated():
+def test_the_examples_of_the_pages_on_gates_are_evaluated():
     columns = {"width": pa.int64(), "height": pa.int64(), "clip_score": pa.float32(), "license": pa.string()}
     columns |= {"title": pa.string(), "url": pa.string(), "nsfw": pa.string(), "at": pa.timestamp("us")}
     columns |= {"scores": pa.map_(pa.string(), pa.float64()), "faces": pa.list_(pa.float32())}
     page = (ROOT / "docs/how-to/gates.md").read_text("utf-8").partition("## Conditions")[2].partition("## A worked")[0]
+    page += (ROOT / "docs/reference/conditions.md").read_text("utf-8")
     examples = re.findall(r"^- `(.*?)`: ", page, re.MULTILINE)
     assert len(examples) == 10
     for example in examples:
