@@ -31,6 +31,7 @@ COMMANDS_RUN_BY = {  # the test that runs the commands of a page
 }
 RUN_BY = {  # the test that runs the examples of a page
     "README.md": "setup.cfg",
+    "docs/how-to/batches.md": "tests/online/test_training.py",
     "docs/how-to/choosing-t.md": "tests/docs/test_docs.py",
     "docs/how-to/compare.md": "tests/compare/test_compare.py",
     "docs/how-to/dataframes.md": "tests/dataframes/test_page.py",

@@ -16,7 +16,7 @@ from tests.support.online_run import FORKS, build, pairs
 from tests.support.stand_ins import needed
 from tests.support.training import arguments, batches_of, decoded, falls, tiny_clip, trained
 
-PAGES = [ROOT / "docs" / "how-to" / name for name in ("online-balancing.md", "weights.md")]
+PAGES = [ROOT / "docs" / "how-to" / name for name in ("online-balancing.md", "batches.md", "weights.md")]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset leaves tars open
@@ -99,4 +99,4 @@ def test_the_examples_of_the_page_on_online_balancing_run(patches, monkeypatch):
     assert names["index"].matched == 320
     assert 0 < len(names["found"].clusters) < 320
     assert len(batches) == names["done"] > 0
-    assert len(trained(model, names["data"], names["args"], epochs=1)) == names["loader"].num_batches > 0
+    assert len(trained(model, names["data"], names["args"], epochs=1)) == names["data"].dataloader.num_batches > 0
