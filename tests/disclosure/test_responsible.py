@@ -46,7 +46,7 @@ def test_biases_are_counts_over_the_manifest(runs, folders, kind):
     hosts = naive_domains(column(runs[kind], "curated", "url"))
     assert f"{percent(codes['en'], codes.total())} English (en)" in languages
     assert languages.endswith(f"; {counted(len(codes), 'language')} in all.")
-    assert f"domains of images: {counted(len(hosts), 'domain')}; 100.0 % of images are of the largest: " in domains
+    assert f"domains of images: {counted(len(hosts), 'domain')}; 100.0 % of images are on the largest: " in domains
     for name, images in hosts.items():
         assert f"{name} {percent(images, hosts.total())}" in domains
 
@@ -65,7 +65,7 @@ def test_rules_are_stated_with_what_they_removed(runs, folders):
     gate = Results.open(runs["gate"]).facts["gate"]
     (row,) = (row for row in gate["texts"] if row["text"] == "email_address")
     assert row["removed"] > 10
-    said = f"Removed were texts that contain an e-mail address ({number(row['removed'])} removed)."
+    said = f"A rule removes texts that contain an e-mail address ({number(row['removed'])} removed)."
     assert said in rai(folders["gate"])["personalSensitiveInformation"]
     assert "No rule removed texts with personal data." in rai(folders["tables"])["personalSensitiveInformation"]
     assert any("`noai` to robots" in each for each in rai(folders["gate"])["dataPreprocessingProtocol"])
@@ -90,7 +90,7 @@ def test_what_only_a_person_knows_is_asked_until_it_is_answered(runs, folders, t
     [
         (
             {"provider": "Ada"},
-            "answers to provider are given; the questions are license, version, datePublished, creator",
+            "no question has the name provider; the questions are license, version, datePublished, creator",
         ),
         ({"hasSyntheticData": "no"}, "the answer hasSyntheticData is 'no'; give true or false"),
     ],
@@ -106,7 +106,9 @@ def test_croissant_names_what_is_open_and_states_what_was_answered(runs, tmp_pat
     limits = {}
     for name, form in {"bare": HuggingFace(), "full": HuggingFace(answers=answers)}.items():
         export(in_turn(), runs["tables"], tmp_path / name, form)
-        limits[name] = [each for each in rai(tmp_path / name)["dataLimitations"] if "publisher has not stated" in each]
+        limits[name] = [
+            each for each in rai(tmp_path / name)["dataLimitations"] if "publisher has not answered" in each
+        ]
     assert limits["full"] == []
     (said,) = limits["bare"]
     assert said.split(": ")[1] == f"{', '.join(QUESTIONS)}."
@@ -125,7 +127,10 @@ def test_provenance_names_inputs_metadata_and_program(runs, folders):
         Results.open(runs["gate"]).facts,
     )
     (derived,) = stated["prov:wasDerivedFrom"]
-    assert (derived["prov:label"], derived["description"]) == ("laion-gate", "1 file, parquet, by its path of LAION")
+    assert (derived["prov:label"], derived["description"]) == (
+        "laion-gate",
+        "1 file, parquet, part of LAION by its path",
+    )
     made = stated["prov:wasGeneratedBy"]
     assert made["prov:used"]["identifier"] == facts["made_from"]["metadata"]
     assert made["prov:wasAssociatedWith"]["version"] == facts["versions"]["clip-curation"]

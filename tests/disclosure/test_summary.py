@@ -254,12 +254,12 @@ def test_answers_to_what_is_not_asked_are_refused():
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("[", "is not JSON; give answers as answers.json of a summary"),
-        ('["provider"]', "holds no answers; give an object in JSON"),
-        ('{"provider": 3}', "holds no answers; give an object in JSON"),
-        ("[" * 100_000, "cannot be read .*; give a file as answers.json"),
+        ("[", "is not JSON; give a JSON file such as answers.json of a summary"),
+        ('["provider"]', "does not hold answers; give a JSON object"),
+        ('{"provider": 3}', "does not hold answers; give a JSON object"),
+        ("[" * 100_000, "cannot be read .*; give a JSON file such as answers.json"),
         (r'{"provider": "\ud83d"}', "cannot be read .'utf-8' codec can't encode character"),
-        (" " * 2_000_000, "cannot be read .it has more than 1 MB.; give a file as answers.json of a summary"),
+        (" " * 2_000_000, "cannot be read .it has more than 1 MB.; give a JSON file such as answers.json of a summary"),
     ],
 )
 def test_a_file_that_holds_no_answers_is_refused(tmp_path, content, sentence):
@@ -272,7 +272,7 @@ def test_answers_for_a_form_that_asks_nothing_are_refused(runs, tmp_path, capsys
     (tmp_path / "a.json").write_text("{}")
     options = [str(runs["gate"]), "--format", "datacomp", "--output", str(tmp_path / "o")]
     said = refusal(capsys, command.main, *options, "--answers", tmp_path / "a.json")
-    assert "answers are for the formats card, huggingface and summary; datacomp asks for none" in said
+    assert "only the formats card, huggingface and summary use --answers; leave it out for datacomp" in said
 
 
 def test_a_question_that_the_run_decides_is_open_only_where_it_does_not(runs):

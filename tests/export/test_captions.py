@@ -101,17 +101,20 @@ def test_score_and_source_stand_beside_a_caption_where_the_table_has_them(run, t
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
-        ([{"uid": "e" * 32, "caption": "x"}], "none of the 1 captions in .* is of an image of"),
+        ([{"uid": "e" * 32, "caption": "x"}], "none of the 1 captions in .* belongs to an image of"),
         ([{"uid": "e" * 32, "text": "x"}], "has the columns uid, text; expected tables of captions"),
         ([{"caption": "x"}], "expected a column `uid` or `url`"),
-        ([{"uid": "e" * 32, "caption": "x", "score": "high"}], "column score of .* is string; give numbers"),
-        ([{"uid": "e" * 32, "caption": 1}], "column caption of .* is int64; give strings"),
+        (
+            [{"uid": "e" * 32, "caption": "x", "score": "high"}],
+            "the column score of .* has the type string; give numbers",
+        ),
+        ([{"uid": "e" * 32, "caption": 1}], "the column caption of .* has the type int64; give strings"),
     ],
 )
 def test_tables_that_are_of_no_use_are_refused(run, tmp_path, rows, fault):
     with pytest.raises(InputError, match=fault):
         module.build([table(tmp_path / "t.parquet", rows)], Results.open(run.path), tmp_path / "store")
-    with pytest.raises(InputError, match="holds no captions"):
+    with pytest.raises(InputError, match="the captions in .* cannot be checked: "):
         Captions.open(tmp_path / "t.parquet")
 
 
@@ -142,4 +145,7 @@ def test_the_export_has_a_column_of_captions(run, captioned, tmp_path, capsys):
 def test_captions_are_refused_where_a_form_has_no_column_for_them(run, captioned, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(run.path), "--output", str(tmp_path / "o"), "--format", "datacomp", "--captions", captioned])
-    assert "captions are for the formats huggingface and webdataset; datacomp has none" in capsys.readouterr().err
+    assert (
+        "only the formats huggingface and webdataset write --captions; leave it out for datacomp"
+        in capsys.readouterr().err
+    )

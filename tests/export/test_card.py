@@ -24,23 +24,38 @@ from tests.support.installed import install
 # Of each parameter a value that is not the default, and what the card then says.
 PARAMETERS = {
     "english_threshold": (7, "t of English 7,"),
-    "target_size": (1, "The size asked for is 1 image;"),
-    "tail_share": (0.25, "The tail share was given: 0.25."),
+    "target_size": (1, "The target size was 1 image;"),
+    "tail_share": (0.25, "The tail share was set to 0.25;"),
     "seed": (8, "seed 8,"),
-    "sample_files": (1, "Only 1 file of the input was read, drawn by the seed."),
+    "sample_files": (1, "Only 1 file of the input, drawn by the seed, was read."),
     "rules": ("meta", "rules `meta`"),
     "evidence": ("letters", "A text was matched only if it contains an entry with two letters."),
-    "max_texts": (3, "At most 3 texts of an image were matched, drawn by hash."),
-    "min_language_score": (0.5, "Texts whose language is less certain than 0.5 count as texts in other languages."),
-    "min_language_scores": ({"da": 0.6, "no": 0.5}, "in other languages: below 0.6 in Danish, 0.5 in Norwegian."),
-    "no_language": ("other", "Texts without letters, names of files, addresses and HTML count as texts in other"),
-    "wrong_script": ("keep", "Texts in scripts that their language is not written in keep that language."),
-    "witnesses": (("pool",), "The language of a doubtful text was asked of the texts around it."),
-    "pool_shares": ({"en": 0.9, "de": 0.1}, "shares of languages were weighed: English 0.9, German 0.1."),
+    "max_texts": (3, "At most 3 texts of each image, drawn by hash, were matched."),
+    "min_language_score": (0.5, "Texts with a language score below 0.5 count as texts in other languages."),
+    "min_language_scores": (
+        {"da": 0.6, "no": 0.5},
+        "if their language score is below 0.6 for Danish, 0.5 for Norwegian.",
+    ),
+    "no_language": (
+        "other",
+        "Texts that have no letters, or are file names, addresses or HTML, count as texts in other",
+    ),
+    "wrong_script": (
+        "keep",
+        "A text keeps its language even if it is in a script in which this language is not written.",
+    ),
+    "witnesses": (("pool",), "If the language of a text was in doubt, it was decided by the texts around it."),
+    "pool_shares": (
+        {"en": 0.9, "de": 0.1},
+        "took the place of the shares in the texts around a text: English 0.9, German 0.1.",
+    ),
     "metadata_of": ("ja", "Texts of all languages were matched against the entries in Japanese."),
     "merge_languages": (True, "Texts of all languages were matched against one list of all entries."),
     "threshold_per_language": ("same", "All languages have the t of English."),
-    "balance": (False, "Nothing was balanced: each image with a matching text that passed was kept."),
+    "balance": (
+        False,
+        "Nothing was balanced: every image with a matching text was kept, unless a condition below removed",
+    ),
 }
 SIZED = ("target_size", "balance")  # beside which no threshold may be given
 DECIDE_NOTHING = {
@@ -53,21 +68,27 @@ DECIDE_NOTHING = {
 }
 # Of each option of a gate values of all that it needs, and what the card then says.
 OPTIONS = {
-    "status": ({"status": ["results"]}, "Of images it was asked: `status = 'success'` (0 removed)."),
-    "only": ({"only": ["only.txt"]}, "Of images it was asked: `in only.txt` (0 removed)."),
-    "keep": ({"images": [["hashes.parquet"]], "keep": "noai"}, "Of images it was asked: `noai` (0 removed)."),
+    "status": (
+        {"status": ["results"]},
+        "Only images that meet this condition were kept: `status = 'success'` (0 removed).",
+    ),
+    "only": ({"only": ["only.txt"]}, "Only images that meet this condition were kept: `in only.txt` (0 removed)."),
+    "keep": (
+        {"images": [["hashes.parquet"]], "keep": "noai"},
+        "Only images that meet this condition were kept: `noai` (0 removed).",
+    ),
     "policy": (
         {"policy": ["noai", "min_words:3"]},
-        "Removed were images of pages that state `noai` to robots (0 removed).",
+        "A rule removes images of pages that state `noai` to robots (0 removed).",
     ),
     "judge": (
         {"policy": ["junk:70"], "judge": "judge.json"},
-        f"How probably a text is junk or a headline was judged by weights with the SHA-256 `{standard().digest}`.",
+        f"how likely a text is junk or a headline, has weights with the SHA-256 `{standard().digest}`.",
     ),
-    "robots": ({"robots": ["robots.parquet"]}, "What hosts state was read from `robots.parquet`;"),
+    "robots": ({"robots": ["robots.parquet"]}, "The rules of hosts were read from `robots.parquet`;"),
     "robots_agents": (
         {"robots": ["robots.parquet"], "robots_agents": ["OneBot"]},
-        "robots.txt for the agents `OneBot`.",
+        "robots.txt, the rules for the agents `OneBot`.",
     ),
     "decontaminate": (
         {"images": [["hashes.parquet"]], "decontaminate": ["pets.parquet"]},
@@ -75,22 +96,28 @@ OPTIONS = {
     ),
     "decontaminate_cosine": (
         {"images": [["hashes.parquet"]], "decontaminate": ["pets.parquet"], "decontaminate_cosine": 0.9},
-        "An image is in an evaluation set if its embedding has a cosine of at least 0.9 with one of its.",
+        "if its embedding has a cosine of at least 0.9 with the embedding of a picture of the set.",
     ),
     "decontaminate_texts": (
         {"decontaminate_texts": ["only.txt"]},
-        "Of texts it was asked: `no text of only.txt`",
+        "Only texts that meet this condition were kept: `no text of only.txt`",
     ),
     "same_image": (
         {"images": [["hashes.parquet"]], "same_image": "sha256"},
-        "Of images it was asked: `one image of a picture, by sha256` (0 removed).",
+        "Only images that meet this condition were kept: `one image of a picture, by sha256` (0 removed).",
     ),
-    "same_meaning": ({"same_meaning": ["copies.parquet"]}, "Of images it was asked: `one image of a meaning"),
+    "same_meaning": (
+        {"same_meaning": ["copies.parquet"]},
+        "Only images that meet this condition were kept: `one image of a meaning",
+    ),
     "match_captions": (
         {"match_captions": ["captions.parquet"]},
-        "Images were balanced by the captions in `captions.parquet`; 0 images without one by texts.",
+        "Images were balanced by the captions in `captions.parquet`; 0 images without a caption by their texts.",
     ),
-    "steps": ({"steps": ["secure"]}, "Of images it was asked: `an address with https` (0 removed)."),
+    "steps": (
+        {"steps": ["secure"]},
+        "Only images that meet this condition were kept: `an address with https` (0 removed).",
+    ),
 }
 SERVE_OTHERS = {
     "images": "keep, same_image and decontaminate",
@@ -190,14 +217,14 @@ def test_a_rule_says_what_it_removes_and_how_many(facts, tables):
         "texts of fewer than 3 words",
         "texts that more than 5 images have",
     ):
-        assert f"\n- Removed were {removed} (1,234 removed).\n" in written
-    assert "with a matching text: 60; that passed what is asked below: 60; kept" in written
+        assert f"\n- A rule removes {removed} (1,234 removed).\n" in written
+    assert "images with a matching text: 60; images that passed the conditions below: 60; images kept" in written
 
 
 def test_a_rule_that_earlier_ones_leave_nothing_to_does_not_look_ignored(facts):
     gate = {"conditions": [{"text": "noimageai", "removes": "images of Ada", "failed": 1775, "removed": 0}]}
     written = page(facts | {"gate": gate})
-    assert "\n- Removed were images of Ada (0 removed, 1,775 more by earlier rules).\n" in written
+    assert "\n- A rule removes images of Ada (0 removed; earlier rules had removed 1,775 more).\n" in written
     assert "\n- No robots.txt or other file of a host was read.\n" in written
     assert "host was read" not in page(facts | {"gate": gate | {"hosts": {"name": "a", "agents": ["b"]}}})
 
@@ -211,7 +238,7 @@ def test_the_card_counts_kept_texts_of_doubtful_language(facts):
 
 def test_gates_of_before_are_not_said_to_keep_what_their_rules_removed(facts):
     gate = {"conditions": [{"text": "noai", "removed": 7}], "texts": []}
-    assert "- Of images it was asked: `noai` (7 removed).\n" in page(facts | {"gate": gate})
+    assert "- Only images that meet this condition were kept: `noai` (7 removed).\n" in page(facts | {"gate": gate})
 
 
 @pytest.mark.parametrize(

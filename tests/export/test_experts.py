@@ -81,7 +81,7 @@ def test_the_folder_for_hugging_face_holds_the_rows_of_the_expert_with_their_clu
     clusters = naive_clusters(rows, [row["uid"] for row in written])
     assert [(row["coarse"], row["fine"]) for row in written] == [(row["coarse"], row["fine"]) for row in clusters]
     card = (out / "README.md").read_text("utf-8")
-    assert f"; kept of coarse clusters 1, 2, with 25.0 % of outsiders: {len(expected)}\n" in card
+    assert f"; images kept of coarse clusters 1, 2, with 25.0 % of outsiders: {len(expected)}\n" in card
     assert f"{len(expected)} image-text pairs in" in json.loads((out / "croissant.json").read_text())["description"]
     assert {path.name for path in out.glob("[!_]*")} == {"README.md", "croissant.json", "data", "entries", "funnel.svg"}
 
@@ -102,7 +102,7 @@ def test_without_a_chosen_cluster_all_rows_have_theirs(run, export, rows, tmp_pa
     columns = [field["@id"].removeprefix("pairs/") for field in pairs["field"]]
     assert columns == written.column_names
     card = (out / "README.md").read_text("utf-8")
-    assert f"; kept: {len(run.kept)}\n" in card
+    assert f"; images kept: {len(run.kept)}\n" in card
     assert "| `fine` | The fine cluster of the image; null if there is none. |\n\n| column of the entries" in card
 
 
@@ -138,11 +138,11 @@ def test_a_manifest_from_which_images_were_removed_has_experts_too(run, export, 
 @pytest.mark.parametrize(
     ("form", "flags", "fault"),
     [
-        ("datacomp", [], "clusters are columns of the format huggingface; for datacomp choose some of them"),
-        ("metaclip", ["--expert", "1"], "clusters choose among the samples of tars in the format metaclip"),
-        ("datacomp", ["--expert", "8"], "the run kept no image of cluster 8; it kept images of 0, 1, 2, 3"),
-        ("datacomp", ["--expert", "1", "--outsiders", "1"], "--outsiders is 1.0; of the images that the run kept"),
-        ("huggingface", ["--outsiders", "0.1"], "there are outsiders of chosen clusters only"),
+        ("datacomp", [], "the format datacomp has no columns for clusters, unlike huggingface; choose some clusters"),
+        ("metaclip", ["--expert", "1"], "the format metaclip chooses clusters only if it reads tars"),
+        ("datacomp", ["--expert", "8"], "the run kept no image of cluster 8; it kept images of clusters 0, 1, 2, 3"),
+        ("datacomp", ["--expert", "1", "--outsiders", "1"], "--outsiders is 1.0; it must be at most 0."),
+        ("huggingface", ["--outsiders", "0.1"], "outsiders are asked for, but no clusters are chosen"),
     ],
 )
 def test_what_makes_no_expert_is_refused(export, form, flags, fault, tmp_path, capsys):
@@ -153,5 +153,5 @@ def test_what_makes_no_expert_is_refused(export, form, flags, fault, tmp_path, c
 
 
 def test_a_cluster_without_clusters_is_refused():
-    with pytest.raises(InputError, match="a cluster is chosen without clusters"):
+    with pytest.raises(InputError, match="clusters are chosen without a table of clusters"):
         ByCluster(coarse=[1])

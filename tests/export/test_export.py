@@ -222,4 +222,7 @@ def test_what_a_card_says_is_refused_where_there_is_no_card(refused, run, tmp_pa
     sentence = refused(
         run.path, "--output", tmp_path / "o", "--format", "datacomp", "--answers", tmp_path / "about.json"
     )
-    assert sentence == "clip-export: answers are for the formats card, huggingface and summary; datacomp asks for none"
+    assert sentence == (
+        "clip-export: only the formats card, huggingface and summary use --answers; leave it out for datacomp, which "
+        "asks no questions"
+    )

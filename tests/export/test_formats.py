@@ -111,5 +111,5 @@ def test_an_entry_that_was_not_counted_is_refused(id):
 @pytest.mark.parametrize(("code", "id"), [("en", 4), ("ja", 3), ("ja", 6), ("xx", 0), (None, 0), ("en", -1)])
 def test_an_entry_of_another_language_is_refused(code, id):
     array = pa.array([{"language": "en", "entries": [0]}, {"language": code, "entries": [id]}], CANDIDATE)
-    with pytest.raises(InputError, match=f"entry {id} is none of its text's language"):
+    with pytest.raises(InputError, match=f"entry {id} does not belong to the language of its text"):
         local_ids(array, LANGUAGE_SLICES)

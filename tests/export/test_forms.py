@@ -45,7 +45,7 @@ def test_a_form_of_another_package_writes_a_file_for_each_of_the_run(urls, run, 
         (
             "urls",
             ["--tars", "x"],
-            "tars are for the formats metaclip and webdataset; urls is written without them",
+            "only the formats metaclip and webdataset read --tars; leave it out for urls",
         ),
         ("datacomp", ["--ending", "csv"], "--ending cannot be given with --format datacomp"),
     ],
@@ -59,12 +59,18 @@ def test_flags_that_a_form_does_not_take_are_refused(urls, run, tmp_path, capsys
     ("code", "fault"),
     [
         ("", ", which cannot be imported (AttributeError"),
-        ("X = 3", ": expected a dataclass as export.forms.Form, but got int; fix or uninstall the package"),
-        ("def X(run): ...", ": expected a dataclass as export.forms.Form; got function"),
+        (
+            "X = 3",
+            ": expected a dataclass like curation.plugins.export.formats.Form, but got int; fix or uninstall the package",
+        ),
+        (
+            "def X(run): ...",
+            ": expected a dataclass like curation.plugins.export.formats.Form, but got function",
+        ),
         (
             "from dataclasses import dataclass\nfrom curation.plugins.export.formats import Form\n"
             "@dataclass(frozen=True)\nclass X(Form):\n    writes = 'nothing'\n",
-            ": expected a dataclass as export.forms.Form; got ",
+            ": expected a dataclass like curation.plugins.export.formats.Form, but got ",
         ),
     ],
 )

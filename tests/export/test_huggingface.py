@@ -61,7 +61,7 @@ def test_a_date_that_is_none_is_refused(date):
     ("given", "sentence"),
     [
         ("CC-BY 4.0", "did you mean cc-by-4.0?"),
-        ("mine", "give its identifier, or other (--answers)"),
+        ("mine", "give the identifier of a licence that it knows, or other (--answers)"),
         ("cc-by-4.0", ""),
     ],
 )
@@ -69,7 +69,7 @@ def test_a_date_that_is_none_is_refused(date):
 def test_a_licence_that_is_not_known_is_warned_of(run, tmp_path, caplog, form, given, sentence):
     export(in_turn(), run.path, tmp_path / "out", form({"license": given}))
     assert sentence in caplog.text
-    assert (f"the licence {given!r} is none of" in caplog.text) == bool(sentence)
+    assert (f"does not know the licence {given!r}" in caplog.text) == bool(sentence)
 
 
 # The folder
@@ -121,7 +121,7 @@ def test_a_manifest_with_rows_missing_is_refused(run, tmp_path):
 def test_counts_of_another_run_are_refused(run, tmp_path):
     entries = Entries.build({"en": ["other"]})
     EntryCounts.zeros(1, entries.digest).save(str(run.path / "counts.parquet"), entries)
-    with pytest.raises(InputError, match=r"counts.parquet and the run.json beside it are of two runs"):
+    with pytest.raises(InputError, match=r"counts.parquet and the run.json beside it come from two different runs"):
         export(in_turn(), run.path, tmp_path / "out", HuggingFace())
 
 

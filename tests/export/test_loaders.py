@@ -171,14 +171,16 @@ def test_a_run_without_english_has_the_t_of_its_first_language_in_all_names():
 
 def test_tars_without_a_number_or_with_the_same_one_are_refused(run, tars, tmp_path):
     tars[0].rename(tars[0].with_name("first.tar"))
-    with pytest.raises(InputError, match="has no number for a name"):
+    with pytest.raises(InputError, match="the name of .* is not a number"):
         export(in_turn(), run.path, tmp_path / "out", MetaClip([tars[0].parent]))
     (tmp_path / "other").mkdir()
     write_tar(tmp_path / "other" / tars[1].name, run.images[:2])
     with pytest.raises(InputError, match="2 tars are called 01999.tar"):
         export(in_turn(), run.path, tmp_path / "out", MetaClip([tars[1], tmp_path / "other"]))
     (tmp_path / "other" / tars[1].name).rename(tmp_path / "other" / "1999.tar")
-    with pytest.raises(InputError, match="01999.tar and .*1999.tar have one number, and would have one JSON"):
+    with pytest.raises(
+        InputError, match="01999.tar and .*1999.tar have the same number, so their JSON files would have"
+    ):
         export(in_turn(), run.path, tmp_path / "out", MetaClip([tars[1], tmp_path / "other"]))
 
 
@@ -193,7 +195,7 @@ def test_tars_of_another_download_are_refused(run, tmp_path):
 def test_tars_are_refused_where_no_loader_is_written_for(run, tars, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(run.path), "--output", str(tmp_path / "out"), "--format", "datacomp", "--tars", str(tars[0])])
-    assert "tars are for the formats metaclip and webdataset" in capsys.readouterr().err
+    assert "only the formats metaclip and webdataset read --tars" in capsys.readouterr().err
 
 
 def test_images_that_failed_the_gate_have_no_texts(run, tars, tmp_path):

@@ -197,7 +197,7 @@ def test_a_sample_without_json_is_passed_over_and_counted(run, tmp_path, caplog)
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        ({}, r"the format webdataset is written of tars; .* \(tars\)"),
+        ({}, r"the format webdataset copies samples from tars; .* \(tars\)"),
         ({"tars": "others"}, "none of the samples in 1 tar is in the manifest of"),
         ({"tars": "twice"}, "2 tars are called 00000.tar; pass the tars of a single download"),
         ({"tars": "compressed"}, "is not an uncompressed tar"),

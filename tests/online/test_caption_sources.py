@@ -34,7 +34,7 @@ def files(made, tmp_path_factory):
     run = Results.open(made.folder / "run")
     found = {name: module.build([folder / "t.parquet"], run, folder / name, source=name) for name in SHARES}
     assert [(each.images, each.without) for each in found.values()] == [(400, 0), (400, 200)]
-    with pytest.raises(InputError, match="has no captions of the source none; it has those of altogether, dfn"):
+    with pytest.raises(InputError, match="has no captions of the source none; its sources are altogether, dfn"):
         module.build([folder / "t.parquet"], run, folder / "none", source="none")
     return {name: folder / name for name in SHARES}
 

@@ -99,18 +99,18 @@ def test_a_row_that_is_repeated_counts_once(run, tmp_path):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"uid": ["e" * 32]}, "none of the rows of .* is of an image of"),
+        ({"uid": ["e" * 32]}, "none of the rows of .* belongs to an image of"),
         ({"text": ["x"]}, "has the columns uid, text; expected a folder of clip-cluster, or Parquet files"),
         ({"coarse": [None]}, "a row has null as coarse"),
         ({"coarse": [-1]}, "a row has -1 as coarse"),
-        ({"coarse": [2**31]}, "the column coarse holds what is no int32"),
-        ({"coarse": [0.5]}, "the column coarse holds what is no int32"),
-        ({"coarse": ["a"]}, "the column coarse holds what is no int32"),
+        ({"coarse": [2**31]}, "the column coarse has a value that is not of the type int32"),
+        ({"coarse": [0.5]}, "the column coarse has a value that is not of the type int32"),
+        ({"coarse": ["a"]}, "the column coarse has a value that is not of the type int32"),
         ({"coarse": [1], "fine": [None]}, "a row has null as fine"),
         ({"coarse": [1], "fine": [-3]}, "a row has -3 as fine"),
         ({"coarse": [1, 2]}, "put the image UID into two clusters, 1 and 2"),
         ({"coarse": [1, 1], "fine": [4, 3]}, r"into two clusters, 1 and 1 \(fine 4 and 3\)"),
-        ({"coarse": [1], "distance": ["far"]}, "the column distance holds what is no float"),
+        ({"coarse": [1], "distance": ["far"]}, "the column distance has a value that is not of the type float"),
     ],
 )
 def test_tables_that_are_of_no_use_are_refused(run, tmp_path, change, fault):
@@ -129,7 +129,7 @@ def test_what_is_no_file_of_clusters_is_refused(tmp_path):
     with pa.ipc.new_file(tmp_path / "empty.arrow", pa.schema([])):
         pass
     without_rows = (tmp_path / "empty.arrow").read_bytes()
-    for rows, fault in ((b"x", r"x is damaged \(.*\)"), (without_rows, "x holds no clusters of version 1")):
+    for rows, fault in ((b"x", r"x is damaged \(.*\)"), (without_rows, "x does not hold clusters of version 1")):
         (tmp_path / "x").write_bytes(rows)
         write_json(tmp_path / "x.json", {"crc32": checksum_of(tmp_path / "x")})
         with pytest.raises(InputError, match=rf"{fault}; build them again with curation.clusters.build"):

@@ -148,10 +148,18 @@ def test_a_state_of_another_expert_is_refused(made, clusters, needs_torch, tmp_p
     ("coarse", "outsiders", "fault"),
     [
         ((), 0.0, "an expert has no cluster"),
-        ((9,), 0.0, r"the run kept no image of cluster 9; it kept images of 0, 1, 2, 3$"),
+        ((9,), 0.0, r"the run kept no image of cluster 9; it kept images of clusters 0, 1, 2, 3$"),
         ((-1,), 0.0, "the run kept no image of cluster -1"),
-        ((1,), 1.0, r"outsiders is 1.0; of the images that the run kept, 0.\d+ are of other clusters"),
-        ((0, 1, 2, 3), 0.1, "outsiders is 0.1; of the images that the run kept, 0 are of other clusters"),
+        (
+            (1,),
+            1.0,
+            r"outsiders is 1.0; it must be at most 0.\d+, the share of other clusters in the images that the run kept",
+        ),
+        (
+            (0, 1, 2, 3),
+            0.1,
+            "outsiders is 0.1; it must be at most 0, the share of other clusters in the images that the run kept",
+        ),
         ((1,), -0.1, "outsiders is -0.1; it must be a number from 0 to 1"),
         ((1,), float("nan"), "outsiders is nan; it must be a number from 0 to 1"),
     ],

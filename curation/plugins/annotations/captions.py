@@ -36,9 +36,9 @@ from runtime.messages import quoted_names
 
 CAPTION, SCORE, SOURCE = "caption", "score", "source"
 EXPECTED_CAPTIONS = "tables of captions: Parquet files with the columns uid (or url) and caption"
-NO_SCORE = -np.inf  # stands for a score that is null, NaN or itself -inf: any caption with a score is better
+NO_SCORE = -np.inf  # A score that is null, NaN or -inf becomes this: any caption with another score is better.
 PART_BYTES = 64 << 20  # compressed bytes of a table in memory at a time
-# One row per caption; captions are cleaned as alt texts are, and empty ones left out.
+# There is one row per caption. Captions are cleaned as alt texts are, and empty ones are left out.
 CAPTION_ROWS = pa.schema(
     [*KEY, pa.field(CAPTION, pa.string()), pa.field(SCORE, pa.float64()), pa.field(SOURCE, pa.string())]
 )
@@ -54,16 +54,16 @@ JOINED_CAPTION = (
     pa.field("caption_score", pa.float64()),
     pa.field("caption_source", pa.string()),
 )
-OF_SOURCE = "caption_"  # prefix of a field's name, followed by a source: the source's caption
-# The fields by which the best caption of an image is chosen: of equally good captions the first in the table is taken.
+OF_SOURCE = "caption_"  # The field with the captions of a source has this prefix before the name of the source.
+# The best caption of an image is chosen by these fields: of equally good captions, the first in the table is taken.
 _ORDER = (JOINED_CAPTION[1], pa.field("caption_number", pa.int64()))
 
 RATIO = 0.15  # as in Altogether (2410.17251)
-# The share of the images with a caption whose text it replaces, or such shares by source.
+# A caption replaces the text of this share of the images that have a caption; or there is such a share for each source.
 Ratio = float | Mapping[str, float]
 WHOLE, RANDOM = "whole", "random"
 SENTENCES = (WHOLE, "first", RANDOM)
-# One of SENTENCES, the part of a caption that is shown, or one by source; captions of other sources are shown WHOLE.
+# This part of a caption is shown, one of SENTENCES; or there is one for each source, and WHOLE for all other sources.
 Sentence = str | Mapping[str, str]
 
 
@@ -81,7 +81,8 @@ class Captions(MappedRows):
 class Captioned:
     """The captions that `build` wrote, the number of images of the run, and how many of these have no caption.
 
-    If images were removed from the run, its images are those of the manifest, otherwise all that it counted.
+    If images were removed from the run, only the images of the manifest count; otherwise all images count that the run
+    counted.
     """
 
     captions: Captions
@@ -97,9 +98,12 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
     table = ImageTable.find(paths, EXPECTED_CAPTIONS, CAPTION)
     for name, is_such, kind in _TYPES:
         if name in table.columns.names and not is_such(column_type := table.columns.field(name).type):
-            raise InputError(f"column {name} of {table.name} is {column_type}; give {kind}")
+            raise InputError(f"the column {name} of {table.name} has the type {column_type}; give {kind}")
     if source is not None and SOURCE not in table.columns.names:
-        raise InputError(f"{table.name} has no column {SOURCE}; give tables that say which captions are of {source}")
+        raise InputError(
+            f"{table.name} has no column {SOURCE}; give tables whose column {SOURCE} says which captions come from "
+            f"{source}"
+        )
     return table
 
 
@@ -125,7 +129,7 @@ def build(
 ) -> Captioned:
     """Write the best caption of each image to the file `path`; count the images of the run without a caption.
 
-    If a source is given, only its captions are used. InputError if no caption in `tables` is of an image of the run.
+    If a source is given, only its captions are used. InputError if no caption in `tables` is for an image of the run.
     About `part_bytes` of a table are sorted at a time.
     """
     table = find_captions(tables, source)
@@ -139,18 +143,18 @@ def build(
 
 
 def require_source(table: ImageTable, source: str) -> None:
-    """Raise an InputError, which names the sources that the table has, if none of its captions is of `source`."""
+    """Raise an InputError, which names the sources that the table has, if none of its captions comes from `source`."""
     found = set[str]()
     for file in table.files:
         for batch in caption_rows(table, file):
             found.update(batch[SOURCE].drop_null().unique().to_pylist())
     if source not in found:
         sources = quoted_names(sorted(found - {""}))
-        raise InputError(f"{table.name} has no captions of the source {source}; it has those of {sources}")
+        raise InputError(f"{table.name} has no captions of the source {source}; its sources are {sources}")
 
 
 def captions_of(source: str | None) -> str:
-    """Return what messages call the captions of a source or, for None, of all."""
+    """Return the phrase in messages for the captions of a source or, for None, of all sources."""
     return f"captions of the source {source}" if source else "captions"
 
 
@@ -309,7 +313,7 @@ def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
     by_source = sentence if isinstance(sentence, Mapping) else {}
     unknown = sorted({*by_source} - {*(ratio if isinstance(ratio, Mapping) else ())})
     if unknown:
-        raise ParameterError(f"names {unknown[0]}; give captions and a share of this source, too", "caption_sentence")
+        raise ParameterError(f"names {unknown[0]}; also give captions and a share of this source", "caption_sentence")
     values = by_source.values() if by_source else [sentence]
     wrong = [value for value in values if value not in SENTENCES]
     if wrong:
@@ -317,5 +321,5 @@ def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
 
 
 def purpose(name: str, epoch: int) -> str:
-    """Return the purpose of an epoch's draws; for epoch 0 it is `name`, so that its draws are those of clip-curate."""
+    """Return the purpose of an epoch's draws; for epoch 0 it is `name`, so that epoch 0 draws as clip-curate does."""
     return f"{name} in epoch {epoch}" if epoch else name

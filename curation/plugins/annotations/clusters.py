@@ -45,7 +45,7 @@ CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))  # the 
 EXPECTED_CLUSTERS = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
 REMEDY = "run the same command of clip-cluster again with --overwrite"
 KEPT_BY_CLUSTER = b"kept"
-OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # values for a table without the column
+OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # the values of a column that a table does not have
 PART_ROWS = 1 << 20  # rows in memory at a time
 
 
@@ -80,8 +80,8 @@ class Clustered:
 def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Clustered:
     """Write the clusters of the run's images to the file `path`, and count the images without a cluster.
 
-    Memory holds about a million rows at a time, or a 256th of all if that is more. InputError if no row is of an
-    image of the run, or if a table gives an image no valid cluster or two different clusters.
+    Memory holds about a million rows at a time, or a 256th of all if that is more. InputError if no row is for an
+    image of the run, or if a table gives an image an invalid cluster or two different clusters.
     """
     names = paths_of(tables)
     counted = _Counted()
@@ -100,7 +100,9 @@ def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Cluster
         joined = (counted.joined(_sorted(rows, names), pool, kept) for rows, pool, kept in parts)
         rows = mapped_batch(joined, Clusters.schema, work)
         if not rows.num_rows:
-            raise InputError(f"none of the rows of {names} is of an image of {run.path}; give uids or URLs of this run")
+            raise InputError(
+                f"none of the rows of {names} belongs to an image of {run.path}; give uids or URLs of this run"
+            )
         kept = json.dumps(dict(sorted(counted.kept.items()))).encode()
         save_rows(path, rows.replace_schema_metadata(Clusters.schema.metadata | {KEPT_BY_CLUSTER: kept}))
     return Clustered(Clusters.open(path), counted.images, counted.without)
@@ -151,7 +153,7 @@ def table_in(path: str, name: str) -> str:
         return path
     checksums = values_under(facts.get("checksums", {}), f"{name}/")
     if name == "copies" and not checksums:
-        raise InputError(f"{hidden(path)} has clusters, and no copies; find them by clip-cluster --same-meaning")
+        raise InputError(f"{hidden(path)} has clusters but no copies; find copies with clip-cluster --same-meaning")
     own_files(folder / name, checksums, REMEDY)  # This finds missing files; each file is compared when it is read.
     return str(folder / name)
 
@@ -165,7 +167,7 @@ def cluster_rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
 
 
 def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
-    """Return the column `name` in the type that Clusters has; InputError for a value that is no cluster or no distance.
+    """Return the column `name` in the type that Clusters has; InputError for an invalid cluster or distance.
 
     If the batch lacks the column, all values are the column's value in OF_NONE. `path` names the table in the error.
     """
@@ -175,12 +177,14 @@ def _column(batch: pa.RecordBatch, name: str, path: str) -> pa.Array:
     try:
         column = batch[name].cast(kind)
     except pa.ArrowException as error:
-        raise InputError(f"{path}: the column {name} holds what is no {kind} ({error})") from None
+        raise InputError(f"{path}: the column {name} has a value that is not of the type {kind} ({error})") from None
     if pa.types.is_floating(kind):
         return column.fill_null(np.nan)
     if column.null_count or (pc.min(column).as_py() or 0) < 0:
         wrong = "null" if column.null_count else pc.min(column)
-        raise InputError(f"{path}: a row has {wrong} as {name}; clusters are numbers from 0, leave out images without")
+        raise InputError(
+            f"{path}: a row has {wrong} as {name}; clusters are numbers from 0. Leave out images without a cluster"
+        )
     return column
 
 
@@ -225,16 +229,20 @@ class Choice:
         require_seed(self.seed)
         require_kind("coarse", self.coarse, Collection, "the numbers of coarse clusters, such as (2,)")
         if not self.coarse:
-            raise InputError("an expert has no cluster; give the number of one at least")
+            raise InputError("an expert has no cluster; give the number of at least one coarse cluster")
         empty = [cluster for cluster in self.coarse if not self.kept.get(cluster)]
         if empty:
             filled = ", ".join(str(cluster) for cluster, images in sorted(self.kept.items()) if images)
-            raise InputError(f"the run kept no image of cluster {empty[0]}; it kept images of {filled or 'none'}")
+            raise InputError(
+                f"the run kept no image of cluster {empty[0]}; it kept images of clusters {filled or '(none)'}"
+            )
         chosen, others = self._sizes
         if self.outsiders * (chosen + others) > others:
             most = f"{others / (chosen + others):.4g}"
             raise ParameterError(
-                f"is {self.outsiders}; of the images that the run kept, {most} are of other clusters", "outsiders"
+                f"is {self.outsiders}; it must be at most {most}, the share of other clusters in the images that the "
+                "run kept",
+                "outsiders",
             )
 
     @property

@@ -22,7 +22,7 @@ from runtime.storage.parquet import MOST_PARTS, batches, in_parts
 from runtime.storage.paths import make_folder
 from runtime.storage.whole import WORK, remove_partial_of, whole
 
-CHECKSUM = "crc32"  # key in the JSON file next to the rows: the checksum of the file of rows
+CHECKSUM = "crc32"  # This key in the JSON file next to the rows has the checksum of the file of rows.
 HALVES = ("high", "low")  # the columns of the key, as in `exact_numbers`
 Opened = TypeVar("Opened", bound="MappedRows")
 
@@ -40,7 +40,7 @@ class MappedRows:
     """
 
     schema: ClassVar[pa.Schema]
-    what: ClassVar[str]  # name of the rows in messages, and of the public module that builds them
+    what: ClassVar[str]  # the name of the rows in messages, and of the public module that builds them
 
     rows: pa.RecordBatch
     digest: str
@@ -59,12 +59,12 @@ class MappedRows:
         facts = read_json(facts_path(file)) or {}
         if not isinstance(facts.get(CHECKSUM), str):
             why = f"{facts_path(file).name} beside it is {'damaged' if facts_path(file).exists() else 'missing'}"
-            raise InputError(f"{file} holds no {cls.what} that can be checked: {why}; copy both files, or {remedy}")
+            raise InputError(f"the {cls.what} in {file} cannot be checked: {why}; copy both files, or {remedy}")
         reader = open_arrow(OwnFile(file, facts[CHECKSUM], remedy))
         version = cls.schema.metadata[b"version"]
         meta = reader.schema.metadata or {}
         if reader.num_record_batches != 1 or not reader.schema.equals(cls.schema) or meta.get(b"version") != version:
-            raise InputError(f"{file} holds no {cls.what} of version {version.decode()}; {remedy}")
+            raise InputError(f"{file} does not hold {cls.what} of version {version.decode()}; {remedy}")
         return cls(reader.get_batch(0), facts[CHECKSUM], str(path))
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class MappedRows:
 
 def save_rows(path: str | PathLike[str], rows: pa.RecordBatch) -> None:
     """Write rows as one record batch, so that a column maps as one array; write the checksum to a JSON file."""
-    options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # Then an int32 need not count the rows.
+    options = pa.ipc.IpcWriteOptions(allow_64bit=True)  # There may be more rows than an int32 can count.
     with whole(path) as partial:
         with pa.ipc.new_file(str(partial), rows.schema, options=options) as file:
             file.write_batch(rows)
@@ -107,8 +107,8 @@ def save_rows_of(
             without += int((rows_at(rows, exact_numbers(batch["uid"])) < 0).sum())
     if without == number:
         raise InputError(
-            f"none of the {rows.num_rows:,} {what} is of an image of {images[0].path.parents[1]}; give tables with "
-            "uids or URLs of this run"
+            f"none of the {rows.num_rows:,} {what} belongs to an image of {images[0].path.parents[1]}; give tables "
+            "with uids or URLs of this run"
         )
     save_rows(path, rows)
     return number, without

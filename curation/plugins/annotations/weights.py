@@ -35,7 +35,7 @@ from runtime.storage.parquet import batches
 
 WEIGHT = "weight"
 EXPECTED_WEIGHTS = "tables of weights: Parquet files with the columns uid (or url) and weight"
-LARGEST_WEIGHT = 1e6  # how many times an epoch may show an image
+LARGEST_WEIGHT = 1e6  # An epoch shows an image at most so many times.
 PART_ROWS = 1 << 20  # rows in memory at a time
 
 
@@ -83,7 +83,7 @@ def _rows(table: ImageTable, file: File) -> Iterator[pa.RecordBatch]:
         try:
             weights = batch[WEIGHT].cast(pa.float64()).fill_null(0)
         except pa.ArrowException as error:
-            raise InputError(f"{file[0]}: the column {WEIGHT} holds what is no number ({error})") from None
+            raise InputError(f"{file[0]}: the column {WEIGHT} has a value that is not a number ({error})") from None
         values = weights.to_numpy()
         wrong = np.flatnonzero(~((values >= 0) & (values <= LARGEST_WEIGHT)))
         if len(wrong):
@@ -113,8 +113,8 @@ class Lift:
     """Parameters of `lift`: an epoch shows the n images of a cluster, or of an entry, in proportion to n^power.
 
     samples: the samples of an epoch, before `most` limits the weights.
-    power: 1 shows all images equally often, 0 all clusters. 0.2 is the value of DynamiCS, from its published code.
-    most: the largest weight, the times that an epoch shows an image on average. 1, as in DynamiCS, repeats no image.
+    power: 1 shows all images equally often, 0 all clusters equally often. DynamiCS uses 0.2 in its published code.
+    most: the largest weight, which is how often an epoch shows an image on average. 1, as in DynamiCS, never repeats.
     """
 
     samples: int

@@ -38,16 +38,16 @@ from runtime.wording import counted, number
 _log = logging.getLogger(__name__)
 FUNNEL = "funnel.svg"
 README = "README.md"
-MOST_LANGUAGES = 5  # languages named for each rule of the gate
-# ISO 639 codes of languages whose metadata code, that of their Wikipedia, is another; "" if they have none.
+MOST_LANGUAGES = 5  # The card names at most so many languages for each rule of the gate.
+# A metadata code is the code of a Wikipedia. Languages whose ISO 639 code differs have it here, or "" without one.
 ISO_639 = {row["metadata"]: row["iso_639"] for row in table_rows(__package__, "hub_languages.csv")}
 # Identifiers of licences for texts and data in a dataset card; `other` stands for all that have none.
 LICENSES = files(__package__).joinpath("hub_licenses.txt").read_text("utf-8").split()
 # Descriptions of optional columns, which only some manifests or exports have.
 MEANINGS = {row["column"]: row["meaning"] for row in table_rows(__package__, "column_meanings.csv")}
-# Only the publisher can answer these; an answer has the name of a Croissant property, or of a part of one.
+# Only the publisher can answer these questions; a question has the name of a Croissant property, or of a part of one.
 QUESTIONS = {row["name"]: row["question"] for row in table_rows(__package__, "questions.csv")}
-UNASKED = ("name", "citeAs")  # answers that a card has, if they are given, without asking for them
+UNASKED = ("name", "citeAs")  # A card states these answers if they are given, but does not ask for them.
 
 OF_SOURCE = "The caption of the image by the source in the name of the column; null if there is none."
 
@@ -57,7 +57,7 @@ def card(
 ) -> str:
     """Return the content of README.md, a dataset card, given the content of run.json.
 
-    `columns` are the columns of the data besides those of the manifest; `has_data` says whether the card comes with
+    `columns` are the columns of the data that the manifest does not have; `has_data` says whether the card comes with
     data.
     """
     codes = _kept_languages(facts)
@@ -87,7 +87,10 @@ def card(
 def croissant(
     facts: dict[str, Any], about: Card, name: str, digests: dict[str, str], columns: Sequence[pa.Field] = ()
 ) -> dict[str, Any]:
-    """Return the content of croissant.json, given that of run.json; `digests` has the SHA-256 of files by path."""
+    """Return the content of croissant.json.
+
+    `facts` is the content of run.json, and `digests` has the SHA-256 of each file by path.
+    """
     answers = about.answers
     creator = answers.get("creator")
     rendered = _rendered(
@@ -167,7 +170,7 @@ def _kept_languages(facts: dict[str, Any]) -> list[str]:
 
 
 def is_balanced(facts: Mapping[str, Any]) -> bool:
-    """Return whether a run thinned out the texts of frequent entries, given the content of run.json."""
+    """Return whether a run downsampled the texts of frequent entries, given the content of run.json."""
     return facts["parameters"].get("balance", True)
 
 
@@ -201,21 +204,22 @@ def card_sentences(facts: Mapping[str, Any]) -> list[str]:
 
 
 def of_row(row: Mapping[str, Any], thing: str) -> str:
-    """Return the card's sentence on what a condition or a policy's rule removed; `row` is its row in run.json.
+    """Return the card's sentence about a condition or a policy's rule; `row` is its row in run.json.
 
-    `thing`, image or text, is what the condition is about.
+    The condition is about each `thing`: image or text.
     """
     before = row.get("failed", 0) - row.get("removed", 0)
-    gone = f"{number(row.get('removed'))} removed" + (f", {number(before)} more by earlier rules" if before > 0 else "")
+    earlier = f"; earlier rules had removed {number(before)} more" if before > 0 else ""
+    gone = f"{number(row.get('removed'))} removed{earlier}"
     if removes := row.get("removes"):
-        return f"Removed were {removes} ({gone})."
-    return f"Of {thing}s it was asked: {code(row['text'])} ({gone})."
+        return f"A rule removes {removes} ({gone})."
+    return f"Only {thing}s that meet this condition were kept: {code(row['text'])} ({gone})."
 
 
-OPEN = "To be answered by the publisher"  # begins a question
+OPEN = "To be answered by the publisher"  # the words before a question without an answer
 PERSONAL = ("email_address", "phone_number", "card_number", "iban")  # rules about personal data
-NAMES_SHOWN = 10  # languages, and domains
-IS_SYNTHETIC = {"true": True, "false": False}  # by the answer
+NAMES_SHOWN = 10  # At most so many languages, and so many domains, are named.
+IS_SYNTHETIC = {"true": True, "false": False}  # the answer to hasSyntheticData, and its value
 
 
 def responsible(
@@ -227,7 +231,7 @@ def responsible(
     """
     sources = origins(facts)
     languages = facts["languages"]
-    # A period of only some inputs would mislead.
+    # A period that only some inputs state would mislead.
     days = period(sources) if all(source.begin for source in sources) else None
     has_captions = "captions" in facts.get("gate", {}) or any(name.startswith("caption") for name in columns)
     rendered = _rendered(
@@ -275,7 +279,7 @@ def _version(facts: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Card(formats.Form):
-    """The export format `card`: a dataset card alone, with what the publisher answers; the card asks for the rest."""
+    """The export format `card`: only a dataset card, with the publisher's answers; the card asks for missing ones."""
 
     answers: Mapping[str, str] = field(default_factory=dict)  # by the names in QUESTIONS and UNASKED
 
@@ -300,12 +304,12 @@ class Card(formats.Form):
         """Log a warning if no card on Hugging Face may state the licence."""
         license = self.answers.get("license")
         if license is not None and license not in LICENSES:
-            near = did_you_mean(license, LICENSES, "give its identifier, or other")
-            fault = "the licence %r is none of those known to cards on Hugging Face, where others are refused; %s"
+            near = did_you_mean(license, LICENSES, "give the identifier of a licence that it knows, or other")
+            fault = "Hugging Face does not know the licence %r, and refuses cards with unknown licences; %s"
             _log.warning(f"{fault} (--answers)", license, near)
 
     def name_of(self, run: Results) -> str:
-        """Return the name of the dataset: the given one or, without, the name of the run's folder."""
+        """Return the name of the dataset: the answer to `name` or, without it, the name of the run's folder."""
         return self.answers.get("name") or (run.path if is_url(run.path) else run.path.resolve()).name
 
 

@@ -18,7 +18,7 @@ from runtime.terminal import print_result
 
 NAME = "clip-export"
 
-# Flags that several forms take → message for a form that does not take them.
+# The fields of flags that several forms take, each with the message for a form that does not take the flag.
 SHARED = {row["name"]: row["refusal"] for row in table_rows(__package__, "shared_flags.csv")}
 
 
@@ -56,7 +56,7 @@ def form_of(args: Namespace, usable: dict[str, type[Form]]) -> Form:
             raise InputError(sentence.format(takers=takers, form=args.format))
     for form, defaults in takes.items():
         options = [name for name in defaults if name not in taken and name not in (*SHARED, "seed", "hub_name")]
-        # An empty list is not a value.
+        # An empty list stands for a flag that is not given.
         if flags := [flag(name) for name in options if values[name] not in (defaults[name], [])]:
             raise InputError(usable[form].elsewhere.format(flags=", ".join(flags), form=args.format))
     return usable[args.format](**{name: values[name] for name in taken})

@@ -60,7 +60,7 @@ class DataComp(Form):
 def sorted_pieces(engine: Engine, files: Sequence[OwnFile], folder: Path) -> list[OwnFile]:
     """Sort the uids in Parquet files; return files of pairs of numbers, which are sorted if read one after another.
 
-    A task sorts the uids that begin with certain bits: a quarter of a million uids, if uids are spread as MD5s are.
+    A task sorts the uids that begin with certain bits: a quarter of a million uids if they are as random as MD5s.
     """
     rows = sum(map(row_count, files))
     sorting = Grouping(HALVES, _first, _write_uids, *group_buckets(rows), more=(folder,))

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 EXPORT = Kind("an export", "clip-export", version=3)
 COARSE = CLUSTER[0].name
 MOST_BYTES = 1 << 20  # A file of answers with more bytes is refused.
-_KEPT_IMAGES = "kept"  # name of a tally: kept images, by coarse cluster
-_CAPTIONED = "captioned"  # name of a tally: images with a caption
+_KEPT_IMAGES = "kept"  # the name of a tally of kept images, by coarse cluster
+_CAPTIONED = "captioned"  # the name of a tally of images with a caption
 _KEPT = pa.field("is_kept", pa.bool_())
 
 
@@ -69,13 +69,13 @@ class Form(Protocol):
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
-    writes: ClassVar[str]  # what the form writes, as the help says
+    writes: ClassVar[str]  # the object of "writes" in the help of --format
     flags: ClassVar[tuple[str, Mapping[str, str]]] = ("", {})  # a heading, and the help of each of the form's own flags
-    elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # error for own flags with another form
+    elsewhere: ClassVar[str] = "{flags} cannot be given with --format {form}"  # the error about own flags elsewhere
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
-        """Add the form's own flags to the parser, under one heading; types and defaults are those of its fields."""
+        """Add the form's own flags to the parser, under one heading; its fields give the types and the defaults."""
         title, helps = cls.flags
         if helps:
             add_fields(parser.add_argument_group(title), cls, helps)
@@ -94,24 +94,26 @@ class ByCluster:
     """
 
     tables: Sequence[str] = ()
-    coarse: Sequence[int] = ()  # empty: all images
+    coarse: Sequence[int] = ()  # If it is empty, the export has all images.
     outsiders: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.coarse and not self.tables:
-            raise InputError("a cluster is chosen without clusters; give the folder of clip-cluster (--clusters)")
+            raise InputError(
+                "clusters are chosen without a table of clusters; give the output folder of clip-cluster (--clusters)"
+            )
         if self.outsiders and not self.coarse:
-            raise InputError("there are outsiders of chosen clusters only; choose some (--expert)")
+            raise InputError("outsiders are asked for, but no clusters are chosen; choose some (--expert)")
 
     def require_choice(self, form: str) -> None:
         """Raise InputError if tables are given but no clusters are chosen; for formats without columns of clusters.
 
-        `form` is the format's name for the message.
+        The message names the format `form`.
         """
         if self.tables and not self.coarse:
             raise InputError(
-                f"clusters are columns of the format huggingface; for {form} choose some of them (--expert)"
+                f"the format {form} has no columns for clusters, unlike huggingface; choose some clusters (--expert)"
             )
 
 
@@ -134,14 +136,17 @@ def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
         # This refuses half of a surrogate pair, which cannot be written.
         json.dumps(answers, ensure_ascii=False).encode()
     except json.JSONDecodeError:
-        raise InputError(f"{path} is not JSON; give answers as answers.json of a summary has them") from None
+        raise InputError(f"{path} is not JSON; give a JSON file such as answers.json of a summary") from None
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"the answers in {path} cannot be read ({reason}); give a file as answers.json of a summary"
+            f"the answers in {path} cannot be read ({reason}); give a JSON file such as answers.json of a summary"
         ) from None
     if not isinstance(answers, dict) or not all(isinstance(answer, str | None) for answer in answers.values()):
-        raise InputError(f"{path} holds no answers; give an object in JSON: name of a question → text, or null")
+        raise InputError(
+            f"{path} does not hold answers; give a JSON object with the name of each question and its answer, "
+            "a text or null"
+        )
     return {name: answer for name, answer in answers.items() if answer is not None}
 
 
@@ -150,19 +155,19 @@ def require_questions(answers: Mapping[str, str], questions: Iterable[str]) -> N
     names = [*questions]
     if unknown := sorted({*answers} - {*names}):
         near = did_you_mean(unknown[0], names, f"the questions are {', '.join(names)}")
-        raise InputError(f"answers to {', '.join(unknown)} are given; {near} (--answers)")
+        raise InputError(f"no question has the name {' or '.join(unknown)}; {near} (--answers)")
 
 
 def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> None:
     """Raise InputError if sources of captions are given without tables of captions."""
     if sources and not captions:
-        raise InputError("sources are chosen without captions; give tables of captions (--captions)")
+        raise InputError("sources of captions are chosen without captions; give tables of captions (--captions)")
 
 
-ANY = "any"  # in place of a source of captions: an image has the best caption of all sources
+ANY = "any"  # This name in place of a source stands for the best caption that an image has from any source.
 _SOURCE_NAME = (
-    "with a NAME of letters, digits, '_', '.', '-' and '/' that is not score or source; a source with other characters "
-    "needs another name in the tables"
+    "NAME has letters, digits, '_', '.', '-' and '/', and is not score or source. Rename a source with other "
+    "characters in the tables"
 )
 
 
@@ -177,26 +182,30 @@ def source_shares(sources: Sequence[str]) -> dict[str, float]:
         name, _, share = item.partition("=")
         taken = {field_of(other) for other in (*shares, "score", "source")}
         if not re.fullmatch(r"[\w./-]+", name, re.ASCII) or field_of(name) in taken:
-            raise InputError(f"{item!r} is no source of its own; give each once, as NAME or NAME=SHARE, {_SOURCE_NAME}")
+            raise InputError(
+                f"{item!r} is not a valid name of a source, or repeats one; give each source once, as NAME or "
+                f"NAME=SHARE. {_SOURCE_NAME}"
+            )
         try:
             shares[name] = float(share or 0)
         except ValueError:
             raise InputError(f"the share of {name} is {share}; give a number from 0 to 1") from None
     if ANY in shares and len(shares) > 1:
-        raise InputError(f"{ANY} stands for all sources of captions; give it alone, or name sources")
+        raise InputError(f"{ANY} stands for all sources of captions; give either {ANY} or names of sources")
     if shares:
         require_ratio(shares, "caption_sources")
     return dict(sorted(shares.items()))
 
 
 def single_sources(sources: Sequence[str]) -> list[str]:
-    """Return the names of `sources` (NAME or NAME=SHARE each) without ANY, sorted; errors as in `source_shares`."""
+    """Return the sorted names of `sources` (each NAME or NAME=SHARE) without ANY; errors are as in `source_shares`."""
     return [name for name in source_shares(sources) if name != ANY]
 
 
 def forms() -> tuple[dict[str, type[Form]], dict[str, str]]:
     """Return all export formats by name, and a sentence for each format of another package that cannot be used."""
-    return usable_hooks(hooks("clip_curation.export_forms"), _is_form, "a dataclass as export.forms.Form")
+    expected = "a dataclass like curation.plugins.export.formats.Form"
+    return usable_hooks(hooks("clip_curation.export_forms"), _is_form, expected)
 
 
 def _is_form(plugin: Any) -> bool:
@@ -219,8 +228,8 @@ def export(
     """Write the run in folder `source` to folder `to` in the format `form`; return a sentence about the result.
 
     Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts a
-    session. After an interruption, the same call continues; if the folder is complete, nothing is written anew. `then`
-    is called with the whole folder.
+    session. After an interruption, the same call resumes; if the folder is complete, nothing is written anew. `then`
+    is called with the complete folder.
     """
     from curation.run.results import Results  # This import is here because few forms need figures of the run.
 
@@ -260,7 +269,7 @@ def of_clusters(choice: Choice) -> str:
 class Beside:
     """Tables of captions and clusters to join to a run's images, and the numbers of images without them.
 
-    `choice` decides by their clusters which images are taken; None: all.
+    `choice` decides by their clusters which images are taken; None stands for all.
     """
 
     tables: Sequence[Table] = ()  # one table of captions, or one for each source; then one of clusters
@@ -291,13 +300,13 @@ class Beside:
                 if source:
                     require_source(find_captions(captions, source), source)
                 raise InputError(
-                    f"none of the {captions_of(source)} in {paths_of(captions)} is of an image of {run.path}; "
+                    f"none of the {captions_of(source)} in {paths_of(captions)} belongs to an image of {run.path}; "
                     "give tables with uids or URLs of this run"
                 )
         captioned, clustered = (pool.rows - int(tallies[name]) for name in (_CAPTIONED, COARSE))
         if clusters and clustered == pool.rows:
             raise InputError(
-                f"none of the rows of {paths_of(by_cluster.tables)} is of an image of {run.path}; "
+                f"none of the rows of {paths_of(by_cluster.tables)} belongs to an image of {run.path}; "
                 "give tables with uids or URLs of this run"
             )
         choice = None

@@ -35,8 +35,8 @@ from runtime.storage.whole import write_text
 from runtime.wording import counted
 
 GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
-DATA, ENTRIES = "data", "entries"  # parts
-SHA256 = "sha256"  # name of facts: the path of a file, and its SHA-256
+DATA, ENTRIES = "data", "entries"  # the parts of the export
+SHA256 = "sha256"  # the name of facts, each with the path of a file and its SHA-256
 KEPT_ROWS = "kept"
 
 
@@ -55,18 +55,23 @@ class HuggingFace(Card):
         super().__post_init__()
         formats.require_captions(self.captions, self.caption_sources)
         if any(formats.source_shares(self.caption_sources).values()):
-            raise InputError("shares of sources are drawn for webdataset; for columns of huggingface give their names")
+            raise InputError(
+                "only the format webdataset draws shares of sources; give only the names of sources for huggingface"
+            )
 
     def write(self, run: Results, folder: Folder) -> str:
         """Write the data, the entries, README.md and croissant.json; return a description of the result.
 
         Files of the run are hard-linked, or copied if the folder is on another disk. Files with additional columns, or
-        without some rows, are written anew. InputError if counts.parquet and run.json are of two runs.
+        without some rows, are written anew. InputError if counts.parquet and run.json come from two different runs.
         """
         self.warn_of_license()
         counts = run.file("counts.parquet").path
         if CountedEntries.open(str(counts)).digest != run.facts["made_from"]["metadata"]:
-            raise InputError(f"{counts} and the run.json beside it are of two runs; curate again with --overwrite")
+            raise InputError(
+                f"{counts} and the run.json beside it come from two different runs; run clip-curate again with "
+                "--overwrite"
+            )
         files = curated_files(run)
         beside = formats.Beside.of(
             folder.engine, run, self.captions, self.clusters, formats.single_sources(self.caption_sources)
@@ -126,7 +131,7 @@ def _write_rows(
 ) -> None:
     """Write the rows of one file with additional columns: `fields`, from the stream; tally the rows of each language.
 
-    `schema` is that of the file. With a `choice`, only the rows that it takes are written.
+    The file has the schema `schema`. With a `choice`, only the rows that it takes are written.
     """
     name = file.path.name
     joined = pa.schema([*schema, *fields])

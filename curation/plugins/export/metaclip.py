@@ -1,8 +1,8 @@
 """Export `metaclip`: counts, probabilities and texts with their entries, or files for Meta CLIP's own data loaders.
 
 An entry id is a position, from 0, in its language's list of entries, array of counts and array of probabilities. The
-names follow Algorithm 1 of "Demystifying CLIP Data". A list has only the entries that a text has: a run does not know
-the others.
+names follow Algorithm 1 of "Demystifying CLIP Data". A list has only the entries that occur in a text: a run does not
+store the others.
 
 If tars are given, one JSON file per tar is written for each of Meta CLIP's two data loaders instead. The loader of
 version 1.2 draws a text of an image and keeps it with the probability that the file states next to the text. The file
@@ -52,16 +52,16 @@ from runtime.wording import counted
 TEXT_PROBABILITIES, TEXT_ENTRIES = "text_probabilities", "text_entries"
 LOADERS = (TEXT_PROBABILITIES, TEXT_ENTRIES)
 ARRAYS = f"{TEXT_ENTRIES}/per_lang_t"
-SAMPLES = "samples"  # name of a tally: samples written
+SAMPLES = "samples"  # the name of a tally of the samples that are written
 NAMES, KEYS = "names.csv", "keys.parquet"
 KEY_DIGITS = 24  # hex digits of the SHA-224 of a URL without blanks and tabs: a key of Meta CLIP's own tars
 URL_KEYS = pa.schema([pa.field("uid", pa.string()), pa.field("key", pa.string())])
-COLUMNS = ("language", "name", "t")  # columns of the table of names
+COLUMNS = ("language", "name", "t")  # the columns of names.csv
 Sample = tuple[str, list[list], list[list]]  # key, [text, probability] …, [text, language, [entry ids]] …
 
 METADATA, COUNTS, PROBABILITIES, SHARDS = "metadata", "entry_counts", "entry_probs", "texts"
 INDEX = "index.json"
-TEXTS = "texts"  # name of a tally: texts written
+TEXTS = "texts"  # the name of a tally of the texts that are written
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class MetaClip(Form):
 
     def __post_init__(self) -> None:
         if self.clusters.tables and not self.tars:
-            raise InputError("clusters choose among the samples of tars in the format metaclip; give the tars (--tars)")
+            raise InputError("the format metaclip chooses clusters only if it reads tars; give the tars (--tars)")
         self.clusters.require_choice("metaclip")
 
     def write(self, run: Results, folder: Folder) -> str:
@@ -84,7 +84,7 @@ class MetaClip(Form):
             tars = distinct_tars(self.tars)
             beside = Beside.of(folder.engine, run, (), self.clusters)
             samples = write_loaders(run, tars, beside, folder)
-            return f"{counted(samples, 'sample')} with texts of {counted(len(tars), 'tar')} for both loaders{beside}"
+            return f"{counted(samples, 'sample')} of {counted(len(tars), 'tar')} with texts for both loaders{beside}"
         _write_languages(run, folder.path)
         files = matched_files(run)
         listed = run.counted_entries.rows["id"].to_numpy()
@@ -107,7 +107,7 @@ def write_shard(
 ) -> None:
     """Write one file of matched images as one JSON object: uid → its texts, each with its language and entries.
 
-    `listed` has the sorted ids of all entries that any text has. `languages` has the slice of each language in it.
+    `listed` has the sorted ids of all entries that occur in a text. `languages` has the slice of each language in it.
     Record the numbers of images and texts in the task's result. Each image has its own line, so a shard can be read in
     parts.
     """
@@ -125,9 +125,9 @@ def write_shard(
 
 
 def _write_languages(run: Results, folder: Path) -> None:
-    """Write, for each language, the entries that a text has (JSON), and their counts and sampling rates.
+    """Write, for each language, the entries that occur in a text (JSON), and their counts and sampling rates.
 
-    Counts are int64 .npy, rates float32 .npy. The run does not know the strings of other entries.
+    Counts are int64 .npy, rates float32 .npy. A run does not store the strings of entries that occur in no text.
     """
     metadata, counts, probabilities = (make_folder(folder / name) for name in (METADATA, COUNTS, PROBABILITIES))
     for code in run.languages:
@@ -155,7 +155,7 @@ def _images(
 class Lists:
     """A run's lists of entries: the rates of all entries; by language, a list's slice of ids.
 
-    `one_list` is the language of the only list, else None.
+    `one_list` is the language of the list if there is only one, otherwise None.
     """
 
     rates: Shipped
@@ -256,8 +256,8 @@ def renumbered(texts: pa.StructArray, listed: np.ndarray) -> pa.StructArray:
     is_listed[is_listed] = listed[indices[is_listed]] == values[is_listed]
     if not is_listed.all():
         raise InputError(
-            f"entry {values[~is_listed][0]} is in a text, but not in counts.parquet; matched/ and counts.parquet are "
-            "of two runs"
+            f"entry {values[~is_listed][0]} is in a text, but not in counts.parquet; matched/ and counts.parquet come "
+            "from two different runs"
         )
     entries = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(indices, pa.int32()))
     return pa.StructArray.from_arrays(
@@ -279,7 +279,8 @@ def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListA
     wrong = np.flatnonzero((values < starts[of_id]) | (values >= stops[of_id]))
     if len(wrong):
         raise InputError(
-            f"entry {values[wrong[0]]} is none of its text's language; matched/ and counts.parquet are of two runs"
+            f"entry {values[wrong[0]]} does not belong to the language of its text; matched/ and counts.parquet come "
+            "from two different runs"
         )
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values - starts[of_id], pa.int32()))
 
@@ -287,7 +288,7 @@ def local_ids(texts: pa.StructArray, languages: Mapping[str, slice]) -> pa.ListA
 def of_list(texts: pa.StructArray, one_list: str | None) -> pa.StructArray:
     """Return texts with `one_list` as the language of each, or unchanged if it is None.
 
-    `one_list` is the language of the one list against which all texts are matched.
+    `one_list` is the language of the single list against which all texts are matched.
     """
     if one_list is None:
         return texts
@@ -302,7 +303,7 @@ def threshold_of(run: Results) -> int:
 
 
 def member(number: int, key: str, value: Any) -> bytes:
-    """Return a member of a JSON object on a new line, after `{` if it is the first (`number` is 0), else after `,`."""
+    """Return a member of a JSON object on a new line: after `{` if it is the first (`number` is 0), else after `,`."""
     return b"%b\n%b: %b" % (b"," if number else b"{", orjson.dumps(key), orjson.dumps(value))
 
 
@@ -325,7 +326,8 @@ def tar_number(tar: Input) -> int:
     stem = Path(tar_name(tar)).stem
     if not (stem.isascii() and stem.isdecimal()):
         raise InputError(
-            f"{tar.path} has no number for a name; give tars as img2dataset writes them, such as 00000.tar"
+            f"the name of {tar.path} is not a number; give tars with the names that img2dataset writes, such as "
+            "00000.tar"
         )
     return int(stem)
 
@@ -335,7 +337,10 @@ def _require_numbers(tars: Sequence[Input]) -> None:
     for tar in tars:
         other = tar_by_number.setdefault(tar_number(tar), tar)
         if other is not tar:
-            raise InputError(f"{other.path} and {tar.path} have one number, and would have one JSON: give one of them")
+            raise InputError(
+                f"{other.path} and {tar.path} have the same number, so their JSON files would have the same name; "
+                "give only one of them"
+            )
 
 
 def _write_keys(files: Sequence[OwnFile], made: Made) -> None:

@@ -1,7 +1,7 @@
 """Copy a finished manifest without the images that exclusion lists name, and list the removed rows.
 
 Counts, rates and probabilities stay as the run computed them: nothing is sampled again. If a gate wrote a sample of
-the images that it removed, the sample is copied without excluded rows, too.
+the images that it removed, the excluded rows are also left out of a copy of this sample.
 """
 
 from argparse import Namespace
@@ -41,11 +41,11 @@ from runtime.wording import counted
 
 REMOVED = pa.schema([CURATED.field("uid"), CURATED.field("url"), pa.field("why", pa.string())])
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
-REMOVED_GROUP = 1 << 16  # rows per row group
+REMOVED_GROUP = 1 << 16  # rows per row group of the files of removed rows
 PARTS = ("curated", "removed")
 RUN = "run.json"
 REMOVAL = Kind("a manifest without some images", "clip-remove", version=3, descriptor=RUN)
-REMOVED_ROWS = "removed"  # name of a tally: removed rows, by reason and language
+REMOVED_ROWS = "removed"  # the name of a tally of removed rows, by reason and language
 
 
 def remove_from_manifest(
@@ -58,7 +58,7 @@ def remove_from_manifest(
     """Copy the manifest in `source` without excluded images to a new folder `to`; return a sentence about the result.
 
     Both may be URLs. `engine` is None for processes of this machine, a Spark session, or a function that starts a
-    session. After an interruption, the same call continues; if the folder is complete, nothing is written anew.
+    session. After an interruption, the same call resumes; if the folder is complete, nothing is written anew.
     """
     run = Results.open(absolute(source))
     removal = {"run": run.digest, "exclusion": exclusion.lists_digest, "versions": versions()}
@@ -73,14 +73,14 @@ def remove_from_manifest(
         return str(done)
     unmatched = [row["name"] for row in facts["removals"][-1]["lists"] if row["values"] and not row["found"]]
     if progress and unmatched:
-        progress.note(f"No pair is named by {listed(unmatched, NAMED_ITEMS)}. {UNMATCHED_LIST}")
+        progress.note(f"These lists name no pair: {listed(unmatched, NAMED_ITEMS)}. {UNMATCHED_LIST}")
     return _summary(run.facts["rows"]["kept"], facts["removals"][-1], as_path(to))
 
 
 def _write_rows(run: Results, exclusion: Exclusion, folder: Folder) -> TaskResult:
     """Write the kept rows to curated/ and the removed rows to removed/, in files of the same names; return the result.
 
-    If a gate wrote a sample of the images that it removed, copy it, too, without excluded rows.
+    If a gate wrote a sample of the images that it removed, also copy this sample without excluded rows.
     """
     files = curated_files(run)
     sample = run.files(REMOVED_PART)
@@ -149,8 +149,8 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
         "lists": exclusion.rows_of_lists(tallies),
     }
     note = (
-        f"Pairs that were removed after sampling: {removal['removed']:,}. All figures but those of what is kept are "
-        "those before, and so are the probabilities."
+        f"Pairs that were removed after sampling: {removal['removed']:,}. The numbers of kept pairs are counted after "
+        "the removal; all other figures and the probabilities are those from before it."
     )
     return facts_of_part(run, "removals", removal, note, kept, tallies)
 
@@ -158,13 +158,14 @@ def _facts(run: Results, exclusion: Exclusion, tallies: Tallies) -> dict:
 def _summary(before: int, removal: Mapping[str, Any], to: Path) -> str:
     """Return sentences: how many of `before` pairs were removed, where the rows are, and how many each list names.
 
-    `removal` is the record of it in run.json.
+    `removal` is the record of the removal in run.json.
     """
     reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in removal["reasons"].items())
     named = [f"{row['name']} names {counted(row['found'], 'pair')}." for row in removal["lists"]]
     return (
         f"removed {removal['removed']:,} of {counted(before, 'pair')}{f' ({reasons})' if reasons else ''}; "
-        f"the others are in {to / 'curated'}, what went is in {to / 'removed'}{'. ' * bool(named)}{' '.join(named)}"
+        f"the kept pairs are in {to / 'curated'}, the removed ones in {to / 'removed'}"
+        f"{'. ' * bool(named)}{' '.join(named)}"
     )
 
 

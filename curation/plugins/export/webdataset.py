@@ -37,17 +37,17 @@ from runtime.storage.whole import write_text
 from runtime.tallies import Tallies
 from runtime.wording import counted
 
-CAPTION = "caption"  # name of the field with the best caption of an image
-SAMPLES, CAPTIONS = "samples", "captions"  # names of tallies
+CAPTION = "caption"  # the name of the field with the best caption of an image
+SAMPLES, CAPTIONS = "samples", "captions"  # the names of two tallies
 
 TXT, ALT = "txt", "alt.txt"  # webdataset cuts a name at its first dot: these are two members of one sample
-STATED = "text"  # the curated text: key in a sample's json, next to captions by source
+STATED = "text"  # the key of the curated text in a sample's json, next to captions by source
 SIZES = "sizes.json"  # the file in which open_clip looks for the number of samples of each tar
-SIZE = "size"  # facts: the name of a tar, and the number of its samples
+SIZE = "size"  # the name of facts, each with the name of a tar and the number of its samples
 
 
 class Texts(NamedTuple):
-    """The texts of a sample: the manifest's text, the caption drawn to replace it or None, all captions by field."""
+    """The texts of a sample: the manifest's text, the drawn caption that replaces it (or None), captions by field."""
 
     text: str
     drawn: str | None
@@ -55,7 +55,7 @@ class Texts(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The drawn caption, or the manifest's text where none is drawn."""
+        """The drawn caption, or the manifest's text if no caption is drawn."""
         return self.text if self.drawn is None else self.drawn
 
 
@@ -73,7 +73,7 @@ class WebDataset(Form):
 
     def __post_init__(self) -> None:
         if not self.tars:
-            raise InputError("the format webdataset is written of tars; give those of img2dataset (--tars)")
+            raise InputError("the format webdataset copies samples from tars; give the tars of img2dataset (--tars)")
         require_captions(self.captions, self.caption_sources)
         _ = self._draw  # This checks the numbers of the options.
         self.clusters.require_choice("webdataset")
