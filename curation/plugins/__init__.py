@@ -4,15 +4,15 @@ The rest of the package imports no plugin. A plugin adds to a run through hooks:
 functions and classes on each hook. To remove a plugin, remove its folder and the lines that name it, as
 tests/test_plugins.py does. `annotations`, `near_duplicates`, `domains` and `tars` are shared by plugins.
 
-Other packages add theirs to three of the hooks, by entry points of the same names (docs/how-to/extending.md):
+Other packages add objects to three of the hooks, by entry points of the same names (docs/how-to/extending.md):
 
-- `report_sections`, who observes a run, by the name under which run.json has what was seen: functions of Options that
+- `report_sections`, observers of a run, by the name under which run.json has their results: functions of Options that
   return a `run.request.Observer`, or None if it is not asked for, in the order of the report
 - `gate_steps`, steps of the gate, in their order: functions of GateOptions that return a `gate.step.Step`, or None if
   it is not asked for
-- `export_forms`, formats of exports: classes as `export.formats.Form`
+- `export_forms`, formats of exports: classes like `export.formats.Form`
 
-The others are of this project alone:
+Only this project adds objects to the other hooks:
 
 - `curate_flags`, flags of clip-curate: modules with the functions `add`, which adds flags to the parser, and `options`,
   which returns the fields of Options that they set, by name; in the order of the help
@@ -20,8 +20,8 @@ The others are of this project alone:
   MATCHED batch
 - `file_systems`, by protocol of URLs: classes of fsspec for object stores that are only read. `pinned` turns names that
   may move into names that do not; `names_above_root` is how many names come before the name of a bucket or dataset
-- `results`, methods of `run.results.Results` that plugins bring, by name: functions of the results and of arguments
-- `uploads` of what commands have written: modules with the functions `add`, `require` and `upload`
+- `results`, methods of `run.results.Results` that plugins add, by name: functions of the results and of arguments
+- `uploads`, of the folders that commands have written: modules with the functions `add`, `require` and `upload`
 """
 
 from runtime.packages import table_rows

@@ -21,7 +21,7 @@ from runtime.wording import number, percent, short
 
 _REASONS = table_rows("curation.report", "reasons.csv")
 DROPPED = {row["reason"]: row["meaning"] for row in _REASONS if row["counted"] == "dropped"}
-# Reasons why the language of a text is undetermined: such a text counts as `other`, whatever its label says.
+# The reasons why the language of a text is undetermined: such a text counts as `other`, whatever its label states.
 UNDETERMINED = {row["reason"]: row["meaning"] for row in _REASONS if row["counted"] == "undetermined"}
 MAX_CONDITION_CHARACTERS = 32  # The label of a longer condition is cut.
 
@@ -57,7 +57,7 @@ def funnel(facts: dict[str, Any]) -> list[Bar]:
     matched = rows["matched"]
     past = rows.get("gated")
     kept = rows["kept"]
-    bars = [Bar("files", rows["files"], has_bar=False)]  # Files and pages have no bar: other steps do not count them.
+    bars = [Bar("files", rows["files"], has_bar=False)]  # Files and pages have no bar: they are not pairs or images.
     if rows["pages"]:
         bars.append(Bar("pages with images", rows["pages"], has_bar=False))
     bars += [
@@ -104,7 +104,7 @@ def _conditions(facts: dict[str, Any]) -> Iterator[Bar]:
     for condition in facts["gate"].get("conditions", []):
         if condition["failed"]:
             left -= condition["removed"]
-            remark = f"{number(condition['removed'])} removed, {number(condition['alone'])} by nothing else"
+            remark = f"{number(condition['removed'])} removed, {number(condition['alone'])} only by this condition"
             text = condition["text"]
             is_cut = len(text) > MAX_CONDITION_CHARACTERS
             label = f"{text[: MAX_CONDITION_CHARACTERS - 1]}…" if is_cut else text

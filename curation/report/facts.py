@@ -23,8 +23,8 @@ from runtime.packages import versions
 from runtime.tallies import TaskResult
 from runtime.wording import number, percent, quotient
 
-THRESHOLDS_VERSION = 1  # version of the format of thresholds.json
-LISTED_ITEMS = 20  # number of listed entries per language, and of listed damaged inputs and unknown labels
+THRESHOLDS_VERSION = 1  # the version of the format of thresholds.json
+LISTED_ITEMS = 20  # At most so many entries per language, damaged inputs, and unknown labels are listed.
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Section:
 class Observed:
     """The result of an observer: facts, which run.json has under the name of the observer, and a section of the report.
 
-    Either is None if there is none.
+    Either of them may be missing, and is then None.
     """
 
     facts: dict[str, Any] | None = None
@@ -118,7 +118,7 @@ class Run:
             "languages": {code: self.language_row(code) for code in self.codes()},
             "notes": self._notes(),
         }
-        # The keys of the run win: an observer of another package replaces no number of the run, whatever its name.
+        # The keys of the run win, so an observer of another package cannot replace a number of the run.
         facts = {name: observed.facts for name, observed in self.observed.items() if observed.facts is not None} | facts
         return facts | {"warnings": ["".join(warning) for warning in warnings(facts)]}
 
@@ -213,14 +213,14 @@ class Run:
     def _notes(self) -> list[str]:
         notes = []
         if self.thresholds.assumed:
-            notes.append(f"No English match: the tail share p is taken as {self.thresholds.tail_share}.")
+            notes.append(f"No English text has a match, so the tail share p is set to {self.thresholds.tail_share}.")
         if self.sized and self.config.target_size is not None:
             notes.append(self._note_on_size(self.sized, self.config.target_size))
         notes += of_licenses(self._licenses())
         if cut := self.matched[CUT_TEXT]:
             notes.append(f"Texts longer than {MAX_TEXT_LENGTH:,} characters were cut: {cut:,}.")
         if retries := self.matched["retries"]:
-            notes.append(f"Servers had to be asked once more: {retries:,} times.")
+            notes.append(f"Requests to servers that had to be repeated: {retries:,}.")
         return notes
 
     def _note_on_size(self, sized: SizedThreshold, target: int) -> str:
@@ -257,4 +257,4 @@ def of_licenses(facts: Mapping[str, Any]) -> Iterator[str]:
     how, pairs = licensed(facts)
     stated = ", ".join(f"{rows:,} {name}" for name, rows in pairs.items() if rows and name != NONE)
     if stated:
-        yield f"Pages state licences, of themselves and not of each picture. Of the pairs {how}: {stated}."
+        yield f"Pages state licences for themselves, not for each picture. Licences of the pairs {how}: {stated}."

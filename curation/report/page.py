@@ -34,7 +34,7 @@ from runtime.terminal import aligned, in_one_line
 from runtime.wording import counted, decimal, number, percent
 
 SHOWN_ROWS = 24
-SHOWN_CHARACTERS = 500  # The page shows at most so many characters of a text.
+SHOWN_CHARACTERS = 500  # The page shows at most this many characters of a text.
 CONSOLE_LANGUAGES = 7  # On the console, so many languages, those with the most texts, have their own lines.
 # The console has a list of reasons for drops and one for undetermined languages. In each, the most frequent reasons,
 # up to this number, have their own lines; one more line sums the rest.
@@ -134,8 +134,8 @@ def aim(facts: dict[str, Any]) -> str:
 def in_notebook(path: Path, facts: dict[str, Any], warnings_alone: bool = False) -> str:
     """Return HTML for a notebook: a link to the report of the run in folder `path`, and its funnel.
 
-    With `warnings_alone`, warnings are in place of the funnel. `facts` is the content of run.json. The link is relative
-    to the working directory, as notebooks need it; a report outside this directory gets no link.
+    With `warnings_alone`, the HTML has warnings in place of the funnel. `facts` is the content of run.json. The link is
+    relative to the working directory, as notebooks need it; a report outside this directory gets no link.
     """
     report = path / "report.html"
     is_here = not is_url(path) and path.resolve().is_relative_to(Path.cwd())

@@ -17,15 +17,16 @@ from runtime.wording import counted, decimal, number, percent
 SHOWN_WARNINGS = 7  # Nobody reads more than a screenful.
 # A file that was dropped for one of these reasons was read in part.
 DAMAGE_REASONS = ("bad_file", "corrupt_file", "corrupt_gzip", "truncated")
-EXCLUDED_PREFIX = "excluded_"  # The reasons of pairs that a list names begin so.
+EXCLUDED_PREFIX = "excluded_"  # The reasons for pairs that a list names begin with this.
 UNMATCHED_LIST = (
-    "Are they lists of these images, with URLs as the manifest writes them (http or https, with or without www)?"
+    "Check that the lists are about these images, with URLs as the manifest writes them (http or https, with or "
+    "without www)."
 )
 LOW_MATCHED_SHARE = 0.2  # Fewer matched texts are a sign of unfit metadata; half of English texts match.
-MAX_DOUBTFUL_SHARE = 0.3  # largest usual share of kept rows with a low score, and of rows kept only for numbers
-MAX_FOREIGN_SHARE = 0.1  # largest usual share of texts in scripts in which the language is not written
-MAX_ENTRY_SHARE = 0.2  # largest plausible share of a language's texts with one entry; "of" is in 4 % of English texts
-MAX_GATE_SHARE = 0.1  # largest usual share of a language's texts that a gate removes; `recommended` loses 4 %
+MAX_DOUBTFUL_SHARE = 0.3  # Usually, fewer of the kept rows have a low score, and fewer are kept only for numbers.
+MAX_FOREIGN_SHARE = 0.1  # Usually, fewer texts are in scripts in which the language is not written.
+MAX_ENTRY_SHARE = 0.2  # It is implausible that more texts of a language have one entry; 4 % of English ones have "of".
+MAX_GATE_SHARE = 0.1  # Usually, a gate removes fewer of a language's texts; the policy `recommended` loses 4 %.
 MAX_SHARE_WITHOUT_TAIL = 0.5  # If more languages have no tail, p is out of reach for this pool.
 MIN_JUDGED_ROWS = 20  # A language, or all languages of a warning, need so many texts or matches before they are judged.
 NAMED_LABELS = 5  # A warning names so many labels of unknown languages.
@@ -61,7 +62,7 @@ class Doubt:
 
     applies: Callable[[dict[str, Any]], bool]  # whether the language with this row of run.json has the fault
     rows: Callable[[dict[str, Any]], float]  # the number of the language's rows that the fault concerns
-    details: Callable[[dict[str, Any]], Sentence]  # the words in brackets behind the language
+    details: Callable[[dict[str, Any]], Sentence]  # the words in brackets after the language
     matter: str
     remedy: str
     # whether the fault is looked for in a run with these parameters
@@ -112,15 +113,15 @@ def without_texts(records: float, dropped: Mapping[str, float]) -> str:
     >>> without_texts(0, {})
     'the inputs hold no rows: give inputs with URLs of images and texts'
     >>> without_texts(8, {"bad_row": 6, "not_http": 2})
-    'of 8 records none has a text and the URL of an image (6 bad_row, 2 not_http): is another --dialect meant?'
+    'none of 8 records has a text and the URL of an image (6 bad_row, 2 not_http): is another --dialect meant?'
     >>> without_texts(8, {"excluded_url": 8})
-    'of 8 records none is left (8 excluded_url): the lists of --exclude name their images; leave out a list'
+    'none of 8 records is left (8 excluded_url): the lists of --exclude name their images; leave out a list'
     """
     often = sorted(((rows, reason) for reason, rows in dropped.items() if rows), reverse=True)[:NAMED_ITEMS]
     reasons = ", ".join(f"{number(rows)} {reason}" for rows, reason in often)
     excluded = bool(often) and often[0][1].startswith(EXCLUDED_PREFIX)
     left = "is left" if excluded else "has a text and the URL of an image"
-    of_records = f"of {counted(records, 'record')} none {left}"
+    of_records = f"none of {counted(records, 'record')} {left}"
     cause = CAUSES.get(often[0][1] if often else "", "give inputs with URLs of images and texts")
     return f"{of_records if records else 'the inputs hold no rows'}{f' ({reasons})' if reasons else ''}: {cause}"
 
@@ -139,10 +140,10 @@ def nothing_kept(facts: dict[str, Any]) -> str | None:
         why = f"none of {counted(rows['texts'], 'text')} contains an entry: {_why_unmatched(facts)}"
     elif rows.get("gated") == 0:
         asked = ", ".join(f"{number(each['failed'])} {each['text']}" for each in facts["gate"]["conditions"])
-        why = f"of {counted(rows['matched'], 'matched image')} none passes the gate (failed: {asked}); ask for less"
+        why = f"none of {counted(rows['matched'], 'matched image')} passes the gate (failed: {asked}); relax it"
     else:
         matched = number(rows["matched"])
-        why = f"{matched} images have a match, but the draw took none: is the threshold or target size too low?"
+        why = f"{matched} images have a match, but the draw kept none: is the threshold or target size too low?"
     return f"Nothing was kept: {why}"
 
 
@@ -152,10 +153,10 @@ def _why_unmatched(facts: dict[str, Any]) -> str:
     of_texts = {code: row["texts"] for code, row in languages.items() if row["texts"]}
     of_entries = [code for code, row in languages.items() if row["entries"]]
     if is_one_list or any(code in of_texts for code in of_entries):
-        return "are the entries words and names, as such texts have them?"
+        return "check that the entries are words and names that occur in such texts"
     texts = ", ".join(f"{language(code).name} ({number(rows)})" for code, rows in [*of_texts.items()][:NAMED_ITEMS])
     names = ", ".join(language(code).name for code in of_entries[:NAMED_ITEMS])
-    return f"the texts are in {texts}, and the entries are of {names}"
+    return f"the texts are in {texts}, but the entries are in {names}"
 
 
 def _of_run(facts: dict[str, Any]) -> Iterator[Finding]:
@@ -168,11 +169,12 @@ def _of_run(facts: dict[str, Any]) -> Iterator[Finding]:
         asked = facts["parameters"]["target_size"]
         matter = (
             f"The target size {number(asked)} is below the smallest size that balancing gives, "
-            f"{number(facts['least_size'])}: the English threshold is 1 and cannot go below 1, where each entry still "
-            "keeps about one text.",
+            f"{number(facts['least_size'])}: the English threshold cannot go below 1, where each entry still keeps "
+            "about one text.",
         )
         remedy = (
-            "Take fewer by a uniform draw of the manifest, as docs/how-to/choosing-t.md shows, or give fewer inputs."
+            "For fewer images, draw them uniformly from the manifest, as docs/how-to/choosing-t.md shows, or give "
+            "fewer inputs."
         )
         yield Finding(rows["kept"], matter, remedy)
 
@@ -184,13 +186,13 @@ def _of_files(facts: dict[str, Any]) -> Iterator[Finding]:
         worst = [(Quoted(path), f" ({number(bad)})") for path, bad in list(facts["damaged"].items())[:NAMED_ITEMS]]
         matter = (
             f"The input was not read completely: {number(damage)} files or parts of files are damaged, cut off or not "
-            "of the kind that their name says. All that could be read was used.",
-            *((" The most damaged: ", *_listed(worst), ".") if worst else ()),
+            "of the kind that their name says. Everything that could be read was used.",
+            *((" The files with most damage are ", *_listed(worst), ".") if worst else ()),
         )
-        yield Finding(damage * usual, matter, "Replace them by intact copies, and run the same command again.")
+        yield Finding(damage * usual, matter, "Replace them with intact copies, and run the same command again.")
     if kinds := facts["passed_over"].items():
         counts = ", ".join(counted(count, kind) for kind, count in kinds)
-        matter = (f"Not read, because they are no regular files or hold no pairs: {counts}.",)
+        matter = (f"Some inputs were not read, because they are not regular files or hold no pairs: {counts}.",)
         remedy = "Give the files that they stand for, or leave them out."
         yield Finding(usual * sum(facts["passed_over"].values()), matter, remedy)
 
@@ -200,11 +202,11 @@ def _of_rows(facts: dict[str, Any]) -> Iterator[Finding]:
         yield unknown_languages(unknown["rows"], unknown["labels"])
     if shared := facts.get("shared_uids"):
         matter = (
-            f"Uids of the input that are given to several URLs: {number(shared['uids'])}, such as ",
+            f"The input gives {counted(shared['uids'], 'uid')} to several URLs, such as ",
             Quoted(shared["example"]),
-            ". The images of one such uid became one.",
+            ". All rows with the same uid were treated as one image.",
         )
-        remedy = "With --uid-column none an image is known by its URL."
+        remedy = "With --uid-column none, an image is identified by its URL instead."
         yield Finding(shared["uids"], matter, remedy)
 
 
@@ -218,19 +220,21 @@ def _of_lists(facts: dict[str, Any]) -> Iterator[Finding]:
             (f"--{listed['option'].replace('_', '-')} ", Quoted(listed["name"])) for listed in unmatched[:NAMED_ITEMS]
         )
         more = f" and {len(unmatched) - NAMED_ITEMS} more" if len(unmatched) > NAMED_ITEMS else ""
-        matter = ("Lists without any match among what was read: ", *_listed(named), f"{more}.")
-        yield Finding(facts["rows"]["texts"], matter, f"{UNMATCHED_LIST} An evaluation set may have no copy here.")
+        matter = ("Some lists name nothing that was read: ", *_listed(named), f"{more}.")
+        yield Finding(
+            facts["rows"]["texts"], matter, f"{UNMATCHED_LIST} An evaluation set may really have no copy in the input."
+        )
 
 
 def unknown_languages(rows: int, labels: dict[str, int]) -> Finding:
     """Return the warning that `rows` rows state unknown languages; `labels` has rows by label, most frequent first."""
     matter = (
-        f"{number(rows)} rows state a language that is not known, and count as “other”; the most frequent: ",
+        f"{number(rows)} rows state an unknown language, and count as “other”. Their most frequent labels: ",
         *_listed((Quoted(label), f" ({number(times)})") for label, times in list(labels.items())[:NAMED_LABELS]),
         ".",
     )
     return Finding(
-        rows, matter, "Known are BCP 47 tags such as en or zh-Hant, English names, and labels such as eng_Latn."
+        rows, matter, "Known labels are BCP 47 tags such as en or zh-Hant, English names, and codes such as eng_Latn."
     )
 
 
@@ -241,20 +245,20 @@ def _of_tables(gate: dict[str, Any]) -> Iterator[Finding]:
             for row in differing[:NAMED_ITEMS]
         )
         matter = (
-            "Tables have several rows of an image, with other values: ",
+            "Some tables have several rows with different values for the same image: ",
             *_listed(named),
-            ". The row that meets the most conditions counted.",
+            ". For each image, the row that meets the most conditions was used.",
         )
         images = sum(table["differing"] for table in differing)
-        yield Finding(images, matter, "Check that each uid of these tables is one image.")
+        yield Finding(images, matter, "Check that each uid of these tables stands for one image.")
     if unmirrored := gate.get("unmirrored"):
         matter = (
-            "Mirrored copies of pictures were not looked for, because evaluation sets have no phash_mirrored: ",
+            "Mirrored copies were not looked for, because these evaluation sets have no column phash_mirrored: ",
             *_listed((Quoted(name), f" ({number(pictures)})") for name, pictures in unmirrored.items()),
             ".",
         )
         pictures = sum(unmirrored.values())
-        yield Finding(pictures, matter, "Hash these sets again by clip-hash, with --overwrite.")
+        yield Finding(pictures, matter, "Hash these sets again with clip-hash --overwrite.")
 
 
 def _of_removals(facts: dict[str, Any]) -> Iterator[Finding]:
@@ -279,8 +283,8 @@ def _of_removals(facts: dict[str, Any]) -> Iterator[Finding]:
         f"{_more(large)}.",
     )
     remedy = (
-        "Read the texts that each rule removed, which the report shows with --keep-removed, and leave out a rule that "
-        "removes what you want to keep."
+        "Read the texts that each rule removed (the report shows them with --keep-removed), and leave out a rule that "
+        "removes texts that you want to keep."
     )
     yield Finding(sum(gone[code] for code, _ in large), matter, remedy)
 
@@ -313,7 +317,7 @@ def _of_thresholds(facts: dict[str, Any]) -> Iterator[Finding]:
         f"{len(without)} of {counted(len(matched), 'language')} {verb} no tail (t = 1), although the run aims at a "
         f"tail share of {percent(p)}: ",
         *_listed(named),
-        f"{_more(without)}. There t is as low as it can be, so balancing removes the most.",
+        f"{_more(without)}. In these languages t is as low as possible, so balancing removes as many texts as it can.",
     )
     remedy = (
         "Add inputs in these languages, raise --english-threshold, or give all languages the same threshold by "
@@ -373,25 +377,25 @@ DOUBTS = (
         applies=_is_unbalanced,
         rows=lambda row: row["matched"],
         details=lambda row: (f"t = {number(row['t'])}",),
-        matter="Not balanced, because no entry is in more than t texts",
-        remedy="All texts with a match were kept; a lower English threshold or target size balances more.",
+        matter="Some languages were not balanced, because none of their entries is in more than t texts",
+        remedy="All their texts with a match were kept. A lower English threshold or target size balances more.",
         asks=lambda parameters: parameters.get("balance", True),
     ),
     Doubt(
         applies=lambda row: bool(_implausible(row)),
         rows=lambda row: _implausible(row)[0]["count"],
         details=_named_entries,
-        matter="Entries that are in an implausible share of the texts",
-        remedy="Read the sample rows with them. If they come from a website's template rather than from the language "
-        "itself, limit what one site brings by --policy max_images_per_text:10 max_images_per_domain:1000.",
+        matter="Some entries are in an implausible share of the texts",
+        remedy="Read the sample rows with these entries. If they come from a website's template rather than from the "
+        "language itself, limit what one site brings by --policy max_images_per_text:10 max_images_per_domain:1000.",
     ),
     Doubt(
         applies=lambda row: row["kept"] >= MIN_JUDGED_ROWS and row["kept_doubtful"] > MAX_DOUBTFUL_SHARE * row["kept"],
         rows=lambda row: row["kept_doubtful"],
         details=lambda row: (f"{percent(row['kept_doubtful'], row['kept'])} of {number(row['kept'])}",),
         matter="Many kept rows have a language score below 0.5",
-        remedy="They may be in another language or, like file names, in none: read those under Doubtful rows in the "
-        "report; with --min-language-score 0.5 such texts count as “other”.",
+        remedy="They may be in another language or, like file names, in no language. Read them under Doubtful rows in "
+        "the report. With --min-language-score 0.5, such texts count as “other”.",
     ),
     Doubt(
         applies=lambda row: (
@@ -399,15 +403,15 @@ DOUBTS = (
         ),
         rows=lambda row: row["kept_without_letters"],
         details=lambda row: (f"{percent(row['kept_without_letters'], row['kept'])} of {number(row['kept'])}",),
-        matter="Many rows are kept for numbers or single letters alone",
-        remedy="With --evidence letters a text needs an entry with two letters.",
+        matter="Many rows are kept only for numbers or single letters",
+        remedy="With --evidence letters, a text is kept only for an entry with two letters.",
     ),
     Doubt(
         applies=lambda row: row["texts"] >= MIN_JUDGED_ROWS and row["other_script"] > MAX_FOREIGN_SHARE * row["texts"],
         rows=lambda row: row["other_script"],
         details=lambda row: (f"{percent(row['other_script'], row['texts'])} of {counted(row['texts'], 'text')}",),
-        matter="Texts in scripts in which the language is not written",
-        remedy="Check the language that the input states.",
+        matter="Some texts are in scripts in which their language is not written",
+        remedy="Check the languages that the input states.",
     ),
     Doubt(
         applies=lambda row: (
@@ -416,16 +420,16 @@ DOUBTS = (
         rows=lambda row: row["texts"] - row["matched"],
         details=lambda row: (f"{percent(row['matched'], row['texts'])} with {number(row['entries'])} entries",),
         matter="Few texts match",
-        remedy="Give more entries, and of the kind of these texts: words and names as alt texts have them.",
+        remedy="Give more entries of the kind that these texts contain: words and names as they occur in alt texts.",
     ),
     Doubt(
         applies=lambda row: row["texts"] > 0 and not row["entries"],
         rows=lambda row: row["texts"],
         details=lambda row: (f"{counted(row['texts'], 'text')}, mean score {decimal(row['mean_score'])}",),
-        matter="No entries, so all texts are lost",
-        remedy="Where the score is high, most of these texts are in the language: build its entries by clip-metadata "
-        "from its Wikipedia or a list of words (docs/start/new-language.md). Where it is low, most are in another "
-        "language (docs/explanation/languages.md).",
+        matter="Some languages have no entries, so all their texts are lost",
+        remedy="If the score is high, most of these texts are in the language: build its entries with clip-metadata "
+        "from its Wikipedia or a list of words (docs/start/new-language.md). If the score is low, most of them are in "
+        "another language (docs/explanation/languages.md).",
         asks=lambda parameters: parameters.get("metadata_of") is None and not parameters.get("merge_languages"),
     ),
 )

@@ -58,7 +58,7 @@ def test_the_manifest_of_new_rows_is_taken_by_the_commands_for_manifests(runs, t
     for number, form in enumerate((HuggingFace({"name": "new"}), DataComp(), Card({"name": "new"}))):
         export(in_turn(), tmp_path / "new", tmp_path / f"export{number}", form)
     card = (tmp_path / "export2" / "README.md").read_text("utf-8")
-    assert f"These are the {len(new)} pairs that clip-compare selected from another manifest." in card
+    assert f"The dataset consists of {len(new)} pairs that clip-compare selected from another manifest." in card
     remove_from_manifest(in_turn(), tmp_path / "new", Exclusion.of(uids=new["uid"][:5].tolist()), tmp_path / "left")
     assert len(rows(tmp_path / "left" / "curated")) == len(new) - 5
     write(runs["one"], tmp_path / "new", tmp_path / "again")

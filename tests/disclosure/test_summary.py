@@ -133,7 +133,10 @@ def test_captions_and_hosts_are_named_without_their_folder():
     known = RunNumbers(facts, 0, [])
     (stated,) = STATED["2.5"](known)
     assert stated["value"] == {"table": {"name": "blip.parquet"}, "images": 2, "without": 1}
-    assert "Of 2 matched images captions of blip.parquet took the place of texts; 1 with" in stated["says"]
+    assert (
+        "Captions of blip.parquet took the place of the texts of 2 matched images. Images without a caption"
+        in stated["says"]
+    )
     said = {fact["name"]: fact for fact in STATED["3.1"](known)}["hosts"]
     assert (said["says"], said["value"]["name"]) == (
         "Files of hosts, such as robots.txt, that were read: 3, for the agents a\\_b.",
@@ -196,7 +199,7 @@ def test_the_markdown_has_each_sentence_and_question_and_is_no_legal_advice(pape
             f"\n{row['question']}\n\n**Open** (`{row['blank']}`: {row['form']})\n" in written
             or row["blank"] == "tokens"
         )
-    assert "This is no legal advice." in written
+    assert "It is not legal advice." in written
 
 
 # Answers
@@ -246,7 +249,7 @@ def test_nothing_that_is_answered_or_named_acts_in_the_summary(runs, text):
 
 def test_answers_to_what_is_not_asked_are_refused():
     with pytest.raises(
-        InputError, match="answers to color are given; the questions are version, updated, previous, prov"
+        InputError, match="no question has the name color; the questions are version, updated, previous, prov"
     ):
         Summary({"color": "blue"})
 

@@ -268,7 +268,7 @@ def test_the_pairs_that_each_list_names_are_recorded_and_a_list_without_any_is_w
     found = {Path(row["name"]).name: row["found"] for row in removal["lists"]}
     assert found == {"some.txt": sum(DOMAIN in row["url"] for row in run.kept), "http.txt": 0, "one.txt": 1}
     assert f"{tmp_path / 'http.txt'} names 0 pairs. {tmp_path / 'one.txt'} names 1 pair." in said
-    assert f"These lists name no pair: {tmp_path / 'http.txt'}. Are they lists of these images" in messages
+    assert f"These lists name no pair: {tmp_path / 'http.txt'}. Check that the lists are about these images" in messages
 
 
 def test_the_command_refuses_a_bad_list_in_one_sentence_and_writes_nothing(run, tmp_path, capsys):
@@ -290,9 +290,9 @@ def test_further_columns_of_the_manifest_stay(tmp_path):
     assert (row["license"], row["record"]) == ("cc-by", {"file": "a.warc.gz", "offset": 0})
     export(in_turn(), run, tmp_path / "hub", HuggingFace())
     card = (tmp_path / "hub" / "README.md").read_text("utf-8")
-    assert "Pages state licences, of themselves and not of each picture. Of the pairs kept: 2 cc-by." in card
+    assert "Pages state licences for themselves, not for each picture. Licences of the pairs kept: 2 cc-by." in card
     export(in_turn(), tmp_path / "less", tmp_path / "less-hub", HuggingFace())
-    assert "Of the pairs kept: 1 cc-by." in (tmp_path / "less-hub" / "README.md").read_text("utf-8")
+    assert "Licences of the pairs kept: 1 cc-by." in (tmp_path / "less-hub" / "README.md").read_text("utf-8")
     assert "| `license` | The licence that pages of the image state for themselves, not for the picture" in card
     described = json.loads((tmp_path / "hub" / "croissant.json").read_text("utf-8"))
     *_, license, record = described["recordSet"][0]["field"]

@@ -186,7 +186,7 @@ def test_the_rows_of_matched_images_have_the_probability_of_their_text(run):
         ({"entry": ["dogg"]}, r"no text of the run has the entry 'dogg'; the nearest entries are dog \(en\)"),
         ({"entry": ["Dog"]}, r"nearest entries are dog \(en\)"),
         ({"entry": ["dog"], "language": ["ja"]}, r"'dog' in Japanese \(ja\); the languages that have it are English"),
-        ({"entry": ["zebra crossing"]}, "no entry is near to it"),
+        ({"entry": ["zebra crossing"]}, "no entry is similar to it"),
         ({"language": ["jp"]}, r"no texts in the language jp; it has|did you mean Japanese \(ja\)\?"),
         ({"language": ["Norwegian"]}, r"did you mean Norwegian \(no\)\?"),
     ],

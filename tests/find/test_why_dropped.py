@@ -231,8 +231,8 @@ def test_inputs_that_the_run_did_not_read_are_noted(tmp_path):
     (folder / "broken.parquet").write_bytes(b"PAR1")
     run = curated(tmp_path, "--skip-unreadable", "--sample-files", "2")
     notes = " ".join(why(run, url=at("c"), engine=Local(1)).facts["notes"])
-    assert "The run has read 2 files, drawn from its inputs (--sample-files)." in notes
-    assert ("passed over 1 input (unreadable file)" in notes) == (run.facts["passed_over"] != {})
+    assert "The run read only 2 files, drawn from its inputs (--sample-files)." in notes
+    assert ("skipped 1 input (unreadable file)" in notes) == (run.facts["passed_over"] != {})
 
 
 def test_by_uid_alone_records_that_cannot_be_read_may_hide_the_image(run):

@@ -107,7 +107,7 @@ def test_a_run_is_balanced_by_captions_as_the_naive_twin_says(engine, tmp_path):
     assert {name: said["captions"][name] for name in COUNTED} == {name: counts[name] for name in COUNTED}
     assert [each["removed"] for each in said["conditions"]] == [counts["removed"]]
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert f"{counts['images']} matched images have one, {counts['without']} keep their alt texts" in page
+    assert f"{counts['images']} matched images have a caption, {counts['without']} keep their alt texts" in page
 
 
 def test_rows_of_a_table_are_clean_and_have_a_score(tmp_path):

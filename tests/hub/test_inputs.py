@@ -176,13 +176,13 @@ def test_an_answer_of_another_version_is_refused(hub, pairs, headers, words):
         return None
 
     hub.fault = fault
-    with pytest.raises(InputError, match=f"another file than was listed \\({words}"):
+    with pytest.raises(InputError, match=f"not the file that was listed \\({words}"):
         texts(source)
 
 
 def test_a_hub_that_sends_whole_files_only_is_refused(hub, pairs):
     hub.fault = lambda request: Answer(200, parquet()) if store(request) else None
-    with pytest.raises(InputError, match="sends whole files only; copy it to this machine"):
+    with pytest.raises(InputError, match="cannot send parts of files; copy it to this machine"):
         files.find(["hf://datasets/o/pairs"])
 
 
@@ -198,10 +198,10 @@ def test_a_token_that_ends_while_files_are_read_ends_in_a_sentence(hub, pairs):
     ("address", "sentence"),
     [
         ("hf://datasets/o/none", r"hf://datasets/o/none@main does not exist, or is private; check the name at http"),
-        ("hf://datasets/o/pairs@v2", "hf://datasets/o/pairs@v2 names no revision of the dataset; http"),
+        ("hf://datasets/o/pairs@v2", "hf://datasets/o/pairs@v2 does not name a revision of the dataset; http"),
         ("hf://datasets/o/pairs/none", "hf://datasets/o/pairs/none does not exist; expected an input: a file"),
         ("hf://datasets/o/pairs/*.csv", r"hf://datasets/o/pairs/\*.csv does not exist; expected an input: a file"),
-        ("hf://datasets/pairs", "hf://datasets/pairs names no dataset; expected hf://datasets/OWNER/NAME"),
+        ("hf://datasets/pairs", "hf://datasets/pairs does not name a dataset; expected hf://datasets/OWNER/NAME"),
     ],
 )
 def test_what_does_not_exist_is_refused_in_a_sentence(pairs, address, sentence):
@@ -231,7 +231,9 @@ def test_a_private_dataset_is_read_by_who_may(hub, monkeypatch):
 def test_a_hub_that_fails_for_long_ends_in_a_sentence_without_the_signature(hub, pairs):
     (source, _) = files.find(["hf://datasets/o/pairs"])
     hub.fault = lambda request: Answer(503, TOKEN.encode()) if store(request) else None
-    with pytest.raises(OSError, match=r"cannot be had from http.*\(status 503: \*\*\*\); try again later") as failed:
+    with pytest.raises(
+        OSError, match=r"cannot be fetched from http.*\(status 503: \*\*\*\); try again later"
+    ) as failed:
         texts(source)
     assert not {TOKEN, SIGNATURE} & {*str(failed.value).split()}
 

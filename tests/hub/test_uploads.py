@@ -90,7 +90,7 @@ def test_other_files_are_refused_without_overwrite(hub, run, capsys):
     hub.dataset("o/made", {"README.md": b"# Another", "old.parquet": b"PAR1"}, private=True)
     said = refusal(capsys, exporting.main, *export(run)[1:])
     assert "hf://datasets/o/made holds 2 other files, such as README.md; give another dataset" in said
-    assert said.endswith("or replace what an earlier upload wrote by --overwrite")
+    assert said.endswith("or replace the files of an earlier upload with --overwrite")
 
 
 def test_an_upload_with_overwrite_replaces_what_an_earlier_one_wrote_and_leaves_all_else(hub, run, tmp_path, capsys):
@@ -100,7 +100,7 @@ def test_an_upload_with_overwrite_replaces_what_an_earlier_one_wrote_and_leaves_
     capsys.readouterr()
     uploaded(run, "--overwrite")
     assert remote(hub) == local(run.parent / "out") | THEIRS
-    assert "(private); 2 other files there stayed" in capsys.readouterr().out
+    assert "(private); 2 other files of the dataset stayed" in capsys.readouterr().out
 
 
 def test_a_file_of_others_under_the_name_of_a_sent_one_is_refused(hub, run, capsys):
@@ -108,7 +108,7 @@ def test_a_file_of_others_under_the_name_of_a_sent_one_is_refused(hub, run, caps
     change(hub, {"README.md": b"# Edited by hand"})
     edited = remote(hub)
     said = refusal(capsys, exporting.main, *export(run, "--overwrite", to="again")[1:])
-    assert "hf://datasets/o/made holds another README.md, which no upload of this program wrote" in said
+    assert "hf://datasets/o/made has a different README.md, which no upload of this program wrote" in said
     assert remote(hub) == edited
 
 
@@ -117,7 +117,7 @@ def test_without_a_record_of_an_earlier_upload_nothing_is_replaced(hub, run, cap
     beside = {} if record is None else {".clip-curation-upload.json": record}
     hub.dataset("o/made", {"README.md": b"# Another", "a.txt": b"a"} | beside, private=True)
     said = refusal(capsys, exporting.main, *export(run, "--overwrite")[1:])
-    assert "hf://datasets/o/made holds another README.md, which no upload of this program wrote" in said
+    assert "hf://datasets/o/made has a different README.md, which no upload of this program wrote" in said
 
 
 def test_the_card_of_an_upload_loads_the_dataset_by_its_name(hub, run):
@@ -180,14 +180,14 @@ def test_a_store_that_keeps_other_bytes_is_noticed(hub, run, capsys):
 
     hub.fault = other
     said = refusal(capsys, exporting.main, *export(run)[1:])
-    assert "than was sent; upload it again" in said
+    assert "from the one that was sent; upload it again" in said
 
 
 def test_uploads_that_cannot_begin_are_refused_before_anything_is_written(hub, run, capsys, monkeypatch):
     def said(*more: str) -> str:
         return refusal(capsys, exporting.main, *export(run)[1:], *more)
 
-    assert "--upload sends a folder for the Hub, which --format huggingface writes" in refusal(
+    assert "--upload sends the folder that --format huggingface writes" in refusal(
         capsys, exporting.main, run, "--format", "card", "--output", run.parent / "out", "--upload", "o/made"
     )
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
@@ -197,7 +197,7 @@ def test_uploads_that_cannot_begin_are_refused_before_anything_is_written(hub, r
     assert not (run.parent / "out").exists()
     assert hub.datasets == {}
     for name in ("made", "o/n/x", "o/ü"):
-        with pytest.raises(InputError, match="expected OWNER/NAME"):
+        with pytest.raises(InputError, match="give OWNER/NAME"):
             uploads.require(SimpleNamespace(upload=name, output="out"))
 
 

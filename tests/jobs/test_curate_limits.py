@@ -147,4 +147,4 @@ def test_uids_of_several_urls_are_named_and_many_of_them_end_the_run_in_a_senten
     assert job(*command, tmp_path / "refused", "--set", "max_shared_uids=1") == 0
     facts = json.loads((tmp_path / "refused" / "run.json").read_text())
     assert (facts["rows"]["images"], facts["shared_uids"]["uids"]) == (4, 4)
-    assert any("given to several URLs: 4, such as" in warning for warning in facts["warnings"])
+    assert any("The input gives 4 uids to several URLs, such as" in warning for warning in facts["warnings"])

@@ -66,11 +66,11 @@ def test_what_a_run_refuses_before_any_task_starts(files, capsys, monkeypatch, f
     [
         (
             {"url": ["ftp://a/1.jpg"] * 5, "text": ["a dog"] * 5},
-            "of 5 records none has a text and the URL of an image (5",
+            "none of 5 records has a text and the URL of an image (5",
         ),
         (
             {"url": ["https://a/1.jpg"], "text": [" "]},
-            "of 1 record none has a text and the URL of an image (1 empty_text",
+            "none of 1 record has a text and the URL of an image (1 empty_text",
         ),
         ({"url": pa.array([], pa.string()), "text": pa.array([], pa.string())}, "the inputs hold no rows"),
     ],

@@ -70,11 +70,15 @@ def status(tmp_path, words, monkeypatch):
         ),
         (parquet, {"url": pa.nulls(3, pa.string()), "text": pa.nulls(3, pa.string())}, "3 empty_url): is another"),
         (parquet, {"url": URLS, "text": pa.nulls(3, pa.string())}, "3 empty_text): is another column meant by --text"),
-        (parquet, {"url": URLS, "text": ["a bird"] * 3}, "none of 3 texts contains an entry: are the entries words"),
+        (
+            parquet,
+            {"url": URLS, "text": ["a bird"] * 3},
+            "none of 3 texts contains an entry: check that the entries are words",
+        ),
         (
             parquet,
             {"url": URLS, "text": TEXTS, "language": ["de"] * 3},
-            "contains an entry: the texts are in German (3), and the entries are of English",
+            "contains an entry: the texts are in German (3), but the entries are in English",
         ),
     ],
 )

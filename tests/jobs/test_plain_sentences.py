@@ -50,7 +50,9 @@ def test_classes_of_a_language_that_a_run_has_not_are_refused():
     class Run:
         facts = {"languages": {"en": {}, "de": {}}, "made_from": {}}
 
-    with pytest.raises(InputError, match="^the run has no language ja, of which classes are given; it has de, en"):
+    with pytest.raises(
+        InputError, match="^classes of the language ja are given, but the run does not have it; it has de, en"
+    ):
         align(None, Run(), {"en": Classes(("dog",), (("dog",),)), "ja": Classes(("犬",), (("犬",),))})
 
 

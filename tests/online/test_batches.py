@@ -220,7 +220,7 @@ def test_a_reader_has_no_batch_where_only_super_batches_of_others_are_large_enou
     [
         (0, None, "batch is 0"),
         (8, [1.0, -1.0], "negative"),
-        (8, [0, 0], "none above 0"),
+        (8, [0, 0], "no number above 0"),
         (8, [1.0, np.nan], "negative or infinite"),
         (8, [[1.0]], "give one number per entry"),
         (8, ["a"], "give one number per entry"),
@@ -232,12 +232,12 @@ def test_batches_that_cannot_be_are_refused(batch, target, fault):
 
 
 def test_a_batch_of_most_entries_has_no_target():
-    with pytest.raises(InputError, match="most entries or comes near a target"):
+    with pytest.raises(InputError, match="most and target choose batches in different ways"):
         ByEntries(8, [1.0], most=True)
 
 
 def test_a_target_of_other_entries_is_refused(made, needs_torch):
-    with pytest.raises(InputError, match="the target has 2 numbers, the rates have 5"):
+    with pytest.raises(InputError, match="the target has 2 numbers, but there are 5 entries"):
         dataset(made, batches=ByEntries(8, [1, 2]))
 
 

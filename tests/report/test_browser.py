@@ -260,7 +260,7 @@ def test_a_word_shows_its_entries_with_language_count_rate_and_texts(browser, tm
         "dog English · in 900 texts, 300 of them kept · rate 0.0222 (t = 20)",
         "the dog",
     ]
-    assert second.splitlines()[1] == "None of the rows in which texts were looked for has it."
+    assert second.splitlines()[1] == "None of the rows in which texts were looked for has this entry."
     classes = [each.get_attribute("class") for each in browser.find_elements(By.CSS_SELECTOR, "#hits bdi")]
     assert classes == ["head", "tail"]
     assert found(browser, "xyz") == []

@@ -34,11 +34,11 @@ def test_after_a_download_summary_and_page_say_which_images_exist():
     assert (rows["matched"], rows["gated"], rows["kept"]) == (20_000, 13_000, 312)
     lines = [[cell for _, cell in cells(line)] for line in summary(run.run_json).splitlines()]
     failures = "4,000 failed_to_download, 1,000 <b>, 2,000 not_tried"
-    assert ["status = 'success'", "13,000", f"7,000 removed, 6,500 by nothing else; {failures}"] in lines
+    assert ["status = 'success'", "13,000", f"7,000 removed, 6,500 only by this condition; {failures}"] in lines
     assert ["images past the gate", "13,000", "65.0 % of matched images"] in lines
     assert ["kept images", "312", "2.4 % of images past the gate; 322 expected (standard deviation 17)"] in lines
     shown = page(run, rates)
-    assert f"7,000 removed, 6,500 by nothing else; {failures}" in shown.text
+    assert f"7,000 removed, 6,500 only by this condition; {failures}" in shown.text
     assert "of images past the gate" in shown.text
     assert "images é has 18,000 of the matched images" in shown.text
     assert "40.0 %" in shown.text  # of the matched texts in English

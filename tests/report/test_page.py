@@ -170,8 +170,8 @@ def test_cut_texts_repeated_requests_and_damaged_inputs_are_named():
     assert (facts["cut_text"], facts["retries"], facts["damaged"]) == (1_003, 7, {"/data/ü.wat.gz": 12})
     text = page(run, rates).text
     assert "Texts longer than 8,192 characters were cut: 1,003." in text
-    assert "Servers had to be asked once more: 7 times." in text
-    assert "The most damaged: /data/ü.wat.gz (12)." in text
+    assert "Requests to servers that had to be repeated: 7." in text
+    assert "The files with most damage are /data/ü.wat.gz (12)." in text
 
 
 def test_links_of_the_page_lead_to_parts_of_it():

@@ -38,12 +38,12 @@ def test_a_run_in_which_nothing_is_remarkable_has_no_warning():
     [
         (
             {"t": 150},
-            "Not balanced, because no entry is in more than t texts: Swahili (t = 150).",
-            "a lower English threshold",
+            "Some languages were not balanced, because none of their entries is in more than t texts: Swahili (t = ",
+            "A lower English threshold",
         ),
         (
             {"top": [*top(301), *top(250, "cat"), *top(200, "cow")]},
-            "Entries that are in an implausible share of the texts: Swahili (1,000 texts: “dog” 30.1 %, “cat” 25.0 %).",
+            "Some entries are in an implausible share of the texts: Swahili (1,000 texts: “dog” 30.1 %, “cat” 25.0 %).",
             "--policy max_images_per_text:10",
         ),
         (
@@ -53,18 +53,18 @@ def test_a_run_in_which_nothing_is_remarkable_has_no_warning():
         ),
         (
             {"kept_without_letters": 91},
-            "Many rows are kept for numbers or single letters alone: Swahili (30.3 % of 300).",
+            "Many rows are kept only for numbers or single letters: Swahili (30.3 % of 300).",
             "--evidence letters",
         ),
         (
             {"other_script": 101},
-            "Texts in scripts in which the language is not written: Swahili (10.1 % of 1,000 texts).",
+            "Some texts are in scripts in which their language is not written: Swahili (10.1 % of 1,000 texts).",
             "Check the language",
         ),
         ({"matched": 199}, "Few texts match: Swahili (19.9 % with 50 entries).", "Give more entries"),
         (
             {"entries": 0, "matches": 0, "top": []},
-            "No entries, so all texts are lost: Swahili (1,000 texts, mean score 0.90).",
+            "Some languages have no entries, so all their texts are lost: Swahili (1,000 texts, mean score 0.90).",
             "clip-metadata",
         ),
     ],
@@ -116,10 +116,10 @@ def test_warnings_are_ranked_by_the_rows_that_they_concern_and_seven_are_shown()
         "passed_over": {"FIFO": 0},
     }
     warned = said(facts)
-    begin = ["9,000 rows state", "Few texts match", "Entries that are", "Not balanced", "Many rows are kept for"]
+    begin = ["9,000 rows state", "Few texts match", "Some entries are", "Some languages were not", "Many rows are kept"]
     assert [line[: len(start)] for line, start in zip(warned, begin, strict=False)] == begin
     assert len(warned) == 7
-    assert not any("Uids of the input" in line for line in warned)
+    assert not any("The input gives" in line for line in warned)
 
 
 def test_a_language_at_t_1_is_not_told_to_take_a_lower_threshold():
@@ -168,8 +168,8 @@ def test_most_languages_without_a_tail_are_warned_of_and_the_head_of_the_page_sa
     (warning,) = said(facts)
     assert warning.startswith(
         "3 of 5 languages have no tail (t = 1), although the run aims at a tail share of 6.0 %: German (600 matched "
-        "texts), French (600 matched texts), Italian (600 matched texts). There t is as low as it can "
-        "be, so balancing removes the most."
+        "texts), French (600 matched texts), Italian (600 matched texts). In these languages t is as low as possible, "
+        "so balancing removes as many texts as it can."
     )
     assert "--english-threshold" in warning
     assert aim(facts) == "the aim; 3 of 5 languages have no tail (t = 1)"
@@ -185,13 +185,13 @@ def test_few_languages_without_a_tail_or_an_aim_of_none_are_not_warned_of():
     ("rows", "expected"),
     [
         ({"records": 0, "texts": 0, "matched": 0, "kept": 0}, "the inputs hold no rows ("),
-        ({"records": 7, "texts": 0, "matched": 0, "kept": 0}, "of 7 records none has a text and the URL of an image ("),
-        ({"matched": 0, "kept": 0}, "none of 21,000 texts contains an entry: are the entries words"),
+        ({"records": 7, "texts": 0, "matched": 0, "kept": 0}, "none of 7 records has a text and the URL of an image ("),
+        ({"matched": 0, "kept": 0}, "none of 21,000 texts contains an entry: check that the entries are words"),
         (
             {"matched": 7, "gated": 0, "kept": 0},
-            "of 7 matched images none passes the gate (failed: 7 secure); ask for less",
+            "none of 7 matched images passes the gate (failed: 7 secure); relax it",
         ),
-        ({"matched": 7, "kept": 0}, "7 images have a match, but the draw took none"),
+        ({"matched": 7, "kept": 0}, "7 images have a match, but the draw kept none"),
     ],
 )
 def test_a_run_that_kept_nothing_says_why(rows, expected):
@@ -209,7 +209,9 @@ def test_input_that_was_not_read_whole_is_warned_of():
 
 def test_what_is_no_regular_file_is_warned_of():
     (warning,) = said(facts_of() | {"passed_over": {"broken link": 2, "FIFO": 1}})
-    assert warning.startswith("Not read, because they are no regular files or hold no pairs: 2 broken links, 1 FIFO.")
+    assert warning.startswith(
+        "Some inputs were not read, because they are not regular files or hold no pairs: 2 broken links, 1 FIFO."
+    )
 
 
 def test_lists_that_exclude_nothing_are_warned_of():
@@ -219,7 +221,7 @@ def test_lists_that_exclude_nothing_are_warned_of():
     facts["gate"] = facts["gate"] | {"lists": [{"option": "decontaminate_texts", "name": "d.txt", "found": 0}]}
     (warning,) = said(facts | {"exclusion_lists": lists})
     assert warning.startswith(
-        "Lists without any match among what was read: --exclude a.txt, --exclude c.txt, --decontaminate-texts d.txt."
+        "Some lists name nothing that was read: --exclude a.txt, --exclude c.txt, --decontaminate-texts d.txt."
     )
     facts["gate"] = facts["gate"] | {"lists": []}
     assert said(facts | {"exclusion_lists": lists[1:2]}) == []
@@ -247,8 +249,8 @@ def test_evaluation_sets_without_hashes_of_mirror_images_are_warned_of():
     facts = facts_of() | {"gate": {"unmirrored": {"flowers": 1_030, "<b>": 1}}}
     (warning,) = said(facts)
     assert warning == (
-        "Mirrored copies of pictures were not looked for, because evaluation sets have no phash_mirrored: flowers "
-        "(1,030), <b> (1). Hash these sets again by clip-hash, with --overwrite."
+        "Mirrored copies were not looked for, because these evaluation sets have no column phash_mirrored: flowers "
+        "(1,030), <b> (1). Hash these sets again with clip-hash --overwrite."
     )
 
 
@@ -262,8 +264,8 @@ def test_the_page_has_every_warning_of_run_json():
 def test_a_page_without_warnings_says_so():
     run, rates = finished({"en": ["dog", "cat", "the"], "he": ["כלב", "חתול", "של"]}, [300, 290, 400, 30, 31, 25])
     assert run.run_json["warnings"] == []
-    assert "None: no language lacks entries" in page(run, rates).text
-    assert "None: no language lacks entries" not in page(*with_entry("cat")).text
+    assert "None. No language lacks entries" in page(run, rates).text
+    assert "None. No language lacks entries" not in page(*with_entry("cat")).text
 
 
 @pytest.mark.parametrize(

@@ -77,12 +77,12 @@ def test_classes_come_from_json_or_lines_with_several_names_each(tmp_path):
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ("", "holds no classes"),
-        ("[]", "holds no classes"),
-        ("[1]", "names are no strings"),
-        ('{"a": []}', "class 'a' whose names are no strings"),
-        ("[", "begins like JSON but is none"),
-        ("a || b", "names are no strings"),
+        ("", "does not have any classes"),
+        ("[]", "does not have any classes"),
+        ("[1]", "names are not strings"),
+        ('{"a": []}', "class 'a' whose names are not strings"),
+        ("[", "begins like JSON, but is not valid JSON"),
+        ("a || b", "names are not strings"),
         (b"\xff", "is not UTF-8 at byte 0"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_file_without_usable_classes_is_refused(tmp_path, content, fault):
         (["en={}", "en={}"], [], "classes of en are given twice"),
         (["xx={}"], [], "'xx' is no metadata language"),
         (["en=none"], [], "cannot read none"),
-        (["en={}"], ["en={}"], "the template 'dog' of en has no {} where the name goes"),
+        (["en={}"], ["en={}"], "the template 'dog' of en has no {} in the place of the name"),
         (["en={}"], ["de={template}"], "templates of de but no classes"),
     ],
 )

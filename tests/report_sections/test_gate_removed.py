@@ -99,4 +99,4 @@ def test_texts_are_cut_and_a_gate_that_removed_nothing_says_so():
     text = Page(shown(run, rates, [gone(1, text="x" * 700)], {})).text
     assert "x" * 500 + "…" in text
     assert "x" * 501 not in text
-    assert "None: nothing that was removed is in the sample." in Page(shown(run, rates, [], {})).text
+    assert "None: the sample has no removed texts." in Page(shown(run, rates, [], {})).text

@@ -1,4 +1,4 @@
-"""Compare two runs, or two manifests: what only one of them has, what both have, and how they were made."""
+"""Compare two runs, or two manifests: the images that only one has, the images that both have, and their settings."""
 
 from runtime.start import importing, run
 

@@ -48,7 +48,7 @@ def run(args: Namespace) -> tuple[dict[str, Any], list[str]]:
     progress = ConsoleProgress()
     wanted = Wanted(COMPARISON, _description(one, other), [one.path, other.path])
     if args.output:
-        wanted.require_usable(absolute(args.output))  # Otherwise a long command would end in this.
+        wanted.require_usable(absolute(args.output))  # This error should come before the long comparison.
     sentences = []
     if args.new:
         sentences.append(write_new_rows(engine, one, other, args.new, progress))

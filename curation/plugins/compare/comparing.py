@@ -26,11 +26,11 @@ from runtime.progress import Progress
 from runtime.tallies import Tallies, TaskResult
 from runtime.wording import quotient
 
-EXAMPLES = 12  # of each difference
+EXAMPLES = 12  # the number of examples of each difference
 EXAMPLE_CHARACTERS = 500  # A longer text or URL of an example is cut.
-IMAGES = "images"  # the name of a tally: the images of each of SIDES, and of each of the following groups
-# Groups of images, by who has them; OTHER_TEXT are those that both have with different texts. The first three are also
-# names of tallies by language, and all but BOTH are names of lists of examples.
+IMAGES = "images"  # the name of a tally of the images of each of SIDES, and of each of the following groups
+# These are groups of images, by the sides that have them; OTHER_TEXT has the images of both with different texts. The
+# first three are also names of tallies by language, and all but BOTH are names of lists of examples.
 BOTH, ONLY_ONE, ONLY_OTHER, OTHER_TEXT = "both", "only_one", "only_other", "other_text"
 AGAIN = "again"  # the name of a tally: the expected number of rows that another seed would keep again, by side
 EXAMPLE_COLUMNS = ("uid", "url", "text", "language", "probability", "page_url")
@@ -145,7 +145,7 @@ def _rows_by_image(rows: pa.RecordBatch) -> np.ndarray:
     if (np.bincount(slots) > 1).any():
         order = np.lexsort((rows["row"].to_numpy(), rows["file"].to_numpy()))
     places = np.full(2 * (int(image.max()) + 1), -1)
-    places[slots[order[::-1]]] = order[::-1]  # The last assignment holds, which is that of the first row.
+    places[slots[order[::-1]]] = order[::-1]  # The last assignment holds: the one of the first row.
     return places.reshape(-1, 2)
 
 

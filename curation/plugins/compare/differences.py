@@ -20,9 +20,9 @@ from curation.report.page import written
 from curation.run.results import Results
 from runtime.wording import quotient
 
-OF_LANGUAGES = ("texts", "matched", "t", "tail_share", "kept")  # figures of a run by language
+OF_LANGUAGES = ("texts", "matched", "t", "tail_share", "kept")  # the figures of a run that are compared by language
 NONE = "–"  # stands for a setting that a run does not have
-DIGEST_DIGITS = 12  # of a digest that is shown
+DIGEST_DIGITS = 12  # Only so many digits of a digest are shown.
 
 
 def facts_of(comparison: ManifestComparison) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def funnels(one: Results, other: Results) -> list[dict[str, Any]]:
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the names of two mappings, each once; a name of `other` alone comes before the next name that both have.
+    """Return the names of two mappings, each once; a name of only `other` comes before the next name that both have.
 
     >>> _merged({"a": 1, "b": 2, "c": 3}, {"a": 1, "x": 2, "c": 3, "y": 4})
     ['a', 'x', 'b', 'c', 'y']
@@ -155,7 +155,7 @@ def _differing_inputs(one: Results, other: Results) -> Iterator[dict[str, Any]]:
     shown = {}
     for side, files, others in zip(SIDES, inputs, reversed(inputs), strict=True):
         alone = sorted(files - others, key=str)
-        such = f", {len(alone):,} of them only here, such as {alone[0][0]}" if alone else ""
+        such = f", {len(alone):,} of which only this run read, such as {alone[0][0]}" if alone else ""
         shown[side] = f"{len(files):,} files{such}"
     yield {"setting": "inputs", **shown}
 

@@ -27,10 +27,10 @@ from runtime.tallies import TaskResult
 COUNTED = pa.schema([*SEEN, SIDE])
 TASK_ENTRIES = 1 << 20  # the entries of a task that adds counts
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # the odd factor that spreads neighbouring ids over all tasks
-MOST_CHANGED = 20  # so many entries are listed that gained most, and as many that lost most
-KEPT = "kept"  # the name of a list of facts
+MOST_CHANGED = 20  # So many entries that gained most are listed, and as many that lost most.
+KEPT = "kept"  # the name of a list of facts with sums of counts
 SIDES = ("one", "other")
-SUMMED = ("count", "kept")  # columns of entries of which head and tail have sums, for each side
+SUMMED = ("count", "kept")  # These columns of entries are summed over head and tail, for each side.
 
 
 def count_kept(engine: Engine, runs: Sequence[Results]) -> list[np.ndarray]:
@@ -74,7 +74,7 @@ def compared_entries(one: Results, other: Results, kept: Sequence[np.ndarray]) -
     """Return a row for each entry that a text of either run contains; `kept` is as `count_kept` returns it.
 
     The columns are language, entry, count, rate and kept of each side, such as `count_one`, and `change`: how many more
-    texts `other` kept, divided by what chance alone would change. The runs may have different metadata.
+    texts `other` kept, divided by the change that chance would cause. The runs may have different metadata.
     """
     tables = []
     for name, run, of_run in zip(SIDES, (one, other), kept, strict=True):

@@ -1,4 +1,4 @@
-"""Open what is compared: the manifest of a finished run, or Parquet files with a uid or a URL for each image.
+"""Open one side of a comparison: the manifest of a finished run, or Parquet files with a uid or URL for each image.
 
 Workers read its rows with KEY, which identifies an image, and PLACE, the numbers of the file and of the row.
 """
@@ -33,7 +33,7 @@ from runtime.tallies import Tallies
 AnyFile = OwnFile | File
 EXPECTED = "a finished run, or Parquet files with a column uid or url"
 NAMES_IN_RUN = {WORK, "curated", "matched"}  # A folder with one of these names is a run, finished or not.
-# The names of two tallies, which each side has: its rows, and its rows without a uid or a URL.
+# Each side has two tallies with these names: one of its rows, and one of its rows without a uid or a URL.
 ROWS, UNNAMED = "rows", "unnamed"
 
 
@@ -132,7 +132,9 @@ def batches_of(file: AnyFile, columns: list[str] | None = None) -> Iterator[pa.R
         wanted = table.schema.names if columns is None else columns
         missing = sorted({*wanted} - {*table.schema.names})
         if missing:
-            raise InputError(f"{file[0]} has no column {missing[0]}, which another file of the table has")
+            raise InputError(
+                f"{file[0]} has no column {missing[0]}, unlike another file of the table; give files with equal columns"
+            )
         yield from table.batches(wanted, BATCH_ROWS)
 
 
@@ -143,7 +145,7 @@ def schema_of(file: AnyFile) -> pa.Schema:
 
 
 def rows_at(file: AnyFile, wanted: Sequence[int], columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the index of each of the `wanted` rows of a file, and its values in those of `columns` that the file has.
+    """Yield the index of each of the `wanted` rows of a file, and its values in the columns of `columns` in the file.
 
     Only the row groups that hold such rows are read. The file has at least one of the columns.
     """

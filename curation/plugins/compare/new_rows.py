@@ -47,7 +47,7 @@ NEW_MANIFEST = Kind("the rows that a manifest lacks", "clip-compare", descriptor
 NEW_TABLE = Kind("the rows that a table lacks", "clip-compare")
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 CURATED_PART = "curated"
-NEW_ROWS = "new"  # the name of a tally: rows that are written, by language if they are of a run
+NEW_ROWS = "new"  # the name of a tally of the rows that are written, by language if they come from a run
 _IN_ONE = pa.field("in_one", pa.bool_())
 
 
@@ -56,7 +56,7 @@ def write_new_rows(
 ) -> str:
     """Write the rows of `other` whose images `one` does not have to a new folder; return a sentence about the result.
 
-    After an interruption, the same call continues; if the folder is complete, nothing is written anew.
+    After an interruption, the same call resumes; if the folder is complete, nothing is written anew.
     """
     kind = NEW_MANIFEST if other.run else NEW_TABLE
     description = {"one": one.content, "other": other.content, "versions": versions()}
@@ -74,7 +74,7 @@ def write_new_rows(
     except AlreadyComplete as done:
         return str(done)
     place = as_path(to) / CURATED_PART if other.run else as_path(to)
-    return f"wrote {counted(rows, 'row')} of {other.name} that {one.name} does not have to {place}"
+    return f"wrote {counted(rows, 'row')} of {other.name} to {place}: {one.name} does not have their images"
 
 
 def _write_files(one: Manifest, other: Manifest, folder: Folder) -> TaskResult:
@@ -108,7 +108,7 @@ def _input(number: int, file: AnyFile) -> Input:
 
 @dataclass(frozen=True)
 class _Writing:
-    """What tasks need to write new rows: the columns that name images, and the schema if the rows are of a run."""
+    """The values with which tasks write new rows: the columns that name images, and the schema of a run's rows."""
 
     one: ImageColumn
     other: ImageColumn
@@ -163,7 +163,7 @@ def _facts(run: Results, one: Manifest, tallies: Tallies) -> dict[str, Any]:
         "rows": kept.total(),
     }
     note = (
-        f"Pairs of another run whose images {one.name} does not have: {kept.total():,}. All figures except those of "
-        "kept pairs are that run's, and so are the probabilities."
+        f"Pairs of another run whose images {one.name} does not have: {kept.total():,}. The numbers of kept pairs are "
+        "counted over these; all other figures and the probabilities are those from the other run."
     )
     return facts_of_part(run, "selections", selection, note, kept, tallies)

@@ -18,7 +18,7 @@ from runtime.wording import number, percent
 Line = tuple[str, ...]
 CONSOLE_LANGUAGES = 8  # So many languages have their own lines on the terminal.
 CONSOLE_ENTRIES = 5  # So many entries that gained are listed on the terminal, and as many that lost.
-CONSOLE_EXAMPLES = 3  # of each difference, on the terminal
+CONSOLE_EXAMPLES = 3  # So many examples of each difference are shown on the terminal.
 CONSOLE_CHARACTERS = 48  # A longer text or setting is cut on the terminal.
 LEAST_RATIO = 0.01  # the lower end of the axis of quotients; smaller ones are drawn there
 TITLES = {ONLY_ONE: "only in ONE", ONLY_OTHER: "only in OTHER", OTHER_TEXT: "in both, with different texts"}
@@ -79,7 +79,7 @@ def remarks(facts: Mapping[str, Any]) -> Iterator[str]:
     for name in SIDES:
         side = facts[name]
         if side["repeated"]:
-            yield f"Rows of {name.upper()} about images that it has in an earlier row: {number(side['repeated'])}."
+            yield f"Rows of {name.upper()} that repeat the image of an earlier row: {number(side['repeated'])}."
         if side["unnamed"]:
             yield f"Rows of {name.upper()} without a uid or URL, which are not compared: {number(side['unnamed'])}."
     if not images[BOTH]:

@@ -36,9 +36,9 @@ from runtime.storage.whole import whole, write_text
 from runtime.tallies import TaskResult, values_under
 from runtime.wording import counted, percent
 
-SUMMARY_VERSION = 1  # version of the format of summary.json
+SUMMARY_VERSION = 1  # the version of the format of summary.json
 TEMPLATE = "Commission template for the public summary of training content, C(2025) 8311, AI Act, Article 53(1)(d)"
-NOTICE = f"After the {TEMPLATE}. Numbers are those of a finished run of clip-curation. This is no legal advice."
+NOTICE = f"This follows the {TEMPLATE}. Its numbers come from a finished run of clip-curation. It is not legal advice."
 ROWS_SHOWN = 50  # the most rows of a table in Markdown
 BATCH_ROWS = 1 << 16
 FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet computes
@@ -62,7 +62,7 @@ class Summary:
         blanks = [row["blank"] for row in QUESTIONS]
         if unknown := sorted({*self.answers} - {*blanks}):
             near = did_you_mean(unknown[0], blanks, f"the questions are {', '.join(blanks)}")
-            raise InputError(f"answers to {', '.join(unknown)} are given; {near}")
+            raise InputError(f"no question has the name {' or '.join(unknown)}; {near}")
 
     @classmethod
     def add_flags(cls, parser: ArgumentParser) -> None:
@@ -78,7 +78,7 @@ class Summary:
         values = {"name": run.path.name, "notice": NOTICE, "sections": sections, "most": ROWS_SHOWN}
         write_text(folder.path / "summary.md", templates(__package__).get_template("summary.jinja").render(values))
         blanks = {row["blank"]: self.answers.get(row["blank"]) for row in QUESTIONS}
-        # A person fills in this file, so it has no checksum.
+        # A person edits this file, so it has no checksum.
         write_text(folder.path / "answers.json", json.dumps(blanks, indent=1, ensure_ascii=False) + "\n")
         write_json(folder.path / "summary.json", self._facts(run, sections))
         all_blanks = chain.from_iterable(section["blanks"] for section in sections)
@@ -87,7 +87,7 @@ class Summary:
         return f"summary.md, summary.json, {counted(len(numbers.domains), 'list')} of domains and {still_open}"
 
     def _ranked(self, run: Results, folder: Folder, kept: Sequence[OwnFile]) -> Iterator[Ranked]:
-        """Yield counts by domain: of kept images, of their pages, and likewise of matched ones; write a file for each.
+        """Yield counts by domain of kept images, their pages, matched images and their pages; write a file for each.
 
         A part of another run's manifest has no matched images.
         """
@@ -139,11 +139,11 @@ OPT_OUTS = (
     *("robots", "content_signal", "ai_txt"),
 )
 PERSONAL = ("email_address", "phone_number", "card_number", "iban")
-EXCLUDED = "excluded_"  # prefix of the reasons of pairs that an exclusion list names
-SETTLED = "Stated above."  # answer to a question that the numbers of a run answer
-TOKENS = 1_000_000_000  # upper end of the template's smallest bin for texts, in tokens
+EXCLUDED = "excluded_"  # the prefix of reasons for pairs that an exclusion list names
+SETTLED = "Stated above."  # the answer to a question that the numbers of a run answer
+TOKENS = 1_000_000_000  # the upper end of the template's smallest bin for texts, in tokens
 KEPT_PAGES = "domains/kept_pages.csv"
-SMALL = 1000  # the most domains that a small enterprise lists
+SMALL = 1000  # A small enterprise lists at most so many domains.
 
 
 @dataclass(frozen=True)

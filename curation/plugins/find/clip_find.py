@@ -25,8 +25,8 @@ from runtime.terminal import print_result
 from runtime.wording import counted
 
 NAME = "clip-find"
-NOTHING = "nothing in the run meets the search"
-MAX_ROWS_HERE = 5_000_000  # One process searches so many rows in the time that other processes take to start.
+NOTHING = "nothing in the run meets the conditions of the search"
+MAX_ROWS_HERE = 5_000_000  # One process can search so many rows in the time that other processes take to start.
 
 
 def main(argv: Sequence[str] | None = None) -> None:

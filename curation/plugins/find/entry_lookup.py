@@ -1,4 +1,4 @@
-"""Look up the entries and languages that a search names in a finished run, and name the nearest where they are not."""
+"""Look up the entries and languages that a search names in a finished run, and suggest the nearest for missing ones."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from metadata.languages import named
 from runtime.errors import InputError
 from runtime.messages import listed, nearest_names, quoted
 
-MAX_NEAREST = 5  # names in a message
-MAX_LANGUAGES = 30  # codes in a message
+MAX_NEAREST = 5  # A message suggests at most so many names.
+MAX_LANGUAGES = 30  # A message lists at most so many codes.
 MAX_DISTANCE = 2  # edits between a misspelt entry and one that is named in its place
 MAX_COMPARED = 2_000  # entries, the most frequent ones, whose distance is computed
 MAX_LETTERS = 60  # Longer entries are not compared: the time is the square of their length.
@@ -37,7 +37,7 @@ class SoughtEntry:
 
 @dataclass(frozen=True)
 class Sought:
-    """What a search looks for in a run: its conditions, its entries, and a sentence on each entry that no text has."""
+    """The conditions and entries of a search in a run, and a sentence about each entry that no text has."""
 
     conditions: SearchConditions
     entries: Sequence[SoughtEntry] = ()
@@ -83,7 +83,7 @@ def _name(code: str) -> str:
 def _sought_entries(run: Results, search: Search, entry: str) -> list[SoughtEntry]:
     """Return an entry once for each language that the search allows and in which a text has it."""
     same = _spelled(run, entry)
-    if run.one_list is None:  # Else the entries of all languages are in one list.
+    if run.one_list is None:  # Otherwise the entries of all languages are in one list.
         languages = pa.array(search.language or [*run.languages], pa.string())
         same = same.filter(pc.is_in(same["language"], value_set=languages))
     return [
@@ -122,7 +122,7 @@ def _why_missing(run: Results, search: Search, entry: str) -> str:
         rows = rows.filter(pc.is_in(rows["language"], value_set=pa.array(languages, pa.string())))
     nearest = nearest_entries(rows, entry)
     if not nearest:
-        return f"{fault}, and no entry is near to it; search the texts themselves, by --text"
+        return f"{fault}, and no entry is similar to it; search the texts themselves with --text"
     return f"{fault}; the nearest entries are {', '.join(nearest)}"
 
 

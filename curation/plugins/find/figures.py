@@ -34,25 +34,25 @@ from runtime.storage.own_files import OwnFile
 from runtime.storage.scratch import scratch
 from runtime.tallies import TaskResult
 
-EXAMPLES = 20  # texts that are shown of a sought entry, or of a search without entries
-KEPT = "kept texts"  # name of a fact: drawn texts of the manifest
-NOT_KEPT = "other texts"  # name of a fact: drawn texts of counted images that the run did not keep
+EXAMPLES = 20  # So many texts are shown for a sought entry, or for a search without entries.
+KEPT = "kept texts"  # the name of a fact with drawn texts of the manifest
+NOT_KEPT = "other texts"  # the name of a fact with drawn texts of counted images that the run did not keep
 MAX_TOGETHER = 1_000  # entries beside a sought one that a task returns: the most frequent ones
 TOGETHER_TASKS = 4
-PURPOSE = "find"  # of draws
-# In how many of the texts with the sought entry `sought`, a number, the entry `id` is.
+PURPOSE = "find"  # the purpose of the draws that choose examples
+# A row states in how many of the texts with the sought entry number `sought` the entry `id` is.
 TOGETHER = pa.schema([pa.field("sought", pa.int32()), pa.field("id", pa.int32()), pa.field("texts", pa.int64())])
 ALL = -1  # stands for the number of a sought entry if the search names none
 
 
 @dataclass(frozen=True)
 class SearchFigures:
-    """What a search finds in a run, as sums of tasks."""
+    """The result of a search in a run, as sums of tasks."""
 
     run: Results
     search: Search
     entries: Sequence[SoughtEntry]
-    missing: Sequence[str]  # a sentence on each named entry that no text has
+    missing: Sequence[str]  # a sentence about each named entry that no text has
     thresholds: Sequence[tuple[str, int, Thresholds]]  # tried thresholds: a name, the English t, and all of them
     sums: TaskResult
     examples: dict[int, list[dict[str, Any]]]  # by the number of the sought entry, or ALL
@@ -82,7 +82,7 @@ class SearchFigures:
 
 @dataclass(frozen=True)
 class _FigureTask:
-    """What the tasks of a search need."""
+    """The values that the tasks of a search need."""
 
     conditions: SearchConditions
     counts: Shipped  # one count for each id

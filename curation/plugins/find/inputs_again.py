@@ -1,8 +1,8 @@
 """Read the inputs of a run again for one image: the candidates that they state for it, and why others were dropped.
 
 Rows are compared before they become candidates. Only rows about the image go through the functions that a run reads
-with, each with a tally of its own: what this tally counts as dropped is the fate of the row. Files of other packages'
-formats are read as a run reads them, so rows that these readers drop cannot be told.
+with, each with its own tally, which says why the row was dropped. Files of other packages' formats are read as a run
+reads them, so the rows that these readers drop are unknown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from runtime.storage.parquet import BoundedParquet
 from runtime.tallies import Tally, TaskResult
 
 MAX_ROWS_OF_INPUT = 1_000  # A task returns at most so many rows about the image; a logo may have millions.
-_SHORTEST_NEEDLE = 4  # characters of a URL by which lines and records are passed over
+_SHORTEST_NEEDLE = 4  # Lines and records without so many characters of the URL are skipped.
 _DAMAGE = (
     *("bad_file", "corrupt_file", "corrupt_gzip", "truncated", "long_line", "too_large"),
     *("bad_record", "bad_json", "bad_http", "bad_encoding", "bad_row", "bad_utf8", "bad_link"),
@@ -54,11 +54,11 @@ class StatedPair:
 
 @dataclass(frozen=True)
 class ReadAgain:
-    """What the inputs of a run state about an image.
+    """The statements of a run's inputs about an image.
 
-    pairs: the first rows about it, those of each input at most MAX_ROWS_OF_INPUT; `more` is the number of others.
+    pairs: the first rows about it, at most MAX_ROWS_OF_INPUT of each input; `more` is the number of other rows.
     dropped: reason → number of rows about it that are dropped for this reason.
-    unread: path of an input that cannot be read any more → the reason.
+    unread: path of an input that can no longer be read → the reason.
     damaged: path of an input → the numbers of records, by reason, that cannot be read at all.
     """
 
@@ -95,7 +95,7 @@ def read_again(
 
 @dataclass
 class _Seen:
-    """The rows about the image that a task has met in an input; `tally` counts all else that a reader drops."""
+    """The rows about the image that a task has met in an input; `tally` counts everything else that a reader drops."""
 
     source: Input
     wanted: WantedImage
@@ -104,7 +104,7 @@ class _Seen:
 
     @property
     def pieces(self) -> range | None:
-        """The row groups that the input has of its file; None: all."""
+        """The row groups of the file that belong to the input; None stands for all."""
         return range(*self.source.row_groups) if self.source.row_groups else None
 
     def add(self, place: str, batches: Iterable[pa.RecordBatch], tally: Tally) -> None:
@@ -305,7 +305,7 @@ def _images_on(page: Page, wanted: WantedImage) -> list[Image]:
     """Return the images of a page whose link means the URL, or is spelled like it."""
     try:
         resolve = Links(page.url, page.base).resolve
-    except ValueError:  # Then all images of the page are dropped.
+    except ValueError:  # A run drops all images of such a page.
         resolve = None
     images = []
     for image in page.images:

@@ -1,4 +1,4 @@
-"""Describe what a search figures: as text for a terminal, and as facts for programs."""
+"""Describe the result of a search: as text for a terminal, and as facts for programs."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ Example = dict[str, Any]
 
 
 def facts_of(figures: SearchFigures) -> dict[str, Any]:
-    """Return what a search found as values for JSON."""
+    """Return the result of a search as values for JSON."""
     facts: dict[str, Any] = {"asked": figures.search.described}
     if not figures.run.is_partial:
         facts["images"] = figures.images
@@ -76,8 +76,8 @@ def _entry_facts(figures: SearchFigures, index: int) -> dict[str, Any]:
 def _beside(figures: SearchFigures, index: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the entries that are most often in the texts of a sought entry, and those that are typical of them.
 
-    A typical entry is there more often than in all texts of the language. These entries are sorted by their number of
-    texts there, times the logarithm of how many times more often they are there.
+    A typical entry is in these texts more often than in all texts of the language. Typical entries are sorted by their
+    number of these texts, times the logarithm of how many times more often they are there.
     """
     matched = {code: row.get("matched", 0) for code, row in figures.run.facts["languages"].items()}
     is_of_language = figures.run.one_list is None  # A single list of entries is for the texts of all languages.

@@ -1,7 +1,7 @@
 """Open again what a finished run read besides its inputs, and put single rows through the same functions.
 
-run.json names metadata, model, lists and the gate's files by the command line of the run. What cannot be opened any
-more, or has changed, is a fault with a sentence; the rest goes on without it. A run that Python code asked for states
+run.json names metadata, model, lists and the gate's files by the command line of the run. A part that can no longer be
+opened, or has changed, is a fault with a sentence; the rest continues without it. A run that Python code started states
 no command line.
 """
 
@@ -136,7 +136,7 @@ class RunAgain:
 
     def _require_arguments(self, what: str) -> Any:
         if self._arguments is None:
-            raise InputError(f"the run was asked for by Python code, so run.json does not name its {what}")
+            raise InputError(f"the run was started from Python, so run.json does not name its {what}")
         return self._arguments
 
     def _opened(self, what: str, open_it: Callable[[], Value]) -> Value | None:
@@ -210,7 +210,7 @@ def is_of_label(again: RunAgain, text: str, language: str) -> bool | None:
 
 @dataclass(frozen=True)
 class GatedAgain:
-    """What the gate decides about an image among others: whether it passes, and rows of GATE_REMOVED about it."""
+    """The gate's decision about an image among others: whether it passes, and rows of GATE_REMOVED about it."""
 
     passes: bool
     removed: list[dict[str, Any]]

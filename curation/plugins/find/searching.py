@@ -36,14 +36,14 @@ _FEW_IDS = 8  # With more ids, a sorted search is faster than a comparison with 
 @typed
 @dataclass(frozen=True)
 class Search:
-    """The values that are looked for: those of a field are alternatives, and all fields that have values must hold.
+    """The values that are looked for: the values of a field are alternatives, and all fields with values must hold.
 
     The conditions on entry, language, text and page must hold for the same text of an image.
     """
 
     entry: Sequence[str] = ()
     language: Sequence[str] = ()
-    domain: Sequence[str] = ()  # a registered domain of the image's URL, or after `page:`, of the text's page
+    domain: Sequence[str] = ()  # registered domains of the image's URL, or after `page:`, of the text's page
     url: Sequence[str] = ()
     uid: Sequence[str] = ()
     text: str | None = None  # a regular expression of RE2

@@ -47,15 +47,15 @@ from runtime.wording import counted
 LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 RUN = "run.json"
 SELECTION = Kind("the result of a search", "clip-find", version=1, descriptor=RUN)
-ROWS = 10_000  # rows of a file, unless the user gives another limit
+ROWS = 10_000  # A file has at most so many rows, unless the user gives another limit.
 ROWS_GROUP = 1 << 16  # rows per row group of such a file
 ENDINGS = (".csv", ".parquet")
-_KEPT = "kept"  # name of a tally: selected rows, by language
+_KEPT = "kept"  # the name of a tally of selected rows, by language
 _OF_IMAGES = ("uid", "url", "page_url", "text", "language", "lid_score", "entries")
 
 
 def selected_rows(hits: Hits, schema: pa.Schema, rates: np.ndarray | None, seed: int) -> pa.RecordBatch:
-    """Return the rows that were hit: those of a manifest, or if `rates` are given, one row for each counted image."""
+    """Return the rows that were hit: rows of a manifest or, if `rates` are given, one row for each counted image."""
     if rates is None:
         return require(hits.read().take(pa.array(hits.rows)), schema)
     return image_rows(hits, rates, seed)
@@ -140,7 +140,7 @@ def require_new_file(path: str | PathLike[str]) -> Path:
     file = as_path(path)
     if file.suffix not in ENDINGS:
         raise InputError(
-            f"{path} is neither a CSV nor a Parquet file by its name; give a name that ends in .csv or .parquet"
+            f"the name of {path} does not say whether it is CSV or Parquet; give a name that ends in .csv or .parquet"
         )
     if file.name in names(file.parent):
         raise InputError(f"{path} exists; give the name of a new file")
@@ -188,7 +188,7 @@ def write_selection(
 ) -> str:
     """Write the rows that a search finds as a manifest in a new folder `to`; return a sentence about the result.
 
-    After an interruption, the same call continues; if the folder is complete, nothing is written anew.
+    After an interruption, the same call resumes; if the folder is complete, nothing is written anew.
     """
     described = {"run": run.digest, "search": search.described, "matched": matched, "versions": versions()}
     try:
@@ -215,11 +215,11 @@ def _write_parts(run: Results, search: Search, matched: bool, folder: Folder) ->
 
 @dataclass(frozen=True)
 class _Selecting:
-    """What the tasks that write a selection need."""
+    """The values that the tasks need that write a selection."""
 
     conditions: SearchConditions
     schema: pa.Schema
-    rates: Shipped | None  # None: the files are those of the manifest
+    rates: Shipped | None  # None stands for files of the manifest
     seed: int
 
     def write_file(self, file: OwnFile, made: Made) -> None:
@@ -247,11 +247,11 @@ def _facts(run: Results, search: Search, matched: bool, tallies: Tallies) -> dic
     }
     of_what = "matched images" if matched else "pairs"
     note = (
-        f"Selected {of_what} of another run: {kept.total():,}. All figures except those of kept pairs are that run's, "
-        "and so are the probabilities."
+        f"Selected {of_what} of another run: {kept.total():,}. The numbers of kept pairs are counted over these; all "
+        "other figures and the probabilities are those from the other run."
     )
     facts = facts_of_part(run, "selections", selection, note, kept, tallies)
-    if matched:  # The rows have the columns of CURATED only.
+    if matched:  # The rows have only the columns of CURATED.
         facts.pop("kept_licenses", None)
         facts["parameters"] = facts.get("parameters", {}) | {"extra_columns": []}
     return facts

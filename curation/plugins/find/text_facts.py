@@ -19,9 +19,9 @@ from runtime.draws import draws
 
 MAX_STATED_TEXTS = 64  # An image has at most so many texts by default; `--set max_texts` may allow more.
 _BY_WITNESS = {
-    "han": "a witness: it has Chinese characters or kana",
-    "pool": "a witness: the other texts of its page, host and file",
-    "page": "a witness: its page states the language",
+    "han": "other evidence: it has Chinese characters or kana",
+    "pool": "other evidence: the other texts of its page, host and file",
+    "page": "other evidence: its page states the language",
 }
 
 
@@ -48,7 +48,7 @@ class TextFacts:
         }
 
     def _evidence(self, text: dict[str, Any]) -> str:
-        """Return what the language of a text follows from."""
+        """Return the evidence from which the language of a text follows."""
         if "lid_score" not in text:
             return "the sample of removed texts does not state it"
         if text["lid_score"] is None:
@@ -60,8 +60,8 @@ class TextFacts:
             return f"{judged}: {UNDETERMINED[judged]}" if judged else "the language model"
         by_model = is_of_label(self.again, text["text"], text["language"])
         if by_model is None:
-            return "the language model or a witness"
-        return "the language model" if by_model else "not the language model: a witness, or a rule"
+            return "the language model or other evidence"
+        return "the language model" if by_model else "not the language model, but other evidence or a rule"
 
     def _entry(self, id: int) -> dict[str, Any]:
         """Return an entry with its count and rate, and the t of its language.

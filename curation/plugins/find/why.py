@@ -127,14 +127,14 @@ class _Path:
 
     @cached_property
     def gone(self) -> list[str]:
-        """The parts that the run has written, and that its folder does not have any more."""
+        """The parts that the run wrote, and that its folder no longer has."""
         return missing_parts(self.run)
 
     def facts(self) -> dict[str, Any]:
         """Return all facts about the image."""
         places = [_place_of(row) for rows in self.rows.values() for row in rows]
         if self.gone:
-            self.notes.append(f"The run has written {', '.join(self.gone)}, which its folder does not have any more.")
+            self.notes.append(f"The run wrote {', '.join(self.gone)}, which its folder no longer has.")
         first = next((rows[0].values for rows in self.rows.values()), None)
         if first is not None:
             self.wanted = WantedImage(first["url"], first["uid"])
@@ -149,7 +149,7 @@ class _Path:
 
     def _of_partial(self) -> dict[str, Any]:
         """Return the facts about an image of a part of another run's manifest, whose folder has no other parts."""
-        self.notes.append("This manifest is a part of another run's: the run that it came from can tell more.")
+        self.notes.append("This manifest is a part of another run's manifest; that run can tell more about the image.")
         if "curated" not in self.rows:
             return {"result": UNKNOWN}
         kept = self.rows["curated"][0]
@@ -173,7 +173,7 @@ class _Path:
         else:
             facts["result"] = UNKNOWN if gated in self.gone else GATED_OUT
         if "draw" in facts and facts["draw"]["kept"] != (facts["result"] == KEPT):
-            self.notes.append("The draw and the manifest do not agree: the files of this folder are not of one run.")
+            self.notes.append("The draw and the manifest differ: the files of this folder come from different runs.")
         return facts
 
     def _of_pairs(self, image: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +189,8 @@ class _Path:
         texts = sorted(again.pairs, key=lambda pair: not pair["entries"])
         if len(texts) >= self.again.config.max_texts:
             self.notes.append(
-                "An image has no more texts than this; if inputs state more, they were dropped: text_over_limit."
+                "The run keeps no more texts of an image than this; if inputs state more, they were dropped "
+                "(text_over_limit)."
             )
         return {"texts": self.texts.of_texts(texts), "dropped": _reasons(again.dropped)}
 
@@ -219,7 +220,7 @@ class _Path:
             facts["rules"] = self._removing(again.passes)
             if not again.passes:
                 self.notes.append(
-                    "A rule about personal data finds something in its texts, so no removal is written down."
+                    "A rule about personal data finds something in its texts, so the removed texts were not recorded."
                 )
         return facts
 
@@ -230,7 +231,7 @@ class _Path:
 
     @cached_property
     def _rules(self) -> dict[str, dict[str, Any]]:
-        """What run.json states about each condition and rule of the gate, by its title."""
+        """The rows of run.json about each condition and rule of the gate, by its title."""
         gate = self.run.facts["gate"]
         return {rule["text"]: rule for rule in [*gate.get("conditions", []), *gate.get("texts", [])]}
 
@@ -252,7 +253,7 @@ class _Path:
         inputs = self.run.facts["made_from"].get("inputs", [])
         read = read_again(self.engine, inputs, self.again.columns, self.wanted)
         if read.unread:
-            self.notes.append(f"{len(read.unread):,} of {read.inputs:,} inputs cannot be read again as they were.")
+            self.notes.append(f"{len(read.unread):,} of {read.inputs:,} inputs have changed or cannot be read again.")
         facts = {"source": "inputs", "inputs": _stated(read)}
         candidates = [pair.candidate for pair in read.pairs if pair.candidate is not None]
         return facts | (self._of_candidates(candidates) if candidates else self._without_candidates(read))
@@ -273,10 +274,10 @@ class _Path:
     def _note_unread(self) -> None:
         """Add notes about inputs that the run itself did not read."""
         for kind, number in self.run.facts.get("passed_over", {}).items():
-            self.notes.append(f"The run has passed over {counted(number, 'input')} ({kind}).")
+            self.notes.append(f"The run skipped {counted(number, 'input')} ({kind}).")
         sampled = self.again.config.sample_files
         if sampled is not None:
-            self.notes.append(f"The run has read {counted(sampled, 'file')}, drawn from its inputs (--sample-files).")
+            self.notes.append(f"The run read only {counted(sampled, 'file')}, drawn from its inputs (--sample-files).")
 
     def _of_candidates(self, candidates: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return the facts about an image that inputs state, and that the run has not matched."""
@@ -298,8 +299,9 @@ class _Path:
             return facts | {"result": UNMATCHED}
         if "matched" not in self.gone:
             self.notes.append(
-                "Matched again, a text has an entry, so the run should have this image. Inputs, lists or this program "
-                "have changed since, or the witness `pool` has decided on the language of its texts."
+                "When its texts are matched again, one of them has an entry, so the run should have this image. The "
+                "inputs, the lists or this program have changed since, or the evidence `pool` decided the language of "
+                "its texts."
             )
         elif not self.run.facts.get("gate"):
             facts["draw"] = self.texts.of_draw(again.image)

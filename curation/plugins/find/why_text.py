@@ -1,6 +1,6 @@
 """Write the facts that `why` finds as text for a terminal, and as HTML for a notebook.
 
-Texts come from the web: what acts on a terminal is escaped in text, and all of HTML is escaped in HTML.
+Texts come from the web: characters that act on a terminal are escaped in text, and all markup is escaped in HTML.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from runtime.wording import counted, number
 
 ANSWERS = {
     "kept": "It is in the manifest.",
-    "not drawn": "It is not in the manifest: its text was drawn, and the draw was not below its probability.",
+    "not drawn": "It is not in the manifest: it passed every step, but the random draw did not keep it.",
     "removed by the gate": "It is not in the manifest: the gate removed it.",
     "no entry": "It is not in the manifest: none of its texts has an entry of its language.",
     "excluded": "It is not in the manifest: an exclusion list names it.",

@@ -1,6 +1,6 @@
 """Send requests to the Hugging Face Hub, wait as it says, and turn its errors and malformed answers into sentences.
 
-The Hub's own client believes its answers. So `answer` refuses an answer that the client cannot read, `tree` and
+The Hub's own client trusts its answers. So `answer` refuses an answer that the client cannot read, `tree` and
 `possible` refuse files that cannot be, and the token goes to no host but the Hub's.
 """
 
@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _LOGIN = "log in by `hf auth login`, or set HF_TOKEN"
-_MAX_PAGE_BYTES = 64 << 20  # a page of a listing has 1,000 entries, which take about 300 KB
+_MAX_PAGE_BYTES = 64 << 20  # A page of a listing has 1,000 entries, which take about 300 KB.
 _MAX_REASON = 300  # characters of a reason that the Hub gives
-_SAID_WAIT = 5.0  # seconds: the shortest wait at a server's request that is logged
+_SAID_WAIT = 5.0  # Waits that a server asks for are logged from so many seconds on.
 _LONGEST_SILENCE = 600.0  # seconds without a byte from the Hub; the Hub's client would wait for ever
 # The Hub's client raises these errors when it cannot read an answer.
 _MISREAD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -96,7 +96,7 @@ def malformed(address: str, fault: str) -> InputError:
 def require_commit(address: str, commit: object) -> str:
     """Return `commit`, which the Hub gave as a commit's hash; InputError if it is not one."""
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
-        raise malformed(address, f"{quoted(commit)} is no commit")
+        raise malformed(address, f"{quoted(commit)} is not a commit")
     return commit
 
 
@@ -134,7 +134,7 @@ def _page(address: str, url: str) -> tuple[list[Any], str]:
         body = body_of(response, _MAX_PAGE_BYTES)
         following = response.links.get("next", {}).get("url", "")
     if len(body) > _MAX_PAGE_BYTES:
-        raise malformed(address, f"a page of over {_MAX_PAGE_BYTES >> 20} MB")
+        raise malformed(address, f"it sent a page of more than {_MAX_PAGE_BYTES >> 20} MB")
     entries = [possible(address, _entry(facts)) for facts in json.loads(body)]
     return entries, following and urljoin(url, following)
 
@@ -146,7 +146,7 @@ def _entry(facts: dict[str, Any]) -> RepoFile | RepoFolder:
 def possible(address: str, entry: Any) -> Any:
     """Return `entry`, a file or folder that the Hub listed; InputError if its path or its size is impossible."""
     if {"", ".", ".."} & {*entry.path.split("/")} or "\0" in entry.path:
-        raise malformed(address, f"{quoted(entry.path)} is no path of a file")
+        raise malformed(address, f"{quoted(entry.path)} is not a path of a file")
     size = getattr(entry, "size", 0)
     if not isinstance(size, int) or size < 0:
         raise malformed(address, f"{quoted(entry.path)} has {quoted(size)} bytes")
@@ -184,14 +184,14 @@ def _in_words(address: str, error: Exception) -> Exception:
     if isinstance(error, GatedRepoError):
         return InputError(f"{address} is gated: accept its conditions at {page}, and {_LOGIN}")
     if isinstance(error, RevisionNotFoundError):
-        return InputError(f"{address} names no revision of the dataset; {page} lists its branches and commits")
+        return InputError(f"{address} does not name a revision of the dataset; {page} lists its branches and commits")
     if isinstance(error, RepositoryNotFoundError):
         return InputError(f"{address} does not exist, or is private; check the name at {page}, or {_LOGIN}")
     if isinstance(error, EntryNotFoundError):
         return FileNotFoundError(f"{address} does not exist")
     if _is_of_storage(error):
         fault = f"the storage of {address}, {_host(error)}, refuses links of the Hub (status {status(error)})"
-        return Unanswered(f"{fault}; check that the network lets them through, and the clock of this machine")
+        return Unanswered(f"{fault}; check that the network lets such links through, and the clock of this machine")
     if status(error) in (401, 403):
         return InputError(f"the Hub refuses the token for {address} (status {status(error)}); {_LOGIN}")
     if isinstance(error, FileNotFoundError | PermissionError):
@@ -200,7 +200,7 @@ def _in_words(address: str, error: Exception) -> Exception:
     if isinstance(error, HfHubHTTPError):
         reason = ": ".join(filter(None, [f"status {status(error)}", error.server_message]))
     reason = shorten(reason, _MAX_REASON, placeholder="…")
-    return Unanswered(redacted(f"{address} cannot be had from {constants.ENDPOINT} ({reason}); try again later"))
+    return Unanswered(redacted(f"{address} cannot be fetched from {constants.ENDPOINT} ({reason}); try again later"))
 
 
 def _is_of_storage(error: Exception) -> bool:
@@ -250,7 +250,7 @@ def _keep_token(request: Any) -> None:
     is_ours = request.headers.get("user-agent", "").startswith(f"{PROJECT}/")
     host = _host_of(str(request.url))
     if is_ours and "authorization" in request.headers and host != _host_of(constants.ENDPOINT):
-        raise InputError(f"{constants.ENDPOINT} leads to another host, {quoted(host)}, to which no token may go")
+        raise InputError(f"{constants.ENDPOINT} leads to another host, {quoted(host)}, to which the token is not sent")
 
 
 def _refuse_long_wait(response: Any) -> None:

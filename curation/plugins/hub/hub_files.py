@@ -42,7 +42,7 @@ _infos: dict[str, Info | None] = {}  # name of a file or folder at a commit → 
 
 
 class NoDataset(InputError, FileNotFoundError):
-    """The address names no dataset, only an owner for example, so it has no files."""
+    """The address does not name a dataset, but only an owner, for example, so it has no files."""
 
 
 class HubFiles(HfFileSystem):
@@ -59,7 +59,7 @@ class HubFiles(HfFileSystem):
         parts = _NAME.fullmatch(name)
         if parts is None:
             address = shortened(f"hf://{name}")
-            raise NoDataset(f"{address} names no dataset; expected hf://datasets/OWNER/NAME[@REVISION][/PATH]")
+            raise NoDataset(f"{address} does not name a dataset; expected hf://datasets/OWNER/NAME[@REVISION][/PATH]")
         if COMMIT.fullmatch(parts["revision"] or ""):
             return name
         repository, kind = parts["repository"], parts["kind"]
@@ -138,15 +138,15 @@ class HubFile(HfFileSystemFile):
             self._require_same(response)
             if response.status_code != HTTPStatus.PARTIAL_CONTENT:
                 raise InputError(
-                    f"{shortened(f'hf://{self.path}')} is on a server that sends whole files only; copy it to this "
+                    f"{shortened(f'hf://{self.path}')} is on a server that cannot send parts of files; copy it to this "
                     "machine"
                 )
             part = response.headers.get("Content-Range", "")
             if not part.startswith(f"bytes {start}-{end - 1}/"):
-                raise ConnectionError(f"{quoted(part) or 'an unknown part'} came, not bytes {start}-{end - 1}")
+                raise ConnectionError(f"{quoted(part) or 'an unknown part'} came instead of bytes {start}-{end - 1}")
             body = body_of(response, end - start)
         if len(body) != end - start:
-            raise ConnectionError(f"{len(body):,} bytes came, of {end - start:,}")
+            raise ConnectionError(f"{len(body):,} bytes came instead of {end - start:,}")
         return body
 
     def _require_same(self, response: Any) -> None:
@@ -161,7 +161,7 @@ class HubFile(HfFileSystemFile):
         ):
             if value and listed and value != listed:
                 raise InputError(
-                    f"hf://{self.path} is another file than was listed (its {what} is {value}, not {listed})"
+                    f"hf://{self.path} is not the file that was listed (its {what} is {value}, not {listed})"
                 )
 
 

@@ -56,11 +56,11 @@ def require(args: Namespace) -> None:
     if args.upload is None:
         return
     if getattr(args, "format", FORM) != FORM:
-        raise InputError(f"--upload sends a folder for the Hub, which --format {FORM} writes; {args.format} is another")
+        raise InputError(f"--upload sends the folder that --format {FORM} writes; --format is {args.format}")
     if not _NAME.fullmatch(args.upload):
-        raise InputError(f"--upload is {args.upload}; expected OWNER/NAME of a dataset")
+        raise InputError(f"--upload is {args.upload}; give OWNER/NAME of a dataset")
     if is_url(absolute(args.output)):
-        raise InputError(f"--upload sends a local folder, and --output is {args.output}; give a local one")
+        raise InputError(f"--upload sends a local folder, but --output is {args.output}; give a local folder")
     require_packages(["huggingface_hub"])
     from huggingface_hub import get_token  # This import is here because the package may be missing.
 
@@ -95,7 +95,7 @@ def upload(args: Namespace, beside: Mapping[str, str] | None = None, names: list
         sending = Sending(api(), args.upload, staged, args.public, args.overwrite)
         commit = answer(address, sending.send)
     seen = "public" if args.public else "private"
-    stay = f"; {counted(len(sending.stay), 'other file')} there stayed" if sending.stay else ""
+    stay = f"; {counted(len(sending.stay), 'other file')} of the dataset stayed" if sending.stay else ""
     print_result(f"{counted(len(sending.digests), 'file')} in {address}@{commit} ({seen}){stay}")
 
 
@@ -138,19 +138,21 @@ class Sending:
         except RuntimeError as error:  # The upload of one file failed; the cause says why.
             raise error.__cause__ or error from None
         except ValueError as error:
-            if CARD in str(error):  # The Hub refuses what the card says.
+            if CARD in str(error):  # The Hub refuses the metadata of the card.
                 raise InputError(f"{self.address}: {' '.join(str(error).split())}") from None
             raise
         there = self._there(require_commit(self.address, commit.oid))
         for path, digests in self.digests.items():
             if path not in there or not _is_same(there[path], digests):
-                raise InputError(f"{self.address} holds another {path} than was sent; upload it again")
+                raise InputError(
+                    f"{self.address} has a {path} that differs from the one that was sent; upload it again"
+                )
         return commit.oid
 
     def _claimed(self) -> str | None:
         """Return the dataset's commit, or None; create a missing dataset. InputError if it is public and should not be.
 
-        A private dataset is refused, too, if --public is given.
+        With --public, a private dataset is also refused.
         """
         # This import is here because the package may be missing.
         from curation.plugins.hub.answers import malformed, require_commit
@@ -175,11 +177,13 @@ class Sending:
         others = [path for path, file in there.items() if not _is_same(file, self.digests.get(path))]
         if others and not self.overwrite:
             fault = f"{self.address} holds {counted(len(others), 'other file')}, such as {others[0]}"
-            raise InputError(f"{fault}; give another dataset, or replace what an earlier upload wrote by --overwrite")
+            raise InputError(
+                f"{fault}; give another dataset, or replace the files of an earlier upload with --overwrite"
+            )
         recorded = self._recorded(parent) if others else {}
         self.stay = [path for path in others if not _is_same(there[path], recorded.get(path))]
         if foreign := [path for path in self.stay if path in self.digests]:
-            fault = f"{self.address} holds another {foreign[0]}, which no upload of this program wrote"
+            fault = f"{self.address} has a different {foreign[0]}, which no upload of this program wrote"
             raise InputError(f"{fault}; give another dataset, or delete the file there")
         return [path for path in others if path not in self.digests and path not in self.stay]
 

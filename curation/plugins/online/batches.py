@@ -1,4 +1,4 @@
-"""The parameters of online balancing: what an epoch keeps and draws, the images of an expert, and the process's rank.
+"""The parameters of online balancing: the draws of an epoch, the images of an expert, and the rank of a process.
 
 An expert is a model that learns from one coarse cluster of the data, as in MoDE (arXiv 2404.16030). `ByEntries` chooses
 batches from super-batches by the entries of their samples, after concept-aware batch sampling (arXiv 2511.20643).
@@ -36,17 +36,18 @@ class ByEntries:
 
         the sum over all entries of t * m / (t + m)
 
-    For a target, t is the mass of the entry in a batch that has the target's distribution. The sum is then half that of
-    the harmonic means of t and m, so a larger one is a smaller Vincze-Le Cam distance, the sum of (t - m)^2 / (t + m).
+    For a target, t is the mass of the entry in a batch that has the target's distribution. The sum is then half the sum
+    of the harmonic means of t and m, so a larger sum means a smaller Vincze-Le Cam distance, which is the sum of
+    (t - m)^2 / (t + m).
     For diversity, t is 1 for each entry: a sample adds less, the more of its entries the batch already has. The sum is
     submodular and never falls, so greedy choice reaches at least 1 - 1/e of its maximum. Concept-aware batch sampling
     (arXiv 2511.20643) takes the sample with the largest mean over its entries of (t - n) / t + 1 / f, where n samples
     of the batch and f of the super-batch have the entry; an entry counts nothing once n is t. With `most`, the choice
-    is that of the paper.
+    is the one of the paper.
 
     batch: the number of samples of a batch. A super-batch with fewer samples yields none.
-    target: one number of 0 or more per entry, only their proportions count; None: the most diverse batch.
-    most: take the samples with most entries instead, in the order of the epoch where numbers are equal.
+    target: one number of 0 or more per entry, of which only the proportions count; None chooses the most diverse batch.
+    most: take the samples with the most entries instead; among equals, the order of the epoch decides.
     """
 
     batch: int
@@ -59,7 +60,7 @@ class ByEntries:
         if self.target is None:
             return
         if self.most:
-            raise InputError("a batch has most entries or comes near a target; give one of them")
+            raise InputError("most and target choose batches in different ways; give only one of them")
         target = np.asarray(self.target)
         if target.ndim != 1 or target.dtype.kind not in "iuf":
             raise InputError(f"the target is {target.dtype} of shape {target.shape}; give one number per entry")
@@ -67,7 +68,7 @@ class ByEntries:
             target = target.astype(np.float64)
             is_finite = np.isfinite(target.sum())
         if not (is_finite and (target >= 0).all() and target.any()):
-            raise InputError("the target has a negative or infinite number or sum, or none above 0; give shares")
+            raise InputError("the target has a negative or infinite number or sum, or no number above 0; give shares")
         object.__setattr__(self, "target", target)
 
     @cached_property
@@ -90,8 +91,8 @@ class ByEntries:
     def require_entries(self, entries: int) -> None:
         """Raise InputError unless the target, if there is one, has a number for each of `entries` entries."""
         if self.target is not None and len(self.target) != entries:
-            lengths = f"{len(self.target):,} numbers, the rates have {entries:,}"
-            raise InputError(f"the target has {lengths}; give one per entry")
+            lengths = f"{len(self.target):,} numbers, but there are {entries:,} entries"
+            raise InputError(f"the target has {lengths}; give one number per entry")
 
     def require_size(self, batch_size: int) -> None:
         """Raise ParameterError for a loader's batch size that does not divide `batch`.
@@ -99,7 +100,7 @@ class ByEntries:
         With it, a batch of the loader could have samples of two super-batches.
         """
         if self.batch % batch_size:
-            fault = f"is {batch_size}, and batches of {self.batch} samples are chosen; give a divisor of it"
+            fault = f"is {batch_size}, but batches of {self.batch} samples are chosen; give a divisor of {self.batch}"
             raise ParameterError(fault, "batch_size")
 
 
@@ -175,10 +176,10 @@ class OnlineConfig:
     seed: another seed keeps other samples, in another order.
     mixed_blocks: blocks of the index whose samples are shuffled among each other.
     caption_ratio: the share of samples with a caption whose text is replaced by it, or a share by source.
-    caption_sentence: what of a caption is shown: all, its first sentence, or a drawn one; one answer, or one by source.
-    expert: the expert whose images alone are kept; None: all.
-    batches: how batches are chosen by their entries; None: all kept samples are used.
-    weights: how often an epoch shows each image on average, in place of balancing; None: it is balanced.
+    caption_sentence: the part of a caption that is shown: all, its first sentence, or a drawn one; or one by source.
+    expert: the expert whose images are kept, and no others; None keeps all.
+    batches: how batches are chosen by their entries; None uses all kept samples.
+    weights: how often an epoch shows each image on average, in place of balancing; None balances.
     """
 
     seed: int = 0
@@ -214,7 +215,7 @@ class World:
         require_integer("size", self.size, 1)
         if self.rank >= self.size:
             raise InputError(
-                f"rank {self.rank} of {self.size} processes; ranks go from 0 to one less than their number"
+                f"rank is {self.rank}, but there are {self.size} processes; give a rank from 0 to {self.size - 1}"
             )
 
     @classmethod

@@ -43,13 +43,13 @@ from runtime.tallies import Tallies, TaskResult
 INDEX_VERSION = 2
 INDEX_NAME = "index.json"
 INDEX = Kind("an index of tars", "curation.plugins.online.build", INDEX_VERSION, INDEX_NAME)
-OPEN = 1024  # the most files of rows that a process keeps mapped: readers come back to a tar for each block
-# One row per sample that has a matched image: the sample, and the texts of the image.
+OPEN = 1024  # A process keeps at most so many files of rows mapped: readers come back to a tar for each block.
+# There is one row per sample that has a matched image: the sample, and the texts of the image.
 INDEX_ROWS = SAMPLES.append(TRAINED_TEXTS)
 
 BLOCK_ROWS = 1024  # rows of a block: few enough to share blocks out evenly, enough to read at once
 WRITTEN = INDEX_ROWS.with_metadata({})  # empty metadata, as in Arrow's tables: None would give files other bytes
-_SHARD = "shard"  # name of facts: the number of a shard, and its numbers of samples
+_SHARD = "shard"  # the name of facts, each with the number of a shard and its numbers of samples
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,13 @@ class Index:
         folder = Path(folder)
         content = read_json(folder / INDEX_NAME)
         if content is None:
-            raise InputError(f"{folder} holds no whole {INDEX_NAME}; build it with curation.plugins.online.build")
+            raise InputError(
+                f"{folder} has no complete {INDEX_NAME}; build the index with curation.plugins.online.build"
+            )
         if content.get("version") != INDEX_VERSION:
             raise InputError(
-                f"{folder} holds version {content.get('version')}, this program reads {INDEX_VERSION}: build it again"
+                f"the index in {folder} has version {content.get('version')}, but this program reads version "
+                f"{INDEX_VERSION}; build it again"
             )
         try:
             made_from = content["made_from"]
@@ -96,7 +99,7 @@ class Index:
             digest = zlib.crc32(json.dumps(content["shards"]).encode(), made_from["matched"])
             return cls(folder, tars, shards, made_from["block_rows"], made_from["metadata"], digest)
         except (KeyError, TypeError) as error:
-            raise InputError(f"{folder / INDEX_NAME} is damaged ({error!r}): build it again") from None
+            raise InputError(f"{folder / INDEX_NAME} is damaged ({error!r}); build the index again") from None
 
     @property
     def samples(self) -> int:
@@ -157,13 +160,13 @@ def build(
 
     `tars` are paths, folders or globs. `curated` is an output folder of curate, or its URL; the texts of each image are
     read from its gated/ if the run had a gate, otherwise from matched/. `engine` is a Spark session, or None for
-    processes of this machine. A repeated call continues one that broke off. InputError if `folder` is a URL or holds
+    processes of this machine. After an interruption, the same call resumes. InputError if `folder` is a URL or holds
     anything but this index.
     """
     if block_rows < 1:
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
     if "://" in str(folder):
-        raise InputError(f"the index is to be at {folder}; give a local folder: training maps its files into memory")
+        raise InputError(f"an index cannot be at {folder}; give a local folder, as training maps its files into memory")
     folder = absolute(folder)
     tar_inputs = local_tars_at(tars)
     run = Results.open(absolute(curated))
@@ -210,7 +213,7 @@ def _write(numbered: Numbered, made: Made, scan: Scan, block_rows: int) -> None:
 
 
 def _rows(scan: Scan, tallies: Tallies) -> Iterator[pa.RecordBatch]:
-    """Yield the INDEX_ROWS of a tar in batches of any size; tally their number, and that of all samples."""
+    """Yield the INDEX_ROWS of a tar in batches of any size; tally their number and the number of all samples."""
     for samples, joined in scan.read():
         tallies.add("samples", samples.num_rows)
         if joined is not None:

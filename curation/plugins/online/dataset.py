@@ -137,7 +137,7 @@ class BalancedDataset(IterableDataset):
     def __iter__(self) -> Iterator[Any]:
         resumed, self._resumed = self._resumed, None
         if resumed and self._loaded_in != os.getpid():
-            raise InputError("a process has loaded a state of its own, not of its workers; use a StatefulDataLoader")
+            raise InputError("a state was loaded into a process instead of its workers; use a StatefulDataLoader")
         if resumed is None or resumed.epoch != self.epoch:  # Another epoch was set.
             resumed = Position(self.epoch)
         self._position = resumed
@@ -165,7 +165,9 @@ class BalancedDataset(IterableDataset):
         if differing:
             was = {name: taken.get(name) for name in differing}
             now = {name: layout.get(name) for name in differing}
-            raise InputError(f"the state was taken with {was}, here is {now}; resume with the same, or begin an epoch")
+            raise InputError(
+                f"the state was taken with {was}, but now there is {now}; resume with the same, or begin a new epoch"
+            )
         self._resumed = Position(**state["position"])
         self._loaded_in = os.getpid()
         self._epoch.fill_(max(self.epoch, self._resumed.epoch))
@@ -217,22 +219,26 @@ def _checked(rates: Sequence[float] | np.ndarray) -> np.ndarray:
     rates = np.asarray(rates)
     if rates.ndim != 1 or rates.dtype.kind != "f":
         raise InputError(
-            f"rates are {rates.dtype} of shape {rates.shape}; give counts.parquet, or one number per entry"
+            f"rates have the type {rates.dtype} and the shape {rates.shape}; give counts.parquet, or a number per entry"
         )
     return rates
 
 
 def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Captions | dict[str, Captions] | None:
-    """Return opened captions, by source if given so; InputError unless `ratio` has a share for each of these sources.
+    """Return opened captions, by source if they are given by source; InputError unless `ratio` has their shares.
 
     Without sources, `ratio` must be one number.
     """
     if not isinstance(captions, Mapping):
         if isinstance(ratio, Mapping):
-            raise InputError(f"caption_ratio has shares of {', '.join(ratio)}; give captions as a file of each source")
+            raise InputError(
+                f"caption_ratio has shares of {', '.join(ratio)}; give a file of captions for each of them"
+            )
         return None if captions is None else _file(captions)
     if not isinstance(ratio, Mapping) or ratio.keys() != captions.keys():
-        raise InputError(f"captions of {', '.join(captions)} come with caption_ratio {ratio!r}; give a share of each")
+        raise InputError(
+            f"there are captions of {', '.join(captions)}, but caption_ratio is {ratio!r}; give a share for each source"
+        )
     return {name: _file(file) for name, file in captions.items()}
 
 
@@ -240,7 +246,7 @@ def _file(captions: File) -> Captions:
     """Return captions, which may be given opened or by the path of their file."""
     if isinstance(captions, str | PathLike):
         return Captions.open(captions)
-    require_kind("captions", captions, Captions, "a file that curation.captions builds, or one by each source")
+    require_kind("captions", captions, Captions, "a file that curation.captions builds, or one for each source")
     return captions
 
 

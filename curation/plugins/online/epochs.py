@@ -46,9 +46,9 @@ class Drawn:
 
     batch: pa.RecordBatch
     rows: np.ndarray
-    chosen: np.ndarray  # of all texts of the batch
+    chosen: np.ndarray  # indices of all texts of the batch
     probability: np.ndarray
-    numbers: np.ndarray | None = None  # None: each row comes once
+    numbers: np.ndarray | None = None  # None if each row comes once
     shard: int = 0
 
     @property
@@ -203,7 +203,7 @@ def block_groups(order: np.ndarray, config: OnlineConfig, consumer: int, consume
 def number_taken(kept: int, config: OnlineConfig) -> int:
     """Return how many of the `kept` samples of a group of blocks are yielded.
 
-    These are all; if batches are chosen, as many as a batch has, or 0 if `kept` is less.
+    All of them are yielded. If batches are chosen, as many are yielded as a batch has, or none if `kept` is less.
     """
     if config.batches is None:
         return kept
@@ -219,8 +219,8 @@ def require_any(order: np.ndarray, sizes: np.ndarray, config: OnlineConfig) -> N
         return
     most = max((int(sizes[group].sum()) for group in block_groups(order, config, 0, 1)), default=0)
     if most < config.batches.batch:
-        fault = f"is {config.mixed_blocks}, and no super-batch of as many blocks keeps {config.batches.batch} samples"
-        raise ParameterError(f"{fault} (the largest {most}); give more, or smaller batches", "mixed_blocks")
+        fault = f"is {config.mixed_blocks}, but no super-batch of so many blocks keeps {config.batches.batch} samples"
+        raise ParameterError(f"{fault} (the largest keeps {most}); give more, or smaller batches", "mixed_blocks")
 
 
 def order_of_blocks(number: int, seed: int, epoch: int) -> np.ndarray:
@@ -240,7 +240,7 @@ def read(index: Index, kept: pa.Table) -> Iterator[dict]:
             file, path = tars[shard]
             content = os.pread(file, size, offset)
             if len(content) != size:
-                raise InputError(f"{path} was cut while it was read; build the index again")
+                raise InputError(f"{path} was truncated while it was read; build the index again")
             yield {
                 "__key__": key,
                 "__url__": path,
@@ -264,5 +264,5 @@ def _open(index: Index, shard: int, stack: ExitStack) -> tuple[int, str]:
     size = os.fstat(file).st_size
     recorded = index.shards[shard].bytes
     if size != recorded:
-        raise InputError(f"{path} has {size:,} bytes, the index knows it with {recorded:,}: build the index again")
+        raise InputError(f"{path} has {size:,} bytes, but the index states {recorded:,}; build the index again")
     return file, str(path)

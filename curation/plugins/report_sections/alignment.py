@@ -49,13 +49,13 @@ from runtime.tallies import TaskResult
 from runtime.terminal import aligned, print_result
 from runtime.wording import decimal, number, percent
 
-BETWEEN_NAMES = "|"  # separates the names of one class in a line of text; commas would not do, as names have some
+BETWEEN_NAMES = "|"  # This separates the names of a class in a line of text; names may contain commas.
 AS_IT_IS = ("{}",)
-FORM = "give a JSON array of names, or of arrays of the names of a class, a JSON object of them, or a class a line"
+FORM = "give a JSON array with a name or an array of names for each class, a JSON object, or one class per line"
 POOL, MANIFEST = "pool", "manifest"
 TEXTS, NAMING, CLASSES = 0, 1, 2  # indices of counts: all texts, texts naming a class, then texts of each class
 
-Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and their languages
+Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and of the languages of these texts
 FilesOfParts = dict[str, list[OwnFile]]  # the files of POOL and of MANIFEST
 
 JSON, PLOT = "alignment.json", "alignment.svg"
@@ -68,22 +68,22 @@ LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, 
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of one language: a label of each class, and the forms in which names of the class are looked for."""
+    """The classes of one language: a label of each class, and the texts that name the class."""
 
     labels: tuple[str, ...]
-    forms: tuple[tuple[str, ...], ...]  # of each class
+    forms: tuple[tuple[str, ...], ...]  # the forms of each class
 
 
 def read_classes(arguments: FilesOfLanguages, templates: FilesOfLanguages = ()) -> dict[str, Classes]:
     """Return the classes of each language, by code.
 
-    `arguments` name the files of classes and `templates` those of templates, as {"en": FILE} or as strings `en=FILE`.
+    `arguments` name the files of classes, and `templates` the files of templates, as {"en": FILE} or strings `en=FILE`.
     InputError for a file that cannot be used, a template without {}, and templates of a language without classes.
     """
     wanted = {code: _lines(path) for code, path in _files(templates, "templates").items()}
     for code, lines in wanted.items():
         if unfit := next((line for line in lines if "{}" not in line), None):
-            raise InputError(f"the template {quoted(unfit)!r} of {code} has no {{}} where the name goes")
+            raise InputError(f"the template {quoted(unfit)!r} of {code} has no {{}} in the place of the name; add it")
     files = _files(arguments, "classes")
     if without := [code for code in wanted if code not in files]:
         raise InputError(f"there are templates of {', '.join(without)} but no classes; give classes of that language")
@@ -99,9 +99,9 @@ def _classes(named: list[tuple[str, Sequence[Any]]], templates: Sequence[str], p
     for label, names in named:
         is_list = isinstance(names, Sequence) and len(names) > 0
         if not is_list or not all(isinstance(name, str) and name.strip() for name in names):
-            raise InputError(f"{path} has a class {quoted(label)!r} whose names are no strings with letters; {FORM}")
+            raise InputError(f"{path} has a class {quoted(label)!r} whose names are not strings with letters; {FORM}")
     if not named:
-        raise InputError(f"{path} holds no classes; {FORM}")
+        raise InputError(f"{path} does not have any classes; {FORM}")
     return Classes(tuple(label for label, _ in named), tuple(_forms(names, templates) for _, names in named))
 
 
@@ -122,7 +122,7 @@ def _read(path: Path) -> list[tuple[str, Sequence[Any]]]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} begins like JSON but is none ({error}); {FORM}") from None
+        raise InputError(f"{path} begins like JSON, but is not valid JSON ({error}); {FORM}") from None
     named: list[tuple[str, Sequence[Any]]] = []
     if isinstance(content, dict):
         for label, names in content.items():
@@ -244,7 +244,7 @@ def align(engine: EngineLike, run: Results, classes: dict[str, Classes], progres
     languages = run.facts["languages"]
     if strange := [code for code in classes if code not in languages]:
         near = did_you_mean(strange[0], languages, f"it has {', '.join(sorted(languages)[:20])}")
-        raise InputError(f"the run has no language {strange[0]}, of which classes are given; {near}")
+        raise InputError(f"classes of the language {strange[0]} are given, but the run does not have it; {near}")
     parts = {POOL: matched_files(run), MANIFEST: curated_files(run)}
     rules = run.facts["made_from"].get("rules")
     return _counted(engine_of(engine), parts, classes, rules or "unicode", progress or Progress())
@@ -282,7 +282,7 @@ def _texts(part: str, file: OwnFile) -> Iterator[tuple[pa.Array, pa.Array]]:
 
 
 def _count(of_part: tuple[str, OwnFile], classes: tuple[tuple[str, Classes], ...], rules: Rules) -> TaskResult:
-    """Return the counts of `count_classes` in a file as tallies by language; those of 0 are left out.
+    """Return the counts of `count_classes` in a file as tallies by language; counts of 0 are left out.
 
     Their name is POOL or MANIFEST; their item is the position in the counts.
     """
@@ -396,8 +396,8 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
 
 
 def add(parser: Parser) -> None:
-    """Add to clip-curate, under their own heading, the flags of what else the report counts: classes."""
-    group = parser.add_argument_group("what else the report counts (docs/how-to/alignment.md)")
+    """Add the flags for classes that the report counts to clip-curate, under their own heading."""
+    group = parser.add_argument_group("classes that the report counts (docs/how-to/alignment.md)")
     add_classes(group, default=[])
 
 
@@ -407,6 +407,6 @@ def options(args: Namespace) -> dict[str, Any]:
 
 
 def add_classes(group: _ActionsContainer, **options: Any) -> None:
-    """Add --classes and --templates to a group or parser; add_argument gets `options` for --classes alone."""
+    """Add --classes and --templates to a group or parser; add_argument gets `options` only for --classes."""
     add_flags(group, helps(__package__, "classes"), nargs="+", **options)
     add_fields(group, Options, helps(__package__, "templates"))

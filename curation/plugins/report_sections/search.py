@@ -21,13 +21,13 @@ from runtime.draws import draws
 from runtime.storage.own_files import OwnFile
 from runtime.storage.parquet import batches
 
-MAX_FREQUENT = 2_000  # the most frequent entries on the page, our choice
-MAX_TAIL = 500  # the entries of the tail on the page, our choice
-SEARCHED_ROWS = 100_000  # the first rows of the manifest, in which texts are looked for
+MAX_FREQUENT = 2_000  # The page has at most so many of the most frequent entries; the number is our choice.
+MAX_TAIL = 500  # The page has at most so many entries of the tail; the number is our choice.
+SEARCHED_ROWS = 100_000  # Texts are looked for in so many rows at the beginning of the manifest.
 BATCH_ROWS = 20_000  # rows in memory at a time
-TEXTS_SHOWN = 2  # texts of an entry
-TEXTS_TRIED = 4  # texts of an entry that are read, as some of them are equal
-# With these limits on what is written of a string, the data have 1.4 MB at most, so that the page stays below 3 MB.
+TEXTS_SHOWN = 2  # At most so many texts of an entry are shown.
+TEXTS_TRIED = 4  # So many texts of an entry are read, because some of them may be equal.
+# With these limits on the length of a string, the data have 1.4 MB at most, so the page stays below 3 MB.
 TEXT_BYTES = 200
 ENTRY_BYTES = 90
 PURPOSE = "searched"  # purpose of the draws that choose entries of the tail
@@ -98,10 +98,10 @@ def drawn_tail(ids: np.ndarray, run: Run) -> np.ndarray:
 
 
 def in_shares(of_languages: Sequence[np.ndarray], keys: Sequence[np.ndarray], room: int) -> np.ndarray:
-    """Return at most `room` ids: the first half by turns of the languages, the others those with the smallest keys.
+    """Return at most `room` ids: half of them by turns of the languages, and of the others the smallest keys.
 
-    `of_languages` has the ids of each language, and `keys` their keys, ascending. In each turn, too, the smallest keys
-    come first; of equal keys the smaller id.
+    `of_languages` has the ids of each language, and `keys` their keys, ascending. In each turn, the smallest keys also
+    come first; of equal keys, the smaller id comes first.
     """
     ids = np.concatenate([np.zeros(0, np.int64), *of_languages])
     all_keys = np.concatenate([np.zeros(0), *keys])

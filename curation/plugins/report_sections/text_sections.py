@@ -1,9 +1,9 @@
-"""Observers that look at the texts of a run: doubtful rows, the shape of counts, and what a gate removed.
+"""Observers that look at the texts of a run: doubtful rows, the shape of counts, and the texts that a gate removed.
 
-The shape is that of the counts of English or, if all texts are matched against a single list of entries, of that list.
+The shape is about the counts of English or, if all texts are matched against a single list of entries, of that list.
 It is compared with the figures of "Demystifying CLIP Data" (arXiv 2309.16671): 500,000 entries, 1.6 billion texts with
-5.6 billion matches. Of what a gate removed, some texts of each rule are shown, from the sample in gate_removed/, and
-the entries that it thins: the counts over all matched images are compared with the counts over the images that passed.
+5.6 billion matches. The section about a gate shows some removed texts of each rule, from the sample in gate_removed/,
+and the entries that the gate thins: it compares the counts over all matched images and over the images that passed.
 """
 
 from collections import defaultdict
@@ -30,9 +30,9 @@ from runtime.storage.parquet import batches, write_rows
 from runtime.tallies import TaskResult
 from runtime.wording import counted, quotient
 
-FILES_SEARCHED = 8  # the first files of the manifest, which are searched for doubtful rows
-ROWS_SHOWN = 10  # the most doubtful rows that are shown for a language, and removed rows for a rule of a gate step
-DOUBTFUL_LANGUAGES = 60  # how many languages are shown: those with the most kept rows of a low score
+FILES_SEARCHED = 8  # So many files at the beginning of the manifest are searched for doubtful rows.
+ROWS_SHOWN = 10  # At most so many doubtful rows are shown for a language, and removed rows for a rule of a gate step.
+DOUBTFUL_LANGUAGES = 60  # So many languages are shown: the ones with the most kept rows of a low score.
 
 PUBLISHED: dict[str, Any] = {
     "never_matched": 114_000 / 500_000,
@@ -44,7 +44,7 @@ PUBLISHED: dict[str, Any] = {
 
 
 def observe_doubtful(seen: Observation) -> Observed:
-    """Return the section with kept rows of a low language score, of the beginning of the manifest, to see mistakes."""
+    """Return the section with kept rows of a low language score, from the beginning of the manifest."""
     rows = first_doubtful(chain.from_iterable(map(batches, seen.manifest[:FILES_SEARCHED])), seen.run)
     return Observed(section=doubtful_section(rows, seen.run))
 
@@ -132,7 +132,7 @@ def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None
 
 PURPOSE = "shown"  # purpose of the draws that choose the texts to show
 
-THINNED_SHARE = 0.1  # an entry is thinned if less than this share of its texts passed
+THINNED_SHARE = 0.1  # An entry is thinned if less than this share of its texts passed.
 ENTRIES_SHOWN = 20  # entries listed per language
 THINGS = {"conditions": "image", "texts": "text"}  # the things that rules remove, by the key of the rules in Run.gate
 

@@ -1,5 +1,5 @@
 "use strict";
-// Sort the table of languages by a click on a heading, filter it, and show pictures. Without this script the whole
+// Sort the table of languages by a click on a heading, filter it, and show pictures. Without this script the complete
 // table is shown.
 (function () {
   var table = document.getElementById("languages");

@@ -136,7 +136,7 @@ def test_a_manifest_has_the_columns_that_are_asked_for_and_else_its_bytes_as_the
         assert has_pair((tmp_path / row["record"]["file"]).read_bytes(), row)
     facts = Results.open(tmp_path / "one").facts
     assert [facts[each]["none"] for each in ("licenses", "kept_licenses")] == [4, 2]
-    assert facts["notes"][0].endswith("Of the pairs kept: 3 cc-by.")
+    assert facts["notes"][0].endswith("Licences of the pairs kept: 3 cc-by.")
     assert "kept_licenses" not in Results.open(tmp_path / "none").facts
     assert next(row["record"] for row in both if row["url"].endswith("0.jpg")) == {"file": "a.warc.gz", "offset": 0}
 
@@ -153,7 +153,7 @@ def test_a_policy_of_licences_removes_the_others_and_pairs_are_counted_by_licenc
         zip(("cc-by", "several", "none"), (2, 2, 2), strict=True)
     )
     assert (
-        "Pages state licences, of themselves and not of each picture. Of the pairs read: 2 cc-by, 2 several."
+        "Pages state licences for themselves, not for each picture. Licences of the pairs read: 2 cc-by, 2 several."
         in (found.facts["notes"])
     )
     assert [row["removed"] for row in found.facts["gate"]["conditions"]] == [2]

@@ -78,5 +78,5 @@ def test_a_long_label_is_cut():
 def test_the_warning_names_the_five_most_frequent():
     labels = {f"l{number}": 20 - number for number in range(9)}
     sentence = "".join(unknown_languages(1234, labels).sentence)
-    assert "1,234 rows state a language that is not known" in sentence
-    assert "l0 (20), l1 (19), l2 (18), l3 (17), l4 (16). Known are BCP 47 tags" in sentence
+    assert "1,234 rows state an unknown language" in sentence
+    assert "l0 (20), l1 (19), l2 (18), l3 (17), l4 (16). Known labels are BCP 47 tags" in sentence

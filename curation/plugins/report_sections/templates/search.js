@@ -57,7 +57,7 @@
     line.append(name, " ", element("small", figures.join(" · ")));
     made.append(line);
     entry[4].forEach(function (number) { made.append(element("p", data.texts[number], language[0])); });
-    if (!entry[4].length) made.append(element("small", "None of the rows in which texts were looked for has it."));
+    if (!entry[4].length) made.append(element("small", "None of the rows in which texts were looked for has this entry."));
     return made;
   }
 
@@ -75,6 +75,6 @@
   }
 
   word.addEventListener("input", show);
-  document.getElementById("search-tools").hidden = false; // nothing in it works without this script
-  show(); // browsers fill in what was typed before the page was loaded again
+  document.getElementById("search-tools").hidden = false; // The search does not work without this script.
+  show(); // Browsers restore the typed word when the page is loaded again.
 })();
