@@ -61,7 +61,7 @@ def test_flags_that_a_form_does_not_take_are_refused(urls, run, tmp_path, capsys
         ("", ", which cannot be imported (AttributeError"),
         (
             "X = 3",
-            ": expected a dataclass like curation.plugins.export.formats.Form, but got int; fix or uninstall the package",
+            ": expected a dataclass like curation.plugins.export.formats.Form, but got int; fix or uninstall",
         ),
         (
             "def X(run): ...",
