@@ -33,7 +33,7 @@ ASSIGNED = pa.schema(
         pa.field("fine", pa.int32()),
         pa.field("distance", pa.float32()),
         pa.field("coarse_distance", pa.float32()),
-        pa.field("position", pa.int64()),  # file number << ROW_BITS | index among the file's usable embeddings
+        pa.field("position", pa.int64()),  # = number of the file << ROW_BITS | index among its usable embeddings
     ]
 )
 ROW_BITS = 40  # the number of low bits of a position, which hold the index

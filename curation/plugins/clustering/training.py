@@ -33,7 +33,7 @@ SIZED_BY = 8192  # the wanted number of training vectors per fine cluster, at wh
 MOST_FINE = 10**6  # the largest clusterings of image-text pairs had 100,000
 MOST_BYTES = 2 << 30  # the most bytes of training vectors in the driver
 
-BLOCK = 1024  # vectors whose products are in memory together
+BLOCK = 1024  # the number of vectors whose products are in memory together
 LIST = 32  # the length of each vector's list of nearest centres, among which it chooses while prices change
 ROUNDS, STEPS = 6, 200  # the most times that lists are computed, and the most price changes with each list
 NEARLY = 0.002  # the root mean square of the sizes' relative deviations at which balancing stops

@@ -53,7 +53,7 @@ MARKS = pa.schema([*PLACE, pa.field("copy_of", pa.string())])
 _SIZES = pa.schema([given_tables.VALUE, pa.field("uid", pa.string()), pa.field("size", pa.int64())])
 _UID = pa.field("uid", pa.string())
 _JOINED = pa.schema([*JOINED_ROWS, _UID, given_tables.VALUE])
-VALUES = pa.schema([*PLACE, _UID, given_tables.VALUE])  # one row per image
+VALUES = pa.schema([*PLACE, _UID, given_tables.VALUE])  # There is one row per image.
 VALUES_FOLDER = "values"  # the folder of the images that have a value, for near copies
 TEXTS_OF_COPY = 2  # an estimate of the number of texts that are sent per copy
 
@@ -74,7 +74,7 @@ class Copies(Step):
     """The step keeps one of the images that show the same picture, with the texts of the others."""
 
     pictures: given_tables.Pictures
-    is_alone: bool = False  # whether no other step counts the images in the table
+    is_alone: bool = False  # True if no other step counts the images in the table
 
     def asks(self) -> dict[str, list[str]]:
         """Return the column that the step compares, for users, and its table if no other step names the table."""

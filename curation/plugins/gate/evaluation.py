@@ -41,14 +41,14 @@ Saved = TypeVar("Saved", bound="SavedSets")
 SETS_VERSION = 1
 MAX_SETS = 60  # Each set is a bit of a mask of 64 bits.
 PHASH, EMBEDDING = "phash", "embedding"
-PHASH_NEAR = 4  # bits of a pHash's 64 that may differ in copies: our choice (docs/how-to/near-copies.md)
+PHASH_NEAR = 4  # Of the 64 bits of a pHash, 4 may differ in copies; docs/how-to/near-copies.md gives the reason.
 NEAR = "pdq"  # the kind of listed hashes that may differ in some bits
 HASH_BYTES = HASHES | {PHASH: 8}  # the length of a hash in bytes, by its kind
 _MIRRORED = "phash_mirrored"
 _HASHES = (PHASH, _MIRRORED)  # the columns of a table whose hashes an image is compared with
 _HEADER = "sets.json"
 _EXPECTED_PICTURES = "a table of pictures: Parquet files with a column url, sha256 or phash, as clip-hash writes them"
-_OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # matches the uid of a URL, and no uid that is a path in a folder
+_OF_THE_WEB = "^[0-9a-fA-F]{32}$"  # This matches the uid of a URL, but not a uid that is a path in a folder.
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,8 +181,8 @@ class EvaluationSet:
 
     name: str
     pictures: int = 0
-    plain: int = 0  # pictures with the pHash of a plain picture, which is not looked up
-    unmirrored: int = 0  # pictures with any other pHash, but without a pHash of the mirror image
+    plain: int = 0  # the number of pictures with the pHash of a plain picture, which is not looked up
+    unmirrored: int = 0  # the number of pictures with any other pHash, but without a pHash of the mirror image
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,7 +100,7 @@ class UidList:
     """Files that name images, one a line, or in a column uid or url; tasks read them."""
 
     name: str  # paths as the user gave them, without secrets
-    files: tuple[tuple[str, int], ...]  # each with the number of its list in `names`
+    files: tuple[tuple[str, int], ...]  # Each file comes with the number of its list in `names`.
     names: tuple[str, ...]  # the path of each list as the user gave it, without secrets
     identity: str = "uid"
     columns: pa.Schema = pa.schema([])

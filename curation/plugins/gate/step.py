@@ -1,4 +1,4 @@
-"""A step of the gate, its folder, the sample of what it removes, and the task that writes a file of images.
+"""A step of the gate, its folder, its sample of removed texts, and the task that writes a file of images.
 
 Each step reads the files that the step before wrote. `gate.Gate` runs the steps. Other packages add steps
 through the entry point `gate.GROUP`.

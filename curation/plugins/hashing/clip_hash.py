@@ -69,7 +69,7 @@ HASHES = Kind("hashes of pictures", "clip-hash", version=3)
 TASK_PICTURES = 10_000
 TASK_BYTES = 1 << 30
 NO_PICTURE = "no_picture"
-_BATCH_PICTURES = 1000  # rows, one per picture, in a batch of `hashed_rows`
+_BATCH_PICTURES = 1000  # the number of pictures in a batch of `hashed_rows`
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Hashes(FinishedFolder):
     """The folder of hashes, Parquet files with rows of HASHED, and the facts of its descriptor."""
 
     tars: int
-    damaged: dict[str, str]  # path of each damaged tar → its fault
+    damaged: dict[str, str]  # the fault of each damaged tar, by its path
     statuses: dict[str, int]  # pictures by status; NO_PICTURE counts keys of tars without a picture, which have no row
 
 

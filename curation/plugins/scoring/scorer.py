@@ -40,7 +40,7 @@ MOST_WORKERS = 1 << 12  # the most threads: no machine runs more at once
 _DEVICE = re.compile(rf"{AUTO}|{CPU}|cuda(:[0-9]+)?")
 
 OPEN_CLIP, TRANSFORMERS = "open_clip", "transformers"
-SCHEMES = ("hf-hub:", "local-dir:")  # prefixes of names that open_clip knows
+SCHEMES = ("hf-hub:", "local-dir:")  # the prefixes of names that open_clip knows
 _CONFIGS = {OPEN_CLIP_CONFIG: OPEN_CLIP, "config.json": TRANSFORMERS}  # the first file in a folder decides the library
 _NO_CODE = {"trust_remote_code": False}
 

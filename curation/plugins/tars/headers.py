@@ -47,7 +47,7 @@ ENCODING = ("utf-8", "surrogateescape")
 class TarMember(NamedTuple):
     """One file of a tar, its bytes at tar[offset:offset + size]."""
 
-    name: str  # with surrogates for bytes that are not UTF-8
+    name: str  # Bytes that are not UTF-8 are surrogates here.
     offset: int
     size: int
 

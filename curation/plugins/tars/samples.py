@@ -49,15 +49,15 @@ if TYPE_CHECKING:
 
 
 TAR, PICTURE = "tar", "picture"
-STATUS = "status"  # name of a tally: rows by status
-ROW_GROUP = 50_000  # rows per row group in tables of hashes and scores
+STATUS = "status"  # the name of the tally of rows by their status
+ROW_GROUP = 50_000  # the rows of a row group in tables of hashes and scores
 
 # One row per image of a tar, in the order of the tar. The image's bytes are tar[offset:offset + size].
 SAMPLES = pa.schema(
     [
-        pa.field("uid", pa.string()),  # null if no json states a uid or URL
+        pa.field("uid", pa.string()),  # The uid is null if no json states a uid or URL.
         pa.field("key", pa.string()),  # the common part of the names of a sample's files
-        pa.field("image", pa.string()),  # extension of the image: jpg
+        pa.field("image", pa.string()),  # the extension of the image, such as jpg
         pa.field("offset", pa.int64()),
         pa.field("size", pa.int64()),
     ]
@@ -126,7 +126,8 @@ def tars_at(locations: str | PathLike[str] | Iterable[str | PathLike[str]]) -> l
     tar_by_path = {tar.path: tar for tar in chain.from_iterable(map(_tars_of, paths))}
     if not tar_by_path:
         raise InputError(
-            f"there are no tars at {', '.join(map(hidden, paths)) or 'no path at all'}; pass tars, folders or URLs"
+            f"there are no tars at {', '.join(map(hidden, paths)) or 'no path at all'}; pass paths, folders, globs or "
+            "URLs"
         )
     return [tar_by_path[path] for path in sorted(tar_by_path)]
 
@@ -361,7 +362,9 @@ MOST_BYTES = 256 << 20  # the most bytes of a picture's file
 JPEGS = ("JPEG", "MPO")
 # These are the formats of pictures on the web. Pillow has other decoders, which nobody fuzzes or which start programs.
 FORMATS = (*JPEGS, "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
-_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")  # marker, length and number of components
+_SCAN = re.compile(
+    rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)"
+)  # This finds each scan by marker, length and components.
 
 Seen = TypeVar("Seen")
 

@@ -53,7 +53,7 @@ _ROWS = (  # `table` is null in rows of images; in rows of `read_hits`, it is th
     pa.field(SETS, pa.int64()),  # a mask of evaluation sets; in rows of a UidList, the number of the list
     pa.field(STATUS, pa.string()),
     pa.field("hash", pa.int64()),  # a hash of the columns that conditions name or that are compared
-    pa.field("is_compared", pa.bool_()),  # whether the row is compared with the other rows about its image, by hash
+    pa.field("is_compared", pa.bool_()),  # This says whether the row is compared, by hash, with others about its image.
 )
 
 

@@ -56,7 +56,7 @@ _AT_END = (
     rf" © ?{_SIX}",
 )
 _CREDIT_AT_END = rf"(?i)(?:{'|'.join(_AT_END)})\z"
-_CAPTION = r"[^ ]+ +[^ ]"  # two words
+_CAPTION = r"[^ ]+ +[^ ]"  # A text that this matches has at least two words.
 
 
 def without_tags(texts: pa.Array) -> pa.Array:

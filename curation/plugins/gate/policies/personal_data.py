@@ -43,7 +43,8 @@ _CODE = (
     "(?:7|2(?:[07]|[1-689][0-9])|3(?:[0-469]|[578][0-9])|4(?:[013-9]|2[0-9])|5(?:[1-8]|[09][0-9])|"
     "6(?:[0-6]|[789][0-9])|8(?:[1246]|[03578][0-9])|9(?:[0-58]|[679][0-9]))"
 )
-_PARTS = {"CODE": _CODE, "AREA": "[2-9][0-8][0-9]", "SUBSCRIBER": "[2-9][0-9]{2}"}  # AREA and on: North America
+# phone_forms.csv refers to these parts by name; AREA and SUBSCRIBER are parts of North American numbers.
+_PARTS = {"CODE": _CODE, "AREA": "[2-9][0-8][0-9]", "SUBSCRIBER": "[2-9][0-9]{2}"}
 # The formats of phone numbers, with digits grouped as people in these countries group them.
 PHONES = [re.sub("|".join(_PARTS), lambda name: _PARTS[name[0]], row["form"]) for row in rows_in("phone_forms.csv")]
 _NUMBER = r"[+(]{0,2}[0-9](?:[ ./()-]{0,3}[0-9])"

@@ -51,7 +51,7 @@ class PolicyRule:
     columns: Sequence[str] = ()
     numbers: tuple[int, int] | None = None  # the smallest and the largest number; None: it takes no number
     names: tuple[str, ...] = ()  # a rule takes some of these names, joined by commas, instead of a number
-    recommended: bool | int = False  # for a rule with a number, the number that is recommended
+    recommended: bool | int = False  # If the rule takes a number, this is the recommended number.
     is_silent: bool = False
     kind: str | None = None  # the signal, or the kind of texts or data, that a general function looks for
 

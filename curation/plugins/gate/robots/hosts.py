@@ -47,7 +47,7 @@ from runtime.wording import counted
 if TYPE_CHECKING:
     from curation.run.request import Context
 
-IMAGE, PAGE = "image", "page"  # kinds of URLs: of an image, and of a page of it
+IMAGE, PAGE = "image", "page"  # A URL is the URL of an image, or of a page that shows it.
 OF_PAGES = 32  # In FOUND, the signals of pages are shifted by this number of bits.
 ASKED_FOR = "asked"  # the tally of URLs by kind, IMAGE or PAGE
 KNOWN = "known"  # the tally, by kind, of URLs whose hosts have files
@@ -81,7 +81,7 @@ class HostRanges:
         Its bits, from the highest: the range of hosts; 1 for a URL or 0 for a file; the other bits of the host's
         `high`.
         """
-        ranges = self.buckets.bit_length() - 2  # bits
+        ranges = self.buckets.bit_length() - 2  # the number of bits of a range
         high = rows["high"].to_numpy()
         is_url = rows["path"].is_valid().to_numpy(zero_copy_only=False)
         rest = high << np.uint64(ranges) >> np.uint64(ranges + 1)
