@@ -54,7 +54,7 @@ def test_weights_in_a_file(tmp_path):
     ("name", "pretrained", "sentence"),
     [
         ("ViT-B-32", None, "ViT-B-32 has no weights of its own; pass pretrained a file, or one of openai, metaclip"),
-        ("ViT-B-32", "opneai", "ViT-B-32 has no weights called opneai; give"),
+        ("ViT-B-32", "opneai", "ViT-B-32 has no weights called opneai; pass"),
         ("ViT-B-31", None, "neither a folder, nor a model of open_clip, nor OWNER/NAME .*; did you mean ViT-B-32"),
         ("./nothing", None, "nothing is neither a folder"),
         ("/no/folder", None, "folder is neither a folder"),
