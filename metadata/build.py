@@ -45,11 +45,11 @@ log = logging.getLogger("metadata")
 
 COUNTED_PART = Kind("counted entries", "clip-metadata")
 PARTS_VERSION = 3  # version of the format of parts; parts of another version are counted again
-ROUND_BYTES = 1 << 30  # A round of languages that are counted together ends once their dumps have so many bytes.
+ROUND_BYTES = 1 << 30  # Languages are counted together in rounds; a round ends once its dumps have this many bytes.
 LISTED_DROPPED = 100  # the most dropped entries per language and reason that metadata.json lists; all are counted
 NGRAMS = "ngrams"  # the folder of the parts of n-grams, one part per language
 _TITLES = "titles"
-# If a parameter changes whose name contains one of these words, words and pairs are not counted again.
+# Parameters whose names contain one of these words do not affect the counts of words and pairs.
 _OTHERS = re.compile("title|zipf")
 
 Read = Mapping[str, Tally]  # kind of source → counts of things read, and of things dropped by reason
@@ -201,8 +201,8 @@ class Build:
             advance(done=1)
         if not owned:
             raise InputError(
-                "no source brought an entry; give --wordnet, --wikipedia, --pageviews, --frequencies or --entries with "
-                "some"
+                "none of the sources has an entry; pass other files to --wordnet, --wikipedia, --pageviews, "
+                "--frequencies or --entries"
             )
 
     def _facts(self, owned: dict[str, dict[str, int]], dropped: dict[str, dict], read: Read) -> dict:
@@ -233,7 +233,7 @@ class Build:
         for code in self.sources.counted:
             paths += articles.without_articles(self._dumps_read(code))
         if paths:
-            log.warning("no article was found in %s", ", ".join(paths))
+            log.warning("no articles were found in %s", ", ".join(paths))
         return paths
 
     def _dumps_read(self, code: str) -> list[articles.Dump]:

@@ -27,7 +27,7 @@ class MetadataConfig:
     title_limit: the most titles of a language that become entries.
     english_title_views: the least views of an English title that becomes an entry; replaces `title_share`.
     least_zipf: the least Zipf value of a word of a frequency list that becomes an entry.
-    bigram_score: the score that ranks word pairs: "association" is of PMI and count, "pmi" is the PMI alone [1].
+    bigram_score: the score that ranks word pairs: "association" combines PMI and count, "pmi" is only the PMI [1].
     pmi_percentile: the percentile of the PMIs of a language that "association" subtracts from each PMI.
     count_exponent: the exponent of a pair's count in the score "association".
     bigram_min_pmi: with "pmi", only pairs with a higher PMI become entries.
@@ -43,7 +43,7 @@ class MetadataConfig:
     title_share: float = 0.76  # [2]
     title_limit: int = 61_235  # as unigram_limit
     english_title_views: int = 70  # [1]
-    least_zipf: float = 2.5  # a word in 3 million; of wordfreq's large lists a fifth
+    least_zipf: float = 2.5  # one word in 3 million; a fifth of the words in wordfreq's large lists are as frequent
     bigram_score: BigramScore = "association"  # [2, appendix]; "pmi" is the rule of [1]
     pmi_percentile: float = 30.0  # [2, appendix]
     count_exponent: float = 0.7  # [2, appendix]

@@ -6,7 +6,7 @@ The table was made by these rules:
 
 - A Wikipedia has its own row if some language-ID model has a label for its language: lid.176 (the default), OpenLID,
   NLLB's lid218e or GlotLID. The few Wikipedias that no model is known to label are merged into `other`. If a label of
-  lid.176 were required, Hausa and Zulu would be merged, too: lid.176, whose only label for `other` is lrc, would gain
+  lid.176 were required, Hausa and Zulu would also be merged: lid.176, whose only label for `other` is lrc, would gain
   nothing, and the other models would lose two languages. map_bms and roa_tara have no label; their rows are for tables
   of pairs that state their languages.
 - A variety that lid.176 labels as a larger language is merged into that language, so that texts that the default model
@@ -88,7 +88,7 @@ _BY_WORDNET = _index("wordnet")
 _BY_LABEL = _BY_WIKIPEDIA | _BY_CODE | _index("labels")  # A model's label wins over an equal code.
 _SCRIPTS_OF_TAGS = ("hans", "hant", "jpan", "kore")  # subtags that stand for scripts in scripts.csv
 _FAR_SIMILARITY = 0.5  # Names that are less similar to the given name are not suggested.
-LONGEST_NAME = 100  # characters; a longer string is no name of a language
+LONGEST_NAME = 100  # characters; a longer string cannot be the name of a language
 _BY_NAME = {language.name.lower(): language for language in LANGUAGES}
 
 
@@ -100,8 +100,8 @@ def language(code: str) -> Language:
 
 
 def unknown(code: str) -> str:
-    """Return a sentence that says that a code is of no language here, and suggests codes."""
-    return f"{code!r} is no metadata language; {_advice(code)}"
+    """Return a sentence that says that this table does not have a code, and suggests codes."""
+    return f"{code!r} is not the code of a metadata language; {_advice(code)}"
 
 
 def named(code: str) -> str:
@@ -210,7 +210,7 @@ def of_wikipedia(code: str) -> Language:
     ('zh', 'en', 'als')
     """
     if not is_wikipedia(code):
-        raise InputError(f"{code!r} is no Wikipedia of a metadata language; {_advice(code)}")
+        raise InputError(f"{code!r} is not the code of a Wikipedia in a metadata language; {_advice(code)}")
     return _BY_WIKIPEDIA[_plain(code)]
 
 
@@ -226,7 +226,7 @@ def of_wordnet(code: str) -> Language:
     ('sq', 'zh')
     """
     if code not in _BY_WORDNET:
-        raise InputError(f"{code!r} is no wordnet language; {_advice(code)}")
+        raise InputError(f"{code!r} is not the code of a wordnet language; {_advice(code)}")
     return _BY_WORDNET[code]
 
 
@@ -238,7 +238,7 @@ def _advice(code: str) -> str:
     """Return a question that suggests the codes that may be meant; if there are none, the codes that look most alike.
 
     >>> _advice("jpn"), _advice("klingon")
-    ('did you mean ja?', 'give a code such as en; near it are kg (Kongo), lad (Ladino), ln (Lingala)')
+    ('did you mean ja?', 'use a code such as en; the nearest are kg (Kongo), lad (Ladino), ln (Lingala)')
     """
     stated = of_stated(code)
     if stated and stated is not OTHER:
@@ -250,4 +250,4 @@ def _advice(code: str) -> str:
         return f"did you mean {' or '.join(near)}?"
     far = dict.fromkeys(by_name[name] for name in get_close_matches(_plain(code).lower(), by_name, 3, _FAR_SIMILARITY))
     shown = ", ".join(f"{language.code} ({language.name})" for language in far)
-    return f"give a code such as en{shown and f'; near it are {shown}'}"
+    return f"use a code such as en{shown and f'; the nearest are {shown}'}"

@@ -46,7 +46,7 @@ _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLACEHOLDERS = {"GAP!", "PSEUDOGAP!"}
 _LOST_LETTER = re.compile(r"\w\?+\w|[\s-]\?|\ufffd")  # sva?a, latón ?
 
-# Vowel signs that dictionaries write and captions leave out. Yiddish and Urdu keep theirs: their spelling needs some.
+# Dictionaries write these vowel signs, but captions omit them. Yiddish and Urdu keep theirs: their spelling needs some.
 _ARABIC_POINTS = re.compile("[\u0640\u064b-\u0652\u0670]")
 _HEBREW_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
 _POINTS = {"ar": _ARABIC_POINTS, "fa": _ARABIC_POINTS, "he": _HEBREW_POINTS}
@@ -55,7 +55,7 @@ EXPECTED_FORMATS = "a wordnet is a folder, zip or tar with data.noun …, a tab 
 PRINCETON_FILES = frozenset(f"data.{part}" for part in ("noun", "verb", "adj", "adv"))  # of Princeton's dict files
 
 _LINE = re.compile(r"\d{8} \d\d [nvasr] [0-9a-f]{2} ")
-_ADJECTIVE_MARKER = re.compile(r"\((a|p|ip)\)$")  # galore(ip): where in a phrase the adjective may stand
+_ADJECTIVE_MARKER = re.compile(r"\((a|p|ip)\)$")  # as in galore(ip), which states where an adjective may stand
 _KEY = re.compile(r"([a-z]{3}:)?lemma")  # other keys are arb:lemma:root and als:def, for example
 _LEXICON = re.compile(rb"<Lexicon(?:Extension)?\s[^>]*?\blanguage\s*=\s*[\"']([^\"']+)[\"']")
 _ARCHIVE = re.compile(r".+\.(?:zip|(tar)(?:\.(?:gz|bz2|xz))?)")
@@ -134,7 +134,7 @@ def tab_codes(path: str) -> list[str]:
         return [code]
     named = re.search(r"-([a-z]{3})\.tab", path)
     if not named:
-        raise InputError(f"neither line 1 nor the name says the language; {EXPECTED_FORMATS}")
+        raise InputError(f"neither line 1 nor the file's name states the language; {EXPECTED_FORMATS}")
     return [named[1]]
 
 
@@ -160,7 +160,7 @@ def lmf_codes(path: str) -> list[str]:
     with unpacked_bytes(path) as file:
         codes = _LEXICON.findall(file.read())
     if not codes:
-        raise InputError(f"XML without a Lexicon; {EXPECTED_FORMATS}")
+        raise InputError(f"the XML does not have a Lexicon; {EXPECTED_FORMATS}")
     return [code.decode("utf-8", "replace") for code in codes]
 
 
@@ -207,7 +207,9 @@ def _lexicons(path: str) -> Sequence[Mapping[str, Any]]:
         try:
             return lmf.load(plain.name, progress_handler=None)["lexicons"]
         except (Error, AssertionError, LookupError, ValueError) as error:
-            raise InputError(f"{path} is no WN-LMF that wn can read ({error}); see globalwordnet.github.io") from error
+            raise InputError(
+                f"{path} is not a WN-LMF file that wn can read ({error}); see globalwordnet.github.io for the format"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -272,9 +274,9 @@ def _of_path(path: str) -> Iterator[WordnetFile]:
     inside = {member: format for member, format in formats.items() if format}
     names = {basename(member) for member in inside}
     if not inside:
-        raise InputError(f"{path} holds no wordnet; {EXPECTED_FORMATS}")
+        raise InputError(f"{path} does not hold a wordnet; {EXPECTED_FORMATS}")
     if len(inside) > 1 and 0 < len(PRINCETON_FILES & names) < len(PRINCETON_FILES):
-        raise InputError(f"{path} lacks {sorted(PRINCETON_FILES - names)} of Princeton's dict files; fetch it again")
+        raise InputError(f"{path} lacks {sorted(PRINCETON_FILES - names)} of Princeton's dict files; download it again")
     for member, format in inside.items():
         yield from (WordnetFile(member, format, language) for language in _languages(member, format))
 
@@ -292,7 +294,7 @@ def _members(path: str) -> list[str]:
     try:
         contents = expand(_inside(path))
         if contents is None:
-            raise InputError(f"no file or folder at {path}; {EXPECTED_FORMATS}")
+            raise InputError(f"there is no file or folder at {path}; {EXPECTED_FORMATS}")
         in_folder = [] if contents.is_file else contents.paths
         archives = (file for file in in_folder if "::" not in file and _ARCHIVE.fullmatch(file))
         opened = filter(None, map(expand, map(_inside, archives)))

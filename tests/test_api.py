@@ -119,7 +119,7 @@ def test_classes_and_templates_are_given_by_language(tmp_path):
     by_language = read_classes({"en": tmp_path / "classes.txt"}, {"en": str(tmp_path / "templates.txt")})
     assert by_language == read_classes([f"en={tmp_path / 'classes.txt'}"], [f"en={tmp_path / 'templates.txt'}"])
     assert by_language["en"].forms == (("a photo of a dog",), ("a photo of a cat",))
-    with pytest.raises(InputError, match="'xx' is no metadata language"):
+    with pytest.raises(InputError, match="'xx' is not the code of a metadata language"):
         read_classes({"xx": tmp_path / "classes.txt"})
 
 

@@ -71,7 +71,7 @@ class Manners:
 
     def __post_init__(self) -> None:
         if not (self.contact.isascii() and self.contact.isprintable()):
-            raise ParameterError(f"is {self.contact!r}; give a URL or an e-mail address in ASCII", "contact")
+            raise ParameterError(f"is {self.contact!r}; specify a URL or an e-mail address in ASCII", "contact")
 
 
 class Client:
@@ -137,7 +137,7 @@ class Client:
             for piece in self.pieces(response):
                 content += piece
                 if len(content) > _LONGEST_TEXT:
-                    raise Refused(f"{redacted(url)} is no list of checksums: it has over {_LONGEST_TEXT >> 20} MB")
+                    raise Refused(f"{redacted(url)} is not a list of checksums: it has over {_LONGEST_TEXT >> 20} MB")
         return content.decode("utf-8", "replace")
 
     @contextmanager
@@ -151,9 +151,9 @@ class Client:
         try:
             response = self._session.request(method, url, headers=headers, stream=True, timeout=TIMEOUT)
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise Again(f"no answer from {host} ({_reason(error)})", no_network=host not in self._heard) from error
+            raise Again(f"{host} did not answer ({_reason(error)})", no_network=host not in self._heard) from error
         except (requests.RequestException, ValueError) as error:
-            raise Refused(f"{redacted(url)} cannot be asked for ({_reason(error)})") from error
+            raise Refused(f"{redacted(url)} cannot be requested ({_reason(error)})") from error
         with response:
             self._heard.add(host)
             _check(url, response)
@@ -173,11 +173,11 @@ def _check(url: str, response: requests.Response) -> None:
     status = response.status_code
     if urlsplit(url).scheme == "https" and urlsplit(response.url).scheme != "https":
         target = redacted(response.url)
-        raise Refused(f"{redacted(url)} leads to {target}, which is not safe from changes on the way")
+        raise Refused(f"{redacted(url)} redirects to {target}, which is not encrypted, so others could change the file")
     if status in BUSY:
         raise Again(f"{_host_of(url)} was busy (status {status})", seconds_asked_for(response.headers))
     if status not in (200, 206, 416):
-        raise Refused(f"{redacted(url)} was answered with status {status}")
+        raise Refused(f"{redacted(url)}: the server answered with status {status}")
 
 
 def _host_of(url: str) -> str:
@@ -237,7 +237,7 @@ def fetch(
 ) -> list[FetchResult]:
     """Fetch files to `directory`; return the result of each download, in order.
 
-    A file gets its name only when it is whole and checked. A file that was fetched and checked before is kept. A dry
+    A file gets its name only when it is complete and checked. A file that was fetched and checked before is kept. A dry
     run writes nothing and requests sizes only. InputError for an obstacle to all files (no network, no room).
     """
     downloads = list(downloads)
@@ -277,7 +277,7 @@ def _claimed(folder: Path) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             lock = locks.take(folder / _LOCK)
     except locks.Held as error:
-        raise InputError(f"another run is downloading to {folder}; wait for it or give another folder") from error
+        raise InputError(f"another run is downloading to {folder}; wait for it, or specify another folder") from error
     try:
         yield
     finally:
@@ -299,13 +299,13 @@ class FetchResult:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Raise InputError, which says why `path` cannot be written, if the block raises OSError."""
+    """If the block raises OSError, raise an InputError that states why `path` cannot be written."""
     try:
         with room(path.parent):
             yield
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"cannot write {path} ({reason}); give a folder that can be written") from error
+        raise InputError(f"cannot write {path} ({reason}); specify a folder that can be written") from error
 
 
 class Transfer:
@@ -367,7 +367,7 @@ class Transfer:
             if not fault:
                 return
             self._partial.unlink()
-        raise Refused(f"{redacted(self.download.url)} is not what was published: {fault}")
+        raise Refused(f"{redacted(self.download.url)} differs from the published file: {fault}")
 
     def _receive(self) -> None:
         """Fetch the rest of the partial file, or the whole file if its version on the server is unknown or has changed.

@@ -39,7 +39,7 @@ NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages"  # untried
 # Below WIKIMEDIA. `wiki` is a Wikipedia's code with underscores and "wiki" behind it, `dump` is "latest" or YYYYMMDD.
 DUMP = "{wiki}/{dump}"
 DUMP_CHECKSUMS = f"{DUMP}/{{wiki}}-{{dump}}-sha1sums.txt"  # the list of "latest" has names with the date
-# The successor of the dumps, published in parts; a dump is whole once it has the file _SUCCESS.
+# The successor of the dumps, published in parts; a dump is complete once it has the file _SUCCESS.
 CONTENT_CURRENT = "other/mediawiki_content_current/{wiki}/{day}/xml/bzip2"
 CONTENT_CHECKSUMS, CONTENT_MARKER = "SHA256SUMS", "_SUCCESS"
 HOURLY = "other/pageviews/{day:%Y}/{day:%Y-%m}/pageviews-{day:%Y%m%d}-{hour:02}0000.gz"  # no checksums published
@@ -48,9 +48,9 @@ DRAWN_DAYS = 26  # one hour of each day is fetched: a file of about 50 MB with a
 
 NLTK_INDEX = "index.xml"  # below NLTK; has checksums as attributes
 # The wordnets that --download-wordnets can name: URLs, untried, and the languages of each. Releases of OMW have no
-# published checksums; their URLs are those in the index of the package wn 1.1.1. English entries are names of synsets,
-# which the files of Princeton and the members of synsets in Open English WordNet give. It is not known whether the
-# English files of OMW do.
+# published checksums; their URLs are from the index of the package wn 1.1.1. English entries are names of synsets,
+# which the files of Princeton and the members of synsets in Open English WordNet state. It is not known whether the
+# English files of OMW state them.
 WORDNETS: dict[str, dict[str, str]] = {}
 for _row in table_rows("metadata.download", "wordnets.csv"):
     WORDNETS.setdefault(_row["name"], {})[_row["url"]] = _row["languages"]
@@ -92,7 +92,7 @@ class Listing:
     folder: str  # URL of the folder of the files
     path: str  # of the dump's folder below the folder of downloads
     choose: Callable[[Iterable[str]], list[str]]  # names with a checksum → names to fetch
-    marker: str | None = None  # URL of a file that exists once the dump is whole
+    marker: str | None = None  # URL of a file that exists once the dump is complete
 
     def downloads(self, listed: Iterable[str]) -> list[Download]:
         """Return the files to fetch as downloads; `listed` are the names in the dump's list of checksums."""
@@ -110,7 +110,7 @@ def require_http(url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise InputError(f"{url!r} is no address to download from; give one that begins with https:// or http://")
+        raise InputError(f"{url!r} is not a URL to download from; pass one that begins with https:// or http://")
     return url
 
 
@@ -123,7 +123,7 @@ def pages_articles(wiki: str, dump: str, listed: Iterable[str]) -> list[str]:
     """Return the names of the numbered parts of pages-articles, or else of the multistream dump with its index.
 
     `listed` are the published names. Parts are preferred because tasks read parts in parallel. The whole dump is made
-    from the parts, so parts count only if the whole dump is listed, too: else some may not be published yet.
+    from the parts, so parts are only used if the whole dump is also listed: otherwise some may not be published yet.
     """
     names = {redated(name, dump) for name in listed}
     start = f"{wiki}-{dump}-pages-articles"
@@ -174,7 +174,7 @@ class Snapshot:
         if self.dump != "latest" and not (self.dump.isascii() and self.dump.isdigit() and len(self.dump) == 8):
             raise ParameterError(f"is {self.dump!r}; it must be 'latest' or a day such as 20240101", "dump")
         if self.content_current and self.dump == "latest":
-            raise InputError("mediawiki_content_current has no latest dump; give --dump with its day, such as 20251101")
+            raise InputError("mediawiki_content_current has no latest dump; pass its day, such as --dump 20251101")
 
 
 def plan(
@@ -187,7 +187,7 @@ def plan(
     """Return the downloads of each of `sources` (keys of SOURCES) for these languages (None: all), in a fixed order.
 
     A dump is a Listing, whose files `fetch.files_to_fetch` finds. `mirror` is the URL of a copy of dumps.wikimedia.org.
-    The drawn days and hours of page views depend on the seed alone.
+    The drawn days and hours of page views depend only on the seed.
     """
     names = set(sources)
     codes = None if languages is None else {language(code).code for code in languages}
@@ -308,5 +308,5 @@ def _damage(path: Path, ending: str, pause: Callable[[], None]) -> str:
                     pause()
             return "" if path.stat().st_size else "it is empty"  # gzip accepts an empty file.
     except _BROKEN as error:
-        return f"it is no whole {ending} file ({error})"
+        return f"it is not a complete {ending} file ({error})"
     return ""

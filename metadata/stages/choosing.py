@@ -247,7 +247,7 @@ class EntryChoice:
         return cogroup(engine, sides, Grouping(RATED, self.keys, self.write, len(self.codes), len(self.codes)))
 
     def among(self, rows: Iterable[pa.RecordBatch]) -> Rows:
-        """Yield those of the rows that a task reads which may be among the best of their language (`words.best`)."""
+        """Yield the rows, among those that a task reads, that may be the best of their language (`words.best`)."""
         return best(rows, self.taken, self.longest)
 
     def keys(self, rows: pa.RecordBatch) -> np.ndarray:

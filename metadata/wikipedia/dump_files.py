@@ -192,7 +192,7 @@ def _sentence(faults: dict[str, str]) -> str:
     for path, fault in faults.items():
         by_fault.setdefault(fault, []).append(path)
     named = "; ".join(f"{', '.join(paths)} ({fault})" for fault, paths in by_fault.items())
-    return f"cannot be read as a Wikipedia: {named}; {EXPECTED_FORMATS}"
+    return f"some paths cannot be read as a Wikipedia: {named}; {EXPECTED_FORMATS}"
 
 
 def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
@@ -209,7 +209,7 @@ def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
             faults[path] = f"it cannot be opened: {error}"
             continue
         if not (contents and contents.files):
-            faults[path] = "no file or folder is there, or an empty one"
+            faults[path] = "it does not exist, or is an empty folder"
         elif contents.is_file and is_index(path):
             indexes.append(path)  # A shell also expands `dumps/*` to indexes.
         elif sought := [
@@ -217,16 +217,16 @@ def _files(paths: Iterable[str], faults: dict[str, str]) -> dict[str, int]:
         ]:
             files.update(sorted(sought))
         else:
-            faults[path] = "it holds no dump"
+            faults[path] = "it does not hold a dump"
     if indexes and not files:
-        faults.update({path: "the index of a multistream dump: give the dump, too" for path in indexes})
+        faults.update({path: "it is the index of a multistream dump: also pass the dump" for path in indexes})
     return files
 
 
 def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
     format = format_of(path)
     if format is None:
-        raise InputError("of no known kind")
+        raise InputError("its name does not end as a known format does")
     _refuse_project(project_in_path(path))
     content = _LOOKS[format](path)
     named = listed_code(language or "") or code_in_path(path)
@@ -237,20 +237,20 @@ def _described(path: str, language: str | None) -> Iterator[WikipediaFile]:
     candidates = (listed_code(language or ""), code_in_path(path), content.wikipedia, *content.codes)
     wikipedia = named or content.wikipedia
     if wikipedia is None:
-        raise InputError("of an unknown Wikipedia: give --wikipedia-code, such as en")
+        raise InputError("its Wikipedia is not known: pass its code to --wikipedia-code, such as en")
     yield WikipediaFile(path, format, wikipedia, len({*candidates} - {None}) > 1, namespaces=content.namespaces)
 
 
 def _refuse_project(project: str | None) -> None:
     """Raise InputError if a file belongs to `project`, another project than Wikipedia; None or "" is accepted."""
     if project:
-        raise InputError(f"of {project}, another project")
+        raise InputError(f"it belongs to {project}, another project")
 
 
 def _look_into_xml(path: str) -> _Content:
     head = _head(path)
     if head.strip() and "<mediawiki" not in head and "<page>" not in head:
-        raise InputError(f"no MediaWiki dump: it begins {quoted(head.strip())!r}")
+        raise InputError(f"it is not a MediaWiki dump: it begins with {quoted(head.strip())!r}")
     siteinfo = head.partition("</siteinfo>")[0].partition("<page>")[0]
     named = _DBNAME.search(siteinfo)
     base = _BASE.search(siteinfo)
@@ -277,7 +277,7 @@ def _head(path: str) -> str:
                 break
     except CutError as cut:
         if cut.reason == "corrupt" and not head:
-            raise InputError("not packed as its ending says, or damaged: fetch it again") from None
+            raise InputError("it is not compressed as its ending says, or is damaged: download it again") from None
     return head.decode(errors="replace")
 
 
@@ -287,7 +287,7 @@ def _look_into_cirrus(path: str) -> _Content:
     except CutError as cut:
         raise InputError(f"{cut.reason} at its beginning: fetch it again") from None
     if source is None:
-        raise InputError("no Cirrus search dump: no page with title and text at its beginning")
+        raise InputError("it is not a Cirrus search dump: it does not begin with a page with title and text")
     database = str(source.get("wiki"))
     _refuse_project(database if is_other_project(database) else None)
     return _Content(listed_code(database.removesuffix("wiki")) or listed_code(str(source.get("language"))))
@@ -308,7 +308,7 @@ def _look_into_parquet(path: str) -> _Content:
             host = _HOST.search(address)
             return _Content(listed_code(host[1]) if host else None, column=column, codes=codes)
     except pa.ArrowInvalid as error:
-        raise InputError(f"no Parquet: {error}; fetch it again") from None
+        raise InputError(f"it is not Parquet ({error}): download it again") from None
 
 
 def _codes(table: BoundedParquet, column: str) -> tuple[str, ...]:
@@ -317,7 +317,8 @@ def _codes(table: BoundedParquet, column: str) -> tuple[str, ...]:
         values.update(pc.unique(batch[column]).to_pylist())
     if strange := sorted(str(value) for value in values if not is_wikipedia(str(value))):
         raise InputError(
-            f"its column {column} holds {strange[:3]}, no Wikipedia: mend it, or give --wikipedia-code for the file"
+            f"its column {column} holds {strange[:3]}, which are not codes of Wikipedias: fix the column, or pass "
+            "--wikipedia-code for the file"
         )
     return tuple(sorted({str(value).replace("-", "_") for value in values}))
 

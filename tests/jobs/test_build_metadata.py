@@ -222,13 +222,13 @@ def test_an_empty_folder(refused, tmp_path, source):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--languages", "xx"], "'xx' is no metadata language"),
+        (["--languages", "xx"], "'xx' is not the code of a metadata language"),
         (["--dump", "20260101"], "--dump only affects --download; also pass --download, or leave out --dump"),
         (["--seed", "3"], "--seed only affects --download"),
-        (["--entries", "xx={words}"], "'xx' is no metadata language"),
+        (["--entries", "xx={words}"], "'xx' is not the code of a metadata language"),
         (["--entries", "{words}"], "write LANGUAGE=FILE"),
         (["--entries", "en={words}.none"], "cannot read the entries"),
-        (["--entries", "en={words}", "--languages", "ja"], "no source brought an entry"),
+        (["--entries", "en={words}", "--languages", "ja"], "none of the sources has an entry"),
         (["--set", "unigram_limit=-1"], "--set unigram_limit is -1"),
         (["--set", "english_title_views=0"], "--set english_title_views is 0"),
         (["--set", "bigram_score=best"], "'best' is not one of the choices; choose "),
@@ -238,7 +238,7 @@ def test_an_empty_folder(refused, tmp_path, source):
         (["--download"], "pass --contact with your e-mail address or a URL"),
         (["--download", "wikipedia", "--dry-run", "--contact", " "], "--contact is empty; write a value"),
         (["--download", "--contact", "é"], "--contact is 'é'"),
-        (["--download", "--contact", "me@example.org", "--content-current"], "give --dump with its day"),
+        (["--download", "--contact", "me@example.org", "--content-current"], "such as --dump 20251101"),
         (["--download", "--contact", "me@example.org", "--dump", "yesterday"], "--dump is 'yesterday'"),
         (["--page-views", "p"], "unrecognized arguments: --page-views; did you mean --pageviews?"),
     ],
@@ -287,7 +287,7 @@ def test_nothing_is_asked_for_without_a_contact(refused, server, tmp_path):
 def test_files_that_did_not_come_are_counted(server, tmp_path, capsys):
     where = ["--mirror", server.url, "--contact", "me@example.org", "--languages", "ja"]
     said = refusal(capsys, commands.main, "--download", "wikipedia", *where, "--output", tmp_path / "out")
-    assert "jawiki-latest-sha1sums.txt was answered with status 404" in said
+    assert "jawiki-latest-sha1sums.txt: the server answered with status 404" in said
     assert "1 of 1 files could not be downloaded; to add them, run the same command again with --overwrite" in said
 
 

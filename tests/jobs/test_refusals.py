@@ -83,7 +83,7 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
         (["--english-threshold", "many"], "'many' is not an integer; write one such as"),
         (["--rules", "loose"], "'loose' is not one of the choices; choose unicode or meta"),
         (["--set", "matcher=tire"], "argument --set matcher: 'tire' is not one of the choices; did you mean trie?"),
-        (["--set", "metadata_of=germann"], "'germann' is no metadata language; did you mean de?"),
+        (["--set", "metadata_of=germann"], "'germann' is not the code of a metadata language; did you mean de?"),
         (["--policy", "htlm"], "'htlm' is not a rule; did you mean html?"),
         (["--policy", "min_wods:3"], "'min_wods:3' is not a rule; did you mean min_words?"),
         (["--policy", "license:cc-bye"], ",other,rsl; did you mean cc-by?"),
@@ -115,7 +115,7 @@ def test_a_wrong_number_or_flag(refused, words, pairs, tmp_path, flags, named):
 @pytest.mark.parametrize(
     ("argument", "named"),
     [
-        ("xx={words}", "'xx' is no metadata language"),
+        ("xx={words}", "'xx' is not the code of a metadata language"),
         ("{words}", "write LANGUAGE=FILE"),
         ("en={words}.none", "cannot read the entries"),
         ("en=", "write LANGUAGE=FILE"),

@@ -90,7 +90,7 @@ def test_by_default_thresholds_follow_the_tail_share_of_english():
 @pytest.mark.parametrize(
     ("parameters", "fault"),
     [
-        ({"metadata_of": "xx"}, "'xx' is no metadata language"),
+        ({"metadata_of": "xx"}, "'xx' is not the code of a metadata language"),
         ({"metadata_of": "en", "merge_languages": True}, "metadata_of and merge_languages each select one list"),
         ({"metadata_of": "en", "tail_share": 0.1}, "tail_share sets the thresholds of other languages"),
         ({"threshold_per_language": "same", "tail_share": 0.1}, "tail_share sets the thresholds"),

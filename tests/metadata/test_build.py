@@ -35,7 +35,7 @@ def dump_of(path: Path, *namespaces: str) -> WikipediaFile:
 
 
 def test_languages_that_are_wanted_must_exist():
-    with pytest.raises(InputError, match="'xx' is no metadata language"):
+    with pytest.raises(InputError, match="'xx' is not the code of a metadata language"):
         Sources(chosen_codes=["xx"])
 
 
@@ -71,7 +71,7 @@ def test_files_without_an_article_are_named(tmp_path, caplog):
     build.parts.begin("ngrams/de")
     build.parts.finish("ngrams/de", {"tallies": result.rows(), "facts": result.facts})
     assert build._without_articles() == [str(tmp_path / "dewiki-b.xml"), str(tmp_path / "dewiki-c.xml")]
-    assert f"no article was found in {tmp_path / 'dewiki-b.xml'}, {tmp_path / 'dewiki-c.xml'}" in caplog.text
+    assert f"no articles were found in {tmp_path / 'dewiki-b.xml'}, {tmp_path / 'dewiki-c.xml'}" in caplog.text
 
 
 def test_titles_are_counted_anew_once_a_dump_changes_unless_a_list_replaces_its_language(tmp_path):

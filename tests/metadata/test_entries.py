@@ -66,7 +66,7 @@ def test_the_digest_of_a_slice_is_that_of_its_strings():
         ({"en": ["dog", None]}, "entry 1 of en is null"),
         ({"en": ["dog", 7]}, "must be strings"),
         ({"en": ["\ud800"]}, "valid Unicode"),
-        ({"xx": ["dog"]}, "'xx' is no metadata language"),
+        ({"xx": ["dog"]}, "'xx' is not the code of a metadata language"),
         ({}, "there are no entries"),
     ],
 )

@@ -214,12 +214,12 @@ def test_a_language_is_looked_up_by_its_code():
         ("EN", "mean en?"),
         ("swahilli", "mean sw"),
         ("ger", "mean de?"),
-        ("klingon", "give a code such as en; near it are kg (Kongo), lad (Ladino), ln (Lingala)"),
+        ("klingon", "use a code such as en; the nearest are kg (Kongo), lad (Ladino), ln (Lingala)"),
         ("", "such as en"),
     ],
 )
 def test_an_unknown_code_is_refused_with_advice(wrong, advice):
-    with pytest.raises(InputError, match="no metadata language") as refusal:
+    with pytest.raises(InputError, match="not the code of a metadata language") as refusal:
         language(wrong)
     assert advice in str(refusal.value)
 
@@ -227,10 +227,10 @@ def test_an_unknown_code_is_refused_with_advice(wrong, advice):
 def test_what_is_no_wikipedia_is_told_apart_and_refused():
     assert is_wikipedia("zh-classical")
     assert not is_wikipedia("commons")
-    with pytest.raises(InputError, match="'commons' is no Wikipedia"):
+    with pytest.raises(InputError, match="'commons' is not the code of a Wikipedia"):
         of_wikipedia("commons")
 
 
 def test_an_unknown_wordnet_is_refused():
-    with pytest.raises(InputError, match="'xyz' is no wordnet language"):
+    with pytest.raises(InputError, match="'xyz' is not the code of a wordnet language"):
         of_wordnet("xyz")

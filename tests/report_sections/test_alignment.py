@@ -97,7 +97,7 @@ def test_a_file_without_usable_classes_is_refused(tmp_path, content, fault):
     [
         (["words.txt"], [], "write LANGUAGE=FILE"),
         (["en={}", "en={}"], [], "classes of en are given twice"),
-        (["xx={}"], [], "'xx' is no metadata language"),
+        (["xx={}"], [], "'xx' is not the code of a metadata language"),
         (["en=none"], [], "cannot read none"),
         (["en={}"], ["en={}"], "the template 'dog' of en has no {} in the place of the name"),
         (["en={}"], ["de={template}"], "templates of de but no classes"),

@@ -48,7 +48,7 @@ def fresh(monkeypatch):
         ("typo.jsonl", "out", {}, "typo.jsonl does not exist"),
         ("pairs.jsonl", "out", {"columns": TableOptions(url_column="nothing")}, "no column nothing"),
         ("pairs.jsonl", "pairs.jsonl", {}, "is the output folder"),
-        ("pairs.jsonl", "other/file", {}, "other/file is a file; give a folder"),
+        ("pairs.jsonl", "other/file", {}, "other/file is a file; specify a folder"),
         ("pairs.jsonl", "other", {}, "contains files that are not a run of clip-curate"),
         ("pairs.jsonl", "out", {"exclude": ["typo.txt"]}, "typo.txt"),
         ("pairs.jsonl", "out", {"model": "typo.bin"}, "typo.bin cannot be read"),

@@ -27,7 +27,7 @@ def test_texts_are_matched_against_the_entries_of_the_language_that_is_stated(ca
     assert found["language"].to_pylist() == ["en", "en", "en", "other", "en", "ja"]
     assert found["entries"].to_pylist() == [[0], [0], [0], [], [0], [1]]
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith("texts in an unknown language count as other: 'zz' is no metadata language; ")
+    assert said.startswith("texts in an unknown language count as other: 'zz' is not the code of a metadata language; ")
 
 
 @pytest.mark.parametrize("labels", [["zz", "English", "", None, "zz", "犬", "und"], [None] * 7, ["en"] * 7])

@@ -25,7 +25,7 @@ def test_a_redirect_out_of_https_is_not_followed(monkeypatch, tmp_path, manners)
     monkeypatch.setattr(requests.Session, "request", lambda *arguments, **options: unsafe)
     [result] = fetch([Download("https://a.org/x", "x")], tmp_path, manners)
     assert (result.outcome, visible(tmp_path)) == ("failed", [])
-    assert "leads to http://a.org/x" in result.reason
+    assert "redirects to http://a.org/x" in result.reason
 
 
 def test_a_redirect_in_a_circle_ends(server, tmp_path, manners):
@@ -34,7 +34,7 @@ def test_a_redirect_in_a_circle_ends(server, tmp_path, manners):
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.org/x", "//a.org/x", "https://", "http://a:b/c", "x"])
 def test_only_addresses_of_http_are_mirrors(url):
-    with pytest.raises(InputError, match="no address to download from"):
+    with pytest.raises(InputError, match="not a URL to download from"):
         plan(["en"], SOURCES, mirror=url)
 
 

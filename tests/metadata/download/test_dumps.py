@@ -94,7 +94,7 @@ def test_the_content_that_is_current_arrives_once_it_is_whole(server, tmp_path, 
     assert downloads == []
     assert (failure.outcome, failure.reason) == (
         "failed",
-        f"{server.url}{CONTENT}/_SUCCESS was answered with status 404",
+        f"{server.url}{CONTENT}/_SUCCESS: the server answered with status 404",
     )
     assert not server.asked(f"{CONTENT}/SHA256SUMS")
     server.serve(f"{CONTENT}/_SUCCESS", Answer(body=b""))
@@ -112,7 +112,7 @@ def test_a_dump_that_is_not_listed_fails_and_the_others_are_looked_up(server, ma
     downloads, failed = files_to_fetch(plan(["de", "fr", "ja"], ["wikipedia"], mirror=server.url), manners)
     assert [download.path for download in downloads] == ["wikipedia/jawiki-latest-pages-articles-multistream.xml.bz2"]
     assert sorted(result.reason.removeprefix(server.url) for result in failed) == [
-        "/dewiki/latest/dewiki-latest-sha1sums.txt was answered with status 404",
+        "/dewiki/latest/dewiki-latest-sha1sums.txt: the server answered with status 404",
         "/frwiki/latest/frwiki-latest-sha1sums.txt lists no file of pages",
     ]
 

@@ -55,7 +55,7 @@ def test_the_content_that_is_current_is_planned_by_its_day_and_needs_one():
         f"{folder}/SHA256SUMS",
         f"{folder}/_SUCCESS",
     )
-    with pytest.raises(InputError, match="give dump with its day"):
+    with pytest.raises(InputError, match="such as dump 20251101"):
         Snapshot(content_current=True)
 
 
@@ -131,8 +131,8 @@ def test_a_mirror_stands_for_wikimedia_checksums_included():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((["xx"], ["wikipedia"]), "no metadata language"),
-        ((["en"], ["wikipedia"], 0, "file:///dumps"), "no address"),
+        ((["xx"], ["wikipedia"]), "not the code of a metadata language"),
+        ((["en"], ["wikipedia"], 0, "file:///dumps"), "not a URL to download from"),
     ],
 )
 def test_a_plan_of_something_unknown_is_refused(arguments, message):

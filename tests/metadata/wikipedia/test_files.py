@@ -77,13 +77,13 @@ def test_a_folder_gives_its_dumps_and_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("some/dump.xml", dump(page(), code="some_private_"), "give wikipedia_code"),
-        ("enwiki.txt", "a", "no known kind"),
-        ("enwiki.xml", "<html><body>", "no MediaWiki dump"),
+        ("some/dump.xml", dump(page(), code="some_private_"), "pass its code to wikipedia_code"),
+        ("enwiki.txt", "a", "does not end as a known format"),
+        ("enwiki.xml", "<html><body>", "not a MediaWiki dump"),
         ("enwiki.xml.bz2", "no bz2", "damaged"),
-        ("enwiki.json", "[1]\n{}\n", "no Cirrus search dump"),
-        ("enwiki.parquet", "PAR1", "no Parquet"),
-        ("empty/readme.md", "a", "no known kind"),
+        ("enwiki.json", "[1]\n{}\n", "not a Cirrus search dump"),
+        ("enwiki.parquet", "PAR1", "not Parquet"),
+        ("empty/readme.md", "a", "does not end as a known format"),
     ],
 )
 def test_what_is_no_wikipedia_is_refused(tmp_path, name, content, message):
@@ -99,19 +99,19 @@ def test_all_files_that_are_refused_are_named(tmp_path):
     with pytest.raises(InputError) as refusal:
         find([str(tmp_path), str(tmp_path / "none")])
     assert str(refusal.value).replace(f"{tmp_path}/", "") == (
-        "cannot be read as a Wikipedia: none (no file or folder is there, or an empty one); a.xml, c.xml (no MediaWiki"
-        " dump: it begins '<html>'); enwiktionary.xml (of enwiktionary, another project); a Wikipedia is a dump (.xml,"
-        " also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
+        "some paths cannot be read as a Wikipedia: none (it does not exist, or is an empty folder); a.xml, c.xml (it is"
+        " not a MediaWiki dump: it begins with '<html>'); enwiktionary.xml (it belongs to enwiktionary, another "
+        "project); a Wikipedia is a dump (.xml, also .bz2, .gz or .xz), a Cirrus search dump (.json.gz) or Parquet"
     )
 
 
 def test_missing_paths_folders_without_dumps_and_unknown_languages_are_refused(tmp_path):
     write(tmp_path / "a" / "b.txt", "c")
     for paths, language, message in [
-        ([tmp_path / "none.xml"], None, "no file or folder"),
-        ([tmp_path / "a"], None, "holds no dump"),
+        ([tmp_path / "none.xml"], None, "it does not exist"),
+        ([tmp_path / "a"], None, "does not hold a dump"),
         (["nowhere://a"], None, "cannot be opened"),
-        ([], "tlh", "no Wikipedia"),
+        ([], "tlh", "not the code of a Wikipedia"),
     ]:
         with pytest.raises(InputError, match=message):
             find(paths, language)

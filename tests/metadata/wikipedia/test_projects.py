@@ -35,7 +35,7 @@ SITE = "<siteinfo><dbname>{}</dbname><base>{}</base></siteinfo>"
 def test_a_dump_of_another_project_is_refused(tmp_path, name, siteinfo, language):
     path = write(tmp_path / name, dump(page(), siteinfo=siteinfo))
     for given in (path, tmp_path):
-        with pytest.raises(InputError, match=rf"{path.name} \(of \S+, another project\)"):
+        with pytest.raises(InputError, match=rf"{path.name} \(it belongs to \S+, another project\)"):
             find([given], language)
 
 
@@ -58,7 +58,7 @@ def test_a_wikipedia_is_read(tmp_path, name, siteinfo, code):
 def test_a_cirrus_dump_of_another_project_is_refused(tmp_path):
     line = json.dumps({"title": "dog", "text": "a dog", "namespace": 0, "wiki": "enwiktionary", "language": "en"})
     path = write(tmp_path / "en" / "a-cirrussearch-content.json.gz", line, gzip.compress)
-    with pytest.raises(InputError, match=r"\(of enwiktionary, another project\)"):
+    with pytest.raises(InputError, match=r"\(it belongs to enwiktionary, another project\)"):
         find([path])
 
 
@@ -66,7 +66,7 @@ def test_a_table_with_addresses_of_another_project_is_refused(tmp_path):
     (tmp_path / "20231201.en").mkdir()
     table = pa.table({"title": ["a"], "text": ["b"], "url": ["https://en.wikisource.org/wiki/a"]})
     pq.write_table(table, tmp_path / "20231201.en" / "train.parquet")
-    with pytest.raises(InputError, match=r"\(of en.wikisource.org, another project\)"):
+    with pytest.raises(InputError, match=r"\(it belongs to en.wikisource.org, another project\)"):
         find([tmp_path])
 
 

@@ -281,7 +281,7 @@ def test_reading_lmf_uses_neither_the_network_nor_the_users_home(lmf, tmp_path, 
 def test_lmf_that_breaks_the_rules_of_its_form_is_refused(lmf, old, new):
     path = lmf(en=["dog"])
     path.write_text(path.read_text().replace(old, new))
-    with pytest.raises(InputError, match="wordnet.xml is no WN-LMF"):
+    with pytest.raises(InputError, match="wordnet.xml is not a WN-LMF"):
         _read(path)
 
 
@@ -303,7 +303,7 @@ def test_what_is_no_wordnet_is_refused_by_name(tmp_path, name):
 
 
 def test_an_unknown_language_is_refused_with_the_files_name(tab):
-    with pytest.raises(InputError, match="wn-data-fra.tab: 'qqq' is no wordnet language"):
+    with pytest.raises(InputError, match="wn-data-fra.tab: 'qqq' is not the code of a wordnet language"):
         find([str(tab(head="# Name\tqqq\thttp://x/\tCC BY"))])
 
 
