@@ -121,7 +121,7 @@ def meta_can_match(padded: str) -> bool:
 
 @dataclass(frozen=True)
 class CharacterTable:
-    """Properties of all code points in pages of 256: those of code point `c` are at `pages[c >> 8] << 8 | c & 255`.
+    """Properties of all code points in pages of 256: code point `c` is at index `pages[c >> 8] << 8 | c & 255`.
 
     `classes` (uint8) has the class of `c`. `twins` (int32) has the punctuation mark to which `c` normalises, else 0.
     `order` (uint8) has the canonical combining class, or UNNORMALISED if a text with `c` may not be in normal form:

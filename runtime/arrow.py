@@ -251,8 +251,8 @@ def hex_numbers(uids: Strings) -> np.ndarray:
     if not is_read.all():
         wrong = uids[int(np.argmin(is_read))].as_py()
         raise InputError(
-            f"uid {wrong!r} is no 32 hexadecimal digits, which this format stores as numbers; "
-            "curate without the input's own uids to get such"
+            f"uid {wrong!r} does not consist of 32 hexadecimal digits, which this format stores as numbers; "
+            "curate without the input's own uids to get such uids"
         )
     return numbers
 

@@ -55,7 +55,7 @@ def interruptible(sentence: str) -> Iterator[threading.Event]:
 
 @contextmanager
 def postponed() -> Iterator[None]:
-    """Let the KeyboardInterrupt of Ctrl-C wait until the block ends; what the handler writes is written at once."""
+    """Let the KeyboardInterrupt of Ctrl-C wait until the block ends; the handler's message is written at once."""
     handler = signal.getsignal(signal.SIGINT)
     came = list[KeyboardInterrupt]()
     if not callable(handler) or threading.current_thread() is not threading.main_thread():

@@ -88,7 +88,7 @@ def help_of(parser: argparse.ArgumentParser, names: Iterable[str]) -> str:
 
 
 def _with_value(name: str, value: Any) -> str:
-    """Return how a user sets a value, or the name alone of a value that is not given."""
+    """Return how a user sets a value, or only the name of a value that is not set."""
     return name if value in (None, [], {}) else f"{name}={str(value).lower() if isinstance(value, bool) else value}"
 
 

@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 class Tallies:
     """Sums by name, item and language; sums of whole numbers are exact up to 2^53.
 
-    The item or the language is None for what is counted for no item or no language.
+    The item or the language is None if a count has no item or no language.
     """
 
     def __init__(self, rows: Iterable[dict] = ()):

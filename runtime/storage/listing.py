@@ -52,7 +52,7 @@ class HasPath(Protocol):
 
     @property
     def path(self) -> str:
-        """The path or URL of what is found."""
+        """The path or URL at which it is found."""
 
 
 Named = TypeVar("Named", bound=HasPath)

@@ -146,7 +146,7 @@ def own_files(folder: Path, checksums: Mapping[str, str] | None, remedy: str) ->
     if missing:
         raise OwnFile(folder / missing[0], None, remedy).damaged(FileNotFoundError())
     if more:
-        raise InputError(f"{folder / more[0]} is no file of this run; delete it")
+        raise InputError(f"{folder / more[0]} does not belong to this run; delete it")
     return [OwnFile(path, checksums[name], remedy) for name, path in path_by_name.items()]
 
 

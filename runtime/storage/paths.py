@@ -68,7 +68,7 @@ def as_path(path: str | os.PathLike) -> Path:
     except TypeError as error:
         raise incomplete_url(str(path), error) from None
     except ValueError as error:
-        raise InputError(f"{path} is no URL that can be opened: {error}") from None
+        raise InputError(f"{path} is not a URL that can be opened: {error}") from None
     except ImportError as error:
         raise InputError(f"{path} cannot be opened: {missing_package(str(error)) or error}") from None
     except OSError as error:  # pyarrow raises it if it does not find the library of Hadoop.

@@ -30,7 +30,7 @@ def staged() -> Iterator[Path]:
 def scratch() -> Iterator[Path]:
     """Yield an empty folder for temporary files of any size, and remove it after the block.
 
-    The folder is in `scratch_folder`. Those that killed processes left there are removed, too.
+    The folder is in `scratch_folder`. Those that killed processes left there are also removed.
     """
     from runtime.kernel_caches import scratch_folder  # This import is here for the same reason.
 

@@ -31,7 +31,7 @@ def test_the_same_run_gives_the_same_bytes(run, tmp_path, form):
 
 def test_an_export_that_fails_leaves_nothing(tmp_path):
     run = finished_run(tmp_path / "run", [image(1) | {"uid": "laion/7"}] * 20, t=1000)
-    with pytest.raises(InputError, match="uid 'laion/7' is no 32"):
+    with pytest.raises(InputError, match="uid 'laion/7' does not consist of 32"):
         export(in_turn(), run.path, tmp_path / "out", DataComp())
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 

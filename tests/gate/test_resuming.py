@@ -318,7 +318,7 @@ def test_a_gate_with_a_damaged_file_runs_again(inputs, undisturbed, watched, tmp
 def test_a_file_of_somebody_else_in_gated_is_named(inputs, undisturbed, watched, tmp_path):
     shutil.copytree(undisturbed, tmp_path / "run")
     (tmp_path / "run" / "gated" / "x.parquet").write_text("mine")
-    with pytest.raises(InputError, match=r"gated/x.parquet is no file of this run; delete it"):
+    with pytest.raises(InputError, match=r"gated/x.parquet does not belong to this run; delete it"):
         finished_again(watched, inputs, tmp_path / "run")
     (tmp_path / "run" / "gated" / "x.parquet").unlink()
     assert finished_again(watched, inputs, tmp_path / "run") == []

@@ -36,7 +36,7 @@ def test_files_that_the_run_did_not_write_are_named_and_not_read(tmp_path):
     ):
         verify(run)
     (run / "curated" / "00000.parquet").write_bytes((run / "curated" / "00001.parquet").read_bytes())
-    with pytest.raises(InputError, match=r"00001.parquet is no file of this run; delete it"):
+    with pytest.raises(InputError, match=r"00001.parquet does not belong to this run; delete it"):
         Results.open(run).kept()
 
 

@@ -29,7 +29,7 @@ def test_capital_digits_spell_the_same_number_but_another_uid():
 
 @pytest.mark.parametrize("uid", ["", "12", "g" * 32, "é" * 16, "0" * 31 + "x", None])
 def test_a_uid_that_is_no_32_digits_is_refused_by_name(uid):
-    with pytest.raises(InputError, match=rf"uid {re.escape(repr(uid))} is no 32 hexadecimal digits"):
+    with pytest.raises(InputError, match=rf"uid {re.escape(repr(uid))} does not consist of 32 hexadecimal digits"):
         hex_numbers(pa.array(["0" * 32, uid], pa.string()))
 
 

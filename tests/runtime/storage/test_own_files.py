@@ -85,7 +85,7 @@ def test_a_folder_has_the_files_that_are_known_and_no_others(file, tmp_path):
     assert own_files(tmp_path, {"a.parquet": file.checksum}, "run again") == [file]
     with pytest.raises(InputError, match=r"b.parquet is missing; run again"):
         own_files(tmp_path, {"a.parquet": file.checksum, "b.parquet": "00000000"}, "run again")
-    with pytest.raises(InputError, match=r"a.parquet is no file of this run; delete it"):
+    with pytest.raises(InputError, match=r"a.parquet does not belong to this run; delete it"):
         own_files(tmp_path, {}, "run again")
 
 
