@@ -45,7 +45,7 @@ class Bar:
     value: float
     remark: str = ""
     meaning: str = ""
-    has_bar: bool = True  # False: no bar is drawn
+    has_bar: bool = True  # False if no bar is drawn
 
 
 def funnel(facts: dict[str, Any]) -> list[Bar]:
@@ -196,7 +196,7 @@ class Label:
     y: float
     text: str
     anchor: str = "start"
-    name: str | None = None  # class in the style sheet, which sets the colour
+    name: str | None = None  # the class in the style sheet, which sets the colour
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,8 @@ class Run:
     lineage: Sequence[dict[str, Any]] = ()  # the inputs that each earlier run into the same folder brought
     downloads: dict[str, Any] = field(default_factory=dict)  # img2dataset's folders, and matched `images` by status
     gate: dict[str, Any] = field(default_factory=dict)  # tables and conditions, with the rows that each removed
-    passed_over: dict[str, str] = field(default_factory=dict)  # path of an unusable input → kind of file
-    made: dict[str, Any] = field(default_factory=dict)  # time and command line; no other file depends on them
+    passed_over: dict[str, str] = field(default_factory=dict)  # path of an unusable input → its kind of file
+    made: dict[str, Any] = field(default_factory=dict)  # the time and the command line; no other file depends on them
     exclusion_lists: Sequence[dict[str, Any]] = ()  # each list's name, its number of values, and of pairs that it names
     observed: Mapping[str, Observed] = field(default_factory=dict)  # name of the observer → its result
 

@@ -21,7 +21,7 @@ class Column:
     written: Callable[[Any], str]
     meaning: str
     is_summed: bool = True
-    whole: str | None = None  # key of the number of which the column shows a share
+    whole: str | None = None  # the key of the number of which the column shows a share
 
     def value(self, row: Mapping[str, Any]) -> float | None:
         """Return the number in the row of a language or of `sums`, or its share of the number `whole` in that row.

@@ -35,7 +35,7 @@ from runtime.wording import counted, decimal, number, percent
 
 SHOWN_ROWS = 24
 SHOWN_CHARACTERS = 500  # The page shows at most this many characters of a text.
-CONSOLE_LANGUAGES = 7  # On the console, so many languages, those with the most texts, have their own lines.
+CONSOLE_LANGUAGES = 7  # On the console, only so many languages have their own lines: the ones with the most texts.
 # The console has a list of reasons for drops and one for undetermined languages. In each, the most frequent reasons,
 # up to this number, have their own lines; one more line sums the rest.
 CONSOLE_REASONS = 4

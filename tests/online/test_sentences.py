@@ -158,5 +158,5 @@ def test_what_is_no_sentence_is_refused(sentence, fault):
 
 def test_sentences_of_a_source_without_a_share_are_refused():
     for ratio in (0.1, {"dfn": 0.1}):
-        with pytest.raises(InputError, match="caption_sentence names long; give captions and a share"):
+        with pytest.raises(InputError, match="caption_sentence names long; also give captions and a share"):
             online.OnlineConfig(caption_ratio=ratio, caption_sentence={"long": "first"})

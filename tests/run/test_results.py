@@ -225,7 +225,7 @@ def test_run_json_and_the_report_say_when_and_how_a_run_was_made_and_no_other_fi
         assert f"version{versions()['clip-curation']}" in shown
         assert made["at"] in shown
     assert [*runs[-1].facts["made"]] == ["at"]
-    assert "a call from Python" in (tmp_path / "python" / "report.html").read_text("utf-8")
+    assert "the run was started from Python" in (tmp_path / "python" / "report.html").read_text("utf-8")
     said = [bytes_of(run.path, without=("run.json", "report.html", "times.json")) for run in runs]
     assert said[0] == said[1] == said[2]
     assert {"curated/00000.parquet", "counts.parquet", "thresholds.json"} <= said[0].keys()

@@ -37,7 +37,7 @@ from runtime.messages import quoted_names
 CAPTION, SCORE, SOURCE = "caption", "score", "source"
 EXPECTED_CAPTIONS = "tables of captions: Parquet files with the columns uid (or url) and caption"
 NO_SCORE = -np.inf  # A score that is null, NaN or -inf becomes this: any caption with another score is better.
-PART_BYTES = 64 << 20  # compressed bytes of a table in memory at a time
+PART_BYTES = 64 << 20  # Memory holds about so many compressed bytes of a table at a time.
 # There is one row per caption. Captions are cleaned as alt texts are, and empty ones are left out.
 CAPTION_ROWS = pa.schema(
     [*KEY, pa.field(CAPTION, pa.string()), pa.field(SCORE, pa.float64()), pa.field(SOURCE, pa.string())]
@@ -58,7 +58,7 @@ OF_SOURCE = "caption_"  # The field with the captions of a source has this prefi
 # The best caption of an image is chosen by these fields: of equally good captions, the first in the table is taken.
 _ORDER = (JOINED_CAPTION[1], pa.field("caption_number", pa.int64()))
 
-RATIO = 0.15  # as in Altogether (2410.17251)
+RATIO = 0.15  # This is the ratio of Altogether (2410.17251).
 # A caption replaces the text of this share of the images that have a caption; or there is such a share for each source.
 Ratio = float | Mapping[str, float]
 WHOLE, RANDOM = "whole", "random"

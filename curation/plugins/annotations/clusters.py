@@ -41,12 +41,12 @@ from runtime.storage.parquet import MOST_PARTS, in_parts
 from runtime.storage.paths import as_path, reachable
 from runtime.tallies import values_under
 
-CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))  # the columns that are joined to an image
+CLUSTER = (pa.field("coarse", pa.int32()), pa.field("fine", pa.int32()))  # These columns are joined to an image.
 EXPECTED_CLUSTERS = "a folder of clip-cluster, or Parquet files with the columns uid (or url) and coarse"
 REMEDY = "run the same command of clip-cluster again with --overwrite"
 KEPT_BY_CLUSTER = b"kept"
-OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # the values of a column that a table does not have
-PART_ROWS = 1 << 20  # rows in memory at a time
+OF_NONE = {"coarse": None, "fine": -1, "distance": np.nan}  # A column that a table does not have gets this value.
+PART_ROWS = 1 << 20  # Memory holds so many rows at a time.
 
 
 class Clusters(MappedRows):

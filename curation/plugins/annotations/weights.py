@@ -36,7 +36,7 @@ from runtime.storage.parquet import batches
 WEIGHT = "weight"
 EXPECTED_WEIGHTS = "tables of weights: Parquet files with the columns uid (or url) and weight"
 LARGEST_WEIGHT = 1e6  # An epoch shows an image at most so many times.
-PART_ROWS = 1 << 20  # rows in memory at a time
+PART_ROWS = 1 << 20  # Memory holds so many rows at a time.
 
 
 class Weights(MappedRows):

@@ -32,7 +32,7 @@ IMAGES = "images"  # the name of a tally of the images of each of SIDES, and of 
 # These are groups of images, by the sides that have them; OTHER_TEXT has the images of both with different texts. The
 # first three are also names of tallies by language, and all but BOTH are names of lists of examples.
 BOTH, ONLY_ONE, ONLY_OTHER, OTHER_TEXT = "both", "only_one", "only_other", "other_text"
-AGAIN = "again"  # the name of a tally: the expected number of rows that another seed would keep again, by side
+AGAIN = "again"  # the name of a tally, by side, of the rows that another seed is expected to keep again
 EXAMPLE_COLUMNS = ("uid", "url", "text", "language", "probability", "page_url")
 
 # The rows of both sides. `language` is an index in the list of languages, and `text` a hash of the uid and the text.
@@ -203,7 +203,7 @@ class _WantedRows:
 
     side: int
     column: ImageColumn
-    number: int  # of the file
+    number: int  # the number of the file
     file: AnyFile
     rows: Sequence[int]
 

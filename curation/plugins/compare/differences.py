@@ -21,7 +21,7 @@ from curation.run.results import Results
 from runtime.wording import quotient
 
 OF_LANGUAGES = ("texts", "matched", "t", "tail_share", "kept")  # the figures of a run that are compared by language
-NONE = "–"  # stands for a setting that a run does not have
+NONE = "–"  # This stands for a setting that a run does not have.
 DIGEST_DIGITS = 12  # Only so many digits of a digest are shown.
 
 

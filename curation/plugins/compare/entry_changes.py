@@ -25,8 +25,8 @@ from runtime.storage.parquet import batches
 from runtime.tallies import TaskResult
 
 COUNTED = pa.schema([*SEEN, SIDE])
-TASK_ENTRIES = 1 << 20  # the entries of a task that adds counts
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # the odd factor that spreads neighbouring ids over all tasks
+TASK_ENTRIES = 1 << 20  # A task that adds counts gets so many entries.
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # This odd factor spreads neighbouring ids over all tasks.
 MOST_CHANGED = 20  # So many entries that gained most are listed, and as many that lost most.
 KEPT = "kept"  # the name of a list of facts with sums of counts
 SIDES = ("one", "other")

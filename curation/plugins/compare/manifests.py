@@ -49,7 +49,7 @@ class ImageColumn:
 class Manifest:
     """One side of a comparison: its files, and the run or the table that they belong to."""
 
-    path: str  # absolute, or a URL
+    path: str  # an absolute path, or a URL
     name: str  # the path as the user gave it, without secrets
     files: Sequence[AnyFile]
     rows: float  # the number of rows of a run, or an estimate for a table

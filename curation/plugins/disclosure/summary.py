@@ -39,9 +39,9 @@ from runtime.wording import counted, percent
 SUMMARY_VERSION = 1  # the version of the format of summary.json
 TEMPLATE = "Commission template for the public summary of training content, C(2025) 8311, AI Act, Article 53(1)(d)"
 NOTICE = f"This follows the {TEMPLATE}. Its numbers come from a finished run of clip-curation. It is not legal advice."
-ROWS_SHOWN = 50  # the most rows of a table in Markdown
+ROWS_SHOWN = 50  # A table in Markdown has at most so many rows.
 BATCH_ROWS = 1 << 16
-FORMULA = ("=", "+", "-", "@")  # first characters of cells that a spreadsheet computes
+FORMULA = ("=", "+", "-", "@")  # A spreadsheet computes cells that begin with one of these characters.
 TEXT_BYTES = "text_bytes"
 
 
@@ -151,9 +151,9 @@ class Ranked:
     """Images counted by domain, of the images or of their pages, and the file that lists the largest domains."""
 
     counted: DomainCounts
-    of: str  # what was counted, such as "pages of matched images"
+    of: str  # the things that were counted, such as "pages of matched images"
     file: str
-    rows: int  # number of images, including images without a domain
+    rows: int  # the number of images, including images without a domain
 
     @property
     def listed(self) -> int:
@@ -185,7 +185,7 @@ class RunNumbers:
     """The numbers of a run: the content of run.json, the bytes of texts, and the counts by domain."""
 
     facts: Mapping[str, Any]
-    text_bytes: int  # bytes of all kept texts
+    text_bytes: int  # the number of bytes of all kept texts
     domains: Sequence[Ranked]
 
     @property

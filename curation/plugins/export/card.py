@@ -186,7 +186,7 @@ def card_sentences(facts: Mapping[str, Any]) -> list[str]:
     """Return the card's sentences on metadata, options and removals, given the content of run.json."""
     about = facts.get("metadata", {})
     made_from = facts["made_from"]
-    usual = json.loads(json.dumps(asdict(CurationConfig())))  # JSON has lists.
+    usual = json.loads(json.dumps(asdict(CurationConfig())))  # This turns tuples into lists, as in JSON.
     values = {name: facts["parameters"].get(name, default) for name, default in usual.items()}
     lines = _rendered(
         "card_sentences.md",
@@ -281,7 +281,7 @@ def _version(facts: Mapping[str, Any]) -> str:
 class Card(formats.Form):
     """The export format `card`: only a dataset card, with the publisher's answers; the card asks for missing ones."""
 
-    answers: Mapping[str, str] = field(default_factory=dict)  # by the names in QUESTIONS and UNASKED
+    answers: Mapping[str, str] = field(default_factory=dict)  # Their names are those in QUESTIONS and UNASKED.
 
     writes = "only a dataset card"
 

@@ -272,11 +272,11 @@ class Beside:
     `choice` decides by their clusters which images are taken; None stands for all.
     """
 
-    tables: Sequence[Table] = ()  # one table of captions, or one for each source; then one of clusters
-    images: int = 0  # images that the run counted or, after a removal, images of the manifest
+    tables: Sequence[Table] = ()  # one table of captions, or one for each source, and then one of clusters
+    images: int = 0  # the images that the run counted or, after a removal, the images of the manifest
     without_caption: int = 0
-    without_cluster: int | None = None  # None: no clusters are joined
-    choice: Choice | None = None  # None: all images
+    without_cluster: int | None = None  # None if no clusters are joined
+    choice: Choice | None = None  # None if all images are taken
 
     @classmethod
     def of(

@@ -34,7 +34,7 @@ from runtime.storage.parquet import batches, part_writer
 from runtime.storage.whole import write_text
 from runtime.wording import counted
 
-GROUP_ROWS = 100_000  # rows per row group of a file that is written anew
+GROUP_ROWS = 100_000  # A file that is written anew has row groups of so many rows.
 DATA, ENTRIES = "data", "entries"  # the parts of the export
 SHA256 = "sha256"  # the name of facts, each with the path of a file and its SHA-256
 KEPT_ROWS = "kept"

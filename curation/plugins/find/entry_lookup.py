@@ -15,8 +15,8 @@ from runtime.messages import listed, nearest_names, quoted
 
 MAX_NEAREST = 5  # A message suggests at most so many names.
 MAX_LANGUAGES = 30  # A message lists at most so many codes.
-MAX_DISTANCE = 2  # edits between a misspelt entry and one that is named in its place
-MAX_COMPARED = 2_000  # entries, the most frequent ones, whose distance is computed
+MAX_DISTANCE = 2  # A suggested entry differs from a misspelt one in at most so many edits.
+MAX_COMPARED = 2_000  # The distance is only computed for so many of the most frequent entries.
 MAX_LETTERS = 60  # Longer entries are not compared: the time is the square of their length.
 
 

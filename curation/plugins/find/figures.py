@@ -37,12 +37,12 @@ from runtime.tallies import TaskResult
 EXAMPLES = 20  # So many texts are shown for a sought entry, or for a search without entries.
 KEPT = "kept texts"  # the name of a fact with drawn texts of the manifest
 NOT_KEPT = "other texts"  # the name of a fact with drawn texts of counted images that the run did not keep
-MAX_TOGETHER = 1_000  # entries beside a sought one that a task returns: the most frequent ones
+MAX_TOGETHER = 1_000  # A task returns so many of the most frequent entries beside a sought one.
 TOGETHER_TASKS = 4
 PURPOSE = "find"  # the purpose of the draws that choose examples
 # A row states in how many of the texts with the sought entry number `sought` the entry `id` is.
 TOGETHER = pa.schema([pa.field("sought", pa.int32()), pa.field("id", pa.int32()), pa.field("texts", pa.int64())])
-ALL = -1  # stands for the number of a sought entry if the search names none
+ALL = -1  # This stands for the number of a sought entry if the search names none.
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class SearchFigures:
     search: Search
     entries: Sequence[SoughtEntry]
     missing: Sequence[str]  # a sentence about each named entry that no text has
-    thresholds: Sequence[tuple[str, int, Thresholds]]  # tried thresholds: a name, the English t, and all of them
+    thresholds: Sequence[tuple[str, int, Thresholds]]  # Each has a name, the English t, and all thresholds.
     sums: TaskResult
-    examples: dict[int, list[dict[str, Any]]]  # by the number of the sought entry, or ALL
+    examples: dict[int, list[dict[str, Any]]]  # The keys are numbers of sought entries, or ALL.
 
     @property
     def images(self) -> int:
@@ -85,9 +85,9 @@ class _FigureTask:
     """The values that the tasks of a search need."""
 
     conditions: SearchConditions
-    counts: Shipped  # one count for each id
-    rates: Shipped  # one rate for each id
-    languages: dict[str, slice]  # by code, its slice of ids
+    counts: Shipped  # an array with one count for each id
+    rates: Shipped  # an array with one rate for each id
+    languages: dict[str, slice]  # code → its slice of ids
     thresholds: Sequence[tuple[str, int, Thresholds]]
     seed: int
 

@@ -14,9 +14,9 @@ from runtime.redaction import redacted
 from runtime.terminal import aligned, in_one_line
 from runtime.wording import counted, decimal, number, percent
 
-SHOWN_TOGETHER = 12  # entries of each of the two lists of entries beside a sought one
-LEAST_TOGETHER = 5  # texts in which an entry must be beside the sought one to be said to be typical of it
-MAX_LETTERS = 120  # letters of an example that are shown
+SHOWN_TOGETHER = 12  # Each of the two lists of entries beside a sought one has at most so many.
+LEAST_TOGETHER = 5  # An entry is only called typical if it is in so many texts with the sought one.
+MAX_LETTERS = 120  # At most so many letters of an example are shown.
 Example = dict[str, Any]
 
 

@@ -31,7 +31,7 @@ from runtime.tallies import TaskResult
 
 ROWS = "rows"  # the notes of the rows that a task finds
 _WEB_SCHEMES = ("http", "https")
-_IN_URLS = "/?:@!$&'()*+,;=~#[]"  # characters that `quote` leaves as they are
+_IN_URLS = "/?:@!$&'()*+,;=~#[]"  # `quote` leaves these characters as they are.
 MAX_ROWS_OF_IMAGE = 10_000  # A task returns at most so many rows; a logo may have millions of pairs.
 
 

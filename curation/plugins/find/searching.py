@@ -27,7 +27,7 @@ from runtime.storage.own_files import OwnFile, intact, refusing
 from runtime.storage.parquet import open_parquet
 from runtime.storage.paths import is_url
 
-PAGE = "page:"  # begins a domain of pages
+PAGE = "page:"  # A domain of pages begins with this.
 TEXTS = "candidates"  # the column with the texts of an image; the rows of a manifest have one text, in columns
 _IN_TEXTS = ("text", "kind", "language", "lid_score", "entries", "page_url", "record")  # columns of each text
 _FEW_IDS = 8  # With more ids, a sorted search is faster than a comparison with each id.

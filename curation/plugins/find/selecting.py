@@ -48,7 +48,7 @@ LEFT_AS_THEY_ARE = ("counts.parquet", "thresholds.json")
 RUN = "run.json"
 SELECTION = Kind("the result of a search", "clip-find", version=1, descriptor=RUN)
 ROWS = 10_000  # A file has at most so many rows, unless the user gives another limit.
-ROWS_GROUP = 1 << 16  # rows per row group of such a file
+ROWS_GROUP = 1 << 16  # The row groups of such a file have so many rows.
 ENDINGS = (".csv", ".parquet")
 _KEPT = "kept"  # the name of a tally of selected rows, by language
 _OF_IMAGES = ("uid", "url", "page_url", "text", "language", "lid_score", "entries")

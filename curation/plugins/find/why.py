@@ -40,7 +40,7 @@ from runtime.wording import counted
 # The results. `why_text.ANSWERS` has a sentence for each.
 KEPT, NOT_DRAWN, GATED_OUT, UNMATCHED = "kept", "not drawn", "removed by the gate", "no entry"
 EXCLUDED, DROPPED_ROW, NEVER_SEEN, UNKNOWN = "excluded", "dropped", "not in the inputs", "unknown"
-MAX_STATED_ROWS = 50  # rows of inputs, and paths of inputs, that the facts list
+MAX_STATED_ROWS = 50  # The facts list at most so many rows and paths of inputs.
 TEXT_LEFT = "a text is left"  # in run.json, the condition of a gate that follows from its rules about texts
 # The titles of conditions that compare images with each other begin with these words.
 _COMPARING = ("one image of a picture", "one image of a meaning", "at most ", "max_images_per_text")

@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _LOGIN = "log in by `hf auth login`, or set HF_TOKEN"
 _MAX_PAGE_BYTES = 64 << 20  # A page of a listing has 1,000 entries, which take about 300 KB.
-_MAX_REASON = 300  # characters of a reason that the Hub gives
+_MAX_REASON = 300  # A message quotes at most so many characters of the Hub's reason.
 _SAID_WAIT = 5.0  # Waits that a server asks for are logged from so many seconds on.
-_LONGEST_SILENCE = 600.0  # seconds without a byte from the Hub; the Hub's client would wait for ever
+_LONGEST_SILENCE = 600.0  # After so many seconds without a byte, a request ends; the Hub's client would wait for ever.
 # The Hub's client raises these errors when it cannot read an answer.
 _MISREAD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 

@@ -38,7 +38,7 @@ _NAME = re.compile(
     r"(?P<kind>datasets|spaces)/(?P<repository>[^/@]+/[^/@]+)"
     r"(?:@(?P<revision>refs/(?:pr/\d+|convert/[\w.-]+)|[^/]+))?(?:/(?P<path>.*))?"
 )
-_infos: dict[str, Info | None] = {}  # name of a file or folder at a commit → its facts; None: it does not exist
+_infos: dict[str, Info | None] = {}  # name of a file or folder at a commit → its facts, or None if it does not exist
 
 
 class NoDataset(InputError, FileNotFoundError):

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 FORM = "huggingface"  # the format of exports that the Hub shows
 CARD = "README.md"
-RECORD = ".clip-curation-upload.json"  # file in the dataset with the digests of all files of the last upload
-_BESIDE = {RECORD, ".gitattributes"}  # files of the dataset that uploads do not compare; the Hub writes .gitattributes
+RECORD = ".clip-curation-upload.json"  # This file of a dataset has the digests of all files of the last upload.
+_BESIDE = {RECORD, ".gitattributes"}  # Uploads do not compare these; the Hub writes .gitattributes.
 
 
 def add(parser: Parser) -> None:

@@ -47,8 +47,8 @@ OPEN = 1024  # A process keeps at most so many files of rows mapped: readers com
 # There is one row per sample that has a matched image: the sample, and the texts of the image.
 INDEX_ROWS = SAMPLES.append(TRAINED_TEXTS)
 
-BLOCK_ROWS = 1024  # rows of a block: few enough to share blocks out evenly, enough to read at once
-WRITTEN = INDEX_ROWS.with_metadata({})  # empty metadata, as in Arrow's tables: None would give files other bytes
+BLOCK_ROWS = 1024  # So few rows of a block can be shared out evenly, and are enough to read at once.
+WRITTEN = INDEX_ROWS.with_metadata({})  # Arrow's tables also have empty metadata; None would give files other bytes.
 _SHARD = "shard"  # the name of facts, each with the number of a shard and its numbers of samples
 
 
@@ -56,12 +56,12 @@ _SHARD = "shard"  # the name of facts, each with the number of a shard and its n
 class Shard:
     """One tar, as it was when the index was built."""
 
-    name: str  # path below the common folder of all tars
+    name: str  # its path below the common folder of all tars
     bytes: int
-    modified: int  # time of modification in ns; a copy of the tar may have another
-    samples: int = 0  # images in the tar
-    matched: int = 0  # images with a matched text: rows of the index
-    checksum: str | None = None  # of the file that holds the checksums of these rows
+    modified: int  # the time of modification in ns; a copy of the tar may have another time
+    samples: int = 0  # the number of images in the tar
+    matched: int = 0  # the number of images with a matched text, which are rows of the index
+    checksum: str | None = None  # the checksum of the file that holds the checksums of these rows
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Index:
     tars: Path  # the common folder of the tars
     shards: tuple[Shard, ...]
     block_rows: int
-    metadata: str | None  # digest of the metadata whose entries the ids number
-    digest: int  # CRC-32 of the shards and of the matched images
+    metadata: str | None  # the digest of the metadata to which the ids belong
+    digest: int  # the CRC-32 of the shards and of the matched images
 
     @classmethod
     def open(cls, folder: str | PathLike[str], tars: str | PathLike[str] | None = None) -> Index:

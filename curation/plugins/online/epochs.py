@@ -33,7 +33,7 @@ from runtime.errors import InputError, ParameterError
 DRAWN = pa.schema(
     [*SAMPLES, pa.field("shard", pa.int64()), pa.field("text", pa.string()), pa.field("probability", pa.float64())]
 )
-KEPT_SAMPLES = DRAWN.append(pa.field("caption", pa.string()))  # replaces the text, unless null
+KEPT_SAMPLES = DRAWN.append(pa.field("caption", pa.string()))  # A caption that is not null replaces the text.
 
 
 @dataclass(frozen=True, eq=False)

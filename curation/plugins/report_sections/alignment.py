@@ -53,14 +53,14 @@ BETWEEN_NAMES = "|"  # This separates the names of a class in a line of text; na
 AS_IT_IS = ("{}",)
 FORM = "give a JSON array with a name or an array of names for each class, a JSON object, or one class per line"
 POOL, MANIFEST = "pool", "manifest"
-TEXTS, NAMING, CLASSES = 0, 1, 2  # indices of counts: all texts, texts naming a class, then texts of each class
+TEXTS, NAMING, CLASSES = 0, 1, 2  # The counts are of all texts, of texts that name a class, and of each class.
 
 Rows = Iterable[tuple[pa.Array, pa.Array]]  # batches of texts and of the languages of these texts
 FilesOfParts = dict[str, list[OwnFile]]  # the files of POOL and of MANIFEST
 
 JSON, PLOT = "alignment.json", "alignment.svg"
 ALIGNMENT = Kind("an alignment", "clip-align", version=2)
-Figures = dict[str, dict[str, Any]]  # of each language, as `alignment` returns them
+Figures = dict[str, dict[str, Any]]  # code of a language → its figures, as `alignment` returns them
 HEADINGS = ("language", "classes", "in pool", "in manifest", "texts with one", "of manifest", "KL pool", "KL manifest")
 
 LEGEND = (Label(RIGHT - 6, TOP + 14, "pool", "end", "before"), Label(RIGHT - 6, TOP + 30, "manifest", "end", "after"))

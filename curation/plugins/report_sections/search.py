@@ -24,13 +24,13 @@ from runtime.storage.parquet import batches
 MAX_FREQUENT = 2_000  # The page has at most so many of the most frequent entries; the number is our choice.
 MAX_TAIL = 500  # The page has at most so many entries of the tail; the number is our choice.
 SEARCHED_ROWS = 100_000  # Texts are looked for in so many rows at the beginning of the manifest.
-BATCH_ROWS = 20_000  # rows in memory at a time
+BATCH_ROWS = 20_000  # Memory holds so many rows at a time.
 TEXTS_SHOWN = 2  # At most so many texts of an entry are shown.
 TEXTS_TRIED = 4  # So many texts of an entry are read, because some of them may be equal.
 # With these limits on the length of a string, the data have 1.4 MB at most, so the page stays below 3 MB.
 TEXT_BYTES = 200
 ENTRY_BYTES = 90
-PURPOSE = "searched"  # purpose of the draws that choose entries of the tail
+PURPOSE = "searched"  # the purpose of the draws that choose entries of the tail
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Chosen:
 
     frequent: np.ndarray  # ids, the most frequent one first
     tail: np.ndarray
-    searched: int  # number of rows in which texts were looked for
+    searched: int  # the number of rows in which texts were looked for
     rows_of: dict[int, list[int]]  # id → numbers of rows, at most TEXTS_TRIED
 
     @property

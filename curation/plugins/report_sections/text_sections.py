@@ -130,10 +130,10 @@ def shape_of(counts: np.ndarray, t: int, texts: float) -> dict[str, float | None
     }
 
 
-PURPOSE = "shown"  # purpose of the draws that choose the texts to show
+PURPOSE = "shown"  # the purpose of the draws that choose the texts to show
 
 THINNED_SHARE = 0.1  # An entry is thinned if less than this share of its texts passed.
-ENTRIES_SHOWN = 20  # entries listed per language
+ENTRIES_SHOWN = 20  # At most so many entries are listed for a language.
 THINGS = {"conditions": "image", "texts": "text"}  # the things that rules remove, by the key of the rules in Run.gate
 
 
@@ -161,7 +161,7 @@ def find_removed(options: Options) -> Observer | None:
 def some_of_each(engine: Engine, files: list[OwnFile], seed: int, folder: Path) -> list[dict[str, Any]]:
     """Return at most ROWS_SHOWN rows of GATE_REMOVED with the smallest draws for each step and rule in `files`.
 
-    Each task writes such rows of its files to `folder`; the result is chosen from what the tasks wrote.
+    Each task writes such rows of its files to `folder`; the result is chosen from the rows that the tasks wrote.
     """
     if not files:  # No step wrote any.
         return []
