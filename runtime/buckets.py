@@ -37,9 +37,9 @@ _HEAD = np.dtype(
 
 MAX_BLOCK_ROWS = 8192  # A block of at most this many rows stays in the processor's cache.
 MIN_BLOCK_ROWS = 1 << 10  # Blocks have this many rows on average, as each block costs as much as some hundred rows.
-WAITING_BYTES = 128 << 20  # The rows that wait in a Packer.
+WAITING_BYTES = 128 << 20  # The bytes of the rows that wait in a Packer.
 STORE_BYTES = 64 << 20  # If the blocks in a Store's memory exceed this, they go to a temporary file.
-BUCKET_BYTES = 256 << 20  # The rows of a bucket that memory may hold: a larger bucket is split.
+BUCKET_BYTES = 256 << 20  # The bytes of a bucket's rows that memory may hold: a larger bucket is split.
 MIN_BUCKET_BYTES = 1 << 20  # Smaller buckets are joined, as each bucket costs as much as some thousand rows.
 
 BUCKET_ROWS = 1 << 18  # The pairs of a bucket, which are grouped in memory; they take some 250 MB.
@@ -210,7 +210,7 @@ def _frames(file: IO[bytes], path: Path | None) -> Iterator[Block]:
             raise ValueError("it is cut off")
         head = np.frombuffer(data, _HEAD)[0]
         if head["magic"] != _SKIPPABLE:
-            raise ValueError("it is no file of blocks")
+            raise ValueError("it is not a file of blocks")
         packed = file.read(int(head["size"]))
         if len(packed) < head["size"]:
             raise ValueError("it is cut off")

@@ -220,7 +220,7 @@ def _without_known(text: str) -> str:
 
 
 def _secrets_of(address: str) -> Iterator[str]:
-    """Yield the secrets of a URL, and parts of these secrets that a library may show alone."""
+    """Yield the secrets of a URL, and the parts of these secrets that a library may show by themselves."""
     for text in _levels(address):
         for match in _USER_OF_ADDRESS.finditer(text):
             if (match["scheme"] or "").lower() not in NAMED_BEFORE_AT:

@@ -1,7 +1,7 @@
 """Read fields of configs from command lines: how texts state them, and settings, which are fields without a flag.
 
 `--set NAME=VALUE` sets such a field. To argparse each setting is a hidden flag `--set NAME`, so its values are read,
-checked and stored as those of flags.
+checked and stored like the values of flags.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Write NumPy arrays and Arrow batches to files, and map such files into memory.
 
-A file's checksum is compared before any of its content is used. The offsets in Arrow files are validated, too: an
+A file's checksum is compared before any of its content is used. The offsets in Arrow files are also validated: an
 offset outside the mapping would crash the process.
 """
 

@@ -35,7 +35,7 @@ def _pieces(content: Any) -> Iterator[str]:
 
 
 def content_of(data: bytes) -> Any:
-    """Return the content of a JSON file without its checksum; ValueError if the checksum differs or it is no JSON.
+    """Return the content of a JSON file without its checksum; ValueError if the checksum differs or it is not JSON.
 
     A file without a checksum, of another program, is accepted. A file of this project does not pass as such if one byte
     of the checksum member's name, or of the kind of the checksum before its digits, is damaged.

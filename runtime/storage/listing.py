@@ -63,18 +63,18 @@ OBJECT_STORES = ("http://", "https://", "s3://", "s3a://", "gs://", "gcs://", "a
 RUN, METADATA = "run.json", "metadata.json"
 DESCRIPTOR = "_folder.json"  # the descriptor of other folders; readers of Parquet pass over names that begin with _
 CLAIM = "claim.json"  # in the hidden folder WORK of a folder that a command has begun to make
-FOLDERS = {  # a file that only one kind of folder has → that kind
+FOLDERS = {  # files that only one kind of folder has → that kind
     RUN: "a run of clip-curate or clip-remove",
     METADATA: "metadata of clip-metadata",
     "clusters.json": "clusters of clip-cluster",
     "index.json": "an export, or an index of tars",
 }
-NAMES_SHOWN = 3  # names that `described` lists of a folder of no known kind
+NAMES_SHOWN = 3  # names that `described` lists if it does not know the kind of a folder
 
 
 @dataclass(frozen=True)
 class ListedFiles:
-    """The files that a path stands for, and what was passed over; `is_file`: it names one file, no folder or glob."""
+    """The files that a path stands for, and files passed over; `is_file`: it names one file, not a folder or glob."""
 
     files: list[tuple[str, Version]]
     is_file: bool
@@ -289,7 +289,7 @@ def _infos(system: AbstractFileSystem, inner: str, deep: bool) -> _Listed | None
 
 
 def _file_info(system: AbstractFileSystem, inner: str) -> Info | None:
-    """Return information on a file; None for a folder or if nothing exists; InputError if it is no regular file.
+    """Return information on a file; None for a folder or if nothing exists; InputError if it is a special file.
 
     `isfile` is not used, as it returns False for a remote file system that is busy.
     """
@@ -402,7 +402,7 @@ def _shown(nanoseconds: int) -> str:
 def each_once(paths: Iterable[str], found: Callable[[str], Iterable[Named]]) -> dict[str, Named]:
     """Return what is `found` at each path, by its own path; log a warning if paths have something in common."""
     by_path: dict[str, Named] = {}
-    repeated: dict[str, str] = {}  # what is found again → the path that it is found at again
+    repeated: dict[str, str] = {}  # a file that is found again → the path at which it is found again
     for path in paths:
         here = {each.path: each for each in found(path)}
         repeated |= dict.fromkeys(here.keys() & by_path.keys(), path)

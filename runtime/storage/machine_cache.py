@@ -87,7 +87,7 @@ def _make(folder: Path, make: Callable[[Path], object]) -> None:
 
 
 def _clean(cache: Path) -> None:
-    """Remove free folders unused for KEPT_SECONDS, and what killed processes left; the caller must hold the lock."""
+    """Remove free folders unused for KEPT_SECONDS, and leftovers of killed processes; the caller must hold the lock."""
     for left in cache.glob(f"*{_PARTIAL}"):
         shutil.rmtree(left, ignore_errors=True)
     for path in cache.glob(f"*{_IN_USE}"):

@@ -44,7 +44,7 @@ def in_words(reason: object) -> str:
 
 @dataclass(frozen=True)
 class OwnFile:
-    """A file that this project wrote, its checksum, and what the user should do if the file is damaged."""
+    """A file that this project wrote, its checksum, and the user's remedy if the file is damaged."""
 
     path: Path
     checksum: str | None  # as recorded; None if none is known

@@ -285,7 +285,7 @@ class BoundedParquet:
     def _ranges(self, groups: Iterable[int], columns: list[str]) -> Iterator[tuple[int, int]]:
         """Yield the (begin, end) of chunks of `columns` in the file, in bytes; chunks of over PIECE bytes are left out.
 
-        Row groups whose metadata make no sense are left out, too.
+        Row groups whose metadata make no sense are also left out.
         """
         for group in groups:
             with suppress(pa.ArrowException):

@@ -21,11 +21,11 @@ from runtime.errors import InputError, ParameterError, low_limit
 from runtime.messages import shortened
 from runtime.packages import load_own, missing_package, own_hooks
 
-# Packages whose errors are errors of a network, even if they are no OSErrors.
+# The errors of these packages are errors of a network, even if they are not OSErrors.
 _NETWORK = ("aiohttp", "aiobotocore", "asyncio", "botocore", "fsspec", "httpx", "s3fs")
 SYSTEMS = "clip_curation.file_systems"  # the hook of this project's own file systems, by protocol
 FULL = (errno.ENOSPC, errno.EDQUOT)
-AT_ONCE = 16  # requests: each takes some 30 ms
+AT_ONCE = 16  # the requests that run at a time, each of which takes some 30 ms
 _WAITING = 1024  # items, each of which takes a kilobyte while it waits for a thread
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -175,7 +175,7 @@ def is_outside(error: BaseException) -> bool:
 def existing(path: str | os.PathLike) -> Path:
     """Return a local path if it exists, else the nearest folder above that does."""
     whole = Path(os.path.abspath(path))
-    # Of names that are too long, exists() is False.
+    # exists() returns False for names that are too long.
     return next(parent for parent in (whole, *whole.parents) if os.path.exists(parent))
 
 

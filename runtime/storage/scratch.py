@@ -43,7 +43,7 @@ def scratch() -> Iterator[Path]:
     try:
         yield files
     finally:
-        if os.getpid() == owner:  # A fork ends the block of its parent, too.
+        if os.getpid() == owner:  # A fork also ends the block of its parent.
             remove(folder)
             if lock is not None:
                 lock.release()

@@ -173,7 +173,7 @@ FOREIGN = [
 def test_what_is_no_file_of_blocks_is_refused(folder, content):
     (folder / "x").write_bytes(content)
     assert is_refused(folder / "x")
-    with pytest.raises(InputError, match="it is no file of blocks" if len(content) >= 28 else "it is cut off"):
+    with pytest.raises(InputError, match="it is not a file of blocks" if len(content) >= 28 else "it is cut off"):
         read(folder / "x")
 
 
