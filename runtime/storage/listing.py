@@ -104,8 +104,8 @@ class ListedFile:
             try:
                 return open(self._inner, "rb")
             except PermissionError as error:
-                remedy = "give yourself the right to read it, or leave it out"
-                raise PermissionError(f"{self.path} is not readable; {remedy}") from error
+                remedy = "change its permissions, or leave it out"
+                raise PermissionError(f"you have no permission to read {self.path}; {remedy}") from error
             except OSError as error:
                 raise OSError(f"{self.path} cannot be opened: {error}") from error
         return cast(BinaryIO, RemoteFile(self.path, self._begin, size, self._failed, reading))
