@@ -227,5 +227,5 @@ def test_a_folder_without_matched_images_is_refused(made, tmp_path):
 def test_an_image_that_is_matched_twice_is_refused(tmp_path):
     write_run(tmp_path / "run", [*images(4), images(4)[1]])
     write_tar(tmp_path / "a.tar", images(4))
-    with pytest.raises(InputError, match="more than once"):
+    with pytest.raises(InputError, match="several images with the uid"):
         build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "index")

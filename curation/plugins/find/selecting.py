@@ -85,7 +85,7 @@ def selected(
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Return the schema and the first `limit` rows that a search finds, in the order of the files, in this process.
 
-    The rows are those of the manifest, or if `matched`, one for each matched image.
+    These are rows of the manifest or, if `matched`, one row for each matched image.
     """
     conditions = sought_in(run, search).conditions
     schema = CURATED if matched else run.schema
