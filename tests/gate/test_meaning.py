@@ -101,7 +101,7 @@ def test_what_is_no_table_of_copies_is_refused_before_spark_starts(tmp_path):
     pq.write_table(pa.table({"uid": ["a"], "fine": [1]}), tmp_path / "clusters.parquet")
     pq.write_table(pa.table({"url": ["a"], "copy_of": ["b"]}), tmp_path / "urls.parquet")
     for name, sentence in (
-        ("clusters", "clusters has clusters, and no copies; find them by clip-cluster --same-meaning"),
+        ("clusters", "clusters has clusters but no copies; find copies with clip-cluster --same-meaning"),
         (
             "clusters.parquet",
             "has the columns uid, fine; expected a folder that clip-cluster wrote",
