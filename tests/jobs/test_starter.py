@@ -85,7 +85,7 @@ def test_the_same_versions_give_the_same_bytes(words, tmp_path, monkeypatch):
 def test_without_wordfreq_one_sentence_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(
-        InputError, match=r"needs the extra .*: pip install 'clip-curation\[starter\]'; or give metadata or entries"
+        InputError, match=r"needs the extra .*: pip install 'clip-curation\[starter\]'; or pass metadata or entries"
     ):
         starter_metadata(CONFIG)
 

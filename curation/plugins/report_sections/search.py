@@ -71,8 +71,8 @@ def choose(lists: Sequence[pa.Array], run: Run) -> Chosen:
     ids, rows = _matches(lists, len(counts))
     tail = np.zeros(0, np.int64)
     if len(ids):
-        found = np.setdiff1d(ids, frequent)
-        tail = drawn_tail(found[counts[found] < _thresholds(run, found)], run)
+        matched = np.setdiff1d(ids, frequent)
+        tail = drawn_tail(matched[counts[matched] < _thresholds(run, matched)], run)
     wanted = np.isin(ids, np.append(frequent, tail))
     return Chosen(frequent, tail, sum(map(len, lists)), first_rows(ids[wanted], rows[wanted]))
 
@@ -83,7 +83,7 @@ def most_frequent(counts: np.ndarray, languages: dict[str, slice]) -> np.ndarray
     Of equal counts the smaller id is first.
     """
     of_languages = [ids.start + _largest(counts[ids]) for ids in languages.values()]
-    shared = in_shares(of_languages, [-counts[own] for own in of_languages], MAX_FREQUENT)
+    shared = in_shares(of_languages, [-counts[language_ids] for language_ids in of_languages], MAX_FREQUENT)
     return shared[np.lexsort((shared, -counts[shared]))]
 
 
@@ -92,9 +92,11 @@ def drawn_tail(ids: np.ndarray, run: Run) -> np.ndarray:
     drawn = draws(run.config.seed, PURPOSE, pa.array(ids).cast(pa.string()))
     order = np.lexsort((ids, drawn))
     of_languages = []
-    for own in run.entries.languages.values():
-        of_languages.append(order[(ids[order] >= own.start) & (ids[order] < own.stop)])
-    return in_shares([ids[own] for own in of_languages], [drawn[own] for own in of_languages], MAX_TAIL)
+    for entry_range in run.entries.languages.values():
+        of_languages.append(order[(ids[order] >= entry_range.start) & (ids[order] < entry_range.stop)])
+    return in_shares(
+        [ids[positions] for positions in of_languages], [drawn[positions] for positions in of_languages], MAX_TAIL
+    )
 
 
 def in_shares(of_languages: Sequence[np.ndarray], keys: Sequence[np.ndarray], room: int) -> np.ndarray:
@@ -105,7 +107,7 @@ def in_shares(of_languages: Sequence[np.ndarray], keys: Sequence[np.ndarray], ro
     """
     ids = np.concatenate([np.zeros(0, np.int64), *of_languages])
     all_keys = np.concatenate([np.zeros(0), *keys])
-    turns = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(own)) for own in of_languages)])
+    turns = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(positions)) for positions in of_languages)])
     order = np.lexsort((ids, all_keys, turns))
     if len(ids) <= room:
         return ids[order]
@@ -240,5 +242,5 @@ def _thresholds(run: Run, ids: np.ndarray) -> np.ndarray:
     """Return the threshold of the language of each id."""
     slices = [*run.entries.languages.values()]
     thresholds = [run.thresholds.of_language[code] for code in run.entries.languages]
-    starts = [own.start for own in slices]
+    starts = [entry_range.start for entry_range in slices]
     return np.array(thresholds)[np.searchsorted(starts, ids, side="right") - 1]

@@ -177,7 +177,7 @@ def test_an_index_is_no_dump(tmp_path):
     path = written(tmp_path, named(2))
     index = path.with_name(INDEX.format("", ""))
     assert {file.path for file in find([tmp_path])} == {file.path for file in find([index, path])} == {str(path)}
-    with pytest.raises(InputError, match="the index of a multistream dump: give the dump, too"):
+    with pytest.raises(InputError, match="the index of a multistream dump: also pass the dump"):
         find([index])
 
 
