@@ -202,9 +202,10 @@ def _columns(name: str, type: pa.DataType) -> list[tuple[str, str]]:
 def require_documented(facts: dict, name: str) -> None:
     """Assert that each field has a row of its type, and each row a field unless it, or one above it, may lack.
 
-    An object needs no row if a field in it has one, and neither do items of an array that has one.
+    An object needs no row if a field in it has one, and neither do items of an array that has one. The page on folders
+    has the fields that all descriptors have, which have a `kind`.
     """
-    rows = documented(name)
+    rows = documented(name) + (documented("The descriptor") if "kind" in facts else [])
     types_of = [(pattern(field), type) for field, type, _ in rows]
     implied = [pattern(field) for row, _, _ in rows for field in [*above(row), f"{row}[]"]]
     found = list(fields(facts))
