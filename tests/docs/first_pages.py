@@ -41,7 +41,7 @@ def commands(page: Path) -> list[str]:
     """Return the commands of a page, as a shell takes them, but for downloads and the pages' own metadata."""
     blocks = "".join(map("".join, BLOCK.findall(page.read_text("utf-8"))))
     found = [line for line in COMMAND.findall(blocks) if "--download" not in line]
-    # Pages allow starter metadata, and README's runs write into one folder.
+    # Pages allow starter metadata, and the runs of a page write into one folder.
     found = [line.replace("--metadata metadata ", "") for line in found]
     return [line.replace("--output curated", "--output curated --overwrite") for line in found]
 
