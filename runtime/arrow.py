@@ -42,7 +42,7 @@ def string_array(values: Strings, what: str) -> pa.Array:
     """
     require_several(what, values)
     if hasattr(values, "columns"):
-        raise InputError(f"{what} must be strings; got a {type(values).__name__}: give one of its columns")
+        raise InputError(f"{what} must be strings; got a table ({type(values).__name__}): give one of its columns")
     try:
         if isinstance(values, pa.ChunkedArray):
             values = values.combine_chunks()

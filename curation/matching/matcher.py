@@ -275,10 +275,10 @@ def valid_entries(entries: Iterable[str] | pa.Array) -> pa.Array:
     entries = string_array(entries, "entries")
     if entries.null_count:
         position = pc.index(pc.is_null(entries), True).as_py()
-        raise InputError(f"entry {position} is null, but each entry must be a string; leave it out")
+        raise InputError(f"the entry at position {position} (from 0) is null, not a text; leave it out")
     empty = pc.index(pc.utf8_length(entries), pa.scalar(0, pa.int32())).as_py() if len(entries) else -1
     if empty >= 0:
-        raise InputError(f"entry {empty} is empty, but each entry must have a character; leave it out")
+        raise InputError(f"the entry at position {empty} (from 0) is an empty text; leave it out")
     return entries
 
 

@@ -81,7 +81,7 @@ PAGE_CHARACTERS = 2 << 20  # MediaWiki's limit is 2 MiB a page, so a longer text
 DUMPS_FACT = "dumps"  # name of the facts in results
 Dump = Mapping[str, Any]  # `path`, `pages`, `articles` and `faults` of a file, or of a span of it
 _ARTICLE_NAMESPACE = "0"  # number of the namespace of articles
-_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files and categories, into which links show nothing
+_HIDDEN_NAMESPACES = (-2, 6, 14)  # media, files and categories: a link to one of these shows no text on the page
 # Dumps before 2010 mark redirects only in the text: by #REDIRECT, or its word in the wiki's language, before [[…]].
 _REDIRECT = re.compile(r"\s*#[^\s\[\]#*:]+\s*:?\s*\[\[")
 

@@ -154,7 +154,7 @@ def test_an_expression_is_tried_again_if_the_process_that_tries_it_is_killed_or_
 def test_an_expression_that_ends_each_process_is_refused_with_what_the_last_one_wrote(monkeypatch, tmp_path):
     end_trials(monkeypatch, tmp_path, 9, "sys.stderr.write('out of\\nmemory'); os.abort()")
     with pytest.raises(
-        InputError, match=r"ended the process that tried it \(status -6\), which wrote: out of memory; simplify"
+        InputError, match=r"ended the process that tried it \(status -6\), which wrote: out of memory; change"
     ):
         met("width > 2")
     assert (tmp_path / "ended").read_text() == ".."

@@ -88,7 +88,7 @@ def test_what_another_name_would_fit_is_read(tmp_path, name, content):
             parquet()[:-9],
             "cannot be read as Parquet: its end is missing or damaged; copy or download it again",
         ),
-        ("a.csv", JSON_LINES, "contains JSON, not rows of fields; rename it to end in .jsonl"),
+        ("a.csv", JSON_LINES, "was read as CSV or TSV, but contains JSON; rename it to end in .jsonl"),
         (
             "a.json",
             b'[{"url": "https://a.org/1.jpg",\n "text": "a dog"}]',

@@ -21,9 +21,9 @@ def test_what_is_no_text_is_refused(build, rules, bad):
 
 @pytest.mark.parametrize("rules", RULES)
 def test_entries_that_are_none_are_refused_by_their_position(build, rules):
-    with pytest.raises(InputError, match="entry 1 is null"):
+    with pytest.raises(InputError, match=r"entry at position 1 \(from 0\) is null"):
         build(["a", None], rules)
-    with pytest.raises(InputError, match="entry 2 is empty"):
+    with pytest.raises(InputError, match=r"entry at position 2 \(from 0\) is an empty text"):
         build(["a", "b", ""], rules)
 
 

@@ -202,7 +202,7 @@ def test_samples_without_uid_are_passed_over_and_counted_and_nothing_but_these_i
     write_run(tmp_path / "run", rows)
     write_tar(tmp_path / "a.tar", rows[:2], **dict.fromkeys(without))
     with pytest.raises(
-        InputError, match=r"none of 2 samples, such as 'a0000' in .*, has a json that states uid or url"
+        InputError, match=r"no sample states uid or url in its json \(samples: 2; the first: 'a0000' in .*\)"
     ):
         build(tmp_path / "a.tar", tmp_path / "run", tmp_path / "none")
     write_tar(tmp_path / "b.tar", rows[2:])

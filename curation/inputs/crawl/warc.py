@@ -326,7 +326,7 @@ class Response(NamedTuple):
 class MemberBlocks(NamedTuple):
     """The blocks (contents) of several records, as ranges of the same bytes."""
 
-    data: bytes  # Zeros, or line ends and then zeros, follow each block; SLACK zeros follow the last one.
+    data: bytes  # A zero byte follows each block, or line ends and then a zero byte; SLACK more end the data.
     begins: np.ndarray  # int64 [block], like the next two
     ends: np.ndarray
     offsets: np.ndarray  # where the member of each block begins in the file

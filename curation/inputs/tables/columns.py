@@ -37,7 +37,7 @@ REQUIRED = ("url", "text")
 GIVEN = (*REQUIRED, "uid")  # A user can name the columns of these fields.
 NONE = "none"  # This name means that no column of the table is used for the field.
 MAX_COLUMNS = 10**6
-MAX_DOTS = 8  # The path of a member, such as `meta.caption`, has at most this many dots.
+MAX_DOTS = 8  # most dots in the path of a field inside a struct or a JSON object, such as `meta.caption`
 ColumnNames = str | int | Sequence[str | int] | None
 
 # These phrases tell a user how to name a column of a file, and of a DataFrame.

@@ -223,7 +223,7 @@ def _columns(first: list[str], options: TableOptions, path: str) -> dict[str, in
     """Return the column number of each field of candidates, from the first row of the file or from the options."""
     columns = options.numbers(path)
     if columns is None and first and first[0].startswith("{"):
-        raise InputError(f"{path} contains JSON, not rows of fields; rename it to end in .jsonl")
+        raise InputError(f"{path} was read as CSV or TSV, but contains JSON; rename it to end in .jsonl")
     if columns is None:
         _require_header(first, options, path)
         return {field: first.index(name) for field, name in named_columns(first, options, path).items()}

@@ -4,8 +4,8 @@ Each loss has two functions. The fast one takes products that may be wrong by `e
 the label is certain. The other function is for texts whose label is uncertain: it computes with the types and in the
 order of fastText. If labels are equally likely, both choose the later one.
 
-The Huffman tree of a model is two arrays. `children` int64 [2 labels - 1, 2] has the left and right child of each node;
-the leaves come first and are the labels, the root comes last. `weights` float32 [2 labels - 1, 16]: a node goes right
+The Huffman tree of a model is two arrays. `children` int64 [2 * labels - 1, 2] has the left and right child of each node:
+the leaves come first and are the labels, the root comes last. `weights` float32 [2 * labels - 1, 16]: a node goes right
 with probability 1 / (1 + exp(-weights · mean)). If these products are known already, the caller passes them as
 `weights`, float32 [labels - 1], and the number of labels as `mean`. A label's score is the sum of log(p + 0.00001) over
 the probabilities p on its path. The types and the order of operations are fastText's, as labels with close scores would
@@ -180,7 +180,7 @@ def spread_tree(children, weights, mean, score, waiting, columns, out):
 class Tree(NamedTuple):
     """The Huffman tree of a hierarchical softmax; empty arrays for other losses."""
 
-    children: np.ndarray  # int64 [2 labels - 1, 2], see the module
+    children: np.ndarray  # int64 [2 * labels - 1, 2]: the children of each node, as the module's text says
     depth: int  # the largest number of inner nodes on a path
     waiting: tuple  # scratch memory of `likeliest`
 

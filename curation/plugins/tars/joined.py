@@ -128,7 +128,7 @@ def scan(
         first = scanned.noted(WITHOUT)[0]
         if without == sum(sizes) and not done:
             raise InputError(
-                f"none of {without:,} samples, such as {first}, has a json that states uid or url; pass tars that "
+                f"no sample states uid or url in its json (samples: {without:,}; the first: {first}); pass tars that "
                 "img2dataset downloaded with --save_additional_columns '[\"uid\"]'"
             )
         _log.warning(

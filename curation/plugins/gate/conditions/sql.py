@@ -145,7 +145,9 @@ class Conditions:
         if fault.startswith(_NEVER):
             raise InputError(fault.removeprefix(_NEVER))
         if fault:
-            raise InputError(f"--keep {expression[:80]!r} cannot be used: {fault}; simplify the condition")
+            raise InputError(
+                f"--keep {expression[:80]!r} failed when it was tried on a few rows: {fault}; change the condition"
+            )
 
     def met(self, rows: pa.RecordBatch) -> list[np.ndarray]:
         """Return, for each condition, which rows meet it, bool[row]; a condition that is null is not met.
