@@ -56,7 +56,11 @@ Traceback (most recent call last):
                 error="pyspark.errors.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has "
                 "different version: 3.9 than that in driver: 3.11, PySpark cannot run with different minor versions."
             ),
-            ["workers run Python 3.9", "the driver runs 3.11", "a Python 3.11 of all machines in PYSPARK_PYTHON"],
+            [
+                "workers run Python 3.9",
+                "the driver runs 3.11",
+                "set PYSPARK_PYTHON to a Python 3.11 that all machines have",
+            ],
         ),
         (
             "[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port number.",

@@ -4,7 +4,7 @@ Each loss has two functions. The fast one takes products that may be wrong by `e
 the label is certain. The other function is for texts whose label is uncertain: it computes with the types and in the
 order of fastText. If labels are equally likely, both choose the later one.
 
-The Huffman tree of a model is two arrays. `children` int64 [2 * labels - 1, 2] has the left and right child of each node:
+A model's Huffman tree is two arrays. `children` int64 [2 * labels - 1, 2] has the left and right child of each node:
 the leaves come first and are the labels, the root comes last. `weights` float32 [2 * labels - 1, 16]: a node goes right
 with probability 1 / (1 + exp(-weights · mean)). If these products are known already, the caller passes them as
 `weights`, float32 [labels - 1], and the number of labels as `mean`. A label's score is the sum of log(p + 0.00001) over
