@@ -66,8 +66,8 @@ def present_uids(uids: Strings) -> pa.Array:
     if array.null_count:
         first = pc.index(pc.is_null(array), True).as_py()
         raise InputError(
-            f"{array.null_count} of {len(array)} uids are null, the first at position {first}; every image needs one: "
-            "leave out such rows, or make uids of their URLs by curation.uids"
+            f"{array.null_count} of {len(array)} uids are null, the first at position {first}; every image needs a "
+            "uid: leave out such rows, or make uids of their URLs by curation.uids"
         )
     return array
 

@@ -141,7 +141,7 @@ def processor() -> str:
 def require_safe() -> None:
     """Raise an InputError if kernels are not compiled, or if a folder for them is another user's, or open to others."""
     if _config.DISABLE_JIT:
-        raise InputError("NUMBA_DISABLE_JIT is set; unset it: as plain Python, kernels would take days for minutes")
+        raise InputError("NUMBA_DISABLE_JIT is set, so kernels would take days instead of minutes; unset this variable")
     if _faults:
         raise InputError(_faults[0])
 

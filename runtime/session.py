@@ -109,7 +109,7 @@ def _require_spark() -> None:
     home = os.environ.get("SPARK_HOME")
     if home and not os.path.isfile(os.path.join(home, "bin", "spark-submit")):
         raise InputError(
-            f"SPARK_HOME is {home}, which has no bin/spark-submit; unset it, or set it to a folder of Spark"
+            f"SPARK_HOME is {home}, which has no bin/spark-submit; unset SPARK_HOME, or set it to a folder of Spark"
         )
 
 

@@ -110,7 +110,8 @@ def incomplete_url(url: str, error: TypeError) -> InputError:
     """Return the error for a URL that has too little for its file system, which raised `error`: no host, for one."""
     variable = f"FSSPEC_{url.partition('://')[0].upper()}_"
     return InputError(
-        f"{url} has not all that its file system needs ({error}); complete the URL, or set variables {variable}NAME"
+        f"{url} lacks what its file system needs ({error}); complete the URL, or set environment variables "
+        f"{variable}NAME"
     )
 
 

@@ -138,7 +138,7 @@ def test_a_manifest_from_which_images_were_removed_has_experts_too(run, export, 
 @pytest.mark.parametrize(
     ("form", "flags", "fault"),
     [
-        ("datacomp", [], "the format datacomp has no columns for clusters, unlike huggingface; choose some clusters"),
+        ("datacomp", [], "the format datacomp uses --clusters only with --expert; choose clusters with --expert"),
         ("metaclip", ["--expert", "1"], "the format metaclip chooses clusters only if it reads tars"),
         ("datacomp", ["--expert", "8"], "the run kept no image of cluster 8; it kept images of clusters 0, 1, 2, 3"),
         ("datacomp", ["--expert", "1", "--outsiders", "1"], "--outsiders is 1.0; it must be at most 0."),

@@ -90,7 +90,7 @@ def test_what_others_may_have_put_into_a_cache_is_not_run(source, tmp_path):
 def test_without_compilation_a_command_is_refused_in_a_sentence(source):
     done = call(source, NUMBA_DISABLE_JIT=1)
     assert (done.returncode, done.stdout) == (2, "")
-    sentence = "NUMBA_DISABLE_JIT is set; unset it: as plain Python, kernels would take days for minutes"
+    sentence = "NUMBA_DISABLE_JIT is set, so kernels would take days instead of minutes; unset this variable"
     assert done.stderr == f"job: {sentence}\n"
 
 

@@ -98,7 +98,7 @@ def test_nothing_at_a_path_is_told_with_what_is_expected(tree, tmp_path):
 @pytest.mark.parametrize("look_up", [expand, as_path])
 @pytest.mark.filterwarnings("ignore:UPath")
 def test_a_url_with_too_little_for_its_file_system_is_refused_in_a_sentence(url, look_up):
-    with pytest.raises(InputError, match=f"{url} has not all that its file system needs .*; complete the URL"):
+    with pytest.raises(InputError, match=f"{url} lacks what its file system needs .*; complete the URL"):
         look_up(url)
 
 

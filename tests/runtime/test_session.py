@@ -66,7 +66,9 @@ def test_a_limit_of_open_files_that_java_cannot_start_with_is_told(monkeypatch):
 
 def test_a_wrong_spark_home_is_told(monkeypatch):
     monkeypatch.setenv("SPARK_HOME", "/no/spark")
-    with pytest.raises(InputError, match="SPARK_HOME is /no/spark, which has no bin/spark-submit; unset it, or set it"):
+    with pytest.raises(
+        InputError, match="SPARK_HOME is /no/spark, which has no bin/spark-submit; unset SPARK_HOME, or set it"
+    ):
         session("job")
 
 

@@ -113,7 +113,8 @@ class ByCluster:
         """
         if self.tables and not self.coarse:
             raise InputError(
-                f"the format {form} has no columns for clusters, unlike huggingface; choose some clusters (--expert)"
+                f"the format {form} uses --clusters only with --expert; choose clusters with --expert, or leave out "
+                "--clusters"
             )
 
 
