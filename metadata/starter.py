@@ -132,7 +132,7 @@ class Starter(Entries):
         entries = merged_entries(code, build.sources_of(code, defaultdict(Tally))).entries
         if strings_digest(entries) != self.digests[code]:
             raise InputError(
-                f"wordfreq gave other words of {code} than {STARTER_TABLE} describes; give --metadata my-metadata "
+                f"wordfreq gave other words of {code} than {STARTER_TABLE} describes; pass --metadata my-metadata "
                 "after `clip-metadata --starter --output my-metadata`"
             )
         Entries.build({code: entries}).save_strings(folder)

@@ -85,7 +85,7 @@ def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
 def require_kind(name: str, value: object, kind: type, give: str) -> None:
     """Raise a ParameterError unless `value` is of type `kind`; the message ends with the advice to give `give`."""
     if not isinstance(value, kind):
-        raise ParameterError(f"is of type {type(value).__name__}; give {give}", name)
+        raise ParameterError(f"is of type {type(value).__name__}; pass {give}", name)
 
 
 def require_several(what: str, values: object) -> None:
@@ -99,7 +99,7 @@ def require_inputs(values: Sequence[str | PathLike]) -> None:
     """Raise an InputError if `values`, the inputs of a program, are one path instead of a list, or none at all."""
     require_several("inputs", values)
     if not len(values):
-        raise ParameterError("is an empty list; give files, folders, globs or URLs", "inputs")
+        raise ParameterError("is an empty list; pass files, folders, globs or URLs", "inputs")
 
 
 def typed(called: Called) -> Called:
@@ -118,7 +118,7 @@ def typed(called: Called) -> Called:
     ... def kept(name: str, balance: bool = True) -> None: ...
     >>> kept("a", balance="no")
     Traceback (most recent call last):
-    runtime.errors.ParameterError: balance is of type str; give True or False
+    runtime.errors.ParameterError: balance is of type str; pass True or False
     """
     if not isinstance(called, type):
         return _typed(called)
@@ -197,7 +197,7 @@ def _require_type(name: str, value: Any, hint: Any) -> None:
     if not _fits(value, hint):
         give = words or " or ".join(dict.fromkeys(_in_words(hint)))
         file = "; write the table to a Parquet file, and give its path" if _is_table(value) and "a path" in give else ""
-        raise ParameterError(f"is of type {type(value).__name__}; give {give}{file}", name)
+        raise ParameterError(f"is of type {type(value).__name__}; pass {give}{file}", name)
     _require_choices(name, value, hint)
     _require_paths(name, value, hint)
 
@@ -217,12 +217,12 @@ def _require_paths(name: str, value: Any, hint: Any) -> None:
 
     >>> _require_paths("output", Path(""), str | Path)
     Traceback (most recent call last):
-    runtime.errors.ParameterError: output is empty; give a path (Path("") is Path("."): give Path.cwd() if you mean it)
+    runtime.errors.ParameterError: output is empty; pass a path (Path("") is Path("."): pass Path.cwd() if you mean it)
     """
     for kind in _of_union(hint):
         if (get_origin(kind) or kind) in _PATHS and _is_empty(value):
-            more = ' (Path("") is Path("."): give Path.cwd() if you mean it)' if isinstance(value, PurePath) else ""
-            raise ParameterError(f"is empty; give a path{more}", name)
+            more = ' (Path("") is Path("."): pass Path.cwd() if you mean it)' if isinstance(value, PurePath) else ""
+            raise ParameterError(f"is empty; pass a path{more}", name)
         if get_origin(kind) is Sequence and _PATHS & {
             get_origin(part) or part for part in _of_union(get_args(kind)[0])
         }:

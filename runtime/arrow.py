@@ -42,7 +42,7 @@ def string_array(values: Strings, what: str) -> pa.Array:
     """
     require_several(what, values)
     if hasattr(values, "columns"):
-        raise InputError(f"{what} must be strings; got a table ({type(values).__name__}): give one of its columns")
+        raise InputError(f"{what} must be strings; got a table ({type(values).__name__}): pass one of its columns")
     try:
         if isinstance(values, pa.ChunkedArray):
             values = values.combine_chunks()
@@ -75,7 +75,7 @@ def present_uids(uids: Strings) -> pa.Array:
 def numbers(values: ArrayLike, what: str) -> np.ndarray:
     """Return a sequence of numbers as an array; a table, or lists of unequal length, raise an InputError."""
     if hasattr(values, "columns"):
-        raise InputError(f"{what} must be numbers; got a table ({type(values).__name__}): give one of its columns")
+        raise InputError(f"{what} must be numbers; got a table ({type(values).__name__}): pass one of its columns")
     try:
         return np.asarray(values)
     except ValueError:

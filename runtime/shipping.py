@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ENDING = ".packed"  # Spark would unpack a .zip, for example, and a folder `metadata/` would hide the package
 _PARTIAL = ".partial"
 NAMED = 3  # the most machines that a message names
-SHARED = "give a folder that all machines share, or a URL"
+SHARED = "pass a folder that all machines share, or a URL"
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def print_result(text: str, numbers: Mapping[str, float] | None = None) -> None:
             _discard(1)
             if not isinstance(error, BrokenPipeError):
                 fault = f"the result cannot be written to standard output ({error.strerror})"
-                raise InputError(f"{fault}; make room, or give another file") from None
+                raise InputError(f"{fault}; make room, or specify another file") from None
     for line in warnings:
         say(line)
 

@@ -101,7 +101,7 @@ def test_a_secret_in_such_a_string_is_not_repeated():
 
 
 def test_entries_without_their_language_are_refused():
-    with pytest.raises(InputError, match="lists is of type list; give the entries of each language, as "):
+    with pytest.raises(InputError, match="lists is of type list; pass the entries of each language, as "):
         Entries.build(["dog"])
 
 

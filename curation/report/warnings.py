@@ -111,7 +111,7 @@ def without_texts(records: float, dropped: Mapping[str, float]) -> str:
     """Return why inputs with `records` records have no pair of text and image URL; `dropped` has rows by reason.
 
     >>> without_texts(0, {})
-    'the inputs hold no rows: give inputs with URLs of images and texts'
+    'the inputs hold no rows: pass inputs with URLs of images and texts'
     >>> without_texts(8, {"bad_row": 6, "not_http": 2})
     'none of 8 records has a text and the URL of an image (6 bad_row, 2 not_http): is another --dialect meant?'
     >>> without_texts(8, {"excluded_url": 8})
@@ -122,7 +122,7 @@ def without_texts(records: float, dropped: Mapping[str, float]) -> str:
     excluded = bool(often) and often[0][1].startswith(EXCLUDED_PREFIX)
     left = "is left" if excluded else "has a text and the URL of an image"
     of_records = f"none of {counted(records, 'record')} {left}"
-    cause = CAUSES.get(often[0][1] if often else "", "give inputs with URLs of images and texts")
+    cause = CAUSES.get(often[0][1] if often else "", "pass inputs with URLs of images and texts")
     return f"{of_records if records else 'the inputs hold no rows'}{f' ({reasons})' if reasons else ''}: {cause}"
 
 

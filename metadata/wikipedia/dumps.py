@@ -81,7 +81,7 @@ def _warn_of_several(paths: list[str]) -> None:
         dumps[match[2]].add(match[1])
     for wiki, names in sorted(dumps.items()):
         if len(names) > 1:
-            log.warning("articles of %s count once for each of its dumps: %s; give one", wiki, ", ".join(sorted(names)))
+            log.warning("articles of %s count once for each of its dumps: %s; pass one", wiki, ", ".join(sorted(names)))
 
 
 def _form(path: str, multi: bool, numbered: bool) -> str:

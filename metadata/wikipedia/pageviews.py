@@ -91,7 +91,7 @@ def _files(path: str) -> list[str]:
     contents = files_at(path, "files, folders or globs of page views")
     files = [file for file in contents.paths if not file.endswith(".partial")]
     if not files:
-        raise InputError(f"there are no page views at {path}; give files, folders or globs of them")
+        raise InputError(f"there are no page views at {path}; pass files, folders or globs of them")
     return files
 
 

@@ -50,7 +50,7 @@ from runtime.tallies import TaskResult
 from runtime.warming import usable_cores
 
 TRIES = 3  # tries of a task whose process, or the server that forks processes, dies
-AHEAD = 2  # tasks per core that wait or run in processes at a time
+AHEAD = 2  # tasks per core that the processes hold at a time, waiting ones included
 _OWN = ("curation", "metadata", "runtime")
 _CTRL_C = {signal.SIGINT}
 _ADDRESS = 107 - len("/listener-12345678")  # the most bytes of the path of a folder of sockets

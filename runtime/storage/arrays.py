@@ -79,7 +79,7 @@ def open_arrays(directory: Path, name: str, version: int) -> tuple[dict, dict[st
             raise
         if name not in names(directory):
             what = described(directory)
-            raise InputError(f"{directory} {what}; give a folder with {name} and its arrays, or {REMEDY}") from None
+            raise InputError(f"{directory} {what}; pass a folder with {name} and its arrays, or {REMEDY}") from None
         raise InputError(f"{directory} holds no readable {name} with its arrays ({error}): {REMEDY}") from None
     return header, arrays
 

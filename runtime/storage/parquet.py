@@ -266,7 +266,7 @@ class BoundedParquet:
         few: Iterator[pa.RecordBatch] = chain.from_iterable(self._few_rows(group, columns) for group in groups)
         if damaged is not None:
             few = _until_damaged(few, damaged)
-        # Half the size, as a batch ends only after the part that exceeds it.
+        # A batch ends after the part that exceeds its limit, so limit and parts are half of BATCH_BYTES each.
         parts = chain.from_iterable(_parts(batch, BATCH_BYTES // 2) for batch in few)
         yield from gather_rows(parts, rows, BATCH_BYTES // 2, exact=True)
 

@@ -126,11 +126,11 @@ def local_folder(path: str | os.PathLike, parameter: str = "output") -> Path:
 
     >>> local_folder("s3://bucket/name")
     Traceback (most recent call last):
-    runtime.errors.ParameterError: output is s3://bucket/name, a URL; give a local folder, and copy it from there
+    runtime.errors.ParameterError: output is s3://bucket/name, a URL; pass a local folder, and copy it from there
     """
     protocol, mark, rest = str(path).partition("://")
     if mark and protocol != "file":
-        raise ParameterError(f"is {path}, a URL; give a local folder, and copy it from there", parameter)
+        raise ParameterError(f"is {path}, a URL; pass a local folder, and copy it from there", parameter)
     return Path(rest if mark else path).expanduser()
 
 

@@ -41,7 +41,7 @@ PASSING = frozenset(
 _RESET = re.compile(r";\s*t\s*=\s*(\d+)")  # the seconds in the header `ratelimit`
 
 _NO_CREDENTIALS = (
-    "there are no credentials; give them by AWS_PROFILE, ~/.aws, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    "there are no credentials; specify them by AWS_PROFILE, ~/.aws, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
 
 Result = TypeVar("Result")

@@ -82,7 +82,7 @@ def require_no_link(part: Path) -> None:
     """Refuse a part whose folder is a link: files would be removed from the folder that the link leads to."""
     if not is_url(part) and part.is_symlink():
         raise InputError(
-            f"{part} is a link, which is not followed; put the folder there, or give another output folder"
+            f"{part} is a link, which is not followed; put the folder there, or specify another output folder"
         )
 
 

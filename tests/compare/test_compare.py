@@ -229,10 +229,10 @@ def test_what_is_no_run_and_no_table_is_refused(runs, tmp_path, capsys):
         tmp_path / "nowhere": "does not exist; expected a finished run, or Parquet files with a column uid or url",
         tmp_path / "empty": "holds no file *.parquet; expected a finished run",
         tmp_path / "numbers.parquet": "has the columns number; expected a column `uid` or `url`",
-        tmp_path / "export": "was written by clip-export; give the run that it came from",
+        tmp_path / "export": "was written by clip-export; pass the run that it came from",
         tmp_path / "unfinished": "holds a run of clip-curate that is not finished",
-        runs["one"]: "are the same; give two different runs or manifests",
-        f"{runs['one']}/": "are the same; give two different runs or manifests",
+        runs["one"]: "are the same; pass two different runs or manifests",
+        f"{runs['one']}/": "are the same; pass two different runs or manifests",
     }
     for path, sentence in sentences.items():
         assert sentence in refusal(capsys, main, runs["one"], path)

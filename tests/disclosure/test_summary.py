@@ -257,12 +257,12 @@ def test_answers_to_what_is_not_asked_are_refused():
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("[", "is not JSON; give a JSON file such as answers.json of a summary"),
-        ('["provider"]', "does not hold answers; give a JSON object"),
-        ('{"provider": 3}', "does not hold answers; give a JSON object"),
-        ("[" * 100_000, "cannot be read .*; give a JSON file such as answers.json"),
+        ("[", "is not JSON; pass a JSON file such as answers.json of a summary"),
+        ('["provider"]', "does not hold answers; pass a JSON object"),
+        ('{"provider": 3}', "does not hold answers; pass a JSON object"),
+        ("[" * 100_000, "cannot be read .*; pass a JSON file such as answers.json"),
         (r'{"provider": "\ud83d"}', "cannot be read .'utf-8' codec can't encode character"),
-        (" " * 2_000_000, "cannot be read .it has more than 1 MB.; give a JSON file such as answers.json of a summary"),
+        (" " * 2_000_000, "cannot be read .it has more than 1 MB.; pass a JSON file such as answers.json of a summary"),
     ],
 )
 def test_a_file_that_holds_no_answers_is_refused(tmp_path, content, sentence):
@@ -336,5 +336,5 @@ def test_rules_of_opt_outs_and_personal_data_are_those_of_the_gate():
 
 
 def test_answers_without_end_are_refused():
-    with pytest.raises(InputError, match="the answers in /dev/zero cannot be read .it has more than 1 MB.; give a"):
+    with pytest.raises(InputError, match="the answers in /dev/zero cannot be read .it has more than 1 MB.; pass a"):
         command.answers_in("/dev/zero")

@@ -209,7 +209,7 @@ def test_the_rows_that_each_list_names_are_counted_even_if_another_list_names_th
 
 
 def test_a_missing_exclusion_is_refused(tmp_path):
-    with pytest.raises(InputError, match="nowhere does not exist; give a folder with exclusion.json"):
+    with pytest.raises(InputError, match="nowhere does not exist; pass a folder with exclusion.json"):
         Exclusion.open(tmp_path / "nowhere")
 
 

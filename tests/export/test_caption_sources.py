@@ -129,7 +129,7 @@ def test_a_dataset_for_hugging_face_has_a_column_of_each_source(run, rows, capti
         (["dfn=nan"], "caption_sources of dfn is nan; it must be a number from 0 to 1"),
         (["dfn=0.7", "b=0.7"], "caption_sources is dfn=0.7 b=0.7, whose shares add up to 1.4; .* at most 1"),
         (["dfn", "dfn"], "'dfn' is not a valid name of a source, or repeats one"),
-        (["any=0.1", "dfn"], "any stands for all sources of captions; give either any or names of sources"),
+        (["any=0.1", "dfn"], "any stands for all sources of captions; pass either any or names of sources"),
         (["any=2"], "caption_sources of any is 2; it must be a number from 0 to 1"),
         (["a b"], "not a valid name of a source, .* Rename a source with other characters in the tables"),
         (["a/b", "a--b"], "not a valid name of a source, or repeats one"),
@@ -144,7 +144,7 @@ def test_sources_that_cannot_be_are_refused(given, fault):
 def test_sources_without_captions_or_of_no_image_are_refused(run, captions, tmp_path):
     with pytest.raises(InputError, match="sources of captions are chosen without captions"):
         WebDataset(["0.tar"], caption_sources=["dfn"])
-    with pytest.raises(InputError, match="give only the names of sources for huggingface"):
+    with pytest.raises(InputError, match="pass only the names of sources for huggingface"):
         HuggingFace(captions=["a"], caption_sources=["dfn=0.1"])
     with pytest.raises(InputError, match="has no captions of the source nobody; its sources are "):
         export(in_turn(), run.path, tmp_path / "out", HuggingFace(captions=[captions], caption_sources=["nobody"]))

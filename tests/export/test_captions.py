@@ -106,9 +106,9 @@ def test_score_and_source_stand_beside_a_caption_where_the_table_has_them(run, t
         ([{"caption": "x"}], "expected a column `uid` or `url`"),
         (
             [{"uid": "e" * 32, "caption": "x", "score": "high"}],
-            "the column score of .* has the type string; give numbers",
+            "the column score of .* has the type string; pass numbers",
         ),
-        ([{"uid": "e" * 32, "caption": 1}], "the column caption of .* has the type int64; give strings"),
+        ([{"uid": "e" * 32, "caption": 1}], "the column caption of .* has the type int64; pass strings"),
     ],
 )
 def test_tables_that_are_of_no_use_are_refused(run, tmp_path, rows, fault):

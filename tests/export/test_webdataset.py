@@ -201,7 +201,7 @@ def test_a_sample_without_json_is_passed_over_and_counted(run, tmp_path, caplog)
         ({"tars": "others"}, "none of the samples in 1 tar is in the manifest of"),
         ({"tars": "twice"}, "2 tars are called 00000.tar; pass the tars of a single download"),
         ({"tars": "compressed"}, "is not an uncompressed tar"),
-        ({"tars": "images", "caption_sources": ["any=0.5"]}, r"give tables of captions \(captions\)"),
+        ({"tars": "images", "caption_sources": ["any=0.5"]}, r"pass tables of captions \(captions\)"),
     ],
 )
 def test_what_cannot_be_written_is_refused(run, tars, tmp_path, given, fault):

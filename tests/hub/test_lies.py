@@ -102,7 +102,7 @@ LIES = {
     "an info without id": (INFO, says({"sha": "0" * 40}), r"malformed answer about .*\(KeyError: 'id'\)"),
     "a commit that leads up": (INFO, says({"id": "o/pairs", "sha": "../../x"}), "malformed .*../../x is not a commit"),
     "a commit of a number": (INFO, says({"id": "o/pairs", "sha": 7}), "malformed .*7 is not a commit"),
-    "no commit": (INFO, says({"id": "o/pairs", "sha": None}), "has no commit; give a dataset with files"),
+    "no commit": (INFO, says({"id": "o/pairs", "sha": None}), "has no commit; pass a dataset with files"),
     "a listing of null": (LISTING, says(None), "malformed .*TypeError"),
     "a listing of numbers": (LISTING, says([1, 2]), "malformed .*TypeError"),
     "a listing in brackets": (LISTING, says(b"[" * 100_000), "malformed .*RecursionError"),

@@ -75,7 +75,7 @@ def test_only_who_asks_makes_a_dataset_public(hub, run, capsys):
     uploaded(run, "--public")
     assert not hub.datasets["o/made"].private
     said = refusal(capsys, exporting.main, *export(run, "--private", to="out2")[1:])
-    assert said.endswith("hf://datasets/o/made is public; give --public, or another dataset (--upload)")
+    assert said.endswith("hf://datasets/o/made is public; pass --public, or another dataset (--upload)")
 
 
 def test_the_same_upload_again_sends_nothing(hub, run):
@@ -89,7 +89,7 @@ def test_the_same_upload_again_sends_nothing(hub, run):
 def test_other_files_are_refused_without_overwrite(hub, run, capsys):
     hub.dataset("o/made", {"README.md": b"# Another", "old.parquet": b"PAR1"}, private=True)
     said = refusal(capsys, exporting.main, *export(run)[1:])
-    assert "hf://datasets/o/made holds 2 other files, such as README.md; give another dataset" in said
+    assert "hf://datasets/o/made holds 2 other files, such as README.md; pass another dataset" in said
     assert said.endswith("or replace the files of an earlier upload with --overwrite")
 
 
@@ -197,7 +197,7 @@ def test_uploads_that_cannot_begin_are_refused_before_anything_is_written(hub, r
     assert not (run.parent / "out").exists()
     assert hub.datasets == {}
     for name in ("made", "o/n/x", "o/ü"):
-        with pytest.raises(InputError, match="give OWNER/NAME"):
+        with pytest.raises(InputError, match="pass OWNER/NAME"):
             uploads.require(SimpleNamespace(upload=name, output="out"))
 
 

@@ -321,5 +321,5 @@ def test_a_url_in_place_of_a_local_folder_is_refused_and_nothing_is_made(refused
     monkeypatch.chdir(tmp_path)
     (tmp_path / "en.txt").write_text("dog\n")
     said = refused("--entries", "en=en.txt", "--output", url)
-    assert said == f"clip-metadata: --output is {url}, a URL; give a local folder, and copy it from there"
+    assert said == f"clip-metadata: --output is {url}, a URL; pass a local folder, and copy it from there"
     assert [path.name for path in tmp_path.iterdir()] == ["en.txt"]

@@ -167,5 +167,5 @@ def test_commands_are_those_of_the_documentation():
 def test_an_output_that_workers_do_not_see_is_refused_before_any_work(cluster, sample, folder):
     status, sentence = ended(begin(cluster.master, *curate_arguments(sample, folder / "hidden" / "out")))
     assert (status, sentence.split(" on ")[0]) == (2, f"clip-curate: {folder}/hidden/out is not seen by the workers")
-    assert "give a folder that all machines share" in sentence
+    assert "pass a folder that all machines share" in sentence
     assert list((folder / "hidden" / "out").iterdir()) == [folder / "hidden" / "out" / ".work"]

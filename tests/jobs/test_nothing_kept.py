@@ -62,7 +62,7 @@ def status(tmp_path, words, monkeypatch):
             {"url": URLS[2:], "text": TEXTS[2:]},
             "1 bad_utf8): save the inputs as UTF-8",
         ),
-        (csv, {"url": [], "text": []}, "the inputs hold no rows: give inputs"),
+        (csv, {"url": [], "text": []}, "the inputs hold no rows: pass inputs"),
         (
             parquet,
             {"url": ["1", "2", "3"], "text": TEXTS},

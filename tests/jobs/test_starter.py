@@ -127,7 +127,7 @@ def test_a_damaged_language_is_built_again(packages_alone):
 def test_words_that_the_table_does_not_describe_are_refused(packages_alone):
     entries = starter_metadata(CONFIG)
     entries.digests["vi"] = entries.digests["en"]
-    with pytest.raises(InputError, match=r"other words of vi than starter\.csv describes; give (--)?metadata"):
+    with pytest.raises(InputError, match=r"other words of vi than starter\.csv describes; pass (--)?metadata"):
         entries.of("vi")
 
 

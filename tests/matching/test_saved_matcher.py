@@ -58,7 +58,7 @@ def test_a_header_that_says_something_else_is_refused(tmp_path, field):
 def test_a_folder_without_a_matcher_is_refused(tmp_path):
     (tmp_path / "english.txt").write_text("dog\n")
     with pytest.raises(
-        InputError, match=r"english.txt is a file; give a folder with matcher.json and its arrays, or build"
+        InputError, match=r"english.txt is a file; pass a folder with matcher.json and its arrays, or build"
     ):
         Matcher.open(tmp_path / "english.txt")
     with pytest.raises(InputError, match="build it again"):

@@ -198,7 +198,7 @@ def test_super_batches_that_are_too_small_are_refused(made, needs_torch):
         with pytest.raises(InputError, match="mixed_blocks is 4, and no super-batch of as many blocks keeps 100"):
             use(dataset(made, batches=ByEntries(100)))
         with pytest.raises(
-            InputError, match="mixed_blocks is 30, and no .* keeps 400 .*; give more, or smaller batches"
+            InputError, match="mixed_blocks is 30, and no .* keeps 400 .*; pass more, or smaller batches"
         ):
             use(online.BalancedDataset(made.index, made.rates, online.OnlineConfig(1, 30, batches=ByEntries(400))))
     with pytest.raises(InputError, match="batch_size is 6"):
@@ -222,8 +222,8 @@ def test_a_reader_has_no_batch_where_only_super_batches_of_others_are_large_enou
         (8, [1.0, -1.0], "negative"),
         (8, [0, 0], "no number above 0"),
         (8, [1.0, np.nan], "negative or infinite"),
-        (8, [[1.0]], "give one number per entry"),
-        (8, ["a"], "give one number per entry"),
+        (8, [[1.0]], "pass one number per entry"),
+        (8, ["a"], "pass one number per entry"),
     ],
 )
 def test_batches_that_cannot_be_are_refused(batch, target, fault):

@@ -99,7 +99,7 @@ def test_captions_and_shares_that_do_not_belong_together_are_refused(made, capti
 @pytest.mark.parametrize(
     ("ratio", "fault"),
     [
-        ({}, "is empty; give the share"),
+        ({}, "is empty; pass the share"),
         ({"a": 0.6, "b": 0.5}, "at most 1"),
         ({"a": -0.1}, "caption_ratio of a is -0.1"),
     ],

@@ -124,7 +124,7 @@ def test_tables_that_are_of_no_use_are_refused(run, tmp_path, change, fault):
 
 
 def test_what_is_no_file_of_clusters_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"x does not exist; give a file of clusters, or build them again with cur"):
+    with pytest.raises(InputError, match=r"x does not exist; pass a file of clusters, or build them again with cur"):
         Clusters.open(tmp_path / "x")
     with pa.ipc.new_file(tmp_path / "empty.arrow", pa.schema([])):
         pass

@@ -233,16 +233,16 @@ def test_numbers_that_make_no_sense_are_refused(made):
     [
         (
             lambda: online.OnlineConfig(batches=4096),
-            "batches is of type int; give ByEntries(4096) for batches of",
+            "batches is of type int; pass ByEntries(4096) for batches of",
         ),
-        (lambda: online.OnlineConfig(weights={"a": 1.0}), "weights is of type dict; give the weights that curation"),
-        (lambda: online.OnlineConfig(expert=2), "expert is of type int; give an Expert of some clusters"),
+        (lambda: online.OnlineConfig(weights={"a": 1.0}), "weights is of type dict; pass the weights that curation"),
+        (lambda: online.OnlineConfig(expert=2), "expert is of type int; pass an Expert of some clusters"),
         (lambda: online.OnlineConfig(caption_ratio="0.1"), "caption_ratio is '0.1'; it must be a number from 0 to 1"),
         (lambda: online.OnlineConfig(caption_ratio={"dfn": None}), "caption_ratio of dfn is None; it must be a number"),
         (lambda: online.OnlineConfig(mixed_blocks=None), "mixed_blocks is None; it must be an integer"),
         (lambda: online.OnlineConfig(seed="1"), "seed is '1'; it must be an integer"),
         (lambda: online.World("0", "2"), "rank is '0'; it must be an integer"),
-        (lambda: online.Expert("clusters.arrow", (2,)), "clusters is of type str; give Clusters.open"),
+        (lambda: online.Expert("clusters.arrow", (2,)), "clusters is of type str; pass Clusters.open"),
     ],
 )
 def test_parameters_of_another_type_are_refused_in_one_sentence(wrong, sentence):
@@ -252,9 +252,9 @@ def test_parameters_of_another_type_are_refused_in_one_sentence(wrong, sentence)
 
 def test_arguments_of_another_type_are_refused_in_one_sentence(made, needs_torch):
     for wrong, sentence in (
-        (lambda: made.dataset(captions=3), "captions is of type int; give a file that curation.captions builds"),
-        (lambda: online.BalancedDataset(made.index, made.rates, {"seed": 1}), "config is of type dict; give an Onlin"),
-        (lambda: online.BalancedDataset(made.index, made.rates, world=2), "world is of type int; give a World"),
+        (lambda: made.dataset(captions=3), "captions is of type int; pass a file that curation.captions builds"),
+        (lambda: online.BalancedDataset(made.index, made.rates, {"seed": 1}), "config is of type dict; pass an Onlin"),
+        (lambda: online.BalancedDataset(made.index, made.rates, world=2), "world is of type int; pass a World"),
     ):
         with pytest.raises(InputError, match=re.escape(sentence)):
             wrong()

@@ -149,7 +149,7 @@ def test_a_state_belongs_to_its_sentences(made, captions, needs_torch):
 
 @pytest.mark.parametrize(
     ("sentence", "fault"),
-    [("last", "caption_sentence is 'last'; give whole, first, random"), ({"long": 1}, "is 1; give"), (None, "is None")],
+    [("last", "caption_sentence is 'last'; pass whole, first, random"), ({"long": 1}, "is 1; pass"), (None, "is None")],
 )
 def test_what_is_no_sentence_is_refused(sentence, fault):
     with pytest.raises(InputError, match=fault):

@@ -246,7 +246,7 @@ def test_a_run_goes_on_whatever_the_command_line_was(pairs, tmp_path):
         (lambda run: run.entries("xq"), "has no entries of the language xq; it has entries of .*en"),
         (lambda run: run.examples(["dog"]), r"ids\[0\] is 'dog'; it must be an integer"),
         (lambda run: run.examples([0, -1]), r"ids\[1\] is -1; it must be at least 0"),
-        (lambda run: run.expected([5, 10]), r"thresholds\[0\] is of type int; give Thresholds, such as run.thresholds"),
+        (lambda run: run.expected([5, 10]), r"thresholds\[0\] is of type int; pass Thresholds, such as run.thresholds"),
     ],
 )
 def test_a_question_that_a_run_cannot_answer_is_refused(folder, mistake, sentence):

@@ -141,8 +141,8 @@ def test_a_file_of_arguments_that_cannot_be_used(refused, tmp_path, monkeypatch,
 
 
 def test_a_flag_of_an_earlier_version_is_answered_by_what_replaces_it(parser, refused):
-    parser.removed = {"--old": "give --size instead"}
-    assert refused("--old=3", "--output", "o").startswith("make: --old was removed; give --size instead (")
+    parser.removed = {"--old": "pass --size instead"}
+    assert refused("--old=3", "--output", "o").startswith("make: --old was removed; pass --size instead (")
 
 
 @pytest.mark.parametrize("table", sorted(ROOT.glob("*/**/removed_flags.csv")), ids=str)

@@ -178,6 +178,6 @@ def test_a_file_that_is_damaged_after_it_was_unpacked_is_refused(tmp_path, monke
 def test_a_shared_artefact_that_a_worker_does_not_see_is_refused(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "disk"))
     with pytest.raises(
-        InputError, match="gone.packed is not seen by .*; give a folder that all machines share, or a URL"
+        InputError, match="gone.packed is not seen by .*; pass a folder that all machines share, or a URL"
     ):
         Shipped(folder, str(tmp_path / "gone.packed")).path()

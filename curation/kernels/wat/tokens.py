@@ -37,7 +37,7 @@ _NAMES = {
 }
 _MAX_NAME_BYTES = 24  # No name that is looked for has more bytes.
 
-# `seen` has a bit for each meaning, and a bit for a link that is an image.
+# Bit k of `seen` says that a member with the meaning k was read. One more bit says that the link is an <img>.
 IS_IMAGE = 1 << DATA_TITLE + 1
 OF_LINK = sum(1 << of for of in _NAMES[LINK].values()) | IS_IMAGE
 TEXT_BITS = 1 << ALT | 1 << TITLE | 1 << DATA_TITLE

@@ -98,10 +98,10 @@ def find_captions(paths: Paths, source: str | None = None) -> ImageTable:
     table = ImageTable.find(paths, EXPECTED_CAPTIONS, CAPTION)
     for name, is_such, kind in _TYPES:
         if name in table.columns.names and not is_such(column_type := table.columns.field(name).type):
-            raise InputError(f"the column {name} of {table.name} has the type {column_type}; give {kind}")
+            raise InputError(f"the column {name} of {table.name} has the type {column_type}; pass {kind}")
     if source is not None and SOURCE not in table.columns.names:
         raise InputError(
-            f"{table.name} has no column {SOURCE}; give tables whose column {SOURCE} says which captions come from "
+            f"{table.name} has no column {SOURCE}; pass tables whose column {SOURCE} says which captions come from "
             f"{source}"
         )
     return table
@@ -298,12 +298,12 @@ def require_ratio(ratio: Ratio, called: str = "caption_ratio") -> None:
     for name, share in ratio.items():
         require_share(f"{called} of {name}", share)
     if not ratio:
-        raise ParameterError("is empty; give the share of at least one source", called)
+        raise ParameterError("is empty; pass the share of at least one source", called)
     total = sum(ratio.values())
     if total > 1 + 1e-9:
         stated = " ".join(f"{name}={share}" for name, share in ratio.items())
         raise ParameterError(
-            f"is {stated}, whose shares add up to {total:.6g}; give shares that add up to at most 1", called
+            f"is {stated}, whose shares add up to {total:.6g}; pass shares that add up to at most 1", called
         )
     return None
 
@@ -317,7 +317,7 @@ def require_sentence(sentence: Sentence, ratio: Ratio) -> None:
     values = by_source.values() if by_source else [sentence]
     wrong = [value for value in values if value not in SENTENCES]
     if wrong:
-        raise ParameterError(f"is {wrong[0]!r}; give {', '.join(SENTENCES)}, or one by source", "caption_sentence")
+        raise ParameterError(f"is {wrong[0]!r}; pass {', '.join(SENTENCES)}, or one by source", "caption_sentence")
 
 
 def purpose(name: str, epoch: int) -> str:

@@ -101,7 +101,7 @@ def build(tables: Paths, run: FinishedRun, path: str | PathLike[str]) -> Cluster
         rows = mapped_batch(joined, Clusters.schema, work)
         if not rows.num_rows:
             raise InputError(
-                f"none of the rows of {names} belongs to an image of {run.path}; give uids or URLs of this run"
+                f"none of the rows of {names} belongs to an image of {run.path}; pass uids or URLs of this run"
             )
         kept = json.dumps(dict(sorted(counted.kept.items()))).encode()
         save_rows(path, rows.replace_schema_metadata(Clusters.schema.metadata | {KEPT_BY_CLUSTER: kept}))
@@ -207,7 +207,7 @@ def _require_one_cluster(rows: pa.RecordBatch, is_repeated: np.ndarray, names: s
         other = wrong[0] + 1
         raise InputError(
             f"{names} put the image {spelled_key(rows, one)} into two clusters, {coarse[one]} and {coarse[other]} "
-            f"(fine {fine[one]} and {fine[other]}); give tables of one clustering"
+            f"(fine {fine[one]} and {fine[other]}); pass tables of one clustering"
         )
 
 
@@ -229,7 +229,7 @@ class Choice:
         require_seed(self.seed)
         require_kind("coarse", self.coarse, Collection, "the numbers of coarse clusters, such as (2,)")
         if not self.coarse:
-            raise InputError("an expert has no cluster; give the number of at least one coarse cluster")
+            raise InputError("an expert has no cluster; pass the number of at least one coarse cluster")
         empty = [cluster for cluster in self.coarse if not self.kept.get(cluster)]
         if empty:
             filled = ", ".join(str(cluster) for cluster, images in sorted(self.kept.items()) if images)

@@ -55,7 +55,7 @@ class MappedRows:
         file = Path(path)
         remedy = f"build them again with curation.{cls.what}.build"
         if not file.exists():
-            raise InputError(f"{file} does not exist; give a file of {cls.what}, or {remedy}")
+            raise InputError(f"{file} does not exist; pass a file of {cls.what}, or {remedy}")
         facts = read_json(facts_path(file)) or {}
         if not isinstance(facts.get(CHECKSUM), str):
             why = f"{facts_path(file).name} beside it is {'damaged' if facts_path(file).exists() else 'missing'}"
@@ -107,7 +107,7 @@ def save_rows_of(
             without += int((rows_at(rows, exact_numbers(batch["uid"])) < 0).sum())
     if without == number:
         raise InputError(
-            f"none of the {rows.num_rows:,} {what} belongs to an image of {images[0].path.parents[1]}; give tables "
+            f"none of the {rows.num_rows:,} {what} belongs to an image of {images[0].path.parents[1]}; pass tables "
             "with uids or URLs of this run"
         )
     save_rows(path, rows)

@@ -18,7 +18,7 @@ from curation.plugins.compare.manifests import ROWS, UNNAMED, Manifest
 from curation.report.charts import funnel
 from curation.report.page import written
 from curation.run.results import Results
-from runtime.wording import quotient
+from runtime.wording import counted, quotient
 
 OF_LANGUAGES = ("texts", "matched", "t", "tail_share", "kept")  # the figures of a run that are compared by language
 NONE = "–"  # This stands for a setting that a run does not have.
@@ -156,7 +156,7 @@ def _differing_inputs(one: Results, other: Results) -> Iterator[dict[str, Any]]:
     for side, files, others in zip(SIDES, inputs, reversed(inputs), strict=True):
         alone = sorted(files - others, key=str)
         such = f", {len(alone):,} of which only this run read, such as {alone[0][0]}" if alone else ""
-        shown[side] = f"{len(files):,} files{such}"
+        shown[side] = f"{counted(len(files), 'file')}{such}"
     yield {"setting": "inputs", **shown}
 
 

@@ -73,7 +73,7 @@ class Manifest:
             return cls(path, name, files, run.facts["rows"]["kept"], ImageColumn("uid", is_uid=True), run=run)
         if stated and stated.get("command") == "clip-export":
             raise InputError(
-                f"{name} was written by clip-export; give the run that it came from, or the Parquet files in it that "
+                f"{name} was written by clip-export; pass the run that it came from, or the Parquet files in it that "
                 "have a column uid or url"
             )
         if not NAMES_IN_RUN.isdisjoint(present):
@@ -93,7 +93,7 @@ def require_two(one: str | PathLike[str], other: str | PathLike[str]) -> None:
     """Raise an InputError if two paths lead to the same file or folder."""
     if _real(str(one)) == _real(str(other)):
         raise InputError(
-            f"{hidden(str(one))} and {hidden(str(other))} are the same; give two different runs or manifests"
+            f"{hidden(str(one))} and {hidden(str(other))} are the same; pass two different runs or manifests"
         )
 
 
@@ -133,7 +133,7 @@ def batches_of(file: AnyFile, columns: list[str] | None = None) -> Iterator[pa.R
         missing = sorted({*wanted} - {*table.schema.names})
         if missing:
             raise InputError(
-                f"{file[0]} has no column {missing[0]}, unlike another file of the table; give files with equal columns"
+                f"{file[0]} has no column {missing[0]}, unlike another file of the table; pass files with equal columns"
             )
         yield from table.batches(wanted, BATCH_ROWS)
 

@@ -101,7 +101,7 @@ class ByCluster:
     def __post_init__(self) -> None:
         if self.coarse and not self.tables:
             raise InputError(
-                "clusters are chosen without a table of clusters; give the output folder of clip-cluster (--clusters)"
+                "clusters are chosen without a table of clusters; pass the output folder of clip-cluster (--clusters)"
             )
         if self.outsiders and not self.coarse:
             raise InputError("outsiders are asked for, but no clusters are chosen; choose some (--expert)")
@@ -137,15 +137,15 @@ def answers_in(path: str | PathLike[str] | None) -> dict[str, str]:
         # This refuses half of a surrogate pair, which cannot be written.
         json.dumps(answers, ensure_ascii=False).encode()
     except json.JSONDecodeError:
-        raise InputError(f"{path} is not JSON; give a JSON file such as answers.json of a summary") from None
+        raise InputError(f"{path} is not JSON; pass a JSON file such as answers.json of a summary") from None
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"the answers in {path} cannot be read ({reason}); give a JSON file such as answers.json of a summary"
+            f"the answers in {path} cannot be read ({reason}); pass a JSON file such as answers.json of a summary"
         ) from None
     if not isinstance(answers, dict) or not all(isinstance(answer, str | None) for answer in answers.values()):
         raise InputError(
-            f"{path} does not hold answers; give a JSON object with the name of each question and its answer, "
+            f"{path} does not hold answers; pass a JSON object with the name of each question and its answer, "
             "a text or null"
         )
     return {name: answer for name, answer in answers.items() if answer is not None}
@@ -162,7 +162,7 @@ def require_questions(answers: Mapping[str, str], questions: Iterable[str]) -> N
 def require_captions(captions: Sequence[str | Path], sources: Sequence[str]) -> None:
     """Raise InputError if sources of captions are given without tables of captions."""
     if sources and not captions:
-        raise InputError("sources of captions are chosen without captions; give tables of captions (--captions)")
+        raise InputError("sources of captions are chosen without captions; pass tables of captions (--captions)")
 
 
 ANY = "any"  # This name in place of a source stands for the best caption that an image has from any source.
@@ -184,15 +184,15 @@ def source_shares(sources: Sequence[str]) -> dict[str, float]:
         taken = {field_of(other) for other in (*shares, "score", "source")}
         if not re.fullmatch(r"[\w./-]+", name, re.ASCII) or field_of(name) in taken:
             raise InputError(
-                f"{item!r} is not a valid name of a source, or repeats one; give each source once, as NAME or "
+                f"{item!r} is not a valid name of a source, or repeats one; pass each source once, as NAME or "
                 f"NAME=SHARE. {_SOURCE_NAME}"
             )
         try:
             shares[name] = float(share or 0)
         except ValueError:
-            raise InputError(f"the share of {name} is {share}; give a number from 0 to 1") from None
+            raise InputError(f"the share of {name} is {share}; pass a number from 0 to 1") from None
     if ANY in shares and len(shares) > 1:
-        raise InputError(f"{ANY} stands for all sources of captions; give either {ANY} or names of sources")
+        raise InputError(f"{ANY} stands for all sources of captions; pass either {ANY} or names of sources")
     if shares:
         require_ratio(shares, "caption_sources")
     return dict(sorted(shares.items()))

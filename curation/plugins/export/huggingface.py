@@ -56,7 +56,7 @@ class HuggingFace(Card):
         formats.require_captions(self.captions, self.caption_sources)
         if any(formats.source_shares(self.caption_sources).values()):
             raise InputError(
-                "only the format webdataset draws shares of sources; give only the names of sources for huggingface"
+                "only the format webdataset draws shares of sources; pass only the names of sources for huggingface"
             )
 
     def write(self, run: Results, folder: Folder) -> str:

@@ -75,7 +75,7 @@ class MetaClip(Form):
 
     def __post_init__(self) -> None:
         if self.clusters.tables and not self.tars:
-            raise InputError("the format metaclip chooses clusters only if it reads tars; give the tars (--tars)")
+            raise InputError("the format metaclip chooses clusters only if it reads tars; pass the tars (--tars)")
         self.clusters.require_choice("metaclip")
 
     def write(self, run: Results, folder: Folder) -> str:
@@ -326,7 +326,7 @@ def tar_number(tar: Input) -> int:
     stem = Path(tar_name(tar)).stem
     if not (stem.isascii() and stem.isdecimal()):
         raise InputError(
-            f"the name of {tar.path} is not a number; give tars with the names that img2dataset writes, such as "
+            f"the name of {tar.path} is not a number; pass tars with the names that img2dataset writes, such as "
             "00000.tar"
         )
     return int(stem)

@@ -73,7 +73,7 @@ class WebDataset(Form):
 
     def __post_init__(self) -> None:
         if not self.tars:
-            raise InputError("the format webdataset copies samples from tars; give the tars of img2dataset (--tars)")
+            raise InputError("the format webdataset copies samples from tars; pass the tars of img2dataset (--tars)")
         require_captions(self.captions, self.caption_sources)
         _ = self._draw  # This checks the numbers of the options.
         self.clusters.require_choice("webdataset")

@@ -101,14 +101,14 @@ def _facts(engine: Engine, source: Results, search: Search, progress: Progress) 
 def _require_sense(args: Namespace, search: Search) -> None:
     """Raise an InputError if flags are missing that others need."""
     if not (search.described or args.rows or args.output):
-        raise InputError("no condition is given; give --entry, --language, --domain, --url, --uid or --text")
+        raise InputError("no condition is given; pass --entry, --language, --domain, --url, --uid or --text")
     if args.json and not search.described:
-        raise InputError("--json prints the figures of a search; give --entry or another condition with it")
+        raise InputError("--json prints the figures of a search; pass --entry or another condition with it")
     if args.matched and not (args.rows or args.output):
-        raise InputError("--matched says which rows are written; give --output or --rows with it")
+        raise InputError("--matched says which rows are written; pass --output or --rows with it")
     if args.limit is not None:
         if not args.rows:
-            raise InputError("--limit is the largest number of rows in a file; give --rows with it")
+            raise InputError("--limit is the largest number of rows in a file; pass --rows with it")
         require_integer("--limit", args.limit, 1)
 
 

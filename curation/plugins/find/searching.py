@@ -73,11 +73,11 @@ def _require_registered(name: str) -> None:
     host = canonical(name.removeprefix(PAGE))
     if not is_domain(host):
         raise InputError(
-            f"{quoted(name)} is not a domain; give a registered domain, such as example.org or page:example.org"
+            f"{quoted(name)} is not a domain; pass a registered domain, such as example.org or page:example.org"
         )
     registered = registered_domain(host)
     if registered != host:
-        raise InputError(f"{quoted(name)} is a host below the registered domain {registered}; give {registered}")
+        raise InputError(f"{quoted(name)} is a host below the registered domain {registered}; pass {registered}")
 
 
 def _require_pattern(pattern: str) -> None:

@@ -179,7 +179,7 @@ def repeated_in(bucket: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Reco
     images = np.add.reduceat(counts["images"].to_numpy()[order], starts) if len(starts) else starts
     is_repeated = np.repeat(images > most, np.diff(np.append(starts, len(order))))
     repeated = counts.take(pa.array(order[is_repeated]))
-    row = pa.array(np.zeros(len(repeated), np.int64))  # The hashes of a file are not kept by image, so any row will do.
+    row = pa.array(np.zeros(len(repeated), np.int64))  # A file's hashes are not listed by image, so any row fits.
     yield pa.RecordBatch.from_arrays([repeated["file"], row, repeated["hash"]], schema=_FOUND)
 
 

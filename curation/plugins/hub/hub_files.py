@@ -215,7 +215,7 @@ def _commit(kind: str, repository: str, revision: str) -> str:
     one = kind.removesuffix("s")
     about = answer(address, lambda: api().repo_info(repository, revision=revision, repo_type=one), LOOKS)
     if about.sha is None:
-        raise InputError(f"{shortened(address)} has no commit; give a dataset with files")
+        raise InputError(f"{shortened(address)} has no commit; pass a dataset with files")
     commit = require_commit(address, about.sha)
     log.info("%s may move; its commit now is %s", shortened(address), commit)
     return commit

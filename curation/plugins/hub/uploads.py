@@ -58,9 +58,9 @@ def require(args: Namespace) -> None:
     if getattr(args, "format", FORM) != FORM:
         raise InputError(f"--upload sends the folder that --format {FORM} writes; --format is {args.format}")
     if not _NAME.fullmatch(args.upload):
-        raise InputError(f"--upload is {args.upload}; give OWNER/NAME of a dataset")
+        raise InputError(f"--upload is {args.upload}; pass OWNER/NAME of a dataset")
     if is_url(absolute(args.output)):
-        raise InputError(f"--upload sends a local folder, but --output is {args.output}; give a local folder")
+        raise InputError(f"--upload sends a local folder, but --output is {args.output}; pass a local folder")
     require_packages(["huggingface_hub"])
     from huggingface_hub import get_token  # This import is here because the package may be missing.
 
@@ -164,7 +164,7 @@ class Sending:
             raise malformed(self.address, "it does not say whether the dataset is private")
         if about.private == self.is_public:
             now, wanted = ("private", "--private") if about.private else ("public", "--public")
-            raise InputError(f"{self.address} is {now}; give {wanted}, or another dataset (--upload)")
+            raise InputError(f"{self.address} is {now}; pass {wanted}, or another dataset (--upload)")
         return about.sha if about.sha is None else require_commit(self.address, about.sha)
 
     def _replaced(self, parent: str | None) -> list[str]:
@@ -178,13 +178,13 @@ class Sending:
         if others and not self.overwrite:
             fault = f"{self.address} holds {counted(len(others), 'other file')}, such as {others[0]}"
             raise InputError(
-                f"{fault}; give another dataset, or replace the files of an earlier upload with --overwrite"
+                f"{fault}; pass another dataset, or replace the files of an earlier upload with --overwrite"
             )
         recorded = self._recorded(parent) if others else {}
         self.stay = [path for path in others if not _is_same(there[path], recorded.get(path))]
         if foreign := [path for path in self.stay if path in self.digests]:
             fault = f"{self.address} has a different {foreign[0]}, which no upload of this program wrote"
-            raise InputError(f"{fault}; give another dataset, or delete the file there")
+            raise InputError(f"{fault}; pass another dataset, or delete the file there")
         return [path for path in others if path not in self.digests and path not in self.stay]
 
     def _recorded(self, parent: str | None) -> dict[str, list[str]]:

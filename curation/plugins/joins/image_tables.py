@@ -221,7 +221,9 @@ def comparable(column: pa.Array, table: str = "the table") -> pa.Array:
         try:
             column = pc.cast(column, options=pc.CastOptions(kind, allow_time_truncate=True))
         except pa.ArrowInvalid as error:
-            raise InputError(f"{table} holds a value that cannot be compared ({error}); leave it out") from None
+            raise InputError(
+                f"{table} has a value that cannot be compared ({error}); make it null, or leave out its row"
+            ) from None
     return _without_nan(column)
 
 

@@ -60,15 +60,15 @@ class ByEntries:
         if self.target is None:
             return
         if self.most:
-            raise InputError("most and target choose batches in different ways; give only one of them")
+            raise InputError("most and target choose batches in different ways; pass only one of them")
         target = np.asarray(self.target)
         if target.ndim != 1 or target.dtype.kind not in "iuf":
-            raise InputError(f"the target is {target.dtype} of shape {target.shape}; give one number per entry")
+            raise InputError(f"the target is {target.dtype} of shape {target.shape}; pass one number per entry")
         with np.errstate(over="ignore"):
             target = target.astype(np.float64)
             is_finite = np.isfinite(target.sum())
         if not (is_finite and (target >= 0).all() and target.any()):
-            raise InputError("the target has a negative or infinite number or sum, or no number above 0; give shares")
+            raise InputError("the target has a negative or infinite number or sum, or no number above 0; pass shares")
         object.__setattr__(self, "target", target)
 
     @cached_property
@@ -92,7 +92,7 @@ class ByEntries:
         """Raise InputError unless the target, if there is one, has a number for each of `entries` entries."""
         if self.target is not None and len(self.target) != entries:
             lengths = f"{len(self.target):,} numbers, but there are {entries:,} entries"
-            raise InputError(f"the target has {lengths}; give one number per entry")
+            raise InputError(f"the target has {lengths}; pass one number per entry")
 
     def require_size(self, batch_size: int) -> None:
         """Raise ParameterError for a loader's batch size that does not divide `batch`.
@@ -100,7 +100,7 @@ class ByEntries:
         With it, a batch of the loader could have samples of two super-batches.
         """
         if self.batch % batch_size:
-            fault = f"is {batch_size}, but batches of {self.batch} samples are chosen; give a divisor of {self.batch}"
+            fault = f"is {batch_size}, but batches of {self.batch} samples are chosen; pass a divisor of {self.batch}"
             raise ParameterError(fault, "batch_size")
 
 
@@ -215,7 +215,7 @@ class World:
         require_integer("size", self.size, 1)
         if self.rank >= self.size:
             raise InputError(
-                f"rank is {self.rank}, but there are {self.size} processes; give a rank from 0 to {self.size - 1}"
+                f"rank is {self.rank}, but there are {self.size} processes; pass a rank from 0 to {self.size - 1}"
             )
 
     @classmethod

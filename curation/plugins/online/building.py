@@ -166,7 +166,7 @@ def build(
     if block_rows < 1:
         raise InputError(f"block_rows is {block_rows}; it must be at least 1")
     if "://" in str(folder):
-        raise InputError(f"an index cannot be at {folder}; give a local folder, as training maps its files into memory")
+        raise InputError(f"an index cannot be at {folder}; pass a local folder, as training maps its files into memory")
     folder = absolute(folder)
     tar_inputs = local_tars_at(tars)
     run = Results.open(absolute(curated))

@@ -211,7 +211,7 @@ def read_rates(path: str | PathLike[str], metadata: str | None = None) -> np.nda
     """Return the rates in a counts.parquet; InputError if it is of metadata with another digest than `metadata`."""
     rates = CountedEntries.open(str(path), metadata).rates
     if np.isnan(rates).any():
-        raise InputError(f"{path} holds counts without rates; give the counts.parquet of a finished run")
+        raise InputError(f"{path} holds counts without rates; pass the counts.parquet of a finished run")
     return rates
 
 
@@ -219,7 +219,7 @@ def _checked(rates: Sequence[float] | np.ndarray) -> np.ndarray:
     rates = np.asarray(rates)
     if rates.ndim != 1 or rates.dtype.kind != "f":
         raise InputError(
-            f"rates have the type {rates.dtype} and the shape {rates.shape}; give counts.parquet, or a number per entry"
+            f"rates have the type {rates.dtype} and the shape {rates.shape}; pass counts.parquet, or a number per entry"
         )
     return rates
 
@@ -232,12 +232,12 @@ def _opened(captions: File | Mapping[str, File] | None, ratio: Ratio) -> Caption
     if not isinstance(captions, Mapping):
         if isinstance(ratio, Mapping):
             raise InputError(
-                f"caption_ratio has shares of {', '.join(ratio)}; give a file of captions for each of them"
+                f"caption_ratio has shares of {', '.join(ratio)}; pass a file of captions for each of them"
             )
         return None if captions is None else _file(captions)
     if not isinstance(ratio, Mapping) or ratio.keys() != captions.keys():
         raise InputError(
-            f"there are captions of {', '.join(captions)}, but caption_ratio is {ratio!r}; give a share for each source"
+            f"there are captions of {', '.join(captions)}, but caption_ratio is {ratio!r}; pass a share for each source"
         )
     return {name: _file(file) for name, file in captions.items()}
 

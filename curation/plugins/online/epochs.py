@@ -48,7 +48,7 @@ class Drawn:
     rows: np.ndarray
     chosen: np.ndarray  # indices of all texts of the batch
     probability: np.ndarray
-    numbers: np.ndarray | None = None  # None if each row comes once
+    numbers: np.ndarray | None = None  # the repeat of each row, from 0; None if no row repeats
     shard: int = 0
 
     @property
@@ -220,7 +220,7 @@ def require_any(order: np.ndarray, sizes: np.ndarray, config: OnlineConfig) -> N
     most = max((int(sizes[group].sum()) for group in block_groups(order, config, 0, 1)), default=0)
     if most < config.batches.batch:
         fault = f"is {config.mixed_blocks}, but no super-batch of so many blocks keeps {config.batches.batch} samples"
-        raise ParameterError(f"{fault} (the largest keeps {most}); give more, or smaller batches", "mixed_blocks")
+        raise ParameterError(f"{fault} (the largest keeps {most}); pass more, or smaller batches", "mixed_blocks")
 
 
 def order_of_blocks(number: int, seed: int, epoch: int) -> np.ndarray:

@@ -51,7 +51,7 @@ from runtime.wording import decimal, number, percent
 
 BETWEEN_NAMES = "|"  # This separates the names of a class in a line of text; names may contain commas.
 AS_IT_IS = ("{}",)
-FORM = "give a JSON array with a name or an array of names for each class, a JSON object, or one class per line"
+FORM = "pass a JSON array with a name or an array of names for each class, a JSON object, or one class per line"
 POOL, MANIFEST = "pool", "manifest"
 TEXTS, NAMING, CLASSES = 0, 1, 2  # The counts are of all texts, of texts that name a class, and of each class.
 
@@ -86,7 +86,7 @@ def read_classes(arguments: FilesOfLanguages, templates: FilesOfLanguages = ()) 
             raise InputError(f"the template {quoted(unfit)!r} of {code} has no {{}} in the place of the name; add it")
     files = _files(arguments, "classes")
     if without := [code for code in wanted if code not in files]:
-        raise InputError(f"there are templates of {', '.join(without)} but no classes; give classes of that language")
+        raise InputError(f"there are templates of {', '.join(without)} but no classes; pass classes of that language")
     return {code: _classes(_read(path), wanted.get(code, AS_IT_IS), path) for code, path in files.items()}
 
 
@@ -142,7 +142,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")
     except OSError as error:
-        raise InputError(f"cannot read {path} ({error.strerror}); give a file") from None
+        raise InputError(f"cannot read {path} ({error.strerror}); pass a file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from None
 

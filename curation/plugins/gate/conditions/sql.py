@@ -395,7 +395,9 @@ def _fields(names: Sequence[str], tables: Mapping[str, pa.Schema]) -> dict[str, 
             owners += [(name, field) for field in schema if field.name.lower() == column.lower()]
         if len({name for name, _ in owners}) > 1:
             several = " and ".join(dict.fromkeys(name for name, _ in owners))
-            raise InputError(f"column {column} of --keep is in several tables ({several}); rename it in one of them")
+            raise InputError(
+                f"column {column} of --keep is in several tables ({several}); rename it in all but one of them"
+            )
         if len(owners) > 1:
             spellings = " or ".join(field.name for _, field in owners)
             raise InputError(
