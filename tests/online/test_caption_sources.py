@@ -89,10 +89,10 @@ def test_a_state_belongs_to_its_sources_and_shares(made, captions, files, needs_
 
 def test_captions_and_shares_that_do_not_belong_together_are_refused(made, captions, needs_torch):
     for own, ratio in ((captions, 0.1), (captions, {"dfn": 0.1})):
-        with pytest.raises(InputError, match="captions of dfn, altogether come with caption_ratio"):
+        with pytest.raises(InputError, match="there are captions of dfn, altogether, but caption_ratio is"):
             dataset(made, own, ratio)
     for own in (None, captions["dfn"]):
-        with pytest.raises(InputError, match="give captions as a file of each source"):
+        with pytest.raises(InputError, match="has shares of .*; pass a file of captions for each of them"):
             dataset(made, own, SHARES)
 
 
