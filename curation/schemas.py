@@ -46,11 +46,13 @@ IMAGE_PLACES = {
 }
 
 # Columns for what an image's page states. `signals` has bits for rights to use the image and for places on the page.
-# A size that is not stated is null.
+# A size that is not stated is null. `surroundings` describes what is around the image (see `kernels.surroundings`). It
+# is null if it was not read, as in WAT files.
 STATED = (
     pa.field("signals", pa.int32()),
     pa.field("stated_width", pa.int32()),
     pa.field("stated_height", pa.int32()),
+    pa.field("surroundings", pa.int32()),
 )
 
 # One row per (image URL, text) as a page or table states it.
@@ -119,8 +121,8 @@ CANDIDATE = pa.struct(
 # signal `noml`, and left the references in texts that a site had escaped twice. Version 2 had neither IMAGE_PLACES nor
 # `shown`. Version 3 had neither licences nor `record`. Version 4 had only the places of links and figures. Version 5
 # had neither `content-usage` of pages nor licences of RSL and of headers, and read directives for one robot from
-# headers only.
-MATCHED_VERSION = 6
+# headers only. Version 6 had no `surroundings`.
+MATCHED_VERSION = 7
 MATCHED = pa.schema(
     [
         pa.field("uid", pa.string()),

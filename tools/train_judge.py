@@ -1,15 +1,15 @@
 """Learn the weights of the judge, which tells junk and headlines from texts that describe their picture.
 
     python tools/train_judge.py                                               # judge_rows.parquet -> judge.json
-    python tools/train_judge.py rows.csv pages.warc.gz --output my.json       # of one's own rows, beside these
+    python tools/train_judge.py rows.csv pages.warc.gz --output my.json       # also from your own rows
 
-rows.csv has the columns label (j junk, h headline, d describes its picture; others are left out), url, text, page_url
-(empty for rows of tables) and perhaps language. What pages state of an image is read from the WARC or WAT files; a row
-whose page is in none of them counts as one of a table. --rows writes features and labels as Parquet: of each row the
-numbers of its features, with its page and, as for a table, without it; no text and no address.
+rows.csv has the columns label, url, text, page_url (empty for rows of tables) and, if you have it, language. A label is
+j for junk, h for a headline, or d for a text that describes its picture; rows with other labels are left out. The facts
+of a page come from the WARC or WAT files. A row whose page is in none of them counts as a row of a table. --rows writes
+a Parquet file with the label, the features and the surroundings of each row, without texts and addresses.
 
-The model is a softmax with a squared penalty, learnt by L-BFGS from all rows in a fixed order, so that the same rows
-give the same bytes. SciPy is needed.
+The model is a softmax with a squared penalty, trained by L-BFGS on all rows in a fixed order, so that the same rows
+give the same bytes. It needs SciPy.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from curation.inputs.crawl import warc, wat
 from curation.inputs.tables.columns import TableOptions
 from curation.plugins.gate.filters import ImageBatch
 from curation.plugins.gate.judge.judge import OUTPUTS, Judge, features
+from curation.plugins.gate.judge.reasons import surroundings_features
 from curation.plugins.gate.kernels.features import BITS
 from curation.schemas import ALT, MATCHED
 from runtime.console import command
@@ -53,13 +54,16 @@ SCHEMA = pa.schema(
         pa.field("site", pa.string()),  # a hash of the page's or the image's host
         pa.field("language", pa.string()),
         pa.field("of_page", pa.bool_()),
-        pa.field("features", FEATURES),
-        pa.field("features_alone", FEATURES),  # as if of a table
+        pa.field("features", FEATURES),  # without those of the surroundings
+        pa.field("features_alone", FEATURES),  # as if the row were of a table
+        pa.field("surroundings", pa.int32()),  # null unless the page is in a WARC file
     ]
 )
 PENALTY = 10.0
-ALONE = 0.2  # the weight of a row of a page as if it were of a table
-LEAST = 2  # rows that have a feature
+# A row of a page counts once more with this weight as if it were of a table, and a row with surroundings as if it were
+# of a WAT file, so that the weights also fit rows of which less is known.
+ALONE = 0.2
+LEAST = 2  # A feature gets a weight if so many rows have it.
 
 
 class OnPage(NamedTuple):
@@ -69,6 +73,7 @@ class OnPage(NamedTuple):
     signals: int | None
     width: int | None
     height: int | None
+    surroundings: int | None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -92,7 +97,9 @@ def run(args: argparse.Namespace) -> None:
         tables.append(rows_of(args.labelled, args.pages))
     table = pa.concat_tables(tables)
     if len(set(table["label"].to_pylist())) < 2:
-        raise InputError(f"all {len(table):,} rows of {args.labelled} have one label; give rows of two labels or more")
+        raise InputError(
+            f"all {len(table):,} rows of {args.labelled} have the same label; pass rows of at least two labels"
+        )
     judge = learnt(table)
     if args.rows:
         with whole(args.rows) as file:
@@ -101,7 +108,8 @@ def run(args: argparse.Namespace) -> None:
         file.write_bytes(judge.content())
     facts = judge.facts
     print_result(
-        f"{args.output}: learnt from {facts['rows']:,} rows of {facts['sites']:,} sites, {facts['of_pages']:,} of pages"
+        f"{args.output}: trained on {facts['rows']:,} rows of {facts['sites']:,} sites; {facts['of_pages']:,} rows are "
+        "of pages"
     )
 
 
@@ -111,6 +119,7 @@ def rows_of(labelled: Path, pages: Sequence[Path]) -> pa.Table:
     on_pages, shown = facts_of_pages(pages)
     stated = [on_pages.get((row["url"], row["text"], row["page_url"])) for row in rows]
     full = [matched(row, on_page, shown[row["url"]]) for row, on_page in zip(rows, stated, strict=True)]
+    surroundings = [on_page.surroundings if on_page else None for on_page in stated]
     alone = [matched(row, None, 0) for row in rows]
     hosts = [(row["page_url"] or row["url"]).partition("://")[2].partition("/")[0].lower() for row in rows]
     columns = {
@@ -120,6 +129,7 @@ def rows_of(labelled: Path, pages: Sequence[Path]) -> pa.Table:
         "of_page": [on_page is not None for on_page in stated],
         "features": featured(full),
         "features_alone": featured(alone),
+        "surroundings": surroundings,
     }
     return pa.table(columns, SCHEMA)
 
@@ -131,7 +141,7 @@ def read_labelled(path: Path) -> list[dict[str, str]]:
             rows = csv.DictReader(file, restval="")
             names = rows.fieldnames or []
             if missing := [name for name in COLUMNS if name not in names]:
-                raise no_column(str(path), missing, names, f"give {', '.join(COLUMNS)}")
+                raise no_column(str(path), missing, names, f"the columns must include {', '.join(COLUMNS)}")
             labelled = [row | {"text": row["text"].strip()} for row in rows if row["label"] in {*LABELS}]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV ({error})") from None
@@ -144,7 +154,8 @@ def facts_of_pages(paths: Sequence[Path]) -> tuple[Mapping[tuple[str, str, str],
     """Return what pages state of pairs, by URL, text and page, and how often they show a URL with an alt."""
     on_pages, shown = dict[tuple[str, str, str], OnPage](), Counter[str]()
     for row in (row for path in paths for batch in read(path) for row in batch.to_pylist()):
-        on_page = OnPage(row["kind"], row["signals"], row["stated_width"], row["stated_height"])
+        sizes = (row["stated_width"], row["stated_height"])
+        on_page = OnPage(row["kind"], row["signals"], *sizes, row["surroundings"])
         on_pages.setdefault((row["url"], row["text"], row["page_url"]), on_page)
         shown[row["url"]] += row["kind"] == ALT
     return on_pages, shown
@@ -160,8 +171,8 @@ def read(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def matched(row: Mapping[str, str], on_page: OnPage | None, shown: int) -> dict[str, object]:
-    """Return a labelled row as one of MATCHED; without a page it is as one of a table."""
-    kind, signals, width, height = on_page or OnPage("text", 0, None, None)
+    """Return a labelled row as a row of MATCHED without surroundings; without a page, as a row of a table."""
+    kind, signals, width, height, _ = on_page or OnPage("text", 0, None, None, None)
     candidate = {"text": row["text"], "kind": kind, "entries": []}
     sizes = {"stated_width": width, "stated_height": height}
     page = {"page_url": row["page_url"] if on_page else None, "signals": signals, "shown": shown}
@@ -179,10 +190,14 @@ def learnt(table: pa.Table) -> Judge:
 
     label = np.array([LABELS.index(letter) for letter in table["label"].to_pylist()])
     of_page = table["of_page"].to_numpy()
-    rows = vstack([counted(table["features"]), counted(table["features_alone"])[of_page]]).tocsr()
-    weight = np.concatenate([np.ones(len(label)), np.full(of_page.sum(), ALONE)])
+    around = table["surroundings"].fill_null(-1).to_numpy()
+    has_around = around >= 0
+    features = counted(table["features"])
+    alone = counted(table["features_alone"])
+    rows = vstack([features + counted(around_features(around)), alone[of_page], features[has_around]]).tocsr()
+    weight = np.concatenate([np.ones(len(label)), np.full(of_page.sum() + has_around.sum(), ALONE)])
     used = np.flatnonzero(np.bincount(rows.indices, minlength=1 << BITS) >= LEAST)
-    found, bias = fitted(rows[:, used], np.concatenate([label, label[of_page]]), weight)
+    found, bias = fitted(rows[:, used], np.concatenate([label, label[of_page], label[has_around]]), weight)
     step = float(np.abs(found).max(initial=0) / 127) or 1.0
     weights = np.zeros((1 << BITS, len(OUTPUTS)), np.int8)
     weights[used] = np.rint(found / step)
@@ -195,6 +210,12 @@ def learnt(table: pa.Table) -> Judge:
         "languages": dict(sorted(by_language.items(), key=lambda item: (-item[1], str(item[0])))),
     }
     return Judge(weights, step, tuple(map(float, bias)), facts)
+
+
+def around_features(surroundings: np.ndarray) -> pa.ChunkedArray:
+    """Return the features of the surroundings of each row; none where the number is -1."""
+    numbers = [[feature.number for feature in surroundings_features(int(number))] for number in surroundings]
+    return pa.chunked_array([pa.array(numbers, FEATURES)])
 
 
 def counted(lists: pa.ChunkedArray) -> Any:  # a csr_matrix of SciPy

@@ -210,4 +210,10 @@ def reduced(function: np.ufunc, values: np.ndarray, bounds: np.ndarray) -> np.nd
 
 
 # These columns have one value per image; each function computes the value from all rows of the image.
-OF_IMAGE = {"url": _smallest, "signals": _all_bits, "stated_width": _largest, "stated_height": _largest}
+OF_IMAGE = {
+    "url": _smallest,
+    "signals": _all_bits,
+    "stated_width": _largest,
+    "stated_height": _largest,
+    "surroundings": _largest,
+}

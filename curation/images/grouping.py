@@ -112,7 +112,7 @@ def key_of(pairs: pa.RecordBatch) -> np.ndarray:
 def keyed(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return rows with the schema CANDIDATES in the schema KEYED, with the columns LABELS if `rows` has them."""
     ids = uids(rows["url"], rows["uid"])
-    unchanged = ("url", "page_url", "stated_width", "stated_height", "text", "kind")
+    unchanged = ("url", "page_url", "stated_width", "stated_height", "surroundings", "text", "kind")
     columns = {name: rows[name] for name in unchanged} | {
         "signals": pc.fill_null(rows["signals"], 0),
         "given": rows["language"],

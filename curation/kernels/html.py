@@ -61,12 +61,15 @@ ATTRIBUTES = (
 # attribute has such a name.
 OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_OTHER = ("source srcset", "noscript src", "a href", "other src")
 
-# The columns of an element are its kind (an index of KINDS), the bits of where on the page it is, and two for each of
-# SPANS: where the value begins and ends, or -1 twice.
+# The columns of an element are its kind (an index of KINDS), the bits of where on the page it is, its surroundings (of
+# `kernels.surroundings`), and two for each of SPANS: where the value begins and ends, or -1 twice. Four more columns of
+# an image tell `surroundings.describe` where to look: where the image's tag ends, where the names of the open <a> and
+# of the last heading begin, or -1, and a hash of the containers around it.
 WANTED_SPANS = (*ATTRIBUTES, OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_OTHER)  # The elements of WANTED have only these.
 SPANS = (*WANTED_SPANS, *OF_LICENCES, *OF_PLACES)
-KIND, PLACES, VALUES = 0, 1, 2
-ELEMENT_COLUMNS = VALUES + 2 * len(SPANS)
+KIND, PLACES, SURROUNDINGS, VALUES = range(4)
+AFTER, LINK, HEADING, BLOCK = range(VALUES + 2 * len(SPANS), VALUES + 2 * len(SPANS) + 4)
+ELEMENT_COLUMNS = BLOCK + 1
 WANTED_COLUMNS = VALUES + 2 * len(WANTED_SPANS)
 
 # These bits tell where on the page an image is; they are also in schemas.IMAGE_PLACES.
@@ -95,9 +98,12 @@ NAMES_OF_PLACES = {
 }
 
 IMG, IMAGE, BASE, META, HTML, SOURCE = range(len(WANTED))
-SRC, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, REL, ID, CLASS, ROLE = (
+SRC, WIDTH, HEIGHT, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, REL, ID, CLASS, ROLE = (
     VALUES + 2 * SPANS.index(name)
-    for name in ("src", "href", "content", "charset", "lang", "color", "face", "size", "rel", "id", "class", "role")
+    for name in (
+        *("src", "width", "height", "href", "content", "charset", "lang", "color", "face", "size"),
+        *("rel", "id", "class", "role"),
+    )
 )
 SOURCE_SET, NOSCRIPT_SRC, LINK_HREF, OTHER_SRC = (
     VALUES + 2 * SPANS.index(name) for name in (OF_SOURCE, OF_NOSCRIPT, OF_LINK, OF_OTHER)
@@ -108,9 +114,12 @@ _SPACE, _SLASH, _EQUALS, _LESS, _GREATER, _QUOTE, _QUESTION = (ord(character) fo
 _JPG, _JPEG, _PNG, _WEBP, _AVIF = (int.from_bytes(end, "big") for end in (b"jpg", b"jpeg", b"png", b"webp", b"avif"))
 NO_ELEMENT = -1  # This number in place of a row says that the values are not needed.
 
-# The columns of an open container are the number of its tag, where its attributes begin, and the bits of where on the
-# page its content is; -1 if these bits are not known yet.
-TAG, BEGIN, BITS = range(3)
+# The columns of an open container are the number of its tag, where its attributes begin, the bits of where on the page
+# its content is, and a hash of its tag and class. The bits are -1 if bits and hash are not known yet.
+TAG, BEGIN, BITS, NAMES = range(4)
+CONTAINER_COLUMNS = NAMES + 1
+BLOCK_CONTAINERS = 4  # Images are in one block if so many of their innermost containers are alike.
+_PRIME = 0x100000001B3
 CLOSABLE_CONTAINERS = 64  # An end tag closes only one of this many containers that were opened last.
 
 _TAGS, TAG_NAMES = table_of({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, *OTHERS})
@@ -125,6 +134,7 @@ def _tags(names):
 IS_RAW = _tags(RAW)
 IS_BREAKOUT = _tags(BREAKOUT)
 IS_CONTAINER = _tags(CONTAINERS)
+IS_HEADING = _tags(("h1", "h2", "h3", "h4", "h5", "h6"))
 IS_POINT = np.array([_tags(names) for names in POINTS])
 WANTED_KINDS = np.full(len(_TAGS), -1)
 for _kind, _name in enumerate(WANTED):
@@ -132,8 +142,8 @@ for _kind, _name in enumerate(WANTED):
 STATING_KINDS = np.full(len(_TAGS), -1)
 for _kind, _name in enumerate(STATING, len(WANTED)):
     STATING_KINDS[_TAGS.index(_name)] = _kind
-SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT, A = map(
-    _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript", "a")
+SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT, A, H1 = map(
+    _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript", "a", "h1")
 )
 _BIT_OF: dict[str, int] = {}
 for _bit, _names in NAMES_OF_PLACES.items():
@@ -149,7 +159,8 @@ for _name in CONTAINERS:
 def find_elements(data, end, frames, opened, elements):
     """Fill a row of `elements` for each wanted element of data[:end] outside of templates.
 
-    Return the number of rows, and the number of rows of elements that may state a licence.
+    Return the number of rows, the number of rows of elements that may state a licence, and where the name of the first
+    <h1> begins, or -1.
 
     The row of an image also has the srcset of the first <source> that has one before it in its <picture>, the src of an
     image without text in the <noscript> after it, the href of the open <a> around it, and the bits of where on the page
@@ -170,6 +181,7 @@ def find_elements(data, end, frames, opened, elements):
     link = np.int64(-1)  # where the attributes of the open <a> begin
     # The bits of the names of this <a>, and its href, are read once an image is in it.
     link_bits = np.int64(-1)
+    h1, heading = np.int64(-1), np.int64(-1)  # where the names of the first <h1> and of the last heading begin
     href, href_end = np.int64(-1), np.int64(-1)
     waiting = np.int64(NO_ELEMENT)  # the row of the last image, in a noscript that follows the image
     mention = find_license(data, np.int64(0), end)
@@ -232,6 +244,9 @@ def find_elements(data, end, frames, opened, elements):
         elif tag == A and templates == 0:
             link = stop
             link_bits = -1
+        elif IS_HEADING[tag] and templates == 0:
+            heading = begin
+            h1 = begin if tag == H1 and h1 < 0 else h1
         elif tag == PICTURE:
             in_picture = templates == 0
             source = -1
@@ -265,13 +280,17 @@ def find_elements(data, end, frames, opened, elements):
                         element[LINK_HREF + 1] = href_end
                         bits = inner_bits(bits, link_bits)
                     element[PLACES] = inner_bits(bits, own_bits(data, element, np.int64(0)))
+                    element[AFTER] = i
+                    element[LINK] = link - 1 if link >= 0 else -1  # The name `a` ends where the attributes begin.
+                    element[HEADING] = heading
+                    element[BLOCK] = block_of(opened, containers)
                 in_picture = False
                 waiting = NO_ELEMENT
                 image = count
                 after_image = i if kept else -1
             element[KIND] = kind
             count += kept
-    return count, stating
+    return count, stating, h1
 
 
 @lean
@@ -298,7 +317,28 @@ def bits_inside(data, end, opened, containers, elements, row):
         read_attributes(data, np.int64(opened[k, BEGIN]), end, elements, row)
         bits = inner_bits(bits, own_bits(data, elements[row], TAG_BITS[opened[k, TAG]]))
         opened[k, BITS] = bits
+        opened[k, NAMES] = hash_of_names(data, elements[row], opened[k, TAG])
     return bits
+
+
+@lean
+def hash_of_names(data, element, tag):
+    """Return a hash of an element's tag and its class, without digits: items of a list are often numbered there."""
+    value = np.int64(tag)
+    for i in range(element[CLASS], element[CLASS + 1]):
+        byte = byte_at(data, i)
+        if not ord("0") <= byte <= ord("9"):
+            value = (value + byte) * _PRIME
+    return value ^ value >> 32
+
+
+@lean
+def block_of(opened, containers):
+    """Return a hash of the innermost BLOCK_CONTAINERS of opened[:containers], whose hashes are known."""
+    value = np.int64(0)
+    for k in range(max(containers - BLOCK_CONTAINERS, 0), containers):
+        value = (value + opened[k, NAMES]) * _PRIME
+    return value ^ value >> 32
 
 
 @lean

@@ -117,6 +117,7 @@ def nasty_images(chance: random.Random, number: int) -> list[dict]:
         page = chance.choice([chance.choice(PAGES), f"http://{made(20)}/{made(9)}"])
         sizes = {name: chance.choice(SIZES) for name in ("stated_width", "stated_height", "shown")}
         stated = {"page_url": page, "signals": chance.choice([None, 0, chance.getrandbits(30)]), **sizes}
+        stated["surroundings"] = chance.choice([None, 0, chance.randrange(2_099_520_000)])
         return matched(at, url) | stated | {"candidates": [text_of() for _ in range(chance.randrange(4))]}
 
     rows = [image_of(number) for number in range(number)]
@@ -264,7 +265,7 @@ DAMAGED = {
     "a string": b'"format"',
     "nested": b"[" * 1_000_000,
     "nested in format": b'{"format": ' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}",
-    "another version": changed(format="clip-curation judge 2"),
+    "another version": changed(format="clip-curation judge 3"),
     "wrong digest": changed(digest="0" * 64),
     "no digest": changed(digest=None),
     "a bias more": changed(bias=[0.3, -0.2, 1]),
@@ -294,8 +295,18 @@ def test_a_damaged_or_foreign_file_is_refused_in_one_sentence(name, tmp_path):
     with pytest.raises(InputError) as refused:
         GateOptions(policy=["junk:50"], judge=str(path)).find()
     assert str(refused.value) == (  # a program's own words have no dashes
-        f"judge {path} is no {FORMAT!r} with the outputs junk and headline in this order, or is damaged; "
+        f"judge {path} is damaged, or its format is not {FORMAT!r} with the outputs junk and headline in this order; "
         "write it again with tools/train_judge.py"
+    )
+
+
+def test_weights_of_an_earlier_version_are_refused_in_one_sentence(tmp_path):
+    path = tmp_path / "judge.json"
+    path.write_bytes(changed(format="clip-curation judge 1"))
+    with pytest.raises(InputError) as refused:
+        GateOptions(policy=["junk:50"], judge=str(path)).find()
+    assert str(refused.value) == (
+        f"judge {path} has weights of an earlier version; train them again with tools/train_judge.py"
     )
 
 
@@ -303,14 +314,16 @@ def test_what_is_no_file_or_too_large_is_refused_before_it_is_read(tmp_path):
     (tmp_path / "huge.json").touch()
     os.truncate(tmp_path / "huge.json", 1 << 40)
     for path in (tmp_path, tmp_path / "none.json", tmp_path / "huge.json"):
-        with pytest.raises(InputError, match=f"^judge {path} is no file of weights; name one that tools/train_judge"):
+        with pytest.raises(
+            InputError, match=f"^judge {path} is not a file of weights; specify one that tools/train_judge"
+        ):
             GateOptions(policy=["junk:50"], judge=str(path)).find()
 
 
 @pytest.mark.parametrize("path", ["/proc/self/mem", "n" * 300])
 def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(path):
     with pytest.raises(
-        InputError, match=r"^judge .* (cannot be read \(.*\)|is no file of weights); name one that tools"
+        InputError, match=r"^judge .* (cannot be read \(.*\)|is not a file of weights); specify one that tools"
     ):
         GateOptions(policy=["junk:50"], judge=path).find()
 

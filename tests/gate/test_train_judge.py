@@ -61,7 +61,7 @@ def test_the_shipped_judge_is_learnt_from_the_rows_of_the_repository(tmp_path, c
     assert np.count_nonzero(apart) < 200
     assert learnt.step == pytest.approx(standard().step, rel=1e-3)
     assert learnt.bias == pytest.approx(standard().bias, rel=1e-2)
-    assert f"learnt from {facts['rows']:,} rows of {facts['sites']:,} sites" in capsys.readouterr().out
+    assert f"trained on {facts['rows']:,} rows of {facts['sites']:,} sites" in capsys.readouterr().out
 
 
 def test_a_judge_of_ten_rows_is_used_by_a_run(engine, tmp_path):

@@ -91,7 +91,10 @@ def test_a_table_without_a_url_column(refused, words, tmp_path):
             ["--judge", "j.json"],
             "--judge j.json is used only by the rules junk and headline; pass one of them by --policy",
         ),
-        (["--policy", "junk:70", "--judge", "j.json"], "--judge j.json is no file of weights; name one that tools/"),
+        (
+            ["--policy", "junk:70", "--judge", "j.json"],
+            "--judge j.json is not a file of weights; specify one that tools/",
+        ),
         (["--policy", "junk"], "'junk': the rule junk takes a number from 1 to 99, such as junk:70"),
         (["--text-column", "txt"], "has no column txt; it has url, text: name the column of the text with "),
         (["--text-column", "txt"], "; did you mean text?"),

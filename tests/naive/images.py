@@ -16,7 +16,7 @@ def naive_combine(rows: list[dict], max_texts: int) -> tuple[list[dict], int]:
         of_image["signals"] = sum(2**bit for bit in bits)
         if len({row["url"] for row in own if row["url"] is not None}) > 1:
             of_image["signals"] -= 2**31
-        for name in ("stated_width", "stated_height"):
+        for name in ("stated_width", "stated_height", "surroundings"):
             of_image[name] = max((row[name] for row in own if row[name] is not None), default=None)
         for rank, (_, text) in enumerate(sorted({(row["hash"], row["text"]) for row in own})):
             same = [row for row in own if row["text"] == text]
@@ -79,6 +79,8 @@ def _image(rows: list[dict]) -> dict:
     candidates = [
         text | {"page_url": None if own == page else own} for text, own in zip(candidates, pages, strict=True)
     ]
-    of_image = {name: rows[0][name] for name in ("uid", "url", "stated_width", "stated_height", "shown")}
+    of_image = {
+        name: rows[0][name] for name in ("uid", "url", "stated_width", "stated_height", "surroundings", "shown")
+    }
     of_image["signals"] = rows[0]["signals"] % 2**31
     return of_image | {"page_url": page, "candidates": candidates}

@@ -1,4 +1,4 @@
-"""The judge from its definition, one text at a time: features of the format `clip-curation judge 1`, and their sums."""
+"""The judge from its definition, one text at a time: features of the format `clip-curation judge 2`, and their sums."""
 
 import base64
 import json
@@ -22,8 +22,11 @@ BASIS, PRIME = 0xCBF29CE484222325, 0x100000001B3  # of FNV-1a
 SPREAD, SPREAD_KINDS = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 KINDS = """word|pair of words|whole text|first word|last word|letters|words|length|capitals|capital words|digits|sign
 end|begin|words of its file's name|site|kind|width|height|size|ratio|shown|place|places|places and words
-places and side|host|page|ending|word of the file's name|letters of the file's name|word of a folder|folders"""
+places and side|host|page|ending|word of the file's name|letters of the file's name|word of a folder|folders
+images beside it|words of images beside it|bytes of images beside it|related images beside it|small images beside it
+linked images beside it|equal texts beside it|words behind|heading|first h1|link text|caption"""
 NUMBER_OF = {name: number for number, name in enumerate(re.split(r"[|\n]", KINDS))}
+SURROUNDINGS_SIZES = (8, 6, 9, 5, 5, 5, 5, 6, 6, 6, 6, 6)
 SIGNS = [":", "?", "!", ",", "_", "|", "-", "\"'", "(", "/", "&", "@", "#", "=", "{", "."]
 WORDS, LETTERS = 24, 96  # so many of a text are read
 
@@ -54,6 +57,7 @@ def naive_features(text: dict, image: dict) -> list[NaiveFeature]:
     found.append(("kind", number, str(number)))
     found += of_image(image, min(len(words), 7))
     found += of_page(said, url, "" if number == 3 else page, min(len(words), 7))
+    found += [] if number == 3 else of_surroundings(image.get("surroundings"))
     return [NaiveFeature(name, value, naive_number(name, key)) for name, key, value in found]
 
 
@@ -220,6 +224,16 @@ def of_image(image: dict, few: int) -> Iterator[tuple[str, int, str]]:
         yield "ratio", naive_step(16 * width // height), f"{width / height:.2f}"
 
 
+def of_surroundings(number: int | None) -> Iterator[tuple[str, int, str]]:
+    fields = [name for name, kind in NUMBER_OF.items() if kind >= NUMBER_OF["images beside it"]]
+    divided = 1
+    for name, size in zip(fields, SURROUNDINGS_SIZES, strict=True):
+        if number is not None:
+            value = number // divided % size
+            yield name, value, str(value)
+        divided *= size
+
+
 def stated(number: int | None) -> str:
     return "not stated" if number is None else str(number)
 
@@ -233,7 +247,7 @@ def of_page(text: str, url: str, page: str, few: int) -> Iterator[tuple[str, int
     same = behind_scheme(url.encode()).lower().startswith(host.encode().lower())
     host_number = (1 if same else 2) if page else 0
     yield "site", 8 * site + few, f"{['no page', 'is not in the text', 'is in the text'][site]}; {few}"
-    yield "host", host_number, ["no page", "that of the page", "another one than the page's"][host_number]
+    yield "host", host_number, ["no page", "the host of the page", "another host than the page's"][host_number]
     yield "page", 8 * (page != "") + few, f"{'stated' if page else 'none'}; {few}"
 
 

@@ -41,6 +41,7 @@ def image(number: int, url: str | None = None) -> dict:
         "candidates": candidates,
         "signals": 0,
         "stated_width": None,
+        "surroundings": None,
         "stated_height": None,
         "shown": 1,
     }

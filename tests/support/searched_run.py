@@ -24,7 +24,7 @@ def random_images(chance: Random, number: int) -> list[dict]:
             place = {"page_url": own_page, "record": None}
             found = {"language": code, "lid_score": chance.choice([None, 0.5]), "entries": ids_in(text, code)}
             candidates.append({"text": text, "kind": "alt"} | found | place)
-        stated = {"signals": 0, "stated_width": None, "stated_height": None, "shown": 1}
+        stated = {"signals": 0, "stated_width": None, "stated_height": None, "surroundings": None, "shown": 1}
         url = f"https://{chance.choice(HOSTS)}/{row}/shop.co.uk.jpg?token=s3cr3tvalue"
         uid = f"{chance.getrandbits(128):032x}"
         images.append({"uid": uid, "url": url, "page_url": page, "candidates": candidates} | stated)

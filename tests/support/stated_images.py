@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from curation.schemas import MATCHED
 
-STATED = ("signals", "stated_width", "stated_height")
+STATED = ("signals", "stated_width", "stated_height", "surroundings")
 IMAGES = pa.schema(
     [field for field in MATCHED if field.name not in STATED] + [pa.field(each, pa.int32()) for each in STATED]
 )

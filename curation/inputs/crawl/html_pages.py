@@ -20,7 +20,7 @@ from fastwarc.stream_io import BrotliReader
 from webencodings import lookup
 
 from curation.inputs.candidates import attribute_value
-from curation.kernels import html
+from curation.kernels import html, surroundings
 from curation.licences import Link, is_rsl, licences_of
 from runtime.arrow import gather
 
@@ -147,6 +147,7 @@ class Element(NamedTuple):
     tag: str
     attributes: dict[str, str]
     places: int  # the bits of IMAGE_PLACES of an image, except for the bits of its link
+    surroundings: int  # of an image, as `kernels.surroundings` describes them; -1 for other elements
 
 
 class Html(NamedTuple):
@@ -180,7 +181,7 @@ def _licences(stating: Sequence[Element], header_links: Sequence[Link]) -> int:
     links = [*header_links]
     metas = []
     scripts = []
-    for tag, attributes, _ in stating:
+    for tag, attributes, *_ in stating:
         media_type = attributes.get("type", "")
         if tag == "script license":
             if is_rsl(media_type):
@@ -212,16 +213,24 @@ def _elements(page: bytes, content_type: str) -> list[Element]:
 def elements(page: bytes) -> list[Element]:
     """Return the elements of KINDS in a page, in its order, without the elements in a `<template>`."""
     frames = np.empty(len(page) // 4 + 2, np.int32)  # Memory that is not used costs nothing.
-    opened = np.empty((len(page) // 4 + 2, 3), np.int32)
+    opened = np.empty((len(page) // 4 + 2, html.CONTAINER_COLUMNS), np.int32)
     rows = np.empty((len(page) // 9 + 2, html.ELEMENT_COLUMNS), np.int32)
-    count, stating = html.find_elements(np.frombuffer(page, np.uint8), len(page), frames, opened, rows)
+    data = np.frombuffer(page, np.uint8)
+    count, stating, h1 = html.find_elements(data, len(page), frames, opened, rows)
+    facts = np.empty((count, surroundings.FACTS), np.int32)
+    table = np.empty(16 * count + 16, np.int32)
+    words = np.empty((6, surroundings.MOST_WORDS), np.int64)
+    surroundings.describe(data, len(page), rows, count, h1, facts, table, words)
     parsed = []
     for begin in range(0, count, _ELEMENTS_AT_ONCE):  # For a page full of images, all rows at once would take 200 MB.
         some = rows[begin : min(begin + _ELEMENTS_AT_ONCE, count), : html.WANTED_COLUMNS].tolist()
-        parsed += [Element(html.KINDS[row[html.KIND]], _attributes(page, row), row[html.PLACES]) for row in some]
+        parsed += [
+            Element(html.KINDS[row[html.KIND]], _attributes(page, row), row[html.PLACES], row[html.SURROUNDINGS])
+            for row in some
+        ]
     for number in np.flatnonzero(rows[:count, html.KIND] >= len(html.WANTED)).tolist() if stating else ():
         row = rows[number].tolist()
-        tag, attributes, _ = parsed[number]
+        tag, attributes, *_ = parsed[number]
         attributes |= {name: _value(page[row[k] : row[k + 1]]) for name, k in _OF_LICENCES if row[k] >= 0}
         if tag == "script license":  # The text of a script has no references.
             attributes["content"] = page[row[html.CONTENT] : row[html.CONTENT + 1]].decode("utf-8", "replace")

@@ -240,13 +240,14 @@ def _site(host: str) -> str:
 
 
 class Image(NamedTuple):
-    """An image's link and attributes, its stated signals, size and language, and the link around the image."""
+    """An image's link and attributes, its stated signals, size, surroundings and language, and the link around it."""
 
     link: Any
     attributes: dict[str, Any]
     signals: int = 0
     width: int | None = None
     height: int | None = None
+    surroundings: int | None = None
     language: str | None = None
     target: str | None = None
 
@@ -282,7 +283,8 @@ def pairs_of_page(page: Page, tally: Tally) -> Iterator[Row]:
             continue
         signals = page.signals | image.signals | (places_of_link(image.target, host) if image.target else 0)
         for kind, text in texts:
-            yield url, text, kind, page.url, signals, image.width, image.height, image.language, page.offset
+            stated = (signals, image.width, image.height, image.surroundings, image.language)
+            yield url, text, kind, page.url, *stated, page.offset
 
 
 def _texts(attributes: dict[str, Any], tally: Tally) -> list[tuple[str, str]]:

@@ -111,6 +111,7 @@ def _image(element: html_pages.Element, page_language: str) -> Image:
         signals=signals,
         width=width,
         height=height,
+        surroundings=element.surroundings,
         language=language.code if language else None,
         target=attributes.get(OF_LINK),
     )

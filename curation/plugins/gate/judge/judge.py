@@ -1,7 +1,7 @@
 """The judge: a linear model that tells junk and headlines from texts that describe their picture.
 
-It reads the text, the URL, and what the page states of the image (`kernels.features`); nothing is learnt of a host. A
-file of weights, as `tools/train_judge.py` writes it, makes a judge; judge.json is the one of this package.
+It reads the text, the URL, and what the page says about the image (`kernels.features`). It learns nothing about hosts.
+A judge is made from a file of weights that `tools/train_judge.py` has written; judge.json is the file of this package.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ from runtime.errors import InputError
 from runtime.messages import shortened
 from runtime.shipping import Shipped
 
-FORMAT = "clip-curation judge 1"
+FORMAT = "clip-curation judge 2"
+OLD_FORMATS = ("clip-curation judge 1",)  # Its weights know no surroundings.
 OUTPUTS = ("junk", "headline")  # names of columns of weights, and of rules; all other texts describe their picture
-_NAME_ONE = "name one that tools/train_judge.py wrote"
+_NAME_ONE = "specify one that tools/train_judge.py has written"
 _LARGEST = 4 << 20  # bytes of a file of weights
 _SHAPE = (1 << kernels.BITS, len(OUTPUTS))
 _SHIFTS = Counter[int]()  # bits of signals, by how far they are from their places in facts
@@ -59,14 +60,14 @@ class Judge:
 
     @classmethod
     def read(cls, path: Path) -> Judge:
-        """Return the judge in a file of weights; InputError for a file that is none, or is damaged."""
+        """Return the judge in a file of weights; InputError if the file has no weights or is damaged."""
         try:
             is_file = path.is_file()
             content = _beginning(path) if is_file else b""
         except OSError as error:
             raise InputError(f"--judge {shortened(str(path))} cannot be read ({error.strerror}); {_NAME_ONE}") from None
         if not is_file or len(content) > _LARGEST:
-            raise InputError(f"--judge {path} is no file of weights; {_NAME_ONE}")
+            raise InputError(f"--judge {path} is not a file of weights; {_NAME_ONE}")
         return cls.parse(content, str(path))
 
     @classmethod
@@ -87,9 +88,13 @@ class Judge:
             if not is_whole or not np.isfinite([step, *bias]).all():
                 raise ValueError("digest")
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError, zlib.error) as error:
+            if str(error) in OLD_FORMATS:
+                raise InputError(
+                    f"--judge {name} has weights of an earlier version; train them again with tools/train_judge.py"
+                ) from error
             raise InputError(
-                f"--judge {name} is no {FORMAT!r} with the outputs {' and '.join(OUTPUTS)} in this order, or is "
-                "damaged; write it again with tools/train_judge.py"
+                f"--judge {name} is damaged, or its format is not {FORMAT!r} with the outputs "
+                f"{' and '.join(OUTPUTS)} in this order; write it again with tools/train_judge.py"
             ) from error
         return cls(weights, step, bias, facts)
 
@@ -113,7 +118,7 @@ class Judge:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of all from which scores are computed: weights, step and bias."""
+        """The SHA-256 of everything that scores are computed from: weights, step and bias."""
         return digest(self.weights, self.step, self.bias)
 
     def probabilities(self, batch: ImageBatch) -> np.ndarray:
@@ -144,7 +149,7 @@ def standard() -> Judge:
 class JudgedOutput:
     """An output of a judge; texts are removed if it is at least `percent` percent probable.
 
-    `weights` has the file of a user's judge; None: the judge is `standard`.
+    `weights` has the file of a user's judge; if it is None, the judge is `standard`.
     """
 
     output: str
@@ -221,8 +226,8 @@ def score_batch(batch: ImageBatch, weights: np.ndarray, rows: int) -> tuple[np.n
 
 
 def facts_of(images: pa.RecordBatch) -> np.ndarray:
-    """Return int64[4, image]: the facts that pages state of images, for `add_facts`; a number is -1 if not stated."""
-    facts = np.zeros((4, images.num_rows), np.int64)
+    """Return int64[FACTS, image]: the facts that pages state of images, for `add_facts`; -1 for numbers not stated."""
+    facts = np.zeros((kernels.FACTS, images.num_rows), np.int64)
     signals = images["signals"].fill_null(0).to_numpy()
     for shift, bits in _SHIFTS.items():
         facts[kernels.PLACES_OF] |= (signals & bits) >> shift
@@ -230,6 +235,7 @@ def facts_of(images: pa.RecordBatch) -> np.ndarray:
     facts[kernels.HEIGHT_OF] = images["stated_height"].fill_null(-1).to_numpy()
     shown = images["shown"].fill_null(0).to_numpy()
     facts[kernels.SHOWN_OF] = np.where(shown > 0, shown, -1)
+    facts[kernels.SURROUNDINGS_OF] = images["surroundings"].fill_null(-1).to_numpy()
     return facts
 
 
@@ -242,6 +248,6 @@ def classes() -> np.ndarray:
 
 
 def features(batch: ImageBatch) -> list[np.ndarray]:
-    """Return the features of each text, as sorted numbers, uint16; one may be there twice."""
+    """Return the features of each text, as sorted numbers, uint16; a number may occur twice."""
     counts, numbers, _ = score_batch(batch, np.zeros(_SHAPE[0], np.int32), len(batch.texts))
     return [np.sort(row[:count]) for row, count in zip(numbers, counts, strict=True)]

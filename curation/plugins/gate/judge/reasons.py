@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curation.kernels.surroundings import FIELDS
 from curation.plugins.gate.filters import ImageBatch
 from curation.plugins.gate.judge.judge import OUTPUTS, JudgedOutput, classes, facts_of
 from curation.plugins.gate.kernels import features as kernels
@@ -34,6 +35,7 @@ class Judged(NamedTuple):
     width: int
     height: int
     shown: int
+    surroundings: int
 
 
 class Feature(NamedTuple):
@@ -84,7 +86,7 @@ def _all_judged(batch: ImageBatch) -> Iterator[Judged]:
     urls = batch.images["url"]
     pages = batch.images["page_url"]
     for text, image in zip(batch.texts.to_pylist(), batch.image.tolist(), strict=True):
-        places, width, height, shown = facts[:, image].tolist()
+        places, width, height, shown, surroundings = facts[:, image].tolist()
         yield Judged(
             text=text["text"] or "",
             kind=PAGE_KINDS.index(text["kind"]) if text["kind"] in PAGE_KINDS else len(PAGE_KINDS),
@@ -94,12 +96,23 @@ def _all_judged(batch: ImageBatch) -> Iterator[Judged]:
             width=width,
             height=height,
             shown=shown,
+            surroundings=surroundings,
         )
 
 
 def features_of(judged: Judged) -> list[Feature]:
     """Return all features of a text and its image; a feature that occurs twice is listed twice."""
-    return [Feature(kernels.KINDS[kind], said, _number(kind, value)) for kind, value, said in _values(judged)]
+    values = [Feature(kernels.KINDS[kind], said, _number(kind, value)) for kind, value, said in _values(judged)]
+    return values if judged.kind == kernels.OF_TABLE else values + surroundings_features(judged.surroundings)
+
+
+def surroundings_features(surroundings: int) -> list[Feature]:
+    """Return the features of an image's surroundings, as `kernels.surroundings` numbers them; none for -1."""
+    features = []
+    for kind, (name, values) in enumerate(FIELDS.items(), kernels.FIRST_FIELD) if surroundings >= 0 else ():
+        surroundings, value = divmod(surroundings, values)
+        features.append(Feature(name, str(value), _number(kind, value)))
+    return features
 
 
 def _number(kind: int, value: int) -> int:
@@ -257,7 +270,7 @@ def _of_page(judged: Judged, few: int, behind_host: bytes) -> Iterator[tuple[int
         site = 1 + _holds(judged.text.encode(), _label(host))
         same_host = 1 if behind_host.lower().startswith(host.lower()) else 2
     yield kernels.SITE, 8 * site + few, ("no page", "is not in the text", "is in the text")[site] + f"; {few}"
-    yield kernels.HOST, same_host, ("no page", "that of the page", "another one than the page's")[same_host]
+    yield kernels.HOST, same_host, ("no page", "the host of the page", "another host than the page's")[same_host]
     yield kernels.PAGE, 8 * (site > 0) + few, f"{'stated' if site else 'none'}; {few}"
 
 

@@ -1,8 +1,8 @@
 """The report's section on the judge: probabilities of the texts of each language, and texts near a rule's percentage.
 
-Probabilities are of matched images, before the gate: of MAX_IMAGES images in each of MAX_FILES files. Texts below the
-percentage are of images that passed the gate, texts above it are from gate_removed/. So no text has personal data that
-the policy removes.
+The probabilities are computed for matched images before the gate, for MAX_IMAGES images in each of MAX_FILES files.
+Texts below the percentage belong to images that passed the gate, and texts above it come from gate_removed/. So no text
+has personal data that the policy removes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ ShownRows = list[dict[str, Any]]  # texts, with the columns of GATE_REMOVED that
 
 
 def find(options: Options) -> Observer | None:
-    """Return the observer if the gate has rules that judge, and is to write a sample of removed images; else None."""
+    """Return the observer if the gate has rules of the judge and writes a sample of removed images; else None."""
     gate = options.gate
     if not isinstance(gate, GateOptions) or not gate.keep_removed:
         return None
@@ -56,7 +56,7 @@ def find(options: Options) -> Observer | None:
 
 
 def show_judged(seen: Observation, rules: Rules, judge: Judge | None) -> Observed:
-    """Return the section of the report on what rules of a gate decide; `judge` is the one of a user's file."""
+    """Return the section of the report on what the rules of the judge decide; `judge` is the one of a user's file."""
     engine = seen.context.engine
     output = seen.context.output
     seed = seen.context.config.seed

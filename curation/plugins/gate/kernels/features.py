@@ -7,6 +7,7 @@ They are made of its first words and letters, the last part of the URL's path, a
 import numpy as np
 
 from curation.kernels.exclusion import host_span
+from curation.kernels.surroundings import FIELDS
 from curation.kernels.texts import LOWERED
 from curation.plugins.gate.kernels.phrases import ALONE, APART, BASIS, MARK, PRIME, SPREAD, letter_at
 from runtime.kernels import lean, part
@@ -17,10 +18,12 @@ KINDS = (
     *("capital words", "digits", "sign", "end", "begin", "words of its file's name", "site", "kind", "width", "height"),
     *("size", "ratio", "shown", "place", "places", "places and words", "places and side", "host", "page"),
     *("ending", "word of the file's name", "letters of the file's name", "word of a folder", "folders"),
+    *FIELDS,
 )
 (WORD, PAIR, WHOLE, FIRST, LAST, GRAM, WORDS, LENGTH, CAPITALS, CAPITAL_WORDS, DIGITS, SIGN, END, BEGIN) = range(14)
 (OVERLAP, SITE, KIND, WIDTH, HEIGHT, SIZE, RATIO, SHOWN, PLACE, PLACES, PLACES_WORDS, PLACES_SIDE, HOST) = range(14, 27)
-(PAGE, ENDING, FILE_WORD, FILE_GRAM, FOLDER, FOLDERS) = range(27, 33)
+(PAGE, ENDING, FILE_WORD, FILE_GRAM, FOLDER, FOLDERS, FIRST_FIELD) = range(27, 34)
+FIELD_VALUES = np.array([*FIELDS.values()])
 
 BITS = 16  # the bits of a feature's number
 PACKED = 1 << 20  # This is more than twice the largest sum of all weights of a text.
@@ -32,10 +35,11 @@ MAX_COUNTED_WORDS = 7  # Features of the number of words and another fact count 
 MAX_FEATURES = 4 * MOST_WORDS + MOST_LETTERS + MOST_FILE + MOST_FOLDERS + MOST_NAME + 64
 UPPER = 1 << 26  # In the table `classes`, this is added to the class of a capital letter.
 # `facts` has these rows and a column for each image: the bits of where it is on the page, from 0 on; its stated width
-# and height, or -1; and how often it is shown, or -1 if nobody counted.
-PLACES_OF, WIDTH_OF, HEIGHT_OF, SHOWN_OF = range(4)
+# and height, or -1; how often it is shown, or -1 if nobody counted; and its surroundings, or -1 if nobody read them.
+PLACES_OF, WIDTH_OF, HEIGHT_OF, SHOWN_OF, SURROUNDINGS_OF = range(5)
+FACTS = 5
 PLACE_BITS = 9
-OF_TABLE = 3  # the kind of a text of a table, whose page is not read
+OF_TABLE = 3  # the kind of a text of a table, or of a caption: the judge reads no page for it
 
 SPREAD_KINDS = np.uint64(0xD6E8FEB86659FD93)
 _SHIFT = np.uint64(64 - BITS)
@@ -301,6 +305,15 @@ def add_facts(facts, few, out, count):
 
 
 @part
+def add_surroundings(around, out, count):
+    """Add the features of an image's surroundings, which are not -1."""
+    for field in range(len(FIELD_VALUES)):
+        out[count + field] = number_of(FIRST_FIELD + field, around % FIELD_VALUES[field])
+        around //= FIELD_VALUES[field]
+    return count + len(FIELD_VALUES)
+
+
+@part
 def features_of(
     text,
     begin,
@@ -330,6 +343,8 @@ def features_of(
     out[count] = number_of(OVERLAP, 8 * (4 * ones(common) // max(number, 1)) + few)
     out[count + 1] = number_of(KIND, kind)
     count = add_facts(facts, few, out, count + 2)
+    if facts[SURROUNDINGS_OF] >= 0 and kind != OF_TABLE:
+        count = add_surroundings(facts[SURROUNDINGS_OF], out, count)
     site = np.int64(0)
     same_host = np.int64(0)
     if page_end > page_begin:
@@ -376,7 +391,7 @@ def score_texts(
 
     texts: bytes; offsets: int[text + 1]; kinds: int64[text], numbers of kinds of texts; images: int64[text], the row of
     each text's image. url, paths, names: the images' URLs, and the results of `find_paths` and `find_names`. The URL of
-    a text's page is in `stated`; if it is empty there, it is in `pages`, by image. facts: int64[4, image]; classes:
+    a text's page is in `stated`; if it is empty there, it is in `pages`, by image. facts: int64[FACTS, image]; classes:
     int32[LETTERS]; weights: int32[2**BITS], the weight for the first output times PACKED, plus the weight for the
     second; words, file_words: scratch memory, uint64[32].
     """

@@ -39,13 +39,23 @@ _NAMED = (  # the words that stand before a name, as in `Foto: Kim Lee`
     r"bild(?:er|quelle|rechte|nachweis)?|quelle|crédits?(?: photo)?|fotó|фото|fot\.|zdjęcie|kuva|kép|"
     r"imagen|immagine|illustration)"
 )
-_BY = r" ?(?::|©| by ) ?"
+_BY = r" ?(?:[:：]|©| by ) ?"
+# One of these words and a colon begin a credit whatever follows, and are a credit if nothing follows.
+_SOURCE = (
+    r"(?:(?:image|photo|picture) (?:source|credits?|courtesy)|source(?: de l[’']image)?|(?:bild|foto)?quellen?|"
+    r"bildnachweis|bildrechte|crédits?(?: photos?)?|fuentes?(?: de la imagen)?|fonte(?: (?:immagine|foto|da imagem))?|"
+    r"bron|beeldbron|źródło(?: zdjęcia)?|zdroj(?: fot(?:o|ografie))?|forrás|kaynak|kilde|bildkälla|kuvalähde|"
+    r"sumber(?: (?:foto|gambar))?|nguồn(?: ảnh)?|источник(?: (?:фото|изображения))?|джерело(?: фото)?|"
+    r"πηγή(?: φωτο(?:γραφίας)?)?|المصدر|[图圖]片?[来來]源|[图圖]源|[图圖]片提供|(?:写真|画像)(?:提供|出典)|出典|"
+    r"사진 ?(?:제공|출처)|출처)"
+)
 _WORDS = r"[^ ]+(?: [^ ]+){{0,{}}}"  # one word, and at most the given number of further words
 _SIX = _WORDS.format(5)
 _WHOLE = (
     rf"(?:©|\(c\)|copyright(?: ©| by|:)) ?{_SIX}",
     rf"{_NAMED} by {_SIX}",
     rf"(?:photo |image )?credits?: {_SIX}",
+    rf"{_SOURCE} ?[:：] ?(?:{_SIX})?",
     rf"(?:{_NAMED}{_BY}(?:{_WORDS.format(3)} ?[/|–-] ?)?)?{_AGENCIES}(?: images)?(?: [0-9]+)?(?: ?[/|,] ?{_SIX})?",
 )
 _CREDIT = rf"(?i)\A[(\[]?(?:{'|'.join(_WHOLE)})[)\]]?\z"
