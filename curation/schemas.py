@@ -31,8 +31,8 @@ SIGNALS = {
 # Signals that only hosts state. `gate.hosts` adds these bits, and also bits of SIGNALS that a host states.
 HOST_SIGNALS = {"robots": 128, "content-signal": 256, "ai.txt": 1024}
 # Bits for the places of an image on a page: in a link to the root of a site, in a link to another site, in a <figure>.
-# NAMES_OF_PLACES in `kernels.html` has the words of the other places: the image is, or is in, an element whose tag, id,
-# class or role has such a word.
+# NAMES_OF_PLACES in `kernels.places` has the words of the other places: the image is, or is in, an element whose tag,
+# id, class or role has such a word.
 IMAGE_PLACES = {
     "in home link": 1 << 11,
     "in link away": 1 << 12,

@@ -23,6 +23,7 @@ from curation.kernels.markup import (
     read_value,
     table_of,
 )
+from curation.kernels.places import ADVERT, BIT_OF, FIGURE, HEADER, bits_of_words, inner_bits
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
@@ -72,31 +73,6 @@ AFTER, LINK, HEADING, BLOCK = range(VALUES + 2 * len(SPANS), VALUES + 2 * len(SP
 ELEMENT_COLUMNS = BLOCK + 1
 WANTED_COLUMNS = VALUES + 2 * len(WANTED_SPANS)
 
-# These bits tell where on the page an image is; they are also in schemas.IMAGE_PLACES.
-FIGURE, HEADER, FOOTER, MENU, ADVERT, INTERFACE, CONTENTS = (1 << bit for bit in (13, *range(24, 30)))
-# These words, in ids, classes, roles and tags, say where an image is, or what it is. Other words, such as `search`,
-# `author` and `aside`, are around described pictures just as often.
-NAMES_OF_PLACES = {
-    HEADER: "head header hdr masthead topbar",
-    FOOTER: "colophon contentinfo foot footer ftr",
-    MENU: (
-        "breadcrumb breadcrumbs dropdown megamenu menu menubar nav navbar navi navigation submenu subnav toolbar topnav"
-    ),
-    ADVERT: (
-        "ad ads adsbygoogle adsense advert advertisement advertisements advertising adverts banner banners dfp "
-        "leaderboard mpu promo promos promotion promotions skyscraper sponsor sponsored sponsors"
-    ),
-    INTERFACE: (
-        "avatar avatars badge badges button buttons captcha close comment commentlist comments cookie emoticon flag "
-        "flags follow gravatar ico icon icons inlineimg login logo logos payment payments rating ratings share sharing "
-        "smilie smiley smilies social spinner stars statusicon subforumicon userpic"
-    ),
-    CONTENTS: (
-        "album article caption entry gallery grid hentry item items listing photo photos picture pictures portfolio "
-        "post product products recipe related result results story teaser thumb thumbnail thumbnails thumbs"
-    ),
-}
-
 IMG, IMAGE, BASE, META, HTML, SOURCE = range(len(WANTED))
 SRC, WIDTH, HEIGHT, HREF, CONTENT, CHARSET, LANG, COLOR, FACE, SIZE, REL, ID, CLASS, ROLE = (
     VALUES + 2 * SPANS.index(name)
@@ -119,7 +95,7 @@ NO_ELEMENT = -1  # This number in place of a row says that the values are not ne
 TAG, BEGIN, BITS, NAMES = range(4)
 CONTAINER_COLUMNS = NAMES + 1
 BLOCK_CONTAINERS = 4  # Images are in one block if so many of their innermost containers are alike.
-_PRIME = 0x100000001B3
+PRIME = 0x100000001B3
 CLOSABLE_CONTAINERS = 64  # An end tag closes only one of this many containers that were opened last.
 
 _TAGS, TAG_NAMES = table_of({*RAW, *FOREIGN, *POINTS[0], *POINTS[1], *WANTED, *BREAKOUT, *OTHERS})
@@ -145,14 +121,9 @@ for _kind, _name in enumerate(STATING, len(WANTED)):
 SCRIPT, PLAINTEXT, TEMPLATE, FONT, SVG, MATH, P, BR, PICTURE, NOSCRIPT, A, H1 = map(
     _TAGS.index, ("script", "plaintext", "template", "font", "svg", "math", "p", "br", "picture", "noscript", "a", "h1")
 )
-_BIT_OF: dict[str, int] = {}
-for _bit, _names in NAMES_OF_PLACES.items():
-    _BIT_OF.update(dict.fromkeys(_names.split(), _bit))
-_ORDERED_NAMES, PLACE_NAMES = table_of(_BIT_OF)
-PLACE_BITS = np.array([_BIT_OF[name] for name in _ORDERED_NAMES])
 TAG_BITS = np.zeros(len(_TAGS), np.int64)
 for _name in CONTAINERS:
-    TAG_BITS[_TAGS.index(_name)] = FIGURE if _name == "figure" else _BIT_OF.get(_name, 0)
+    TAG_BITS[_TAGS.index(_name)] = FIGURE if _name == "figure" else BIT_OF.get(_name, 0)
 
 
 @lean
@@ -328,7 +299,7 @@ def hash_of_names(data, element, tag):
     for i in range(element[CLASS], element[CLASS + 1]):
         byte = byte_at(data, i)
         if not ord("0") <= byte <= ord("9"):
-            value = (value + byte) * _PRIME
+            value = (value + byte) * PRIME
     return value ^ value >> 32
 
 
@@ -337,26 +308,8 @@ def block_of(opened, containers):
     """Return a hash of the innermost BLOCK_CONTAINERS of opened[:containers], whose hashes are known."""
     value = np.int64(0)
     for k in range(max(containers - BLOCK_CONTAINERS, 0), containers):
-        value = (value + opened[k, NAMES]) * _PRIME
+        value = (value + opened[k, NAMES]) * PRIME
     return value ^ value >> 32
-
-
-@lean
-def inner_bits(outer, inner):
-    """Return the bits of the page inside an element: `outer` holds the bits around it, `inner` the bits of its names.
-
-    Inner CONTENTS replace an outer INTERFACE, and the reverse. The element's own CONTENTS do not count beside its own
-    MENU or INTERFACE. Its own HEADER and FOOTER do not count in CONTENTS.
-    """
-    if inner & (MENU | INTERFACE):
-        inner &= ~CONTENTS
-    if (inner | outer) & CONTENTS:
-        inner &= ~(HEADER | FOOTER)
-    if inner & CONTENTS:
-        outer &= ~INTERFACE
-    elif inner & INTERFACE:
-        outer &= ~CONTENTS
-    return outer | inner
 
 
 @lean
@@ -370,24 +323,6 @@ def own_bits(data, element, bits):
     bits |= bits_of_words(data, element[REL], element[REL + 1]) & ADVERT
     role = bits_of_words(data, element[ROLE], element[ROLE + 1])
     return bits | (role & ~ADVERT | HEADER if role & ADVERT else role)
-
-
-@lean
-def bits_of_words(data, begin, end):
-    """Return the bits of the words in data[begin:end]: runs of letters, cut where a capital follows a small letter."""
-    bits = np.int64(0)
-    i = np.int64(begin)
-    was_small = False
-    while i <= end:
-        byte = byte_at(data, i) if i < end else _SPACE
-        is_letter = ord("a") <= byte | 32 <= ord("z") or byte >= 0x80
-        if not is_letter or (was_small and byte < ord("a")):
-            number = name_index(data, begin, i, PLACE_NAMES) if begin < i else -1
-            bits |= PLACE_BITS[number] if number >= 0 else 0
-            begin = i if is_letter else i + 1
-        was_small = is_letter and byte >= ord("a")
-        i += 1
-    return bits
 
 
 @inline

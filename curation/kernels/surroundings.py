@@ -13,7 +13,6 @@ import numpy as np
 from curation.kernels.html import (
     AFTER,
     BLOCK,
-    FIGURE,
     FIRST_TEXT,
     HEADING,
     HEIGHT,
@@ -21,49 +20,56 @@ from curation.kernels.html import (
     KIND,
     LINK,
     PLACES,
+    PRIME,
     SURROUNDINGS,
     TEXTS_END,
     WIDTH,
 )
 from curation.kernels.markup import after_name, after_other, end_of_raw, ends_name, is_without, read_value
+from curation.kernels.places import FIGURE
 from runtime.kernels import inline, lean
 from runtime.kernels.machine import byte_at
 
 # How many values each field has, from 0 on. The number is the sum of all values, each times the product of the sizes of
 # the fields before. The largest possible sum fits an int32.
 FIELDS = {
-    "images beside it": 8,  # the other images of its block: the number of bits of their number, as for the next two
-    "words of images beside it": 6,  # on average
-    "bytes of images beside it": 9,  # of their texts, on average
-    "related images beside it": 5,  # the share of the others, in quarters, as for the next three
+    # The number of other images in the block, as the number of its bits.
+    "images beside it": 8,
+    # Of these images: the mean number of words and of bytes of a text, as the number of bits.
+    "words of images beside it": 6,
+    "bytes of images beside it": 9,
+    # Shares of these images, in quarters: related (see NEAR), small, in a link, with the same text as this image.
+    "related images beside it": 5,
     "small images beside it": 5,
     "linked images beside it": 5,
     "equal texts beside it": 5,
-    "words behind": 6,  # how they relate to the words of the text, as for the next four
+    # How the text relates to the words of an element near the image.
+    "words behind": 6,
     "heading": 6,
     "first h1": 6,
     "link text": 6,
     "caption": 6,
 }
-BLOCK_VALUES = 8 * 6 * 9 * 5**4
+SIZES = np.array([*FIELDS.values()])
+IMAGES, WORDS, BYTES, RELATED, SMALL, LINKED, EQUAL, BEHIND, HEADINGS, H1, LINKS, CAPTIONS = range(len(FIELDS))
+# Fields of elements near the image. An image is related if one of these elements, but for H1, has half of its words.
+NEAR = range(BEHIND, len(FIELDS))
 # Values of the fields that compare words. ABSENT means that one of both has no words.
 ABSENT, NONE_SHARED, SOME_SHARED, HALF_SHARED, ALL_SHARED, SAME_WORDS = range(6)
-RELATIONS = 6
 
 MOST_WORDS = 16  # Of a text, or of an element near the image, so many words are read.
 NEAR_BYTES = 250  # Words of an element near the image are read in so many bytes of the page, with tags.
 CAPTION_BYTES = 2000  # A caption begins within so many bytes after the image.
 SMALL_DIGITS = 2  # A side of so many digits makes an image small.
-MOST_PROBES = 64
+MOST_PROBES = 64  # A hash table is searched in so many slots; with 64 tries, only made-up pages fill them.
 
 _LESS, _SLASH, _GREATER, _EQUALS, _AND, _SEMICOLON, _HASH = (ord(character) for character in "</>=&;#")
 _LONGEST_REFERENCE = 10
-_PRIME = 0x100000001B3
 _ODD = 0x9E3779B1
 
-# Classes of bytes. A SIGN is no part of a word, and a LETTER is. A byte of the last four begins a character of two or
-# three bytes: IDEOGRAM, a word of its own; LATIN_SIGN, a sign such as «; PUNCTUATION, a sign such as “ or a letter;
-# FULL_WIDTH, a sign such as ： or a letter.
+# Classes of bytes. A SIGN separates words, and a LETTER is part of one. A byte of the last four classes begins a
+# character of two or three bytes: IDEOGRAM begins a word of its own; LATIN_SIGN, a sign such as «; PUNCTUATION, a sign
+# such as “ or a letter; FULL_WIDTH, a sign such as ： or a letter.
 SIGN, LETTER, IDEOGRAM, LATIN_SIGN, PUNCTUATION, FULL_WIDTH = range(6)
 CLASSES = np.zeros(256, np.uint8)
 CLASSES[[*range(ord("0"), ord("9") + 1), *range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = LETTER
@@ -80,73 +86,74 @@ def _code(name):
 
 IMG, SCRIPT, STYLE, FIG = map(_code, ("img", "script", "style", "fig"))
 
-TEXT, BEHIND, UNDER_HEADING, UNDER_H1, IN_LINK, CAPTION = range(6)  # rows of `words`
-# Columns of `facts`: two hashes of an image, the first rows with the same hashes, five numbers of the image, and the
-# sums of a block in its first row. The first row with a text counts the images that have this text.
-NUMBERS = 5  # words and bytes of the text, and whether the image is related, small, and in a link
-BLOCK_HASH, TEXT_HASH, FIRST, FIRST_EQUAL, EQUAL, IMAGES, OWN = range(7)
-SUMS = OWN + NUMBERS
-FACTS = SUMS + NUMBERS
+# Columns of `facts`: two hashes of an image, the first rows with the same hashes, and how often the text of a first row
+# occurs in its block. Then come the values of FIELDS, first of the image alone, and then sums of the block: they are in
+# the block's first row.
+BLOCK_HASH, TEXT_HASH, FIRST, FIRST_EQUAL, TIMES, OWN = range(6)
+SUMS = OWN + len(FIELDS)
+FACTS = SUMS + len(FIELDS)
 
 
 @lean
-def describe(data, end, elements, count, h1, facts, table, words):
+def describe(data, end, elements, count, h1, facts, table, words, numbers):
     """Set the column SURROUNDINGS of all images in elements[:count], as `find_elements` left them.
 
     h1: where the name of the first <h1> begins, or -1. Scratch memory: facts, int32[count, FACTS]; table, int32, of at
-    least 16 * count + 16 items; words, int64[6, MOST_WORDS].
+    least 16 * count + 16 items; words, int64[len(FIELDS), MOST_WORDS], whose row WORDS has the words of the image's
+    text, and whose rows of NEAR have the words near it; numbers, int64[len(FIELDS)], how many words a row has.
     """
     mask = np.int64(7)
     while mask < 4 * count:
         mask = 2 * mask + 1
     for slot in range(2 * (mask + 1)):
         table[slot] = -1
-    of_h1 = words_of_element(data, h1, end, words[UNDER_H1])
     heading, link = np.int64(-1), np.int64(-1)
-    of_heading, of_link = np.int64(0), np.int64(0)
+    numbers[:] = 0
+    numbers[H1] = words_of_element(data, h1, end, words[H1])
     for row in range(count):
         element = elements[row]
         if element[KIND] > IMAGE:
             continue
+        facts[row] = 0
+        own = facts[row, OWN:SUMS]
         column = text_column(element)
-        size = np.int64(0)
-        number = np.int64(0)
+        numbers[WORDS] = 0
         if column >= 0:
-            size = np.int64(element[column + 1] - element[column])
-            number = read_words(data, np.int64(element[column]), np.int64(element[column + 1]), NO_TAGS, words[TEXT])
-        element[SURROUNDINGS] = ABSENT
-        is_related = False
-        if number > 0:
+            begin, stop = np.int64(element[column]), np.int64(element[column + 1])
+            own[BYTES] = stop - begin
+            numbers[WORDS] = read_words(data, begin, stop, NO_TAGS, words[WORDS])
+        if numbers[WORDS] > 0:
+            # Images often share their heading and link, whose words are then still there.
             if element[HEADING] != heading:
                 heading = np.int64(element[HEADING])
-                of_heading = words_of_element(data, heading, end, words[UNDER_HEADING])
+                numbers[HEADINGS] = words_of_element(data, heading, end, words[HEADINGS])
             if element[LINK] != link:
                 link = np.int64(element[LINK])
-                of_link = words_of_element(data, link, end, words[IN_LINK])
+                numbers[LINKS] = words_of_element(data, link, end, words[LINKS])
             after = np.int64(element[AFTER])
-            of_behind = read_words(data, after, min(after + NEAR_BYTES, end), IMG, words[BEHIND])
+            numbers[BEHIND] = read_words(data, after, min(after + NEAR_BYTES, end), IMG, words[BEHIND])
             caption = caption_after(data, after, end) if element[PLACES] & FIGURE else np.int64(-1)
-            of_caption = words_of_element(data, caption, end, words[CAPTION])
-            behind = relation(words[TEXT], number, words[BEHIND], of_behind)
-            under = relation(words[TEXT], number, words[UNDER_HEADING], of_heading)
-            topped = relation(words[TEXT], number, words[UNDER_H1], of_h1)
-            linked = relation(words[TEXT], number, words[IN_LINK], of_link)
-            captioned = relation(words[TEXT], number, words[CAPTION], of_caption)
-            is_related = max(behind, under, linked, captioned) >= HALF_SHARED
-            around = (((captioned * RELATIONS + linked) * RELATIONS + topped) * RELATIONS + under) * RELATIONS + behind
-            element[SURROUNDINGS] = around
-        fact = facts[row]
-        fact[:] = 0
-        fact[OWN] = number
-        fact[OWN + 1] = size
-        fact[OWN + 2] = is_related
-        fact[OWN + 3] = is_small(data, element, WIDTH) or is_small(data, element, HEIGHT)
-        fact[OWN + 4] = element[LINK] >= 0
-        fact[BLOCK_HASH] = element[BLOCK]
-        add_to_block(facts, table, mask, row, hash_of(words[TEXT], number))
+            numbers[CAPTIONS] = words_of_element(data, caption, end, words[CAPTIONS])
+            relate(words, numbers, own)
+        own[IMAGES] = 1
+        own[WORDS] = numbers[WORDS]
+        own[SMALL] = is_small(data, element, WIDTH) or is_small(data, element, HEIGHT)
+        own[LINKED] = element[LINK] >= 0
+        facts[row, BLOCK_HASH] = element[BLOCK]
+        add_to_block(facts, table, mask, row, hash_of(words[WORDS], numbers[WORDS]))
     for row in range(count):
         if elements[row, KIND] <= IMAGE:
-            elements[row, SURROUNDINGS] = elements[row, SURROUNDINGS] * BLOCK_VALUES + of_block(facts, row)
+            elements[row, SURROUNDINGS] = number_of(facts, row)
+
+
+@lean
+def relate(words, numbers, own):
+    """Set the values of NEAR and RELATED of an image, given the words of its text and of elements near it."""
+    for field in range(BEHIND, len(SIZES)):
+        value = relation(words[WORDS], numbers[WORDS], words[field], numbers[field])
+        own[field] = value
+        if field != H1 and value >= HALF_SHARED:
+            own[RELATED] = 1
 
 
 @lean
@@ -154,13 +161,12 @@ def add_to_block(facts, table, mask, row, text):
     """Add the image of a row of `facts`, whose text has the hash `text`, to the sums of its block."""
     first = first_alike(facts, table, np.int64(0), mask, row, BLOCK_HASH)
     facts[row, FIRST] = first
-    facts[first, IMAGES] += 1
-    for k in range(NUMBERS):
-        facts[first, SUMS + k] += facts[row, OWN + k]
-    facts[row, TEXT_HASH] = (text + first) * _PRIME >> 16
+    for field in range(BEHIND):
+        facts[first, SUMS + field] += facts[row, OWN + field]
+    facts[row, TEXT_HASH] = (text + first) * PRIME >> 16
     equal = first_alike(facts, table, mask + 1, mask, row, TEXT_HASH)
     facts[row, FIRST_EQUAL] = equal
-    facts[equal, EQUAL] += 1
+    facts[equal, TIMES] += 1
 
 
 @lean
@@ -180,20 +186,25 @@ def first_alike(facts, table, begin, mask, row, column):
 
 
 @lean
-def of_block(facts, row):
-    """Return the sum of the fields of the block of a row of `facts`."""
+def number_of(facts, row):
+    """Return the number that describes the surroundings of the image of a row of `facts`."""
     first = facts[row, FIRST]
-    others = np.int64(facts[first, IMAGES]) - 1
-    least = max(others, 1)
-    equal = np.int64(facts[facts[row, FIRST_EQUAL], EQUAL]) - 1
-    value = 4 * equal // least
-    for k in range(NUMBERS - 1, 1, -1):
-        value = value * 5 + 4 * np.int64(facts[first, SUMS + k] - facts[row, OWN + k]) // least
-    words = np.int64(facts[first, SUMS] - facts[row, OWN]) // least
-    size = np.int64(facts[first, SUMS + 1] - facts[row, OWN + 1]) // least
-    value = value * 9 + min(bit_length(size), 8)
-    value = value * 6 + min(bit_length(words), 5)
-    return value * 8 + min(bit_length(others), 7)
+    others = np.int64(facts[first, SUMS + IMAGES]) - 1
+    value = np.int64(0)
+    for field in range(len(SIZES) - 1, -1, -1):
+        of_others = np.int64(facts[first, SUMS + field]) - facts[row, OWN + field]
+        if field == EQUAL:
+            of_others = np.int64(facts[facts[row, FIRST_EQUAL], TIMES]) - 1
+        if field >= BEHIND:
+            digit = np.int64(facts[row, OWN + field])
+        elif field >= RELATED:
+            digit = 4 * of_others // max(others, 1)
+        elif field == IMAGES:
+            digit = min(bit_length(others), SIZES[field] - 1)
+        else:
+            digit = min(bit_length(of_others // max(others, 1)), SIZES[field] - 1)
+        value = value * SIZES[field] + digit
+    return value
 
 
 @inline
@@ -237,7 +248,7 @@ def hash_of(words, number):
     """Return a hash of the words words[:number] in their order."""
     value = np.int64(number)
     for k in range(number):
-        value = (value ^ words[k]) * _PRIME
+        value = (value ^ words[k]) * PRIME
     return value
 
 
@@ -305,7 +316,7 @@ def read_words(data, i, end, last_tag, words):
         byte = byte_at(data, i)
         kind = CLASSES[np.uint8(byte)]
         if kind == LETTER or (kind > IDEOGRAM and not is_sign(data, i, end)):
-            word = (word + 1 + (byte | 32 if ord("A") <= byte <= ord("Z") else byte)) * _PRIME
+            word = (word + 1 + (byte | 32 if ord("A") <= byte <= ord("Z") else byte)) * PRIME
             i += 1
             continue
         if word != 0:
@@ -322,7 +333,7 @@ def read_words(data, i, end, last_tag, words):
             i += 2
         else:
             if kind == IDEOGRAM and count < MOST_WORDS and i + 2 < end and not is_sign(data, i, end):
-                words[count] = ((byte << 16 | byte_at(data, i + 1) << 8 | byte_at(data, i + 2)) + 1) * _PRIME
+                words[count] = ((byte << 16 | byte_at(data, i + 1) << 8 | byte_at(data, i + 2)) + 1) * PRIME
                 count += 1
             i += 3
     if word != 0 and count < MOST_WORDS:

@@ -104,7 +104,7 @@ def test_of_many_files_some_are_read_evenly_spaced():
 
 
 def test_the_page_says_from_which_rows_the_weights_were_learnt():
-    facts, page = standard().facts, (ROOT / "docs" / "how-to" / "policies.md").read_text("utf-8")
+    facts, page = standard().facts, (ROOT / "docs" / "how-to" / "judge.md").read_text("utf-8")
     labels, tables = facts["labels"], facts["rows"] - facts["of_pages"]
     rows = f"{facts['rows']:,} rows of {facts['sites']:,} sites in {len(facts['languages'])} languages"
     assert rows in page

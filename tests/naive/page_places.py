@@ -2,7 +2,7 @@
 
 import re
 
-from curation.kernels.html import NAMES_OF_PLACES
+from curation.kernels.places import NAMES_OF_PLACES
 
 WORDS = {bit: set(words.split()) for bit, words in NAMES_OF_PLACES.items()}
 FIGURE, HEADER, FOOTER, MENU, ADVERT, INTERFACE, CONTENTS = 8192, *WORDS

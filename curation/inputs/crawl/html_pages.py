@@ -219,8 +219,9 @@ def elements(page: bytes) -> list[Element]:
     count, stating, h1 = html.find_elements(data, len(page), frames, opened, rows)
     facts = np.empty((count, surroundings.FACTS), np.int32)
     table = np.empty(16 * count + 16, np.int32)
-    words = np.empty((6, surroundings.MOST_WORDS), np.int64)
-    surroundings.describe(data, len(page), rows, count, h1, facts, table, words)
+    words = np.empty((len(surroundings.FIELDS), surroundings.MOST_WORDS), np.int64)
+    numbers = np.empty(len(words), np.int64)
+    surroundings.describe(data, len(page), rows, count, h1, facts, table, words, numbers)
     parsed = []
     for begin in range(0, count, _ELEMENTS_AT_ONCE):  # For a page full of images, all rows at once would take 200 MB.
         some = rows[begin : min(begin + _ELEMENTS_AT_ONCE, count), : html.WANTED_COLUMNS].tolist()

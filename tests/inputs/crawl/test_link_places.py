@@ -10,7 +10,8 @@ from selectolax.lexbor import LexborHTMLParser
 
 from curation.inputs.crawl.html_pages import elements
 from curation.inputs.crawl.page_candidates import host_of, places_of_link
-from curation.kernels.html import FIGURE, OF_LINK
+from curation.kernels.html import OF_LINK
+from curation.kernels.places import FIGURE
 from curation.kernels.wat.surrounding_links import AWAY, HOME, ODD, place_bits
 from curation.schemas import IMAGE_PLACES
 from runtime.kernels.masks import SLACK

@@ -9,7 +9,7 @@ from selectolax.lexbor import LexborHTMLParser
 from curation.inputs.crawl import html_pages
 from curation.inputs.crawl.html_pages import elements
 from curation.inputs.crawl.warc import gzip_members, responses
-from curation.kernels.html import NAMES_OF_PLACES
+from curation.kernels.places import NAMES_OF_PLACES
 from curation.schemas import IMAGE_PLACES
 from tests.naive.page_places import CONTAINERS, naive_places
 from tests.support.checkout import SHARED
