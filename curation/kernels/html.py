@@ -152,7 +152,9 @@ def find_elements(data, end, frames, opened, elements):
     link = np.int64(-1)  # where the attributes of the open <a> begin
     # The bits of the names of this <a>, and its href, are read once an image is in it.
     link_bits = np.int64(-1)
-    h1, heading = np.int64(-1), np.int64(-1)  # where the names of the first <h1> and of the last heading begin
+    # Where the names of the first <h1> and of the last heading begin.
+    h1 = np.int64(-1)
+    heading = np.int64(-1)
     href, href_end = np.int64(-1), np.int64(-1)
     waiting = np.int64(NO_ELEMENT)  # the row of the last image, in a noscript that follows the image
     mention = find_license(data, np.int64(0), end)

@@ -107,7 +107,8 @@ def describe(data, end, elements, count, h1, facts, table, words, numbers):
         mask = 2 * mask + 1
     for slot in range(2 * (mask + 1)):
         table[slot] = -1
-    heading, link = np.int64(-1), np.int64(-1)
+    heading = np.int64(-1)
+    link = np.int64(-1)
     numbers[:] = 0
     numbers[H1] = words_of_element(data, h1, end, words[H1])
     for row in range(count):
@@ -119,7 +120,8 @@ def describe(data, end, elements, count, h1, facts, table, words, numbers):
         column = text_column(element)
         numbers[WORDS] = 0
         if column >= 0:
-            begin, stop = np.int64(element[column]), np.int64(element[column + 1])
+            begin = np.int64(element[column])
+            stop = np.int64(element[column + 1])
             own[BYTES] = stop - begin
             numbers[WORDS] = read_words(data, begin, stop, NO_TAGS, words[WORDS])
         if numbers[WORDS] > 0:
@@ -255,7 +257,8 @@ def hash_of(words, number):
 @lean
 def is_small(data, element, column):
     """Return whether a side of an image is stated in one or two digits, perhaps with `px` behind them."""
-    begin, end = np.int64(element[column]), np.int64(element[column + 1])
+    begin = np.int64(element[column])
+    end = np.int64(element[column + 1])
     if end - begin > 2 and byte_at(data, end - 1) | 32 == ord("x") and byte_at(data, end - 2) | 32 == ord("p"):
         end -= 2
     if not 0 < end - begin <= SMALL_DIGITS:

@@ -6,6 +6,7 @@ from collections import Counter
 from curation.kernels.html import ATTRIBUTES, BREAKOUT, CONTAINERS, RAW, SETS
 
 MOST_WORDS, NEAR_BYTES, CAPTION_BYTES = 16, 250, 2000
+SIDES = ("width", "height")
 TEXTS = ("alt", "title", "data-image-title")
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 POINTS = {"svg": ("foreignobject", "desc", "title"), "math": ("mi", "mo", "mn", "ms", "mtext")}
@@ -39,13 +40,11 @@ def naive_surroundings(page: bytes) -> list[int]:
         small = any(re.fullmatch(rb"[0-9]{1,2}(?i:px)?", image["attributes"].get(side, b"")) for side in SIDES)
         about = [len(text), len(image["text"]), related, small, image["link"] is not None]
         described.append((image["block"], text, about, relations))
-    blocks, texts = {}, Counter((block, *text) for block, text, _, _ in described)
+    texts = Counter((block, *text) for block, text, _, _ in described)
+    blocks = {}
     for block, _, about, _ in described:
         blocks.setdefault(block, []).append(about)
     return [numbered(blocks[block], texts[(block, *text)], about, near) for block, text, about, near in described]
-
-
-SIDES = ("width", "height")
 
 
 def numbered(block: list[list[int]], equal: int, about: list[int], relations: list[int]) -> int:
@@ -77,10 +76,13 @@ def words_of(text: bytes) -> list[bytes]:
 
 def words_in(text: bytes, last_tag: bytes | None) -> list[bytes]:
     """Return the first words of a piece of a page, up to a tag that begins with the three bytes `last_tag`."""
-    words, word, i = [], b"", 0
+    words = []
+    word = b""
+    i = 0
     while i < len(text):
         if text[i : i + 1] == b"<" and last_tag is not None:
-            words, word = [*words, word], b""
+            words.append(word)
+            word = b""
             name, end = markup(text, i)
             if name and name.lstrip(b"/").lower()[:3] == last_tag:
                 break
@@ -91,7 +93,8 @@ def words_in(text: bytes, last_tag: bytes | None) -> list[bytes]:
         if match["letter"]:
             word += match["letter"].lower()
         else:
-            words, word = [*words, word, match["alone"] or b""], b""
+            words += [word, match["alone"] or b""]
+            word = b""
     return [word for word in [*words, word] if word][:MOST_WORDS]
 
 
@@ -154,7 +157,9 @@ def naive_tag(page: bytes, i: int) -> tuple[bytes, dict[str, bytes], int] | None
 
 def found_images(page: bytes) -> tuple[list[dict], int | None]:
     """Return what is known of each image of a page, in order, and where the name of its first h1 begins."""
-    images, frames, open_tags = [], [], []
+    images = []
+    frames = []
+    open_tags = []
     h1 = heading = link = None
     source = None  # whether the open <picture> has a <source>; None without one
     i = 0
@@ -170,7 +175,8 @@ def found_images(page: bytes) -> tuple[list[dict], int | None]:
         is_end = page[i + 1 : i + 2] == b"/"
         if (read := naive_tag(page, i)) is None:
             break
-        name, attributes, i = read[0].decode("latin-1"), read[1], read[2]
+        tag, attributes, i = read
+        name = tag.decode("latin-1")
         closes = page[i - 2 : i - 1] == b"/"
         if is_end:
             if name in frames and (frames[-1] == name or frames[-1] != "template"):
